@@ -1,0 +1,1 @@
+"""What Hush costs, measured against hand-written asyncio: ``python -m benchmarks``."""

@@ -1,0 +1,79 @@
+"""How two ways to do the same work are compared: equal results first, then turn by turn, then medians.
+
+A machine drifts: it heats up, and others use it. So the sides take turns sample by sample, A B A B ..., and whatever
+slows one down slows the others too. Every sample begins alike, with the garbage collected and a new pass of the loop;
+the collector stays on, because a program that runs leaves it on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import Any, TypeAlias
+
+Side: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+LOOKS = 3  # runs that say how many of them make up a sample
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often things are repeated."""
+
+    samples: int  # of each side
+    sample_s: float  # shorter work is repeated until a sample takes about this long
+    processes: int  # samples of each side, where each needs a process of its own
+    warm_runs: int = 20  # functions show themselves cheap in three calls; a noisy machine can take more
+
+
+FULL = Effort(samples=31, sample_s=0.02, processes=21)
+QUICK = Effort(samples=5, sample_s=0.005, processes=3)
+
+
+class WrongResultError(Exception):
+    """The sides did not do the same work, so that their times say nothing."""
+
+
+def must_agree(results: Mapping[str, Any]) -> None:
+    """Raise unless all sides gave the same result."""
+    (first, expected), *others = results.items()
+    for label, result in others:
+        if result != expected:
+            raise WrongResultError(f"{first} gave {_short(expected)}, but {label} gave {_short(result)}")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}… ({len(text):,} characters)"
+
+
+async def compare(sides: Mapping[str, Side], effort: Effort, *, warm_runs: int | None = None) -> dict[str, float]:
+    """Median seconds of one call of each side, all of them warm."""
+    must_agree({label: dict(await side()) for label, side in sides.items()})
+    for side in sides.values():
+        for _ in range(effort.warm_runs if warm_runs is None else warm_runs):
+            await side()
+    calls = {label: await _calls_for(side, effort.sample_s) for label, side in sides.items()}
+    samples: dict[str, list[float]] = {label: [] for label in sides}
+    for _ in range(effort.samples):
+        for label, side in sides.items():
+            samples[label].append(await _sample(side, calls[label]))
+    return {label: median(times) for label, times in samples.items()}
+
+
+async def _calls_for(side: Side, sample_s: float) -> int:
+    fastest = min([await _sample(side, 1) for _ in range(LOOKS)])
+    return max(1, math.ceil(sample_s / fastest))
+
+
+async def _sample(side: Side, calls: int) -> float:
+    gc.collect()
+    await asyncio.sleep(0)  # what was done on this pass so far, the collection too, is not the engine's
+    begun = perf_counter()
+    for _ in range(calls):
+        await side()
+    return (perf_counter() - begun) / calls

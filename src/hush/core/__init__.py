@@ -1,0 +1,70 @@
+"""Hush: say what depends on what, and it runs everything that can run at the same time."""
+
+from __future__ import annotations
+
+from hush.core._engine import Hush
+from hush.core.errors import (
+    FailureInfo,
+    GraphError,
+    HushError,
+    InputError,
+    MissingKeyError,
+    NodeTimeout,
+    OutputError,
+    Problem,
+    ReportedError,
+    RunTimeout,
+    SourceError,
+    UsageError,
+)
+from hush.core.events import (
+    Event,
+    ItemFailed,
+    ItemFinished,
+    MapFinished,
+    MapStarted,
+    NodeFailed,
+    NodeFinished,
+    NodeReady,
+    NodeSkipped,
+    NodeStarted,
+    RunFinished,
+    RunStarted,
+)
+from hush.core.nodes import END, PARENT, START, CodeNode, Each, GraphNode, MapNode, code_node
+
+__all__ = (
+    "END",
+    "PARENT",
+    "START",
+    "CodeNode",
+    "Each",
+    "Event",
+    "FailureInfo",
+    "GraphError",
+    "GraphNode",
+    "Hush",
+    "HushError",
+    "InputError",
+    "ItemFailed",
+    "ItemFinished",
+    "MapFinished",
+    "MapNode",
+    "MapStarted",
+    "MissingKeyError",
+    "NodeFailed",
+    "NodeFinished",
+    "NodeReady",
+    "NodeSkipped",
+    "NodeStarted",
+    "NodeTimeout",
+    "OutputError",
+    "Problem",
+    "ReportedError",
+    "RunFinished",
+    "RunStarted",
+    "RunTimeout",
+    "SourceError",
+    "UsageError",
+    "code_node",
+)

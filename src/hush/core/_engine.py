@@ -1,0 +1,238 @@
+"""``Hush``: runs a graph."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from collections.abc import Mapping, Sequence
+from time import monotonic_ns, perf_counter, time_ns
+from typing import Any
+
+from hush.core import events
+from hush.core._background import run_in_background
+from hush.core._plan._compile import compile_root
+from hush.core._plan._model import RootPlan
+from hush.core._result import Result
+from hush.core._runtime._compound import begin
+from hush.core._runtime._domain import Domain
+from hush.core._runtime._frame import Frame
+from hush.core._runtime._policies import policies
+from hush.core._runtime._run import Run
+from hush.core._runtime._strand import Strand
+from hush.core._runtime._tracing import Tracing
+from hush.core._runtime._watchdog import watch
+from hush.core._spec._validate import require_sound
+from hush.core.errors import InputError, RunTimeout, UsageError, nearest
+from hush.core.nodes._alone import alone
+from hush.core.nodes._graph import GraphNode
+from hush.core.nodes._handle import Node, open_containers
+from hush.core.protocols import Tracer, run_alone
+
+Tracers = Tracer | Sequence[Tracer] | None
+
+
+class Hush:
+    """An engine for one graph: made once, run as often as you like, also at the same time.
+
+    Args:
+        graph: The root graph. It is checked and compiled here.
+        grace_s: Seconds that a call in a thread gets to end after a cancellation or a timeout, before it is left
+            behind and control returns.
+
+    Raises:
+        GraphError: With all problems of the graph.
+    """
+
+    def __init__(self, graph: GraphNode, *, grace_s: float = 1.0) -> None:
+        if not isinstance(graph, GraphNode):
+            raise UsageError(f"Hush(...) runs a GraphNode, not {graph!r}.")
+        if graph in open_containers.get():
+            raise UsageError(f"the graph {graph.name!r} is still being written: make Hush(...) after its with block.")
+        if isinstance(grace_s, bool) or not isinstance(grace_s, int | float) or not grace_s >= 0:
+            raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
+        spec = graph._describe()
+        require_sound(spec)
+        self.name = graph.name
+        self._grace_s = grace_s
+        self._root: RootPlan = compile_root(spec, policies)
+
+    async def run(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        tracer: Tracers = None,
+        request_id: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Result:
+        """Run the graph once.
+
+        Args:
+            inputs: What the graph's nodes read as ``PARENT["key"]``.
+            tracer: Objects with ``emit(event)``, one or a list: called in order, on the loop. They must not block.
+            request_id: The run's id in errors and events; made if not given.
+            timeout_s: Seconds after which the run is cancelled and ``RunTimeout`` raised.
+
+        Returns:
+            The outputs of the graph, a ``dict`` with ``request_id``, ``status``, ``seconds``, ``errors`` and ``tags``.
+
+        Raises:
+            InputError: Before anything runs: inputs that are missing, or that no node reads.
+            Exception: What a node raised, unchanged, with ``exc.hush``; an ``ExceptionGroup`` if several failed on their
+                own. Everything else of the run has been cancelled and has ended by then.
+            CancelledError: When the caller was cancelled; everything of the run has ended by then.
+        """
+        slots = self._bind(inputs)
+        del inputs
+        tracers = _tracers(tracer)
+        if timeout_s is not None:
+            _check_seconds(timeout_s)
+        began_s = perf_counter()
+        loop = asyncio.get_running_loop()
+        run = Run(self.name, loop, self._grace_s, request_id)
+        if tracers:
+            run.tracing = Tracing(run.id, tracers, loop)
+            run.tracing.tell(
+                events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id)
+            )
+        failure, outputs = None, None
+        try:
+            with watch(run.budget):
+                failure, outputs = await self._execute(run, slots, timeout_s)
+        except CancelledError as exc:
+            _finished(run, "cancelled", perf_counter() - began_s, error=exc)
+            raise
+        seconds = perf_counter() - began_s
+        if failure is not None:
+            _finished(run, "failed", seconds, error=failure)
+            raise failure
+        result = Result(
+            outputs or {},
+            request_id=lambda: run.id,
+            user_id=user_id,
+            session_id=session_id,
+            status="partial" if run.partial else "ok",
+            seconds=seconds,
+            errors=run.errors(),
+            tags=tuple(run.tags),
+        )
+        if run.partial:
+            run.warn()
+        _finished(run, result.status, seconds, result=result)
+        return result
+
+    async def _execute(
+        self, run: Run, slots: list[Any], timeout_s: float | None
+    ) -> tuple[BaseException | None, dict[str, Any] | None]:
+        """Run the plan; give what failed, or the outputs."""
+        task = asyncio.current_task()
+        assert task is not None
+        frame = Frame(self._root.plan, slots)
+        del slots
+        domain = Domain(run.loop, task)
+        strand = Strand(run, domain, task, domain.floor)
+        begin(strand, frame)
+        timer = None
+        if timeout_s is not None:
+            late = RunTimeout(f"the run of {self.name!r} took longer than timeout_s={timeout_s:g}")
+            timer = run.loop.call_later(timeout_s, domain.fail, late)
+        try:
+            failure = await domain.conduct(strand.work)
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if failure is not None:
+            return failure, None
+        assert not frame.left, "the engine lost a step"
+        return None, frame.outputs()
+
+    def _bind(self, inputs: Mapping[str, Any] | None) -> list[Any]:
+        """The first slots for the inputs of a run. Raises ``InputError`` for what is missing or not read."""
+        root = self._root
+        given = {} if inputs is None else inputs
+        if not isinstance(given, Mapping):
+            raise UsageError(f"inputs={inputs!r}: the inputs of a run are a dict.")
+        missing = [one for one in root.inputs.values() if one.required and one.key not in given]
+        unknown = [key for key in given if key not in root.inputs]
+        if missing or unknown:
+            raise InputError(self._wrong_inputs(missing, unknown))
+        return root.bind(given)
+
+    def _wrong_inputs(self, missing: Sequence[Any], unknown: Sequence[object]) -> str:
+        names = self._root.inputs
+        said = [f"the input {one.key!r} is missing: {one.wanted_by} reads it" for one in missing]
+        for key in unknown:
+            near = nearest(key, names)
+            hint = f"; did you mean {near!r}?" if near else ""
+            listed = f" (it reads: {', '.join(sorted(names))})" if names else " (it reads none)"
+            said.append(f"no node of the graph reads the input {key!r}{hint or listed}")
+        return f"the run of {self.name!r} cannot start: {'; '.join(said)}."
+
+    async def __call__(self, inputs: Mapping[str, Any] | None = None, **given: Any) -> Result:
+        """``await engine(inputs)`` is ``await engine.run(inputs)``."""
+        return await self.run(inputs, **given)
+
+    def run_sync(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        tracer: Tracers = None,
+        request_id: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Result:
+        """``run`` for code that is not async: it waits for the result, also where a loop is running (notebooks).
+
+        All such runs share one loop in a daemon thread of its own, so that asyncio objects made at import work in
+        every call. On that thread itself it raises. Ctrl-C cancels the run and waits for it.
+        """
+        return run_in_background(
+            lambda: self.run(
+                inputs,
+                tracer=tracer,
+                request_id=request_id,
+                user_id=user_id,
+                session_id=session_id,
+                timeout_s=timeout_s,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"<Hush {self.name!r}>"
+
+
+def _tracers(tracer: Any) -> list[Tracer]:
+    if tracer is None:
+        return []
+    found = list(tracer) if isinstance(tracer, list | tuple) else [tracer]
+    for one in found:
+        if not callable(getattr(one, "emit", None)):
+            raise UsageError(f"tracer={one!r} has no method emit(event).")
+    return found
+
+
+def _check_seconds(timeout_s: object) -> None:
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not timeout_s > 0:
+        raise UsageError(f"timeout_s={timeout_s!r}: it is a number of seconds above 0.")
+
+
+def _finished(
+    run: Run, status: str, seconds: float, *, error: BaseException | None = None, result: Result | None = None
+) -> None:
+    if run.tracing is not None:
+        run.tracing.tell(
+            events.RunFinished(
+                run.id, run.name, None, monotonic_ns(), status, seconds, error, result, tuple(run.tags)
+            )
+        )
+
+
+def _run_alone(node: Node, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    graph, given = alone(node, inputs)
+    return dict(Hush(graph).run_sync(given))
+
+
+run_alone.call = _run_alone
+

@@ -1,0 +1,1 @@
+"""Plans: specs compiled to numbers for names and closures for inputs."""

@@ -1,0 +1,323 @@
+"""``compile_root``: from a checked spec to a plan, in one pass over the steps of each graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
+
+from hush.core._expr._model import Const, Expr, Read, reads
+from hush.core._plan._bind import Place, argument, call_of, expr_reader
+from hush.core._plan._model import (
+    SKIPPED,
+    Copy,
+    EachPlan,
+    Gate,
+    MapPlan,
+    Plan,
+    Reader,
+    RootInput,
+    RootPlan,
+    Slots,
+    StepPlan,
+    Watch,
+)
+from hush.core._plan._scope import Scope
+from hush.core._spec._keys import known_keys
+from hush.core._spec._model import ERROR, NEVER_STARRED, STAR, CallSpec, GraphSpec, MapSpec, Source, Step
+from hush.core._spec._order import order_of
+from hush.core._spec._reads import body_of, is_optional, parent_reads
+
+
+class Policies(Protocol):
+    """What the runtime adds to a step while it is compiled: where it runs, and what is wrapped around it."""
+
+    def __call__(
+        self, spec: Step, path: str, *, handled: bool
+    ) -> tuple[Gate | None, Callable[..., Any] | None]:
+        """The gate of a ``def``, and how to start what is awaited."""
+        ...
+
+
+def compile_root(root: GraphSpec, policies: Policies) -> RootPlan:
+    """The plan of a whole graph, with what a run must bring. ``root`` has been checked."""
+    scope = Scope(root, order_of(root))
+    plan = _Compiler(root, scope, root.name, policies).plan()
+    own = dict(root.inputs)
+    wanted: dict[str, RootInput] = {}
+    pairs: list[tuple[int, Reader]] = []
+    for key, slot in plan.inputs.items():
+        required, reader = _wanted(scope, key)
+        wanted_by = f"{root.name}/{reader}"
+        expr = own.get(key, Const(SKIPPED))
+        if isinstance(expr, Const):
+            wanted[key] = RootInput(key, required and expr.value is SKIPPED, wanted_by)
+            pairs.append((slot, _of_run(key, expr.value)))
+        else:
+            for read in reads(expr):
+                wanted.setdefault(read.key, RootInput(read.key, required, wanted_by))
+            pairs.append((slot, expr_reader(expr, lambda read: Place(0, maybe=True, reader=_of_run(read.key, SKIPPED)))))
+    return RootPlan(plan, wanted, _slots_maker(plan, pairs))
+
+
+def _of_run(key: str, default: Any) -> Reader:
+    return lambda given: given.get(key, default)
+
+
+def _slots_maker(plan: Plan, pairs: list[tuple[int, Reader]]) -> Callable[[Any], Slots]:
+    """A function that gives the first slots of ``plan``, reading from whatever stands around it."""
+    template = plan.template
+
+    def first_slots(outside: Any) -> Slots:
+        slots = template.copy()
+        slots[0] = {}
+        for slot, read in pairs:
+            slots[slot] = read(outside)
+        return slots
+
+    return first_slots
+
+
+def _wanted(scope: Scope, key: str) -> tuple[bool, str]:
+    """Whether a run must bring ``key``, and the first step that wants it."""
+    first = ""
+    for step, name, read in parent_reads(scope.graph):
+        if read.key != key:
+            continue
+        first = first or step.name
+        number = scope.order.index[step.name]
+        earlier = scope.writers is not None and scope.writers.may_precede(number, key)
+        if not earlier and not is_optional(step, name):
+            return True, step.name
+    return False, first
+
+
+class _Parts(NamedTuple):
+    """What differs between the kinds of steps."""
+
+    call: Callable[[Slots], Any]
+    bind: Callable[[Slots], Callable[[], Any]] | None = None
+    gate: Gate | None = None
+    begin: Callable[..., Any] | None = None
+    body: Plan | None = None
+    map: MapPlan | None = None
+
+
+class _Compiler:
+    """Compiles one graph; containers inside it get a compiler of their own."""
+
+    def __init__(
+        self, graph: GraphSpec, scope: Scope, path: str, policies: Policies, around: tuple[GraphSpec, ...] = ()
+    ) -> None:
+        self.graph, self.scope, self.path, self.policies, self.around = graph, scope, path, policies, around
+        count = len(graph.steps)
+        self.starts = {scope.order.index[name] for name in graph.starts or ()}
+        self.edges_after: list[list[int]] = [[] for _ in range(count)]
+        self.strict_after: list[list[int]] = [[] for _ in range(count)]
+        self.blocked_after: list[list[int]] = [[] for _ in range(count)]
+
+    def plan(self) -> Plan:
+        graph, scope = self.graph, self.scope
+        self._note_followers()
+        parts = [self._parts(number, step) for number, step in enumerate(graph.steps)]
+        frees, shares, shared = self._releases()
+        steps = tuple(
+            [
+                self._step(number, step, part, frees[number], shares[number])
+                for number, (step, part) in enumerate(zip(graph.steps, parts, strict=True))
+            ]
+        )
+        before = scope.order.before
+        keys = {write.key for step in graph.steps for write in step.writes if write.key != STAR}
+        return Plan(
+            path=self.path,
+            name=graph.name,
+            steps=steps,
+            template=scope.template,
+            countdowns=[*map(len, before), *shared],
+            first=tuple([step for step in reversed(steps) if not before[step.index]]),
+            output_keys=tuple(sorted(keys)),
+            inputs=scope.inputs,
+        )
+
+    def _note_followers(self) -> None:
+        order, scope = self.scope.order, self.scope
+        any_skips = any(scope.may_skip) or any(scope.handled)
+        for number in range(len(self.graph.steps)):
+            for before in order.edges[number]:
+                self.edges_after[before].append(number)
+            if any_skips:
+                for before in scope.unforgiven(number):
+                    self.strict_after[before].append(number)
+                for before in scope.blocking(number):
+                    self.blocked_after[before].append(number)
+
+    def _releases(self) -> tuple[list[list[int]], list[list[tuple[int, int]]], list[int]]:
+        """When values die: with their only reader, or with the last of several."""
+        count = len(self.graph.steps)
+        frees: list[list[int]] = [[] for _ in range(count)]
+        shares: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+        shared: list[int] = []
+        for slot, readers in self.scope.readers.items():
+            if len(readers) == 1:
+                (reader,) = readers
+                frees[reader].append(slot)
+            else:
+                for reader in readers:
+                    shares[reader].append((count + len(shared), slot))
+                shared.append(len(readers))
+        return frees, shares, shared
+
+    # --- steps --------------------------------------------------------------------------------------------
+    def _parts(self, number: int, step: Step) -> _Parts:
+        path = f"{self.path}/{step.name}"
+        if isinstance(step, CallSpec):
+            return self._call_parts(number, step, path)
+        body = body_of(step)
+        assert body is not None
+        inner = Scope(body, order_of(body))
+        plan = _Compiler(body, inner, path, self.policies, (*self.around, self.graph)).plan()
+        pairs = self._inner_pairs(number, step, inner)
+        _, begin = self.policies(step, path, handled=self.scope.handled[number])
+        over = self._map_plan(number, step, inner) if isinstance(step, MapSpec) else None
+        return _Parts(_slots_maker(plan, pairs), begin=begin, body=plan, map=over)
+
+    def _call_parts(self, number: int, step: CallSpec, path: str) -> _Parts:
+        assert step.fn is not None
+        signature, scope = step.signature, self.scope
+        arguments = []
+        for name, expr in step.inputs:
+            parameter = signature.parameter(name)
+            optional = name in step.starred and parameter is not None and parameter.has_default
+            default = parameter.default if parameter is not None else None
+            arguments.append(argument(name, expr, scope.resolver(number, optional=optional), default))
+        call, bind = call_of(step.fn, signature, arguments)
+        gate, begin = self.policies(step, path, handled=scope.handled[number])
+        return _Parts(call, bind, gate, begin)
+
+    def _inner_pairs(self, number: int, step: Step, inner: Scope) -> list[tuple[int, Reader]]:
+        """How the slots of a container's body are filled: its inputs, then what is passed down into it."""
+        given: dict[str, Expr] = dict(step.inputs)
+        pairs: list[tuple[int, Reader]] = []
+        for key, slot in inner.inputs.items():
+            if key in given:
+                optional = key in step.starred and is_optional(step, key)
+                reader = expr_reader(given[key], self.scope.resolver(number, optional=optional))
+                pairs.append((slot, reader if key in inner.with_defaults else _or_none(reader)))
+        for (source, key), slot in inner.imports.items():
+            pairs.append((slot, expr_reader(Read(source, key, step.where), self.scope.resolver(number))))
+        return pairs
+
+    def _map_plan(self, number: int, step: MapSpec, inner: Scope) -> MapPlan:
+        resolve = self.scope.resolver(number)
+        each = [
+            EachPlan(one.name, _or_none(expr_reader(one.source, resolve)), inner.inputs.get(one.name), one.pull, one.where)
+            for one in step.each
+        ]
+        columns = [(one.source.source, one.source.key) for one in step.each if isinstance(one.source, Read)]
+        watched = {source for source, key in columns if key == ERROR}
+        upstream = [
+            expr_reader(Read(source, ERROR, step.where), resolve)
+            for source in dict.fromkeys(source for source, _ in columns)
+            if source not in watched and self._is_map(source)
+        ]
+        return MapPlan(
+            each=tuple(each),
+            upstream=tuple(upstream),
+            named=not any(write.key == STAR for one in step.body.steps for write in one.writes),
+            max_concurrency=step.max_concurrency,
+            fail_fast=step.on_error == "raise",
+        )
+
+    def _is_map(self, source: Source) -> bool:
+        if source.step is None:
+            return False
+        graph = (*self.around, self.graph)[-1 - source.up]
+        return any(isinstance(step, MapSpec) and step.name == source.step for step in graph.steps)
+
+    def _step(
+        self, number: int, step: Step, parts: _Parts, frees: list[int], shares: list[tuple[int, int]]
+    ) -> StepPlan:
+        scope = self.scope
+        captures, optional = scope.copies(number)
+        writes, computed, stars = _writes(step)
+        edges = scope.order.edges[number]
+        fallible = scope.handled[number] or scope.may_skip[number]
+        return StepPlan(
+            index=number,
+            name=step.name,
+            path=f"{self.path}/{step.name}",
+            where=step.where,
+            call=parts.call,
+            bind=parts.bind,
+            gate=parts.gate,
+            begin=parts.begin,
+            handled=scope.handled[number],
+            named=step.name in scope.named,
+            captures=captures,
+            optional=optional,
+            writes=writes,
+            computed=computed,
+            stars=stars,
+            watch=self._watch(number) if stars else None,
+            known_keys=tuple(sorted((known_keys(step) or frozenset()) - NEVER_STARRED)) if stars and fallible else (),
+            frees=tuple(frees),
+            shares=tuple(shares),
+            after=scope.order.after[number][::-1],
+            edges_after=tuple(self.edges_after[number]),
+            strict_after=tuple(self.strict_after[number]),
+            blocked_after=tuple(self.blocked_after[number]),
+            edge_count=len(edges),
+            from_start=number in self.starts,
+            body=parts.body,
+            map=parts.map,
+            timeout_s=step.timeout_s,
+        )
+
+    def _watch(self, number: int) -> Watch | None:
+        """What the keys hidden by a ``"*"`` must not meet: unordered writers and readers."""
+        writers = self.scope.writers
+        assert writers is not None
+        if number not in writers.hidden:
+            return None  # its keys are known, so the check has seen them
+        steps, index = self.graph.steps, self.scope.order.index
+        keys: dict[str, str] = {}
+        for key, who in writers.by_key.items():
+            for other in who:
+                if other != number and not writers.ordered(other, number):
+                    keys[key] = steps[other].name
+        for reader, _, read in parent_reads(self.graph):
+            other = index[reader.name]
+            if other != number and not writers.ordered(other, number):
+                keys.setdefault(read.key, reader.name)
+        rivals = {
+            steps[other].name for other in writers.hidden if other != number and not writers.ordered(other, number)
+        }
+        return Watch(keys, frozenset(rivals)) if keys or rivals else None
+
+
+def _writes(step: Step) -> tuple[tuple[Copy, ...], tuple[tuple[str, Callable[[Any], Any]], ...], bool]:
+    """What ``step`` hands over: keys as they are, keys that are computed, and whether all of them."""
+    if not step.writes:
+        return (), (), False
+    writes: list[Copy] = []
+    computed: list[tuple[str, Callable[[Any], Any]]] = []
+    stars = False
+    for write in step.writes:
+        if write.key == STAR:
+            stars = True
+        elif isinstance(write.expr, Read):
+            writes.append(Copy(write.expr.key, write.key))
+        elif write.expr is not None:
+            reader = expr_reader(write.expr, lambda read: Place(0, maybe=False, reader=itemgetter(read.key)))
+            computed.append((write.key, reader))
+    return tuple(writes), tuple(computed), stars
+
+
+def _or_none(reader: Reader) -> Reader:
+    def read(slots: Slots) -> Any:
+        value = reader(slots)
+        return None if value is SKIPPED else value
+
+    return read
+

@@ -1,0 +1,180 @@
+"""The records a frame runs from: what each step calls, where its values go, and who waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from hush.core._expr._where import Where
+
+Slots: TypeAlias = list[Any]
+"""One activation's values, by number. Slot 0 is the dict of what has been written to ``PARENT``."""
+
+Reader: TypeAlias = Callable[[Any], Any]
+
+
+class Skipped(Enum):
+    """The value that is not there: its step was skipped, or nobody gave it."""
+
+    SKIPPED = auto()
+
+
+SKIPPED = Skipped.SKIPPED
+
+
+class Gate(Protocol):
+    """Says whether a ``def`` may run on the loop, and learns how long it took."""
+
+    inline: bool
+    hides_loop: bool
+
+    def ran_inline(self, took_ns: int, where: str) -> None:
+        """Learn of a call on the loop."""
+        ...
+
+
+class Copy(NamedTuple):
+    """Where a value of a step's output goes: a slot, or a key of ``PARENT``."""
+
+    key: str
+    to: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watch:
+    """What a ``"*"`` may not write, because someone unordered writes or reads it; known only at run time.
+
+    Attributes:
+        keys: Keys written or read by name elsewhere, with the step that does.
+        rivals: Other steps whose ``"*"`` may write the same keys.
+    """
+
+    keys: Mapping[str, str]
+    rivals: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepPlan:
+    """One step of a plan.
+
+    Attributes:
+        call: Of a leaf: binds its inputs and calls its function, a ``def`` in a fresh copy of the context. Of a graph
+            or map: gives the first slots of its body.
+        bind: Of a leaf: binds its inputs and gives the call to make, for another thread.
+        gate: Of a ``def``: where it runs. ``None`` for what is always awaited.
+        begin: How to start what is awaited, where ``call`` alone does not say: threads, deadlines.
+        handled: Whether the graph goes on when the step fails; ``named`` if somebody reads its ``error``.
+        captures: Keys that must be there, and the slots they go to.
+        optional: Keys that may be missing, and the slots they go to.
+        writes: Keys copied to ``PARENT``.
+        computed: Keys of ``PARENT`` with what makes them of the step's output.
+        stars: Whether all keys go to ``PARENT``, with ``watch`` over them, ``known_keys`` where they are certain.
+        frees: Slots that only this step reads.
+        shares: Slots it reads with others: (countdown, slot).
+        after: The steps that wait for it.
+        edges_after: Those among them with an edge from it.
+        strict_after: Those that refer to it and are not forgiven if it was skipped.
+        blocked_after: Those that read it and do not name its ``error``.
+        edge_count: How many steps have an edge into it; ``from_start`` if START has one too.
+    """
+
+    index: int
+    name: str
+    path: str
+    where: Where
+    call: Callable[[Slots], Any]
+    bind: Callable[[Slots], Callable[[], Any]] | None
+    gate: Gate | None
+    begin: Callable[..., Awaitable[Any]] | None
+    handled: bool
+    named: bool
+    captures: tuple[Copy, ...]
+    optional: tuple[Copy, ...]
+    writes: tuple[Copy, ...]
+    computed: tuple[tuple[str, Callable[[Mapping[str, Any]], Any]], ...]
+    stars: bool
+    watch: Watch | None
+    known_keys: tuple[str, ...]
+    frees: tuple[int, ...]
+    shares: tuple[tuple[int, int], ...]
+    after: tuple[int, ...]
+    edges_after: tuple[int, ...]
+    strict_after: tuple[int, ...]
+    blocked_after: tuple[int, ...]
+    edge_count: int
+    from_start: bool
+    body: Plan | None
+    map: MapPlan | None
+    timeout_s: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A graph, ready to be run any number of times.
+
+    Attributes:
+        template: The first values of the slots.
+        countdowns: How many each step waits for, then how many readers each shared slot has.
+        first: The steps that wait for nothing, last first.
+        output_keys: The keys written by name: each is in the outputs, ``None`` if its writers were skipped.
+        inputs: The slots of the container's inputs.
+    """
+
+    path: str
+    name: str
+    steps: tuple[StepPlan, ...]
+    template: Slots
+    countdowns: list[int]
+    first: tuple[StepPlan, ...]
+    output_keys: tuple[str, ...]
+    inputs: Mapping[str, int]
+
+
+class EachPlan(NamedTuple):
+    """One ``Each`` of a map: where its source is read, and the slot of the body that its items go to."""
+
+    name: str
+    source: Reader
+    slot: int | None
+    pull: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapPlan:
+    """What a map has besides its body.
+
+    Attributes:
+        upstream: Readers of the ``error`` columns of the maps it goes through: what failed there fails here.
+        named: Whether the body writes its keys by name.
+    """
+
+    each: tuple[EachPlan, ...]
+    upstream: tuple[Reader, ...]
+    named: bool
+    max_concurrency: int
+    fail_fast: bool
+
+
+class RootInput(NamedTuple):
+    """An input of a run: who wants it, and its value where none is given (``SKIPPED``: the readers' own)."""
+
+    key: str
+    required: bool
+    wanted_by: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RootPlan:
+    """A plan with what a run must bring.
+
+    Attributes:
+        inputs: The run's inputs by name.
+        bind: Gives the first slots for the inputs of a run.
+    """
+
+    plan: Plan
+    inputs: Mapping[str, RootInput]
+    bind: Callable[[Mapping[str, Any]], Slots]

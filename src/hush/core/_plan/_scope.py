@@ -1,0 +1,150 @@
+"""``Scope``: the slots of one graph while it is compiled, and who reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hush.core._expr._model import Read, reads
+from hush.core._plan._bind import Place, Resolve
+from hush.core._plan._model import SKIPPED, Copy, Reader, Slots
+from hush.core._spec._model import ERROR, STAR, CallSpec, GraphSpec, Source
+from hush.core._spec._order import Order
+from hush.core._spec._races import Writers
+from hush.core._spec._reads import all_reads, is_optional, named_reads, parent_reads
+
+
+class Scope:
+    """Gives numbers to what the steps of a graph read: inputs of the container, outer values, outputs of steps.
+
+    Attributes:
+        inputs: The slot of each input of the container that is read.
+        imports: The slot of each value read from the graphs around, by the read as it looks one level out.
+        captures: For each step, the slot of each of its outputs that is read.
+        readers: For each slot, the steps that read it.
+        named: The steps whose ``error`` somebody names.
+        handled: Which steps the graph goes on without, should they fail.
+        may_skip: Which steps may be skipped.
+        writers: Who writes to ``PARENT``; ``None`` if nobody does.
+    """
+
+    def __init__(self, graph: GraphSpec, order: Order) -> None:
+        self.graph = graph
+        self.order = order
+        self.template: Slots = [None]
+        self.inputs: dict[str, int] = {}
+        self.imports: dict[tuple[Source, str], int] = {}
+        self.captures: list[dict[str, int]] = [{} for _ in graph.steps]
+        self.readers: dict[int, dict[int, None]] = {}
+        self._hard: set[int] = set()
+        self.with_defaults = {read.key for step, name, read in parent_reads(graph) if is_optional(step, name)}
+        self.named = self._named()
+        self.handled = [
+            isinstance(step, CallSpec | GraphSpec)
+            and (step.on_error == "collect" or (step.on_error is None and step.name in self.named))
+            for step in graph.steps
+        ]
+        self.may_skip = self._may_skip() if any(self.handled) else [False] * len(graph.steps)
+        self.writers = Writers(graph, order) if any(step.writes for step in graph.steps) else None
+
+    # --- slots --------------------------------------------------------------------------------------------
+    def resolver(self, step: int, *, optional: bool = False) -> Resolve:
+        """How reads in the inputs of ``step`` find their values; ``optional`` ones may be missing."""
+        return lambda read: self.place(step, read, optional=optional)
+
+    def place(self, step: int, read: Read, *, optional: bool = False) -> Place:
+        """The slot that ``read`` looks into, noting that ``step`` reads it."""
+        up, source = read.source
+        if up:
+            slot = self._slot(self.imports, (Source(up - 1, source), read.key))
+            self._note(slot, step)
+            return Place(slot, maybe=True)
+        if source is None:
+            slot = self._slot(self.inputs, read.key)
+            self._note(slot, step)
+            if self.writers is not None and self.writers.may_precede(step, read.key):
+                return Place(slot, maybe=True, reader=_written_reader(read.key, slot))
+            return Place(slot, maybe=read.key in self.with_defaults)
+        number = self.order.index[source]
+        slot = self._slot(self.captures[number], read.key)
+        self._note(slot, step)
+        if not optional:
+            self._hard.add(slot)
+        return Place(slot, maybe=optional or self.may_skip[number])
+
+    def copies(self, step: int) -> tuple[tuple[Copy, ...], tuple[Copy, ...]]:
+        """The captures of ``step`` that must be there, and those that may be missing."""
+        found = self.captures[step]
+        if not found:
+            return (), ()
+        hard = tuple([Copy(key, slot) for key, slot in found.items() if slot in self._hard])
+        return hard, tuple([Copy(key, slot) for key, slot in found.items() if slot not in self._hard])
+
+    def _slot(self, table: dict[Any, int], key: object) -> int:
+        slot = table.get(key)
+        if slot is None:
+            slot = table[key] = len(self.template)
+            self.template.append(SKIPPED)
+        return slot
+
+    def _note(self, slot: int, step: int) -> None:
+        readers = self.readers.get(slot)
+        if readers is None:
+            self.readers[slot] = {step: None}
+        else:
+            readers[step] = None
+
+    # --- failing and skipping -----------------------------------------------------------------------------
+    def _named(self) -> set[str | None]:
+        named: set[str | None] = set()
+        for step in self.graph.steps:
+            named.update(read.source.step for read in all_reads(step) if read.key == ERROR and not read.source.up)
+            for write in step.writes:
+                if write.expr is not None and any(read.key == ERROR for read in reads(write.expr)):
+                    named.add(step.name)
+        return named
+
+    def _may_skip(self) -> list[bool]:
+        steps, order = self.graph.steps, self.order
+        found = [False] * len(steps)
+        starts = {order.index[name] for name in self.graph.starts or ()}
+        for number in order.topological:
+            edges = order.edges[number]
+            if edges or number in starts:
+                found[number] = number not in starts and all(found[before] for before in edges)
+            else:
+                found[number] = any(found[before] for before in self.unforgiven(number))
+            if not found[number]:
+                found[number] = any(self.handled[before] for before in self.blocking(number))
+        return found
+
+    def unforgiven(self, number: int) -> set[int]:
+        """The steps that ``number`` refers to and cannot do without."""
+        step = self.graph.steps[number]
+        return {
+            self.order.index[read.source.step]
+            for name, read in named_reads(step)
+            if read.source.step is not None
+            and not read.source.up
+            and (name is None or not is_optional(step, name))
+        }
+
+    def blocking(self, number: int) -> set[int]:
+        """The steps whose other outputs ``number`` reads without naming their ``error``."""
+        found: dict[bool, set[int]] = {True: set(), False: set()}
+        for _, read in named_reads(self.graph.steps[number]):
+            if read.source.step is not None and not read.source.up:
+                found[read.key == ERROR].add(self.order.index[read.source.step])
+        return found[False] - found[True]
+
+
+def has_star(graph: GraphSpec) -> bool:
+    """Whether some step of ``graph`` hands over all its keys."""
+    return any(write.key == STAR for step in graph.steps for write in step.writes)
+
+
+def _written_reader(key: str, slot: int) -> Reader:
+    def read(slots: Slots) -> Any:
+        written = slots[0]
+        return written[key] if key in written else slots[slot]
+
+    return read

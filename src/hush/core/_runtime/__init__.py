@@ -1,0 +1,1 @@
+"""The runtime: frames, the tasks that drive them, and where functions run."""

@@ -1,0 +1,107 @@
+"""``Columns``: what a map gives, one list for each key, in input order whatever order the items finish in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Any
+
+from hush.core._plan._model import StepPlan
+from hush.core._spec._model import ERROR, NEVER_STARRED
+from hush.core.errors import MissingKeyError, missing_key
+
+
+class Place(Enum):
+    """The place of an item that has not given the key, or not ended yet."""
+
+    EMPTY = auto()
+
+
+EMPTY = Place.EMPTY
+
+
+class Columns:
+    """The columns of one map that somebody reads.
+
+    Attributes:
+        count: How many items were pulled.
+        failed: How many of them failed.
+    """
+
+    __slots__ = ("_all", "_errors", "_named", "_path", "_values", "count", "failed", "failed_items")
+
+    def __init__(self, step: StepPlan) -> None:
+        assert step.map is not None
+        keys = {copy.key for copy in (*step.captures, *step.optional, *step.writes)}
+        self._all = step.stars or bool(step.computed)
+        self._named = step.map.named
+        self._path = step.path
+        self._errors: list[Any] | None = [] if ERROR in keys or self._all else None
+        known = step.body.output_keys if step.body is not None and (self._all or not self._named) else ()
+        wanted = [*keys, *known] if self._all else [*keys]
+        self._values: dict[str, list[Any]] = {key: [] for key in dict.fromkeys(wanted) if key != ERROR}
+        self.count = 0
+        self.failed = 0
+        self.failed_items: set[int] = set()
+
+    def open(self) -> int:
+        """A place for one more item; gives its index."""
+        index = self.count
+        self.count = index + 1
+        for values in self._values.values():
+            values.append(EMPTY)
+        if self._errors is not None:
+            self._errors.append(None)
+        return index
+
+    def put(self, index: int, out: Mapping[str, Any]) -> Any:
+        """Keep what an item gave, and give the ``error`` it wrote by itself."""
+        for key, values in self._values.items():
+            if key in out:
+                values[index] = out[key]
+        if self._all:
+            for key in out:
+                if key not in self._values and key not in NEVER_STARRED:
+                    self._values[key] = [EMPTY] * self.count
+                    self._values[key][index] = out[key]
+        error = out.get(ERROR)
+        if error is not None:
+            self.fail(index, error)
+        return error
+
+    def fail(self, index: int, error: Any) -> None:
+        """Note that an item failed."""
+        self.failed += 1
+        if not self._named:
+            self.failed_items.add(index)
+        if self._errors is not None:
+            self._errors[index] = error
+
+    def lacking(self) -> list[tuple[int, MissingKeyError]]:
+        """The items that ran and lack a key that others have. Raises if a key that is read was given by none."""
+        found: dict[int, MissingKeyError] = {}
+        if self._named or not self.count:
+            return []
+        there = [key for key, values in self._values.items() if any(value is not EMPTY for value in values)]
+        for key, values in self._values.items():
+            if key in there:
+                for index, value in enumerate(values):
+                    if value is EMPTY and index not in self.failed_items:
+                        found.setdefault(index, missing_key(f"item {index} of {self._path}", key, there))
+            elif not self._all and self.failed < self.count:
+                raise missing_key(self._path, key, there)
+        return sorted(found.items())
+
+    def lists(self) -> dict[str, list[Any]]:
+        """The columns, with ``None`` at empty places."""
+        columns = {
+            key: [None if value is EMPTY else value for value in values] if self._may_be_empty(values) else values
+            for key, values in self._values.items()
+        }
+        if self._errors is not None:
+            columns[ERROR] = self._errors
+        return columns
+
+    def _may_be_empty(self, values: list[Any]) -> bool:
+        # ``in`` would ask the values' own ``==``, so this looks only where something can be empty at all.
+        return any(value is EMPTY for value in values)

@@ -1,0 +1,45 @@
+"""A nested graph that is a failure domain of its own: because its failure is handled, or because it has a deadline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hush.core._plan._model import StepPlan
+from hush.core._runtime._domain import Domain
+from hush.core._runtime._frame import Frame
+from hush.core._runtime._run import Raised
+from hush.core._runtime._strand import Strand
+from hush.core.errors import NodeTimeout
+
+
+async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
+    """Run the graph of ``step`` in a domain whose host is the task that awaits this."""
+    assert step.body is not None
+    run = strand.run
+    inner = Frame(step.body, step.call(frame.slots), None, frame.item)
+    domain = Domain(run.loop, strand.task)
+    work = Strand(run, domain, strand.task, domain.floor)
+    begin(work, inner)
+    timer = None
+    if step.timeout_s is not None:
+        timer = run.loop.call_later(step.timeout_s, lambda: domain.fail(timed_out(step)))
+    try:
+        failure = await domain.conduct(work.work)
+    finally:
+        if timer is not None:
+            timer.cancel()
+    return Raised(failure) if failure is not None else inner.outputs()
+
+
+def begin(strand: Strand, frame: Frame) -> None:
+    """Make the first steps of ``frame`` ready in ``strand``."""
+    tracing = strand.run.tracing
+    if tracing is None:
+        frame.start(strand.ready)
+    else:
+        tracing.frame_started(frame, strand.ready)
+
+
+def timed_out(step: StepPlan) -> NodeTimeout:
+    """The error of a step that took too long."""
+    return NodeTimeout(f"{step.path} took longer than timeout_s={step.timeout_s:g} ({step.where})")

@@ -1,0 +1,138 @@
+"""``Domain``: a failure domain and its nursery. What fails in it ends all of it; nothing in it outlives it.
+
+The host is the task that awaits the domain (``conduct``); members are the tasks spawned in it. When something fails,
+members and host are cancelled and awaited, then the host is told. The rules are ``asyncio.TaskGroup``'s, with three
+differences: one failure is not wrapped in a group, a timer may fail a domain, and ``conduct`` gives the failure back
+instead of raising it, so that it is never mistaken for the host's own cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context
+from typing import Any, Protocol
+
+
+class Member(Protocol):
+    """What runs in a task of a domain."""
+
+    task: asyncio.Task[None]
+
+    def main(self) -> Coroutine[Any, Any, None]:
+        """The task's coroutine. It calls ``domain.leave(self)`` when it ends."""
+        ...
+
+
+class Domain:
+    """One failure domain.
+
+    Attributes:
+        host: The task that awaits it.
+        floor: ``host.cancelling()`` when it began: more than that is a cancellation from outside.
+        errors: What failed on its own, in order of time.
+        closing: Whether everything in it is being cancelled: it starts nothing any more.
+    """
+
+    __slots__ = ("_host_cancelled", "_host_works", "_idle", "closing", "errors", "floor", "host", "loop", "members")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, host: asyncio.Task[Any]) -> None:
+        self.loop = loop
+        self.host = host
+        self.floor = host.cancelling()
+        self.members: set[Member] = set()
+        self.errors: list[BaseException] = []
+        self.closing = False
+        self._host_works = True
+        self._host_cancelled = False
+        self._idle: asyncio.Future[None] | None = None
+
+    # --- members ------------------------------------------------------------------------------------------
+    def spawn(self, member: Member, context: Context | None = None) -> None:
+        """Run ``member`` in a task of its own."""
+        member.task = self.loop.create_task(member.main(), context=context)
+        self.members.add(member)
+
+    def leave(self, member: Member) -> None:
+        """``member`` has nothing more to do; its task is about to end."""
+        self.members.discard(member)
+        if not self.members and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    # --- failing ------------------------------------------------------------------------------------------
+    def fail(self, error: BaseException, by: asyncio.Task[Any] | None = None) -> None:
+        """Something failed on its own, in the task ``by``: end everything else."""
+        self.errors.append(error)
+        self.close(by)
+
+    def close(self, by: asyncio.Task[Any] | None = None) -> None:
+        """Cancel the members and the host, all but the task ``by``, which ends by itself."""
+        if self.closing:
+            return
+        self.closing = True
+        for member in tuple(self.members):
+            if member.task is not by:
+                member.task.cancel()
+                # A task that is cancelled before its first step never comes to leave by itself.
+                member.task.add_done_callback(lambda _, member=member: self.leave(member))  # type: ignore[misc]
+        if self._host_works and self.host is not by:
+            self._host_cancelled = True
+            self.host.cancel()
+
+    async def conduct(self, work: Callable[[], Coroutine[Any, Any, None]]) -> BaseException | None:
+        """Do ``work`` in the host's task and wait for all members; give what failed.
+
+        Raises ``CancelledError`` only if the host was cancelled from outside and nothing failed: a failure is told
+        even then, as ``TaskGroup`` does, and the request stays in ``host.cancelling()``.
+        """
+        cancelled: CancelledError | None = None
+        try:
+            await work()
+        except CancelledError as exc:
+            cancelled = exc
+            self.close(self.host)
+        except BaseException as exc:  # nothing may be lost, not even a fault of the engine
+            self.fail(exc, self.host)
+        self._host_works = False
+        while self.members:
+            self._idle = self.loop.create_future()
+            try:
+                await self._idle
+            except CancelledError as exc:
+                cancelled = exc
+                self.close(self.host)
+        if self._host_cancelled:
+            self._host_cancelled = False
+            self.host.uncancel()
+        if self.errors:
+            return combined(self.errors)
+        if cancelled is not None:
+            raise cancelled
+        return None
+
+    def reset(self) -> None:
+        """Make a finished domain ready for the next item of the same host."""
+        self.errors = []
+        self.closing = False
+        self._host_works = True
+
+
+def combined(errors: Sequence[BaseException]) -> BaseException:
+    """One failure as it is, several as a group; what was already such a group is taken apart first."""
+    flat: list[BaseException] = []
+    for error in errors:
+        if isinstance(error, BaseExceptionGroup) and error.__dict__.get(_OURS):
+            flat += error.exceptions
+        elif error not in flat:
+            flat.append(error)
+    if len(flat) == 1:
+        return flat[0]
+    if all(isinstance(error, CancelledError) for error in flat):
+        return flat[0]
+    group = BaseExceptionGroup(f"{len(flat)} nodes failed", flat)
+    group.__dict__[_OURS] = True
+    return group
+
+
+_OURS = "_hush_made"

@@ -1,0 +1,336 @@
+"""Maps: a fixed set of workers that pull items from one source, never a task for each item.
+
+    worker 0    the task that awaits the map
+    the others  started when an item has suspended, twice as many each time, up to ``max_concurrency``
+
+A worker pulls an item, makes a frame of the body for it and drives it. Where the body is synchronous it goes on with
+the next at once, so such a map makes no task. An item is a failure domain of its own: its worker is the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+
+from contextvars import Context, copy_context
+from time import perf_counter_ns
+from typing import Any
+
+from hush.core._plan._model import MapPlan, StepPlan
+from hush.core._runtime._columns import Columns
+from hush.core._runtime._compound import begin, timed_out
+from hush.core._runtime._domain import Domain, combined
+from hush.core._runtime._frame import Frame
+from hush.core._runtime._run import Raised, forget_frames
+from hush.core._runtime._sources import DONE, WAIT, Source, open_source
+from hush.core._runtime._strand import Strand
+from hush.core.errors import FailureInfo, ReportedError, SourceError
+
+
+async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
+    """Run one activation of a map; give its columns."""
+    run, tracing = strand.run, strand.run.tracing
+    fanout = Fanout(strand, frame, step)
+    failure: BaseException | None = None
+    cancelled: CancelledError | None = None
+    timer = None
+    if step.timeout_s is not None:
+        timer = run.loop.call_later(step.timeout_s, lambda: fanout.domain.fail(timed_out(step)))
+    try:
+        fanout.open_sources()
+        if tracing is not None:
+            tracing.map_started(frame, step, fanout.total)
+        failure = await fanout.domain.conduct(Worker(fanout, strand.task, fanout.domain.floor).work)
+        if failure is None:
+            failure = fanout.settle_lacking()
+    except CancelledError as exc:
+        cancelled = exc
+    except Exception as exc:  # a source that cannot be gone through: the map's own failure
+        failure = exc
+    if timer is not None:
+        timer.cancel()
+    failure, cancelled = await fanout.close_sources(failure, cancelled)
+    if tracing is not None:
+        tracing.map_finished(frame, step, fanout.done, fanout.columns.failed)
+    if failure is not None:
+        run.locate(failure, frame.item, step)
+        info = failure.__dict__.get("hush")
+        if isinstance(info, FailureInfo) and info.columns is None:
+            info.columns = fanout.columns.lists()
+        return Raised(failure)
+    if cancelled is not None:
+        raise cancelled
+    return fanout.columns.lists()
+
+
+class Fanout:
+    """One activation of a map.
+
+    Attributes:
+        domain: Of the workers.
+        total: The number of items, where it is known before.
+        done: How many items have ended.
+        active: How many workers there are.
+        awaiting: How many of them wait for their item.
+    """
+
+    def __init__(self, strand: Strand, frame: Frame, step: StepPlan) -> None:
+        assert step.map is not None and step.body is not None
+        self.strand, self.frame, self.step = strand, frame, step
+        self.plan: MapPlan = step.map
+        self.body = step.body
+        self.run = strand.run
+        self.base = step.call(frame.slots)
+        self.columns = Columns(step)
+        self.upstream = [read(frame.slots) for read in self.plan.upstream]
+        self.sources: list[Source] = []
+        self.slots = [one.slot for one in self.plan.each]
+        self.total: int | None = None
+        self.domain = Domain(self.run.loop, strand.task)
+        self.pulling = asyncio.Lock()
+        self.exhausted = False
+        self.done = 0
+        self.active = 1
+        self.awaiting = 0
+        self._growing = False
+        self._held: list[Any] = [WAIT] * len(self.slots)
+
+    def open_sources(self) -> None:
+        """Open the sources, and compare their lengths where they are known."""
+        for one in self.plan.each:
+            self.sources.append(open_source(one.source(self.frame.slots), self.run, one.pull, one.where))
+        sizes = [source.size for source in self.sources]
+        known = [size for size in sizes if size is not None]
+        if len(set(known)) > 1:
+            raise self._unequal(", ".join(f"{e.name}: {size}" for e, size in zip(self.plan.each, sizes, strict=True)))
+        self.total = known[0] if len(known) == len(sizes) else None
+
+    def _unequal(self, lengths: str) -> SourceError:
+        return SourceError(f"the Each inputs of {self.step.path} must have the same length ({lengths}; {self.step.where})")
+
+    # --- pulling ------------------------------------------------------------------------------------------
+    def pull(self) -> Any:
+        """The values of the next item, ``WAIT`` or ``DONE``."""
+        if len(self.sources) == 1:
+            value = self.sources[0].now()
+            if value is DONE:
+                self.exhausted = True
+            return value
+        return self._pull_all()
+
+    def _pull_all(self) -> Any:
+        held = self._held
+        for place, source in enumerate(self.sources):
+            if held[place] is WAIT:
+                held[place] = source.now()
+        if any(value is WAIT for value in held):
+            return WAIT
+        ended = [value is DONE for value in held]
+        if any(ended):
+            self.exhausted = True
+            if not all(ended):
+                shortest = self.plan.each[ended.index(True)].name
+                raise self._unequal(f"{shortest} has {self.columns.count}, another has more")
+            return DONE
+        self._held = [WAIT] * len(held)
+        return held
+
+    async def fill(self) -> None:
+        """Wait until each source has a value at hand; one worker at a time."""
+        async with self.pulling:
+            for source in self.sources:
+                await source.fill()
+
+    async def close_sources(
+        self, failure: BaseException | None, cancelled: CancelledError | None
+    ) -> tuple[BaseException | None, CancelledError | None]:
+        """Close what must be closed, whatever happens meanwhile; an error in that is a failure of the map."""
+        for source in self.sources:
+            try:
+                await source.close()
+            except CancelledError as exc:
+                cancelled = exc
+            except BaseException as exc:
+                failure = combined([failure, exc]) if failure is not None else exc
+        return failure, cancelled
+
+    # --- items --------------------------------------------------------------------------------------------
+    def open(self, values: Any) -> tuple[int, Frame]:
+        """The frame of the next item."""
+        index = self.columns.open()
+        slots = self.base.copy()
+        slots[0] = {}
+        if len(self.slots) == 1:
+            if self.slots[0] is not None:
+                slots[self.slots[0]] = values
+        else:
+            for slot, value in zip(self.slots, values, strict=True):
+                if slot is not None:
+                    slots[slot] = value
+        return index, Frame(self.body, slots, None, (*self.frame.item, index))
+
+    def failed_upstream(self, index: int) -> Any:
+        """The error with which this item failed in a map before, if it did."""
+        for errors in self.upstream:
+            if errors is not None and index < len(errors) and errors[index] is not None:
+                return errors[index]
+        return None
+
+    def finish(self, index: int, frame: Frame, by: asyncio.Task[Any]) -> None:
+        """An item's body is complete."""
+        error = self.columns.put(index, frame.outputs())
+        self.done += 1
+        tracing = self.run.tracing
+        if error is not None:
+            if self.plan.fail_fast:
+                reported = error if isinstance(error, BaseException) else ReportedError(error)
+                self.run.locate(reported, (*self.frame.item, index), self.step)
+                self.domain.fail(reported, by)
+            else:
+                self._note(index, error)
+        elif tracing is not None:
+            tracing.item_finished(self.step, (*self.frame.item, index))
+
+    def fail(self, index: int, error: Any, by: asyncio.Task[Any] | None) -> None:
+        """An item failed: collect it, or end the map."""
+        collects = not isinstance(error, BaseException) or is_ordinary(error)
+        self.columns.fail(index, error)
+        self.done += 1
+        if collects and not self.plan.fail_fast:
+            self._note(index, error)
+            return
+        if self.run.tracing is not None:
+            self.run.tracing.item_failed(self.step, (*self.frame.item, index), error)
+        self.domain.fail(error if isinstance(error, BaseException) else SourceError(str(error)), by)
+
+    def _note(self, index: int, error: Any) -> None:
+        item = (*self.frame.item, index)
+        if isinstance(error, BaseException):
+            forget_frames(error)
+        self.run.collect(error, self.step.path, item, partial=True)
+        if self.run.tracing is not None:
+            self.run.tracing.item_failed(self.step, item, error)
+
+    def settle_lacking(self) -> BaseException | None:
+        """At the end: items that lack a key that others have fail, and say so."""
+        try:
+            for index, error in self.columns.lacking():
+                self.run.locate(error, (*self.frame.item, index), self.step)
+                self.done -= 1
+                self.fail(index, error, self.domain.host)
+                if self.plan.fail_fast:
+                    return error
+        except KeyError as exc:
+            return exc
+        return None
+
+    # --- workers ------------------------------------------------------------------------------------------
+    def suspending(self) -> None:
+        """A worker is about to await its item: if it really suspends, there is room for others."""
+        if not self._growing and self.active < self.plan.max_concurrency and not self.exhausted:
+            self._growing = True
+            self.run.loop.call_soon(self._grow)
+
+    def _grow(self) -> None:
+        self._growing = False
+        if self.domain.closing or self.exhausted or not self.awaiting:
+            return
+        more = min(self.active, self.plan.max_concurrency - self.active)
+        if self.total is not None:
+            more = min(more, self.total - self.columns.count)
+        for _ in range(more):
+            self.spawn(None)
+
+    def spawn(self, context: Context | None) -> None:
+        """One more worker."""
+        self.active += 1
+        self.domain.spawn(Worker(self, self.strand.task, 0), context)
+
+
+class Worker:
+    """One worker of a map: pulls items and hosts them, one after the other."""
+
+    __slots__ = ("fanout", "floor", "strand", "task")
+
+    def __init__(self, fanout: Fanout, task: asyncio.Task[Any], floor: int) -> None:
+        self.fanout = fanout
+        self.task = task
+        self.floor = floor
+
+    async def main(self) -> None:
+        """The coroutine of a worker that was spawned."""
+        domain = self.fanout.domain
+        try:
+            await self.work()
+        except CancelledError as exc:
+            if not domain.closing:
+                domain.fail(exc, self.task)
+        except BaseException as exc:  # nothing may be lost, not even a fault of the engine
+            domain.fail(exc, self.task)
+        finally:
+            self.fanout.active -= 1
+            domain.leave(self)
+
+    async def work(self) -> None:
+        """Pull and run items until there are none."""
+        fanout, run = self.fanout, self.fanout.run
+        context = copy_context()
+        domain = Domain(run.loop, self.task)
+        strand = Strand(run, domain, self.task, self.floor)
+        while not fanout.domain.closing:
+            try:
+                values = fanout.pull()
+                if values is WAIT:
+                    await fanout.fill()
+                    continue
+            except CancelledError:
+                raise
+            except BaseException as exc:
+                fanout.exhausted = True
+                fanout.domain.fail(exc, self.task)
+                return
+            if values is DONE:
+                return
+            index, frame = fanout.open(values)
+            error = fanout.failed_upstream(index) if fanout.upstream else None
+            if error is not None:
+                fanout.fail(index, error, self.task)
+                continue
+            begin(strand, frame)
+            if strand.drive() and not strand.pending:
+                if frame.left:
+                    fanout.fail(index, combined(domain.errors), self.task)
+                    domain.reset()
+                else:
+                    fanout.finish(index, frame, self.task)
+            else:
+                await self._await_item(index, frame, strand, domain)
+                if copy_context() != context:
+                    # The item set a context variable in this task: the next must not see it.
+                    fanout.spawn(context)
+                    return
+            if run.budget.must_wait(perf_counter_ns()):
+                await run.budget.turn(served=True)
+
+    async def _await_item(self, index: int, frame: Frame, strand: Strand, domain: Domain) -> None:
+        fanout = self.fanout
+        fanout.awaiting += 1
+        fanout.suspending()
+        try:
+            failure = await domain.conduct(strand.work)
+        finally:
+            fanout.awaiting -= 1
+        if failure is not None:
+            fanout.fail(index, failure, self.task)
+        else:
+            fanout.finish(index, frame, self.task)
+        domain.reset()
+
+
+def is_ordinary(error: BaseException) -> bool:
+    """Whether an error is one that may be collected: not a ``KeyboardInterrupt`` or its like."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_ordinary(part) for part in error.exceptions)
+    return isinstance(error, Exception | CancelledError)
+
+

@@ -1,0 +1,130 @@
+"""``AutoGate``: the rule that decides whether a ``def`` runs on the loop or in a worker thread.
+
+A pure class that is fed durations:
+
+1. calls run in a thread;
+2. after three calls in a row under 0.2 ms it runs inline;
+3. an inline call over 5 ms sends it back to threads, and the row it then needs doubles: 6, 12, … 96;
+4. inline calls that add up to a second without a slow one set it back to three: without forgiveness a busy machine
+   would drive everything into threads for good.
+"""
+
+from __future__ import annotations
+
+import logging
+import types
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any
+from weakref import WeakKeyDictionary
+
+QUICK_NS = 200_000
+SLOW_NS = 5_000_000
+FORGIVEN_NS = 1_000_000_000
+FIRST_ROW = 3
+LONGEST_ROW = 96
+_LOG_EVERY_NS = 60_000_000_000
+
+log = logging.getLogger("hush.executor")
+
+
+class AutoGate:
+    """What is known of how long one function takes.
+
+    Attributes:
+        inline: Whether its next call runs on the loop.
+        row: How many quick calls in a row it needs to run there.
+        wary: Whether it was sent back to threads and is not forgiven yet.
+    """
+
+    __slots__ = ("__weakref__", "_inline_ns", "_logged_ns", "_quick", "hides_loop", "inline", "row", "wary")
+
+    def __init__(self) -> None:
+        self.inline = False
+        self.hides_loop = True
+        self.row = FIRST_ROW
+        self.wary = False
+        self._quick = 0
+        self._inline_ns = 0
+        self._logged_ns = 0
+
+    def ran_in_thread(self, took_ns: int) -> None:
+        """Learn of a call in a thread, measured inside the call."""
+        if took_ns >= QUICK_NS:
+            self._quick = 0
+            return
+        self._quick += 1
+        if self._quick >= self.row:
+            self.inline = True
+            self._quick = 0
+            self._inline_ns = 0
+
+    def ran_inline(self, took_ns: int, where: str) -> None:
+        """Learn of a call on the loop. Needed only if it was slow, or while the gate is ``wary``."""
+        if took_ns > SLOW_NS:
+            self.inline = False
+            self.wary = True
+            self.row = min(self.row * 2, LONGEST_ROW)
+            self._quick = 0
+            self._log(took_ns, where)
+        elif self.wary:
+            self._inline_ns += took_ns
+            if self._inline_ns >= FORGIVEN_NS:
+                self.row = FIRST_ROW
+                self.wary = False
+
+    def _log(self, took_ns: int, where: str) -> None:
+        now_ns = monotonic_ns()
+        if not self._logged_ns or now_ns - self._logged_ns >= _LOG_EVERY_NS:
+            self._logged_ns = now_ns
+            log.info(
+                "%s held up the event loop for %.1f ms and goes back to worker threads; "
+                'executor="thread" keeps it there.',
+                where,
+                took_ns / 1e6,
+            )
+
+
+class PinnedGate:
+    """The gate of ``executor="inline"``: always open. Such a function sees the running loop."""
+
+    __slots__ = ()
+    inline = True
+    hides_loop = False
+    wary = False
+
+    def ran_inline(self, took_ns: int, where: str) -> None:
+        """Nothing to learn."""
+
+
+PINNED = PinnedGate()
+
+_by_code: WeakKeyDictionary[types.CodeType | type, AutoGate] = WeakKeyDictionary()
+_by_function: WeakKeyDictionary[Any, AutoGate] = WeakKeyDictionary()
+
+
+def gate_of(fn: Callable[..., Any]) -> AutoGate:
+    """What is remembered of ``fn``: by its code, if it closes over nothing, else by the function itself.
+
+    Graphs that are rebuilt for each request make their functions anew, but not their code. A bound method counts as
+    its function.
+    """
+    while isinstance(fn, types.MethodType):
+        fn = fn.__func__
+    try:
+        if type(fn) is types.FunctionType and not fn.__closure__ and "__wrapped__" not in fn.__dict__:
+            return gate_of_code(fn.__code__)
+        found = _by_function.get(fn)
+        if found is None:
+            found = _by_function[fn] = AutoGate()
+        return found
+    except TypeError:  # neither hashable nor weakly referable: nothing can be remembered of it
+        return AutoGate()
+
+
+def gate_of_code(code: types.CodeType | type) -> AutoGate:
+    """What is remembered of a code object, or of the iterators of a class."""
+    found = _by_code.get(code)
+    if found is None:
+        found = _by_code[code] = AutoGate()
+    return found

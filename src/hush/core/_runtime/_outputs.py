@@ -1,0 +1,69 @@
+"""What a function returned, seen as keys and values: and what is said when it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hush.core._plan._model import StepPlan, Watch
+from hush.core._spec._model import ERROR, NEVER_STARRED, TAGS
+from hush.core.errors import GraphError, OutputError, missing_key
+
+
+class FailedOutput(dict[str, Any]):
+    """The output of a handled failure: ``error``, and ``None`` for any other key."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+def as_mapping(step: StepPlan, out: Any) -> Mapping[str, Any]:
+    """The keys of a mapping, a dataclass or a pydantic model, read shallowly; none for ``None``."""
+    if out is None:
+        return {}
+    if isinstance(out, Mapping):
+        return dict(out)
+    kind = type(out)
+    fields = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "model_fields", None)
+    if isinstance(fields, Mapping) and not isinstance(out, type):
+        return {name: getattr(out, name) for name in fields}
+    raise OutputError(
+        f"{step.path} returned {_short(out)} of type {kind.__name__}, which has no keys. "
+        f"Return a dict: return {{\"result\": value}}; or a dataclass or pydantic model. ({step.where})"
+    )
+
+
+def absent(step: StepPlan, key: str, out: Mapping[str, Any]) -> Any:
+    """The value of a key that is not there: of ``error``, or beside an ``error`` of its own, ``None``."""
+    if key == ERROR or out.get(ERROR) is not None:
+        return None
+    raise missing_key(step.path, key, [name for name in out if name != TAGS])
+
+
+def starred(out: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What ``"*"`` carries of an output."""
+    if NEVER_STARRED.isdisjoint(out):
+        return out
+    return {key: value for key, value in out.items() if key not in NEVER_STARRED}
+
+
+def check_watch(step: StepPlan, watch: Watch, out: Mapping[str, Any], star_writers: dict[str, str]) -> None:
+    """Raise if a ``"*"`` writes a key that someone else writes or reads, neither coming first.
+
+    ``star_writers`` names who wrote each key through ``"*"`` so far, and is brought up to date.
+    """
+    for key in starred(out):
+        other = watch.keys.get(key)
+        if other is None and star_writers.get(key) in watch.rivals:
+            other = star_writers[key]
+        star_writers[key] = step.name
+        if other is not None:
+            raise GraphError(
+                f'{step.path} writes PARENT["{key}"] through "*", and so does {other}, or it reads it; neither comes '
+                f"first. Put them in order: {other} >> {step.name}; or write keys by name. ({step.where})"
+            )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,89 @@
+"""``Pass``: the inline work that one pass of an event loop may do, shared by all that runs on the loop.
+
+A pass has 5 ms, counted from its first inline work. Whoever finds them spent waits for its turn: first come, first
+served, and who was not served keeps its place before those who were. So a run of a million cheap items holds no
+timer, socket or other run up for longer than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from time import perf_counter_ns
+from typing import Any
+from weakref import WeakKeyDictionary
+
+BUDGET_NS = 5_000_000
+_WOKEN_AT_ONCE = 32  # most of them would find the budget spent again
+
+
+class Pass:
+    """The budget of one loop.
+
+    Attributes:
+        deadline_ns: When the budget of the pass at hand is spent; 0 before its first inline work.
+        at: The path of the ``def`` that is running on the loop, for the watchdog.
+    """
+
+    __slots__ = ("__weakref__", "_closing", "_loop", "_served", "_unserved", "at", "deadline_ns")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._served: deque[asyncio.Future[None]] = deque()
+        self._unserved: deque[asyncio.Future[None]] = deque()
+        self._closing = False
+        self.deadline_ns = 0
+        self.at: Any = None
+
+    def open(self, now_ns: int) -> None:
+        """Note the first inline work of a pass."""
+        self.deadline_ns = now_ns + BUDGET_NS
+        self._close_soon()
+
+    def must_wait(self, now_ns: int) -> bool:
+        """Whether someone who resumes must wait for a turn first."""
+        return self.deadline_ns != 0 and (now_ns > self.deadline_ns or bool(self._served) or bool(self._unserved))
+
+    async def turn(self, *, served: bool) -> None:
+        """Wait until the loop has made a whole pass and there is budget again."""
+        queue = self._served if served else self._unserved
+        while True:
+            turn = self._loop.create_future()
+            queue.append(turn)
+            self._close_soon()
+            await turn
+            if not self.deadline_ns or perf_counter_ns() <= self.deadline_ns:
+                return
+            queue = self._unserved
+
+    def _close_soon(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self._loop.call_soon(self._close)
+
+    def _close(self) -> None:
+        self._closing = False
+        self.deadline_ns = 0
+        for queue in (self._unserved, self._served):
+            for _ in range(min(len(queue), _WOKEN_AT_ONCE)):
+                turn = queue.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+        if self._unserved or self._served:
+            self._close_soon()
+
+
+_passes: WeakKeyDictionary[asyncio.AbstractEventLoop, Pass] = WeakKeyDictionary()
+
+
+def pass_of(loop: asyncio.AbstractEventLoop) -> Pass:
+    """The budget that everything on ``loop`` shares."""
+    found = _passes.get(loop)
+    if found is None:
+        found = _passes[loop] = Pass(loop)
+    return found
+
+
+def open_passes() -> list[Pass]:
+    """The passes of all loops, for the watchdog."""
+    return list(_passes.values())

@@ -1,0 +1,229 @@
+"""``Run``: what one call of ``engine.run`` knows everywhere in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from bisect import insort
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import Any
+
+from hush.core._expr._where import is_own
+from hush.core._plan._model import StepPlan
+from hush.core._runtime._pass import Pass, pass_of
+from hush.core._runtime._tracing import Tracing
+from hush.core.errors import FailureInfo, OutputError, ReportedError
+
+log = logging.getLogger("hush.run")
+
+KEPT_ERRORS = 100
+"""How many failures of one node or map are kept, the first by item; the rest is counted."""
+
+_NOTE = "Hush: raised in"
+_PROCESS = os.urandom(5).hex()
+_numbers = count(1)
+
+
+def _after_fork() -> None:
+    global _PROCESS
+    _NOTE = "Hush: raised in"
+_PROCESS = os.urandom(5).hex()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class Raised:
+    """An outcome that is an exception, where raising it inside a coroutine would change it."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class Run:
+    """One run of an engine.
+
+    Attributes:
+        budget: The inline work that a pass of the loop may do.
+        tracing: Tells tracers; ``None`` if there are none.
+        inline_only: Whether every ``def`` runs on the loop, as under the test kit's.
+        consumed: The iterators that maps of this run have taken, by id.
+        tags: What functions returned under ``"$tags"``, in order of appearance.
+        partial: Whether something failed that nobody named.
+    """
+
+    __slots__ = (
+        "_collected",
+        "_request_id",
+        "budget",
+        "consumed",
+        "grace_s",
+        "inline_only",
+        "loop",
+        "name",
+        "partial",
+        "tags",
+        "tracing",
+    )
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, grace_s: float, request_id: str | None) -> None:
+        self.name = name
+        self.loop = loop
+        self.grace_s = grace_s
+        self.budget: Pass = pass_of(loop)
+        self.inline_only: bool = getattr(loop, "runs_inline", False)
+        self.tracing: Tracing | None = None
+        self.consumed: dict[int, Any] = {}
+        self.tags: dict[str, None] = {}
+        self.partial = False
+        self._request_id = request_id
+        self._collected: dict[str, Collected] | None = None
+
+    @property
+    def id(self) -> str:
+        """The request id, made when it is first asked for."""
+        if self._request_id is None:
+            self._request_id = f"{_PROCESS}-{next(_numbers):x}"
+        return self._request_id
+
+    def tag(self, step: StepPlan, tags: Any) -> None:
+        """Add what ``step`` returned under ``"$tags"``."""
+        found = [tags] if isinstance(tags, str) else tags
+        if not isinstance(found, Iterable) or isinstance(found, Mapping | bytes):
+            raise OutputError(f'{step.path} returned "$tags": {tags!r}. Tags are a string or a list of strings.')
+        self.tags.update(dict.fromkeys(str(tag) for tag in found))
+
+    # --- failures -----------------------------------------------------------------------------------------
+    def locate(self, exc: BaseException, item: tuple[int, ...], step: StepPlan) -> None:
+        """Note on ``exc`` where it came from, unless it says so already."""
+        known = exc.__dict__.get("hush")
+        if isinstance(known, FailureInfo) and known.run == self.id:
+            return
+        info = FailureInfo(
+            path=step.path,
+            item=item[-1] if item else None,
+            outer=item[:-1],
+            key=None,
+            attempt=1,
+            run=self.id,
+            file=step.where.file,
+            line=step.where.line,
+        )
+        at = f", item {'.'.join(map(str, item))}" if item else ""
+        # Past a class's own __setattr__: a frozen exception is located like any other.
+        exc.__dict__["hush"] = info
+        notes = [note for note in exc.__dict__.get("__notes__", ()) if not str(note).startswith(_NOTE)]
+        notes.append(f"{_NOTE} {step.path}{at} ({step.where}), run {self.id}")
+        if type(exc).__module__ == "sqlite3" and "thread" in str(exc):
+            notes.append('Hush: this connection belongs to one thread: executor="inline" keeps its calls on the loop\'s.')
+        exc.__dict__["__notes__"] = notes
+        trim(exc)
+
+    def collect(self, error: Any, path: str, item: tuple[int, ...], *, partial: bool) -> None:
+        """Keep a failure that the run goes on without."""
+        if partial:
+            self.partial = True
+        if self._collected is None:
+            self._collected = {}
+        found = self._collected.get(path)
+        if found is None:
+            found = self._collected[path] = Collected()
+        found.add(error, item)
+
+    def errors(self) -> Errors:
+        """All failures that the run went on without, in order of path and item."""
+        kept: list[BaseException] = []
+        total = 0
+        for path in sorted(self._collected or ()):
+            assert self._collected is not None
+            collected = self._collected[path]
+            total += collected.total
+            for _, _, error in collected.kept:
+                if not any(error is other for other in kept[-KEPT_ERRORS:]):
+                    kept.append(error)
+        return Errors(kept, total)
+
+    def warn(self) -> None:
+        """Log once what items failed in maps of this run."""
+        if self._collected is None or not self.partial:
+            return
+        errors = self.errors()
+        if errors:
+            first = errors[0]
+            info = first.__dict__.get("hush")
+            at = f" in {info.path}" + ("" if info.item is None else f", item {info.item}") if info else ""
+            log.warning(
+                "%s: %d failed and the run went on; first%s: %s: %s",
+                self.name,
+                errors.total,
+                at,
+                type(first).__name__,
+                first,
+                extra={"run": self.id},
+            )
+
+
+class Collected:
+    """The failures of one node or map: the first ones by item, and the count of all."""
+
+    __slots__ = ("_order", "kept", "total")
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[tuple[int, ...], int, BaseException]] = []
+        self.total = 0
+        self._order = count()
+
+    def add(self, error: Any, item: tuple[int, ...]) -> None:
+        """Count a failure, and keep it if it is among the first."""
+        self.total += 1
+        if len(self.kept) >= KEPT_ERRORS and item >= self.kept[-1][0]:
+            return
+        if not isinstance(error, BaseException):
+            error = ReportedError(error)
+        insort(self.kept, (item, next(self._order), error))
+        del self.kept[KEPT_ERRORS:]
+
+
+class Errors(tuple[BaseException, ...]):
+    """The failures that a run went on without. At most 100 of a node or map are kept; ``total`` counts them all."""
+
+    total: int
+
+    def __new__(cls, kept: Iterable[BaseException] = (), total: int | None = None) -> Errors:
+        made = super().__new__(cls, kept)
+        made.total = len(made) if total is None else total
+        return made
+
+
+def trim(exc: BaseException) -> None:
+    """Leave out of the traceback the engine's own frames above the user's code, and the values they hold."""
+    trace = exc.__traceback__
+    while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    if trace is not None:
+        exc.__traceback__ = trace
+
+
+def forget_frames(exc: BaseException) -> None:
+    """Drop the local variables that a kept exception holds through its traceback, and those of its causes."""
+    from traceback import clear_frames
+
+    for one in _chain(exc):
+        if one.__traceback__ is not None:
+            clear_frames(one.__traceback__)
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    todo: list[BaseException | None] = [exc]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            todo += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]

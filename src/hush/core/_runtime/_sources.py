@@ -1,0 +1,214 @@
+"""Sources: where a map's items come from, pulled lazily, inline where that is cheap, else in a thread or awaited.
+
+A ``Source`` gives values one by one to ``now()``. Where none is at hand it gives ``WAIT``; then one worker, holding the
+map's lock, awaits ``fill()``. ``DONE`` means that it has no more, for good.
+"""
+
+from __future__ import annotations
+
+import logging
+import types
+from asyncio import CancelledError
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from contextvars import copy_context
+from enum import Enum, auto
+from functools import partial
+from time import perf_counter_ns
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
+
+from hush.core._expr._where import Where
+from hush.core._runtime._gate import PINNED, AutoGate, PinnedGate, gate_of_code
+from hush.core._runtime._run import Run
+from hush.core._runtime._threads import start_in_thread
+from hush.core._spec._items import refusal
+from hush.core.errors import SourceError
+
+log = logging.getLogger("hush.map")
+
+CHUNK = 32
+"""Items pulled in a thread at a time, at most."""
+_CHUNK_NS = 5_000_000  # a slow source hands over what it has, rather than hold the first items back
+
+
+class Signal(Enum):
+    """What a source says instead of a value."""
+
+    WAIT = auto()
+    DONE = auto()
+
+
+WAIT, DONE = Signal.WAIT, Signal.DONE
+
+
+class ListSource:
+    """A list, tuple or range: everything is at hand."""
+
+    __slots__ = ("_iterator", "now", "size")
+
+    def __init__(self, values: list[Any] | tuple[Any, ...] | range) -> None:
+        self.size: int | None = len(values)
+        self._iterator: Iterator[Any] = iter(values)
+        self.now = partial(next, self._iterator, DONE)
+
+    async def fill(self) -> None:
+        """Nothing to wait for."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class IteratorSource:
+    """Any other sync iterable: pulled in a thread until ``next()`` has shown itself cheap."""
+
+    __slots__ = ("_buffer", "_done", "_gate", "_iterator", "_run", "_running", "size")
+
+    def __init__(self, iterator: Iterator[Any], run: Run, pull: str) -> None:
+        self.size: int | None = None
+        self._iterator = iterator
+        self._run = run
+        self._gate: AutoGate | PinnedGate = PINNED if pull == "inline" else gate_of_source(iterator)
+        self._buffer: deque[Any] = deque()
+        self._done = False
+        self._running = False
+
+    def now(self) -> Any:
+        """The next value, if it is at hand or cheap to get."""
+        if self._buffer:
+            return self._buffer.popleft()
+        if self._done:
+            return DONE
+        if not (self._gate.inline or self._run.inline_only):
+            return WAIT
+        began_ns = perf_counter_ns()
+        value = next(self._iterator, DONE)
+        self._gate.ran_inline(perf_counter_ns() - began_ns, "the source of a map")
+        self._done = value is DONE
+        return value
+
+    async def fill(self) -> None:
+        """Pull a chunk in a thread."""
+        if self._buffer or self._done:
+            return
+        job = start_in_thread(self._run.loop, partial(copy_context().run, self._pull))
+        self._running = True
+        try:
+            await job.wait()
+        except CancelledError:
+            self._running = not await job.linger(self._run.grace_s)
+            raise
+        self._running = False
+        if job.error is not None:
+            self._done = True
+            if type(job.error).__module__ == "sqlite3" and "thread" in str(job.error):
+                job.error.add_note('Hush: this cursor belongs to one thread: write Each(cursor, pull="inline").')
+            raise job.error
+        self._buffer.extend(job.result)
+
+    def _pull(self) -> list[Any]:
+        found: list[Any] = []
+        first_ns = before_ns = perf_counter_ns()
+        while len(found) < CHUNK and before_ns - first_ns < _CHUNK_NS:
+            value = next(self._iterator, DONE)
+            now_ns = perf_counter_ns()
+            if isinstance(self._gate, AutoGate):
+                self._gate.ran_in_thread(now_ns - before_ns)
+            before_ns = now_ns
+            if value is DONE:
+                self._done = True
+                break
+            found.append(value)
+        return found
+
+    async def close(self) -> None:
+        """Close a generator, in whose ``finally`` there may be files to close."""
+        if not isinstance(self._iterator, types.GeneratorType):
+            return
+        if self._running:
+            log.warning("a source did not return within %g s and is left behind in its thread", self._run.grace_s)
+            return
+        if self._iterator.gi_frame is None or self._gate.inline or self._run.inline_only:
+            self._iterator.close()
+            return
+        job = start_in_thread(self._run.loop, partial(copy_context().run, self._iterator.close))
+        await job.linger(self._run.grace_s)
+        if job.error is not None:
+            raise job.error
+
+
+class AsyncSource:
+    """An async iterable: awaited one value at a time."""
+
+    __slots__ = ("_buffer", "_done", "_iterator", "size")
+
+    def __init__(self, iterator: AsyncIterator[Any]) -> None:
+        self.size: int | None = None
+        self._iterator = iterator
+        self._buffer: deque[Any] = deque()
+        self._done = False
+
+    def now(self) -> Any:
+        """The next value, if one was awaited already."""
+        if self._buffer:
+            return self._buffer.popleft()
+        return DONE if self._done else WAIT
+
+    async def fill(self) -> None:
+        """Await one value."""
+        if self._buffer or self._done:
+            return
+        try:
+            self._buffer.append(await anext(self._iterator))
+        except StopAsyncIteration:
+            self._done = True
+
+    async def close(self) -> None:
+        """Close an async generator."""
+        if isinstance(self._iterator, AsyncGenerator):
+            await self._iterator.aclose()
+
+
+Source: TypeAlias = ListSource | IteratorSource | AsyncSource
+
+# Iterators that some run has gone through. Those that cannot be referred to weakly are noted by each run alone.
+_consumed: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+
+def open_source(value: Any, run: Run, pull: str, where: Where) -> Source:
+    """The source for what an ``Each`` was given. Raises ``SourceError`` with advice if it cannot be gone through."""
+    reason = refusal(value)
+    if reason is not None:
+        raise SourceError(f"{reason} ({where})")
+    if isinstance(value, list | tuple | range):
+        return ListSource(value)
+    if isinstance(value, AsyncIterable):
+        asynchronous = aiter(value)
+        if asynchronous is value:
+            _consume(value, run, where)
+        return AsyncSource(asynchronous)
+    iterator = iter(value)
+    if iterator is value:
+        _consume(value, run, where)
+    return IteratorSource(iterator, run, pull)
+
+
+def _consume(iterator: Any, run: Run, where: Where) -> None:
+    """Note that ``iterator`` is used up by this map; refuse it if it was used up before."""
+    spent = getattr(iterator, "gi_frame", iterator) is None or getattr(iterator, "ag_frame", iterator) is None
+    if spent or id(iterator) in run.consumed or _consumed.get(id(iterator)) is iterator:
+        raise SourceError(
+            f"Each got an iterator that was used up before: {iterator!r}. It gives its items once. Make it in a "
+            f"function that returns it, or pass a fresh one as an input of each run. ({where})"
+        )
+    run.consumed[id(iterator)] = iterator
+    try:
+        _consumed[id(iterator)] = iterator
+    except TypeError:
+        pass  # not weakly referable: this run still knows it
+
+
+def gate_of_source(iterator: Iterator[Any]) -> AutoGate:
+    """What is remembered of how cheap ``next()`` is: for a generator by its code, else by the iterator's class."""
+    return gate_of_code(iterator.gi_code if isinstance(iterator, types.GeneratorType) else type(iterator))
+

@@ -1,0 +1,152 @@
+"""Worker threads: one pool of daemon threads for the process, grown on demand, that never holds up its exit.
+
+The standard pool joins its threads at exit, so one call that does not end would keep the process alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from time import perf_counter_ns
+from typing import Any
+
+MAX_THREADS = 512
+
+
+class Job:
+    """One call in a worker thread, awaited on its loop by one task.
+
+    Attributes:
+        finished: Whether the call has returned, as far as the loop knows.
+        result: What it returned, ``error`` what it raised instead.
+        took_ns: How long it took, measured inside the thread.
+    """
+
+    __slots__ = ("_call", "_from_start_s", "_loop", "_started", "_timer", "_waiter", "error", "finished", "result", "took_ns")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None) -> None:
+        self._loop = loop
+        self._call: Callable[[], Any] | None = call
+        self._from_start_s = from_start_s
+        self._started = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.finished = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.took_ns = 0
+
+    async def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the call has returned, or ``timeout_s`` (of now, else as given from its start) is over.
+
+        Cancelling the wait leaves the call alone. Gives ``finished``.
+        """
+        if not self.finished:
+            self._waiter = self._loop.create_future()
+            if timeout_s is not None:
+                self._timer = self._loop.call_later(timeout_s, self._wake)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+        return self.finished
+
+    async def linger(self, grace_s: float) -> bool:
+        """Give the call ``grace_s`` more, whatever cancellations come meanwhile: the caller is ending already."""
+        end_s = self._loop.time() + grace_s
+        while not self.finished and (left_s := end_s - self._loop.time()) > 0:
+            try:
+                await self.wait(left_s)
+            except asyncio.CancelledError:
+                continue  # the first one is on its way; the count of requests stays in task.cancelling()
+        return self.finished
+
+    def run(self) -> None:
+        """Make the call, in the thread."""
+        call, self._call = self._call, None
+        assert call is not None
+        if self._from_start_s is not None:
+            self._tell(self._on_start)
+        began_ns = perf_counter_ns()
+        try:
+            self.result = call()
+        except BaseException as exc:  # it is the outcome
+            self.error = exc
+        self.took_ns = perf_counter_ns() - began_ns
+        del call
+        self._tell(self._on_finish)
+
+    def _tell(self, callback: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits for an abandoned call any more
+
+    def _on_start(self) -> None:
+        if self._waiter is not None and self._from_start_s is not None and self._timer is None:
+            self._timer = self._loop.call_later(self._from_start_s, self._wake)
+
+    def _on_finish(self) -> None:
+        self.finished = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Pool:
+    """Threads that run jobs in the order they came."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._idle = 0
+
+    def start(
+        self, loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None = None
+    ) -> Job:
+        """Call ``call`` in a thread as soon as one is free. ``from_start_s`` bounds the wait from when it begins."""
+        job = Job(loop, call, from_start_s)
+        with self._lock:
+            if self._idle <= 0 and self._threads < MAX_THREADS:
+                self._threads += 1
+                name = f"hush-worker-{self._threads}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+            else:
+                self._idle -= 1  # below zero where all are busy: the next that ends its job takes this one
+        self._jobs.put(job)
+        return job
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            job.run()
+            del job
+            with self._lock:
+                self._idle += 1
+
+
+_pool = Pool()
+
+
+def start_in_thread(loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None = None) -> Job:
+    """``Pool.start`` of the process's one pool."""
+    return _pool.start(loop, call, from_start_s)
+
+
+def _after_fork() -> None:
+    # The child has the pool's counts, but none of its threads.
+    global _pool
+    _pool = Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

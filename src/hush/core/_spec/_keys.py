@@ -1,0 +1,156 @@
+"""The keys that a step is known to give: from annotations, or from code whose every ``return`` is a dict literal.
+
+Only the code object is read, never source text. Whatever is not certain counts as not known.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from hush.core._spec._model import ERROR, STAR, CallSpec, GraphSpec, MapSpec, Step
+from hush.core._spec._signature import code_of
+
+Keys = frozenset[str]
+_by_code: WeakKeyDictionary[types.CodeType, tuple[Keys | None]] = WeakKeyDictionary()
+_DICT_LITERAL_BYTECODE = (3, 11) <= sys.version_info[:2] <= (3, 14)
+
+
+def known_keys(step: Step) -> Keys | None:
+    """The keys that ``step`` can have, ``None`` if they are not known. ``error`` is always there besides."""
+    if isinstance(step, CallSpec):
+        return None if step.fn is None else return_keys(step.fn)
+    if isinstance(step, MapSpec):
+        return written_keys(step.body)
+    return written_keys(step)
+
+
+def written_keys(graph: GraphSpec) -> Keys | None:
+    """The keys that the steps of ``graph`` write to it, ``None`` if a ``"*"`` hides them."""
+    found: set[str] = set()
+    for step in graph.steps:
+        for write in step.writes:
+            if write.key != STAR:
+                found.add(write.key)
+                continue
+            keys = known_keys(step)
+            if keys is None:
+                return None
+            found |= keys
+    return frozenset(found)
+
+
+def lacks_key(step: Step, key: str) -> Keys | None:
+    """The keys of ``step`` if ``key`` is certainly not one of them."""
+    if key == ERROR:
+        return None
+    if isinstance(step, CallSpec) and step.fn is not None and _mentions(step.fn, key):
+        return None  # the cheap answer first: disassembling is most of what a check could cost
+    keys = known_keys(step)
+    return None if keys is None or key in keys else keys
+
+
+def return_keys(fn: Callable[..., Any]) -> Keys | None:
+    """The keys of what ``fn`` returns."""
+    declared = _declared_keys(fn)
+    if declared is not None:
+        return declared
+    code = code_of(fn)
+    if code is None or not _DICT_LITERAL_BYTECODE:
+        return None
+    found = _by_code.get(code)
+    if found is None:
+        found = _by_code[code] = (_keys_of_code(code),)
+    return found[0]
+
+
+def _mentions(fn: Callable[..., Any], key: str) -> bool:
+    code = getattr(fn, "__code__", None)
+    if code is None or "return" in getattr(fn, "__annotations__", ()):
+        return False
+    for const in code.co_consts:
+        if const == key or (type(const) is tuple and key in const):
+            return True
+    return False
+
+
+def _declared_keys(fn: Callable[..., Any]) -> Keys | None:
+    annotations = getattr(fn, "__annotations__", None)
+    if not annotations or "return" not in annotations or hasattr(fn, "__wrapped__"):
+        return None
+    declared = annotations["return"]
+    if isinstance(declared, str):
+        from typing import get_type_hints
+
+        try:
+            declared = get_type_hints(fn).get("return")
+        except Exception:  # a name that exists for type checkers only: the keys are not known
+            return None
+    if not isinstance(declared, type):
+        return None
+    for fields in ("__dataclass_fields__", "model_fields", "__total__"):
+        if hasattr(declared, fields):
+            own = declared.__annotations__ if fields == "__total__" else getattr(declared, fields)
+            if fields == "__total__":
+                own = [*getattr(declared, "__required_keys__", own), *getattr(declared, "__optional_keys__", ())]
+            return frozenset(own)
+    return None
+
+
+def _keys_of_code(code: types.CodeType) -> Keys | None:
+    if code.co_flags & 0x220:  # generators return nothing of this kind
+        return None
+    import dis
+
+    instructions = [one for one in dis.get_instructions(code) if one.opname not in ("NOP", "CACHE")]
+    found: set[str] = set()
+    for at, one in enumerate(instructions):
+        if one.opname == "RETURN_CONST":
+            if one.argval is not None:
+                return None
+        elif one.opname == "RETURN_VALUE":
+            keys = None if one.is_jump_target else _literal_before(dis.stack_effect, instructions, at - 1)
+            if keys is None:
+                return None
+            found |= keys
+    return frozenset(found)
+
+
+def _literal_before(stack_effect: Callable[..., int], instructions: list[Any], at: int) -> set[str] | None:
+    """The keys of the dict literal that ends at ``at``, if one does."""
+    last = instructions[at]
+    if last.is_jump_target and last.opname != "BUILD_MAP":
+        return None
+    if last.opname == "LOAD_CONST":
+        return set() if last.argval is None else None
+    if last.opname == "BUILD_CONST_KEY_MAP":
+        names = instructions[at - 1].argval
+        return set(names) if all(isinstance(name, str) for name in names) else None
+    if last.opname != "BUILD_MAP" or last.is_jump_target:
+        return None
+    keys: set[str] = set()
+    for _ in range(last.arg):
+        at = _start_of_value(stack_effect, instructions, at - 1) - 1
+        if at < 0 or instructions[at].opname != "LOAD_CONST" or not isinstance(instructions[at].argval, str):
+            return None
+        keys.add(instructions[at].argval)
+    return keys
+
+
+def _start_of_value(stack_effect: Callable[..., int], instructions: list[Any], at: int) -> int:
+    """Walk back over the instructions that leave one value; 0 if they are not a straight line."""
+    depth = 0
+    while at > 0:
+        one = instructions[at]
+        if one.is_jump_target or "JUMP" in one.opname or one.opname in ("FOR_ITER", "SEND", "YIELD_VALUE"):
+            return 0
+        depth += stack_effect(one.opcode, one.arg, jump=False)
+        if depth == 1:
+            return at
+        if depth > 1:
+            return 0
+        at -= 1
+    return 0

@@ -1,0 +1,191 @@
+"""``check``: everything that can be known to be wrong with a graph before it runs, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hush.core._expr._model import Const, Read, reads
+from hush.core._spec._items import refusal
+from hush.core._spec._keys import lacks_key, return_keys
+from hush.core._spec._model import STAR, TAGS, CallSpec, Fault, GraphSpec, MapSpec, Step
+from hush.core._spec._order import Order, order_of
+from hush.core._spec._races import Writers, races
+from hush.core._spec._reads import body_of, is_optional, own_inputs, parent_reads
+from hush.core.errors import GraphError, Problem, nearest
+
+Levels = tuple[dict[str, Step], ...]
+"""The steps by name of the graph at hand and of those around it, outermost first."""
+
+
+def check(root: GraphSpec) -> list[Problem]:
+    """All problems of ``root``, in the order of its nodes."""
+    problems: list[Problem] = []
+    todo: list[tuple[str, GraphSpec, Levels, Step | None]] = [(root.name, root, (), None)]
+    for path, graph, around, container in todo:  # grows while it is walked
+        levels = (*around, {step.name: step for step in graph.steps})
+        if graph is root:
+            problems += _told(path, root.faults)
+        problems += _told(path, _graph_faults(graph, container))
+        for step in graph.steps:
+            inner = f"{path}/{step.name}"
+            problems += _told(inner, step.faults)
+            problems += _told(inner, _step_faults(step, levels))
+            body = body_of(step)
+            if body is not None:
+                if isinstance(step, MapSpec):
+                    problems += _told(inner, body.faults)
+                todo.append((inner, body, levels, step))
+    return problems
+
+
+def require_sound(root: GraphSpec) -> None:
+    """Raise one ``GraphError`` with all problems of ``root``, if it has any."""
+    problems = check(root)
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        listed = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(problems, 1))
+        raise GraphError(f"the graph {root.name!r} has {count}:\n{listed}", problems)
+
+
+def _told(path: str, faults: tuple[Fault, ...] | Iterator[Fault]) -> list[Problem]:
+    return [Problem(path, fault.where.file, fault.where.line, fault.message, fault.mend) for fault in faults]
+
+
+# --- a graph as a whole ---------------------------------------------------------------------------------------
+def _graph_faults(graph: GraphSpec, container: Step | None) -> Iterator[Fault]:
+    if not graph.steps:
+        yield Fault(f"{graph.name} has no nodes", "Make its nodes inside its with block.", graph.where)
+        return
+    order = order_of(graph)
+    cycle = order.cycle()
+    if cycle:
+        names = [graph.steps[number].name for number in (*cycle, cycle[0])]
+        yield Fault(
+            f"the nodes wait for each other in a circle: {' >> '.join(names)}",
+            "Take one of these edges or references away.",
+            graph.steps[cycle[0]].where,
+        )
+    if graph.starts is not None:
+        yield from _unreachable(graph, order)
+    yield from (fault for _, fault in races(graph, order))
+    yield from _double_writes(graph)
+    if container is not None:
+        yield from _not_given(graph, container, order)
+
+
+def _unreachable(graph: GraphSpec, order: Order) -> Iterator[Fault]:
+    reached = order.reached_from([order.index[name] for name in graph.starts or ()])
+    for number, step in enumerate(graph.steps):
+        if number not in reached and all(before in reached for before in order.before[number]):
+            yield Fault(
+                f"{step.name} cannot be reached from START", f"Add: START >> {step.name}", step.where
+            )
+
+
+def _double_writes(graph: GraphSpec) -> Iterator[Fault]:
+    for step in graph.steps:
+        seen: set[str] = set()
+        for write in step.writes:
+            if write.key != STAR and write.key in seen:
+                yield Fault(
+                    f'{step.name} writes PARENT["{write.key}"] twice', "Write it once, or use two keys.", write.where
+                )
+            seen.add(write.key)
+
+
+def _not_given(graph: GraphSpec, container: Step, order: Order) -> Iterator[Fault]:
+    given = {name for name, _ in own_inputs(container)}
+    missing = [(step, name, read) for step, name, read in parent_reads(graph) if read.key not in given]
+    if not missing:
+        return
+    writers = Writers(graph, order)
+    for step, name, read in missing:
+        if writers.may_precede(order.index[step.name], read.key) or (name in step.starred and is_optional(step, name)):
+            continue
+        near = nearest(read.key, given)
+        hint = f"Did you mean PARENT[{near!r}]? " if near else ""
+        have = ", ".join(sorted(given)) or "nothing"
+        yield Fault(
+            f'{step.name} reads PARENT["{read.key}"], which {container.name} is not given (it is given: {have})',
+            f'{hint}Add to {container.name}: inputs={{"{read.key}": …}}.',
+            read.where,
+        )
+
+
+# --- one step -------------------------------------------------------------------------------------------------
+def _step_faults(step: Step, levels: Levels) -> Iterator[Fault]:
+    if isinstance(step, CallSpec):
+        yield from _call_faults(step)
+    elif isinstance(step, MapSpec):
+        for each in step.each:
+            reason = refusal(each.source.value) if isinstance(each.source, Const) else None
+            if reason is not None:
+                yield Fault(reason, "", each.where)
+    for name, expr in own_inputs(step):
+        for read in (expr,) if type(expr) is Read else reads(expr):
+            yield from _key_faults(step, name, read, levels)
+    for write in step.writes:
+        if write.expr is not None:
+            for read in reads(write.expr):
+                yield from _key_faults(step, None, read, levels)
+
+
+def _key_faults(step: Step, name: str | None, read: Read, levels: Levels) -> Iterator[Fault]:
+    up, source_name = read.source
+    if source_name is None:
+        return
+    source = levels[-1 - up][source_name]
+    keys = lacks_key(source, read.key)
+    if keys is None or (name is not None and name in step.starred and is_optional(step, name)):
+        return
+    near = nearest(read.key, keys)
+    have = ", ".join(sorted(keys)) or "none"
+    verb = "is written from" if name is None else f"is read by {step.name} from"
+    mend = f'Did you mean {source_name}["{near}"]?' if near else f"Read one of those, or return {read.key!r} too."
+    yield Fault(f"the key {read.key!r} {verb} {source_name}, whose keys are: {have}", mend, read.where)
+
+
+def _call_faults(step: CallSpec) -> Iterator[Fault]:
+    if step.fn is None:
+        return
+    signature = step.signature
+    if signature.generates:
+        yield Fault(
+            f"{step.name} calls a generator function, whose values nobody would see one by one",
+            'Return the generator under a key: return {"rows": generator}; then Each(node["rows"]).',
+            step.where,
+        )
+    yield from _reserved_keys(step)
+    if not signature.known:
+        return
+    given = {name for name, _ in step.inputs}
+    names = signature.names()
+    for name in given:
+        if name not in names and not signature.open:
+            near = nearest(name, names)
+            takes = f"It takes: {', '.join(names)}." if names else "It takes nothing."
+            hint = f"Did you mean {near!r}? " if near else ""
+            yield Fault(f"the function of {step.name} takes no input {name!r}", hint + takes, step.where)
+    for parameter in signature.parameters:
+        if not parameter.has_default and parameter.name not in given:
+            yield Fault(
+                f"nothing feeds the parameter {parameter.name!r} of {step.name}",
+                f'Add inputs={{"{parameter.name}": …}}, or give it a default.',
+                step.where,
+            )
+
+
+def _reserved_keys(step: CallSpec) -> Iterator[Fault]:
+    code = getattr(step.fn, "__code__", None)
+    consts = getattr(code, "co_consts", ())
+    if not any(_is_reserved(part) for const in consts for part in (const if type(const) is tuple else (const,))):
+        return
+    assert step.fn is not None
+    for key in sorted(return_keys(step.fn) or ()):
+        if _is_reserved(key):
+            yield Fault(f"{step.name} returns the reserved key {key!r}", "Choose another name.", step.where)
+
+
+def _is_reserved(key: object) -> bool:
+    return isinstance(key, str) and (key in (STAR, "iteration_metrics") or (key[:1] == "$" and key != TAGS))
+

@@ -1,0 +1,155 @@
+"""The error tree: everything Hush raises by itself, and the record it attaches to what users raise.
+
+    HushError
+    ├── GraphError                    the graph is wrong (all problems at once)
+    │   └── UsageError (TypeError)    a line of authoring code that cannot work
+    ├── InputError (ValueError)       a run was given the wrong inputs
+    ├── MissingKeyError (KeyError)    a key that was read is not there
+    ├── OutputError (TypeError)       a function returned something that has no keys
+    ├── SourceError (ValueError)      what ``Each`` was given cannot be mapped over
+    ├── ReportedError                 an item's body reported an error as a value
+    ├── NodeTimeout (TimeoutError)    a node took longer than its ``timeout_s``
+    └── RunTimeout (TimeoutError)     a run took longer than its ``timeout_s``
+
+An exception raised by a user's function is never wrapped: it passes through unchanged, with a note and a
+:class:`FailureInfo` under ``exc.hush``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = (
+    "FailureInfo",
+    "GraphError",
+    "HushError",
+    "InputError",
+    "MissingKeyError",
+    "NodeTimeout",
+    "OutputError",
+    "Problem",
+    "ReportedError",
+    "RunTimeout",
+    "SourceError",
+    "UsageError",
+)
+
+
+class HushError(Exception):
+    """The root of all errors that Hush raises by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a graph: where it is, what it is, and how to mend it."""
+
+    path: str
+    file: str
+    line: int
+    message: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.path} ({self.file}:{self.line}): {self.message}"
+        return f"{text}\n    {self.mend}" if self.mend else text
+
+
+class GraphError(HushError):
+    """Raised when a graph cannot work, before anything of it runs.
+
+    Attributes:
+        problems: All that was found, as :class:`Problem` records in the order of the graph.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems: tuple[Problem, ...] = tuple(problems)
+
+
+class UsageError(GraphError, TypeError):
+    """Raised at the line of authoring code that cannot work, whatever the rest of the graph is."""
+
+
+class InputError(HushError, ValueError):
+    """Raised when a run is started with inputs missing, or with inputs that no node reads."""
+
+
+class MissingKeyError(HushError, KeyError):
+    """Raised when a key that is read is not among those that are there."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class OutputError(HushError, TypeError):
+    """Raised when a function returns something other than a mapping, dataclass, pydantic model or ``None``."""
+
+
+class SourceError(HushError, ValueError):
+    """Raised when what ``Each`` was given cannot be mapped over: its type, its length, or an iterator used up."""
+
+
+class ReportedError(HushError):
+    """Stands in ``result.errors`` for an ``error`` value that a map's body wrote by itself.
+
+    Attributes:
+        value: What the body wrote.
+    """
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(f"the body reported an error: {value!r}")
+        self.value = value
+
+
+class NodeTimeout(HushError, TimeoutError):
+    """Raised when a node, graph or map took longer than its own ``timeout_s``."""
+
+
+class RunTimeout(HushError, TimeoutError):
+    """Raised when a run took longer than the ``timeout_s`` it was started with."""
+
+
+@dataclass(slots=True)
+class FailureInfo:
+    """Where an exception came from: what ``exc.hush`` holds.
+
+    Attributes:
+        path: The node's path, such as ``"etl/enrich/one"``.
+        item: The index of the item in the innermost map around the node, or ``None``.
+        outer: The indexes of the items of the maps around that one, outermost first.
+        key: The item's key, where its map names one.
+        attempt: How many times the node had been tried, from 1.
+        run: The run's ``request_id``.
+        file: The file in which the node was written.
+        line: The line in that file.
+        columns: Of a map that failed: its output columns so far, in input order.
+    """
+
+    path: str
+    item: int | None
+    outer: tuple[int, ...]
+    key: str | None
+    attempt: int
+    run: str
+    file: str
+    line: int
+    columns: Mapping[str, list[Any]] | None = None
+
+
+def nearest(name: object, names: Iterable[object]) -> str | None:
+    """The name most like ``name``, for an error's "did you mean"; ``None`` if nothing is near."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(str(name), [str(other) for other in names], n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def missing_key(owner: str, key: object, keys: Iterable[object]) -> MissingKeyError:
+    """The error for reading ``key`` of ``owner`` where only ``keys`` are there."""
+    there = list(keys)
+    listed = ", ".join(repr(k) for k in there[:20]) + (", …" if len(there) > 20 else "") if there else "no keys"
+    near = nearest(key, there)
+    hint = f" Did you mean {near!r}?" if near is not None else ""
+    return MissingKeyError(f"{owner} has no key {key!r}; there are: {listed}.{hint}")

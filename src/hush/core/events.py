@@ -1,0 +1,165 @@
+"""Events: all that the outside learns of a run, as small records handed to ``tracer=`` objects in order.
+
+Every event begins with ``run`` (the request id), ``path`` (``"graph/map/node"``), ``item`` (the index in the
+innermost map around the node, or ``None``) and ``at_ns`` (``time.monotonic_ns``; ``RunStarted.wall_ns`` is the
+same instant in nanoseconds since the epoch). ``outer`` holds the indexes of the maps further out, outermost first.
+Without a tracer no event is made.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+__all__ = (
+    "Event",
+    "ItemFailed",
+    "ItemFinished",
+    "MapFinished",
+    "MapStarted",
+    "NodeFailed",
+    "NodeFinished",
+    "NodeReady",
+    "NodeSkipped",
+    "NodeStarted",
+    "RunFinished",
+    "RunStarted",
+)
+
+
+class RunStarted(NamedTuple):
+    """A run began. ``path`` is the graph's name."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    wall_ns: int
+    user_id: str | None = None
+    session_id: str | None = None
+    outer: tuple[int, ...] = ()
+
+
+class RunFinished(NamedTuple):
+    """A run ended; always the last event. ``status`` is ``ok``, ``partial``, ``failed`` or ``cancelled``."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    status: str
+    seconds: float
+    error: BaseException | None = None
+    result: Any = None
+    tags: tuple[str, ...] = ()
+    outer: tuple[int, ...] = ()
+
+
+class NodeReady(NamedTuple):
+    """All that a node waits for has arrived."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    outer: tuple[int, ...] = ()
+
+
+class NodeStarted(NamedTuple):
+    """A node's function, graph or map is about to be called."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    outer: tuple[int, ...] = ()
+
+
+class NodeFinished(NamedTuple):
+    """A node ended well."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    outer: tuple[int, ...] = ()
+
+
+class NodeFailed(NamedTuple):
+    """A node raised. ``handled`` says whether the graph goes on with it."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    error: BaseException
+    handled: bool = False
+    outer: tuple[int, ...] = ()
+
+
+class NodeSkipped(NamedTuple):
+    """A node will not run: nothing live arrived, or what it reads is not there."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    outer: tuple[int, ...] = ()
+
+
+class MapStarted(NamedTuple):
+    """A map began to pull its items. ``total`` is their number where it is known."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    total: int | None = None
+    outer: tuple[int, ...] = ()
+
+
+class MapFinished(NamedTuple):
+    """A map ended, well or not: ``done`` items ended, ``failed`` of them badly."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    done: int = 0
+    failed: int = 0
+    outer: tuple[int, ...] = ()
+
+
+class ItemFinished(NamedTuple):
+    """An item of a map ended well. ``path`` is the map's, ``item`` the index."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    outer: tuple[int, ...] = ()
+
+
+class ItemFailed(NamedTuple):
+    """An item of a map failed. ``error`` is what stands at its place in the map's ``error`` column."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    error: Any = None
+    outer: tuple[int, ...] = ()
+
+
+Event: TypeAlias = (
+    RunStarted
+    | RunFinished
+    | NodeReady
+    | NodeStarted
+    | NodeFinished
+    | NodeFailed
+    | NodeSkipped
+    | MapStarted
+    | MapFinished
+    | ItemFinished
+    | ItemFailed
+)

@@ -1,0 +1,37 @@
+"""One node alone: the graph around it that ``node(x=1)`` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hush.core._expr._model import Const
+from hush.core.nodes._code import CodeNode
+from hush.core.nodes._graph import GraphNode
+from hush.core.nodes._handle import PARENT, Node
+from hush.core.errors import UsageError
+
+
+def alone(node: Node, inputs: Mapping[str, Any]) -> tuple[GraphNode, dict[str, Any]]:
+    """A graph with a copy of ``node`` in it, and the inputs of its run.
+
+    The node's literals stay; ``inputs`` replace what it would have read.
+    """
+    if isinstance(node, GraphNode):
+        defaults = {name: expr.value for name, expr in node._inputs if isinstance(expr, Const)}
+        return node, {**defaults, **inputs}
+    if not isinstance(node, CodeNode) or node._fn is None:
+        raise UsageError(f"{node.name} cannot be run alone: put it into a graph, and run that with Hush(graph).")
+    given: dict[str, Any] = {name: expr.value for name, expr in node._inputs if isinstance(expr, Const)}
+    given.update(inputs)
+    with GraphNode(name=node.name) as graph:
+        CodeNode(
+            node.name,
+            code_fn=node._fn,
+            inputs={name: PARENT[name] for name in given},
+            outputs=PARENT,
+            executor=node._executor,
+            timeout_s=node._timeout_s,
+            on_error=node._on_error,
+        )
+    return graph, given

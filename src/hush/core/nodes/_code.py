@@ -1,0 +1,135 @@
+"""``CodeNode`` and ``@code_node``: a node that calls a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from hush.core._spec._model import CallSpec
+from hush.core._spec._signature import UNKNOWN, Signature, name_of, signature_of
+from hush.core.errors import UsageError
+from hush.core.nodes._describe import Describer
+from hush.core.nodes._handle import Node
+
+Value = Any
+P = ParamSpec("P")
+R = TypeVar("R")
+_MISSING: Any = object()
+
+
+class CodeNode(Node):
+    """A node that calls ``code_fn`` with its inputs; the mapping it returns is the node's outputs.
+
+    Args:
+        name: Letters, digits, ``_`` and ``-``; unique in its graph. Without it, the function's name.
+        code_fn: A ``def`` or ``async def``. It returns a mapping, a dataclass or a pydantic model, or ``None`` for no
+            outputs. An awaitable is awaited. ``"$tags"`` among the keys tags the run.
+        inputs: ``{"x": PARENT["y"]}``, ``{"x": node["k"]}``, literals, ``{"*": PARENT}`` or ``{"*": node}``.
+        outputs: ``PARENT``, ``{"*": PARENT}``, ``{"k": PARENT}`` or ``{"k": PARENT["y"]}``.
+        executor: Where a ``def`` runs. ``"auto"``: in a worker thread, until it has shown itself cheap.
+            ``"inline"``: on the event loop. ``"thread"``: always in a worker thread. An ``async def`` runs on the loop.
+        timeout_s: Seconds from the start of the call, after which the node fails with ``NodeTimeout``. It pins a
+            ``def`` to a thread, which cannot be stopped: after the engine's ``grace_s`` the call is left behind.
+        on_error: ``"collect"`` goes on when the node fails: its ``error`` is the exception, its other outputs are
+            ``None``. So does naming ``node["error"]``, unless this is ``"raise"``.
+    """
+
+    kind = "code"
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        code_fn: Callable[..., Any] = _MISSING,
+        inputs: Mapping[str, Value] | None = None,
+        outputs: Value = None,
+        executor: str = "auto",
+        timeout_s: float | None = None,
+        on_error: str | None = None,
+        **unknown: Value,
+    ) -> None:
+        if code_fn is _MISSING:
+            raise UsageError("CodeNode(...) misses code_fn=: the function that it calls.")
+        keys_given = "return_keys" in unknown
+        unknown.pop("return_keys", None)
+        if unknown:
+            raise UsageError(f"CodeNode(...) takes no argument {', '.join(map(repr, unknown))}.")
+        self._fn: Callable[..., Any] | None = code_fn if callable(code_fn) else None
+        suggested = name_of(code_fn) if callable(code_fn) else None
+        super().__init__(name, inputs=inputs, outputs=outputs, on_error=on_error, timeout_s=timeout_s, suggested=suggested)
+        self._executor = executor
+        self._signature: Signature = UNKNOWN
+        if self._fn is None:
+            self._fault(f"code_fn={code_fn!r} is not callable", "Give a function.")
+        else:
+            self._signature = signature_of(self._fn)
+        if keys_given:
+            self._fault("return_keys= is not needed", "Delete it: keys are what the function returns.")
+        self._check_executor()
+
+    def _check_executor(self) -> None:
+        if self._executor not in ("auto", "inline", "thread"):
+            self._fault(f"executor={self._executor!r} is not known", 'Use "auto", "inline" or "thread".')
+        elif self._executor == "inline" and self._timeout_s is not None and not self._signature.awaited:
+            self._fault(
+                "timeout_s cannot end a def that runs inline", 'Leave executor="inline" out, or write an async def.'
+            )
+
+    def _describe(self) -> CallSpec:
+        given = Describer(self)
+        inputs, starred = given.inputs(self._signature.names)
+        return CallSpec(
+            name=self.name,
+            kind=self.kind,
+            inputs=inputs,
+            starred=starred,
+            writes=given.writes(),
+            on_error=self._on_error,
+            timeout_s=self._timeout_s,
+            where=self.where,
+            faults=tuple(given.faults),
+            fn=self._fn,
+            signature=self._signature,
+            executor=self._executor,
+        )
+
+
+class NodeFactory(Generic[P, R]):
+    """What ``@code_node`` makes of a function: call it for a node; ``.fn`` is the function itself."""
+
+    def __init__(self, fn: Callable[P, R]) -> None:
+        if not callable(fn):
+            raise UsageError(f"@code_node stands above a function, not {fn!r}.")
+        self.fn = fn
+        self.__name__ = name_of(fn)
+        self.__doc__ = fn.__doc__
+        self.__wrapped__ = fn
+
+    def __call__(
+        self,
+        name: str | None = None,
+        *,
+        inputs: Mapping[str, Value] | None = None,
+        outputs: Value = None,
+        executor: str = "auto",
+        timeout_s: float | None = None,
+        on_error: str | None = None,
+    ) -> CodeNode:
+        """A node that calls the function."""
+        return CodeNode(
+            name if name is not None else None,
+            code_fn=self.fn,
+            inputs=inputs,
+            outputs=outputs,
+            executor=executor,
+            timeout_s=timeout_s,
+            on_error=on_error,
+        )
+
+    def __repr__(self) -> str:
+        return f"<code_node {self.__name__}>"
+
+
+def code_node(fn: Callable[P, R]) -> NodeFactory[P, R]:
+    """Turn a function into a node factory: ``step = fn(name=, inputs=, outputs=)``. ``fn.fn`` stays the function."""
+    return NodeFactory(fn)

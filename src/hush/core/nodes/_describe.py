@@ -1,0 +1,107 @@
+"""From handles to a spec: names for nodes, numbers of levels for the graphs between a reference and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from hush.core._expr._model import Const, Expr, Read, rebase
+from hush.core._expr._where import Where
+from hush.core._spec._model import Fault, Source, Write
+from hush.core.nodes._handle import PARENT, Container, Node, Parent
+
+NONE_STARRED: frozenset[str] = frozenset()
+_HERE = Source(0, None)
+
+
+class Describer:
+    """Turns what one node was given into spec records, collecting what cannot be turned."""
+
+    __slots__ = ("faults", "node")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.faults: list[Fault] = list(node._faults)
+
+    def inputs(self, declared: Callable[[], Iterable[str]]) -> tuple[tuple[tuple[str, Expr], ...], frozenset[str]]:
+        """The node's inputs with sources named, and the names that ``{"*": source}`` feeds of those ``declared``."""
+        node = self.node
+        given = [(name, self.expr(expr)) for name, expr in node._inputs]
+        if node._star is None:
+            return tuple(given), NONE_STARRED
+        source = self._source(node._star, node.where)
+        if source is None:
+            return tuple(given), NONE_STARRED
+        listed = {name for name, _ in given}
+        starred = [name for name in declared() if name not in listed]
+        given += [(name, Read(source, name, node.where)) for name in starred]
+        return tuple(given), frozenset(starred)
+
+    def writes(self) -> tuple[Write, ...]:
+        """What the node hands to its container."""
+        found = self.node._writes
+        if not found:
+            return ()
+        return tuple([Write(key, None if expr is None else self.expr(expr), where) for key, expr, where in found])
+
+    def expr(self, expr: Expr) -> Expr:
+        """``expr`` with sources named."""
+        return rebase(expr, self._read)
+
+    def _read(self, read: Read) -> Expr:
+        if read.key is ...:
+            name = read.source.name
+            self.faults.append(Fault(f"{name}[...] is read as a value", f'Name a key: {name}["key"].', read.where))
+            return Const(None)
+        source = self._source(read.source, read.where)
+        return Const(None) if source is None else Read(source, read.key, read.where)
+
+    def _source(self, source: Node | Parent, where: Where) -> Source | None:
+        if source is PARENT:
+            return _HERE
+        assert isinstance(source, Node)
+        holder, up = self.node._owner, 0
+        if source is not self.node or holder is not None:
+            while holder is not None:
+                if source._owner is holder:
+                    if up and source in _around(self.node):
+                        break
+                    return Source(up, source.name)
+                holder, up = holder._owner, up + 1
+        else:
+            return Source(0, source.name)  # a node without a graph, run alone
+        self.faults.append(self._out_of_reach(source, where))
+        return None
+
+    def _out_of_reach(self, source: Node, where: Where) -> Fault:
+        owner = source._owner
+        if source in _around(self.node):
+            message = f"{source.name} is read from inside itself"
+            mend = 'Inside a container, its inputs are PARENT["k"].'
+        elif owner is None:
+            message = f"{source.name} is read, but it is in no graph"
+            mend = "Make it, or wire it, inside the with block."
+        elif _root(owner) is _root(self.node):
+            keys = sorted({key for node in owner._nodes.values() for key, _, _ in node._writes if key != "*"})
+            listed = ", ".join(f'{owner.name}["{key}"]' for key in keys)
+            message = f"{source.name} lies inside {owner.name!r} and cannot be read from outside it"
+            have = f"Read its outputs: {listed}." if listed else f"{owner.name!r} writes no key by name."
+            mend = f'{have} To write one more: {source.name}["k"] >> PARENT["k"] inside {owner.name!r}.'
+        else:
+            message = f"{source.name} belongs to another graph, {owner.name!r}"
+            mend = "Make the node in a function, once for each graph."
+        return Fault(message, mend, where)
+
+
+def _around(node: Node) -> list[Container]:
+    found: list[Container] = []
+    owner = node._owner
+    while owner is not None:
+        found.append(owner)
+        owner = owner._owner
+    return found
+
+
+def _root(node: Node) -> Node:
+    while node._owner is not None:
+        node = node._owner
+    return node

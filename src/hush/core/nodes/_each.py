@@ -1,0 +1,35 @@
+"""``Each``: marks the input of an iteration node that gives every item its own value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hush.core._expr._where import caller
+from hush.core.errors import UsageError
+
+
+class Each:
+    """One value of ``source`` for each item.
+
+    Args:
+        source: A reference, a list, any iterable or async iterable. It is pulled lazily: at most the map's
+            ``max_concurrency`` + 32 items are pulled and not finished. Several ``Each`` of one map are zipped and
+            must have the same length. An iterator is used up by one run; a generator is always closed.
+        pull: ``"auto"`` pulls lists, ranges and tuples inline and any other iterable in a worker thread, in chunks
+            of at most 32, until its ``next()`` has shown itself cheap. ``"inline"`` always pulls on the event loop,
+            for cursors that belong to one thread.
+    """
+
+    __slots__ = ("pull", "source", "where")
+
+    def __init__(self, source: Any, *, pull: str = "auto") -> None:
+        self.where = caller()
+        if isinstance(source, Each):
+            raise UsageError(f"Each(Each(...)) at {self.where}: one Each is enough; nest maps for nested items.")
+        if pull not in ("auto", "inline"):
+            raise UsageError(f'pull={pull!r} at {self.where}: it is "auto" or "inline".')
+        self.source = source
+        self.pull = pull
+
+    def __repr__(self) -> str:
+        return f"Each({self.source!r})"

@@ -1,0 +1,222 @@
+"""``>>``, ``START`` and ``END``: what comes after what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any, NoReturn
+
+from hush.core._expr._ref import Ref
+from hush.core._expr._where import Where, caller
+from hush.core._spec._model import Fault
+from hush.core.errors import UsageError
+
+Value = Any
+
+
+class Wired:
+    """What edges join: it has a name, and a holder once it belongs to a graph."""
+
+    name: str
+    _owner: Holder | None
+
+    def __rshift__(self, after: Value) -> Value:
+        """``self >> after``: ``after`` (a node, a list of nodes, or ``END``) comes after this node."""
+        return wire(self, after)
+
+    def __rrshift__(self, before: Value) -> Value:
+        """``[a, b] >> self``."""
+        return wire(before, self)
+
+    def __gt__(self, other: Value) -> NoReturn:
+        raise UsageError(f"`{self.name} > …` at {caller()} is no edge. Write {self.name} >> the next node.")
+
+    def __lt__(self, other: Value) -> NoReturn:
+        raise UsageError(f"`{self.name} < …` at {caller()} is no edge. Write the other node >> {self.name}.")
+
+    def __lshift__(self, other: Value) -> NoReturn:
+        raise UsageError(f"`{self.name} << …` at {caller()} is no edge. Write the other node >> {self.name}.")
+
+
+class Holder:
+    """What edges belong to: a container whose ``with`` block is open, or was."""
+
+    name: str
+    _closed: bool
+    _faults: list[Fault]
+    _edges: list[tuple[Wired, Wired, Where]]
+    _starts: list[Wired] | None
+
+    def _adopt(self, node: Wired) -> None:
+        raise AssertionError("each container takes nodes in its own way")
+
+
+open_containers: ContextVar[tuple[Holder, ...]] = ContextVar("hush_open_containers", default=())
+"""The containers whose ``with`` blocks are open, innermost last."""
+
+
+class Marker(Wired):
+    """``START`` or ``END``."""
+
+    __slots__ = ("name",)
+    _owner = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+START = Marker("START")
+END = Marker("END")
+
+
+class Group:
+    """Several nodes side by side, as ``a >> [b, c]`` gives them, so that ``a >> [b, c] >> d`` goes on."""
+
+    __slots__ = ("nodes",)
+
+    def __init__(self, nodes: tuple[Wired, ...]) -> None:
+        self.nodes = nodes
+
+    def __rshift__(self, after: Value) -> Value:
+        return wire(self, after)
+
+    def __rrshift__(self, before: Value) -> Value:
+        return wire(before, self)
+
+    def __iter__(self) -> Iterator[Wired]:
+        return iter(self.nodes)
+
+    def __repr__(self) -> str:
+        return f"[{', '.join(node.name for node in self.nodes)}]"
+
+
+def wire(before: Value, after: Value) -> Value:
+    """``before >> after``; gives ``after``, so that chains go on."""
+    where = caller()
+    befores, afters = _ends(before, where), _ends(after, where)
+    if not befores or not afters:
+        _fault_of(befores + afters, where, f"`{_text(before)} >> {_text(after)}` joins nothing", "Leave it out, or name a node.")
+        return _result(after, afters)
+    for left in befores:
+        for right in afters:
+            _edge(left, right, where)
+    return _result(after, afters)
+
+
+def _result(after: Value, afters: list[Wired]) -> Value:
+    if isinstance(after, Wired | Group):
+        return after
+    return Group(tuple(node for node in afters if not isinstance(node, Marker)))
+
+
+def _ends(value: Value, where: Where) -> list[Wired]:
+    if isinstance(value, Wired):
+        return [value]
+    if isinstance(value, Group):
+        return list(value.nodes)
+    if isinstance(value, list | tuple):
+        ends: list[Wired] = []
+        for part in value:
+            if not isinstance(part, Wired):
+                raise UsageError(f"the list at {where} holds {part!r}, which is not a node: {_advice(part)}")
+            ends.append(part)
+        return ends
+    raise UsageError(f"`>>` at {where} joins nodes, not {value!r}: {_advice(value)}")
+
+
+def _advice(value: Value) -> str:
+    if isinstance(value, Ref):
+        return 'an edge joins nodes, a value is passed by inputs={"x": node["k"]}.'
+    if getattr(value, "name", None) == "PARENT":
+        return 'write node["k"] >> PARENT["y"], or outputs=PARENT.'
+    if isinstance(value, list | tuple):
+        return "one list of nodes, without lists inside."
+    return "write a >> b, a >> [b, c] or [a, b] >> c."
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_text(part) for part in value)}]"
+    return str(getattr(value, "name", value))
+
+
+def _edge(before: Wired, after: Wired, where: Where) -> None:
+    if before is END or after is START:
+        place = "comes after nothing" if after is START else "comes before nothing"
+        _fault_of([before, after], where, f"`{before.name} >> {after.name}`: {after.name if after is START else before.name} {place}",
+                  "Turn it round, or leave it out.")
+        return
+    nodes = [end for end in (before, after) if not isinstance(end, Marker)]
+    for node in nodes:
+        if not _belongs(node, where):
+            return
+    if not isinstance(before, Marker) and not isinstance(after, Marker):
+        _join(before, after, where)
+    elif not isinstance(after, Marker):
+        graph = after._owner
+        assert graph is not None
+        if graph._starts is None:
+            graph._starts = []
+        if after not in graph._starts:
+            graph._starts.append(after)
+
+
+def _join(before: Wired, after: Wired, where: Where) -> None:
+    graph = before._owner
+    assert graph is not None
+    if before is after:
+        graph._faults.append(Fault(f"`{before.name} >> {before.name}` waits for itself", "Leave it out.", where))
+    elif after._owner is not graph:
+        other = after._owner
+        assert other is not None
+        graph._faults.append(
+            Fault(
+                f"the edge {before.name} >> {after.name} goes from the graph {graph.name!r} into {other.name!r}",
+                f"An edge stays inside one graph: wire the containers, or pass a value through inputs of {other.name!r}.",
+                where,
+            )
+        )
+    else:
+        graph._edges.append((before, after, where))
+
+
+def _belongs(node: Wired, where: Where) -> bool:
+    """Adopt a loose node into the innermost open graph; say so if the node is another graph's, or if none is open."""
+    containers = open_containers.get()
+    owner = node._owner
+    if owner is None:
+        if not containers or node in containers:
+            what = "is in no graph" if not containers else "is the graph being written"
+            raise UsageError(f"{node.name} {what}, at {where}. Wire it inside the with block of the graph around it.")
+        containers[-1]._adopt(node)
+        return True
+    if owner not in containers:
+        if not containers:
+            raise UsageError(
+                f"the graph {owner.name!r} is fixed since its with block closed; {where} comes too late. "
+                "Write this inside the block."
+            )
+        else:
+            containers[-1]._faults.append(
+                Fault(
+                    f"{node.name} already belongs to the graph {owner.name!r} and cannot be part of a second one",
+                    f"Make it in a function, once for each graph: def {node.name}(): return {type(node).__name__}(...).",
+                    where,
+                )
+            )
+        return False
+    return True
+
+
+def _fault_of(ends: list[Wired], where: Where, message: str, mend: str) -> None:
+    """Keep a mistake with the graph that it belongs to."""
+    containers = open_containers.get()
+    owner: Holder | None = containers[-1] if containers else None
+    if owner is None:
+        owner = next((end._owner for end in ends if not isinstance(end, Marker)), None)
+    if owner is None or owner._closed:
+        raise UsageError(f"{message}, at {where}. {mend}")
+    owner._faults.append(Fault(message, mend, where))

@@ -1,0 +1,63 @@
+"""Random graphs in random orders of completion give what a small interpreter says that they give."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from hush.core import Hush
+from kit.build import build, source
+from kit.judge import complaints, run_case
+from kit.loop import overheard
+from kit.reference import interpret
+from kit.shapes import Case
+from kit.strategies import cases
+
+_slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+every_change = settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=_slow)
+nightly = settings(max_examples=5_000, deadline=None, database=None, print_blob=True, suppress_health_check=_slow)
+
+
+@pytest.fixture(autouse=True)
+def nobody_complains_later():
+    """A task whose error nobody took says so when it is collected, after its loop was closed."""
+    overheard.clear()
+    yield
+    gc.collect()
+    assert not overheard
+
+
+def hold(case: Case, seeds: list[int], *, inline: bool = False) -> None:
+    """The law: whatever the seed, the run and the reference agree."""
+    expected = interpret(case)
+    graph, play = build(case, inline=inline)
+    engine = Hush(graph)
+    for seed in seeds:
+        play.reset(seed)
+        found = complaints(case, expected, run_case(case, engine, seed), play)
+        if found:
+            note(f"{expected}\nseed {seed}, the source that ran:\n{source(case, inline=inline)}")
+        assert not found, "\n".join(found)
+
+
+@every_change
+@given(cases(), st.integers(0, 9))
+def test_random_graphs_give_what_the_reference_gives_in_any_order(case, seed):
+    hold(case, [seed, seed + 10, seed + 20])
+
+
+@every_change
+@given(cases())
+def test_random_graphs_pinned_to_the_loop_give_the_same(case):
+    hold(case, [0], inline=True)
+
+
+@pytest.mark.nightly
+@nightly
+@given(cases(max_leaves=20), st.integers(0, 1_000))
+def test_many_random_graphs_give_what_the_reference_gives_in_any_order(case, seed):
+    hold(case, [seed, seed + 1, seed + 2, seed + 3])
+    hold(case, [seed], inline=True)
