@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 Side: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+WARM_S = 0.2  # of each side, before it is timed
 LOOKS = 3  # runs that say how many of them make up a sample
 
 
@@ -27,11 +28,12 @@ class Effort:
     samples: int  # of each side
     sample_s: float  # shorter work is repeated until a sample takes about this long
     processes: int  # samples of each side, where each needs a process of its own
+    heavy: int  # samples of each side, where each takes seconds
     warm_runs: int = 20  # functions show themselves cheap in three calls; a noisy machine can take more
 
 
-FULL = Effort(samples=31, sample_s=0.02, processes=21)
-QUICK = Effort(samples=5, sample_s=0.005, processes=3)
+FULL = Effort(samples=31, sample_s=0.02, processes=21, heavy=5)
+QUICK = Effort(samples=5, sample_s=0.005, processes=3, heavy=1)
 
 
 class WrongResultError(Exception):
@@ -55,14 +57,21 @@ async def compare(sides: Mapping[str, Side], effort: Effort, *, warm_runs: int |
     """Median seconds of one call of each side, all of them warm."""
     must_agree({label: dict(await side()) for label, side in sides.items()})
     for side in sides.values():
-        for _ in range(effort.warm_runs if warm_runs is None else warm_runs):
-            await side()
+        await _warm(side, effort.warm_runs if warm_runs is None else warm_runs)
     calls = {label: await _calls_for(side, effort.sample_s) for label, side in sides.items()}
     samples: dict[str, list[float]] = {label: [] for label in sides}
     for _ in range(effort.samples):
         for label, side in sides.items():
             samples[label].append(await _sample(side, calls[label]))
     return {label: median(times) for label, times in samples.items()}
+
+
+async def _warm(side: Side, runs: int) -> None:
+    # Functions show themselves cheap in a few calls, but an idle processor needs a while to come up to its speed.
+    begun = perf_counter()
+    while runs > 0 or perf_counter() - begun < WARM_S:
+        await side()
+        runs -= 1
 
 
 async def _calls_for(side: Side, sample_s: float) -> int:

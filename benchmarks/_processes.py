@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks._measure import Effort, must_agree
+from benchmarks._measure import must_agree
 
 ROOT = Path(__file__).parents[1]
 TIME_LIMIT_S = 300
@@ -53,11 +53,6 @@ def alternate(sides: Mapping[str, Callable[[], Record]], samples: int) -> dict[s
             records[label].append(in_fresh_process(side))
         must_agree({label: taken[-1]["result"] for label, taken in records.items()})
     return records
-
-
-def heavy_samples(effort: Effort) -> int:
-    """Samples of work that takes seconds."""
-    return max(1, effort.processes // 4)
 
 
 def peak_mb() -> float:

@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks._measure import Effort, compare, must_agree
-from benchmarks._processes import heavy_samples
 from benchmarks._row import AtMost, Line, Row, Times
 from benchmarks.rows_graphs import add_one, chain
 from hush.core import END, PARENT, START, CodeNode, GraphNode, Hush
@@ -99,7 +98,7 @@ class LongChain:
 
     def measure(self, effort: Effort) -> list[Line]:
         """One line."""
-        seconds = asyncio.run(self._seconds(Effort(heavy_samples(effort), effort.sample_s, effort.processes)))
+        seconds = asyncio.run(self._seconds(effort))
         return [_growth(self.work, seconds["many"] * 1e6 / MANY, seconds["one"] * 1e6 / NODES)]
 
     async def _seconds(self, effort: Effort) -> dict[str, float]:

@@ -193,8 +193,8 @@ LAYERED = Race(
 
 def nest(level: int = 0) -> GraphNode:
     """A graph that holds one graph, and so on; the innermost holds a node."""
-    given = {} if level == 0 else {"inputs": {"x": PARENT["x"]}, "outputs": PARENT}
-    with GraphNode(name=f"level{level}", **given) as graph:
+    inputs, outputs = (None, None) if level == 0 else ({"x": PARENT["x"]}, PARENT)  # the root takes the run's
+    with GraphNode(name=f"level{level}", inputs=inputs, outputs=outputs) as graph:
         if level == LEVELS:
             inner: Any = CodeNode(name="leaf", code_fn=add_one, inputs={"x": PARENT["x"]}, outputs=PARENT)
         else:

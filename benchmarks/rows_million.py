@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks._measure import Effort
-from benchmarks._processes import Record, alternate, heavy_samples, peak_mb
+from benchmarks._processes import Record, alternate, peak_mb
 from benchmarks._row import AtMost, Line, Over, Row
 from benchmarks.rows_maps import double, map_by_workers, mapped
 from hush.core import Hush
@@ -48,7 +48,7 @@ class Million:
 
     def measure(self, effort: Effort) -> list[Line]:
         """Seconds, then memory."""
-        taken = alternate({"hush": hush_million, "workers": workers_million}, heavy_samples(effort))
+        taken = alternate({"hush": hush_million, "workers": workers_million}, effort.heavy)
         seconds, mb = (
             {label: median([record[key] for record in records]) for label, records in taken.items()}
             for key in ("seconds", "mb")

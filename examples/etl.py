@@ -23,6 +23,7 @@ import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from _etl_parts import server
 from _etl_parts.definitions import measure, merge_data
@@ -31,7 +32,7 @@ from _etl_parts.report import report
 from _etl_parts.sources import BrokenSource, fetch_from_api, fetch_from_db, make_database, read_from_files
 from _etl_parts.timeline import Timeline
 
-from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode, Result
+from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode
 
 DEFAULT_WORKDIR = Path(".hush-demo", "etl")
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
@@ -124,17 +125,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_and_tell(options: argparse.Namespace) -> int:
     timeline = Timeline()
+    blocks = _shows_blocks()
     failures: list[BaseException] = []
     try:
         result = _run(options, timeline)
-        print("\n".join(report(result["warehouse"], result["cache"])))
-        print("\n".join(["", f"What ran when ({result.seconds:.1f} s)", *timeline.lines(blocks=_shows_blocks())]))
+        print(*report(result["warehouse"], result["cache"]), sep="\n")
+        print(f"\nWhat ran when ({result.seconds:.1f} s)", *timeline.lines(blocks=blocks), sep="\n")
+        print("\nIts beginning, closer", *timeline.lines(blocks=blocks, until="combine"), sep="\n")
         print(f"\nWarehouse: {result['warehouse']}\nCache:     {result['cache']}")
     except* (BrokenSource, OSError, sqlite3.Error) as group:  # catches one failure, and several at once
         failures += _leaves(group)
     if not failures:
         return 0
-    print("\n".join(["What ran until it failed", *timeline.lines(blocks=_shows_blocks())]), flush=True)
+    if timeline.spans:
+        print("What ran until it failed", *timeline.lines(blocks=blocks), sep="\n", flush=True)
     for failure in failures:
         where = getattr(failure, "hush", None)  # where in the graph; the engine's note on every failure of a node
         print(f"\nFailed{f' in {where.path}' if where else ''}: {failure}", file=sys.stderr)
@@ -142,7 +146,7 @@ def _run_and_tell(options: argparse.Namespace) -> int:
     return 1
 
 
-def _run(options: argparse.Namespace, timeline: Timeline) -> Result:
+def _run(options: argparse.Namespace, timeline: Timeline) -> Any:
     """Run the graph, with the API's server beside it and a folder for what is not whole yet."""
     workdir: Path = options.workdir.absolute()
     workdir.mkdir(parents=True, exist_ok=True)

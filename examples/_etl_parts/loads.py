@@ -62,7 +62,7 @@ def write_cache(
 
 
 def publish(warehouse: Path, cache: Path, folder: Path) -> dict[str, object]:
-    """Put both results in place of the old ones. Each is replaced as a whole."""
+    """Put both results in place of the old ones: each is replaced as a whole, and names the run that it is of."""
     targets = [(made, folder / made.name) for made in (warehouse, cache)]
     for _, target in targets:
         if target.is_dir():

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -99,7 +98,10 @@ class ServerDidNotStart(OSError):
 def running(*, broken: bool = False) -> Iterator[str]:
     """The server in a process of its own, for as long as the block runs; gives its address."""
     command = [sys.executable, os.path.abspath(__file__), *(["--broken"] if broken else [])]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # In a session of its own Ctrl-C does not reach it: it ends when this program has ended its work.
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
@@ -111,14 +113,16 @@ def running(*, broken: bool = False) -> Iterator[str]:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
     try:
         process.wait(END_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    finally:
+        process.stdout.close()
 
 
 def main() -> None:
@@ -126,8 +130,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The example's HTTP API, on loopback.")
     parser.add_argument("--broken", action="store_true", help="answer 503 from the third page on")
     Handler.broken = parser.parse_args().broken
-    # Ctrl-C goes to every process of the terminal; this one ends when its parent has ended its work.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)

@@ -62,37 +62,61 @@ class Timeline:
         elif isinstance(event, RunFinished):
             self.end_ns = event.at_ns
 
-    def lines(self, *, blocks: bool = True) -> list[str]:
-        """The drawing: a row for each node in the order in which they started, and one for the pace of each map."""
-        total_s = (self.end_ns - self.begin_ns) / 1e9
-        scale = f"{total_s:.1f} s".rjust(BAR_WIDTH - 3)
-        drawn = [f"  {'':{LABEL_WIDTH}}0 s{scale}"]
+    def lines(self, *, blocks: bool = True, until: str = "") -> list[str]:
+        """The drawing: a row for each node in the order in which they started, and one for the pace of each map.
+
+        Args:
+            blocks: Draw with block characters, which not every terminal can show.
+            until: Draw no further than the end of this node, for a closer look.
+        """
+        last = next((span for span in self.spans.values() if span.name == until and span.end_ns), None)
+        ruler = Ruler(self.begin_ns, last.end_ns if last and last.end_ns else self.end_ns)
+        drawn = [f"  {'':{LABEL_WIDTH}}0 s{f'{ruler.seconds:.1f} s':>{BAR_WIDTH - 3}}"]
         for span in self.spans.values():
-            begin, end = self._cell(span.begin_ns), self._cell(span.end_ns or self.end_ns)
-            bar = " " * begin + ("█" if blocks else "#") * max(end - begin, 1)
-            seconds = ((span.end_ns or self.end_ns) - span.begin_ns) / 1e9
-            row = f"  {span.name:{LABEL_WIDTH}}{bar:{BAR_WIDTH}}{seconds:8.2f} s  {self._note(span)}"
+            if span.begin_ns >= ruler.end_ns:
+                continue
+            end_ns = span.end_ns or self.end_ns
+            bar = ruler.bar(span.begin_ns, end_ns, "█" if blocks else "#")
+            row = f"  {span.name:{LABEL_WIDTH}}{bar:{BAR_WIDTH}}{(end_ns - span.begin_ns) / 1e9:8.2f} s  {_note(span)}"
             drawn.append(row.rstrip())
             if span.items_ns and blocks:
-                drawn.append(f"  {'   items a second':{LABEL_WIDTH}}{self._pace(span)}")
+                drawn.append(f"  {'   items a second':{LABEL_WIDTH}}{ruler.pace(span.items_ns)}")
         return drawn
 
-    def _cell(self, at_ns: int) -> int:
-        whole_ns = max(self.end_ns - self.begin_ns, 1)
-        return min((at_ns - self.begin_ns) * BAR_WIDTH // whole_ns, BAR_WIDTH - 1)
 
-    def _note(self, span: Span) -> str:
-        if not span.items_ns:
-            return span.outcome
-        items = f"{len(span.items_ns):,} items"
-        return f"{items}, {span.failed} failed" if span.failed else items
+@dataclass(frozen=True, slots=True)
+class Ruler:
+    """Where a time lies on the drawing."""
 
-    def _pace(self, span: Span) -> str:
-        """Items that ended, cell by cell, as heights; and the most in a second."""
+    begin_ns: int
+    end_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """What the whole width stands for."""
+        return (self.end_ns - self.begin_ns) / 1e9
+
+    def cell(self, at_ns: int) -> int:
+        """The column of a time, from 0."""
+        return min((at_ns - self.begin_ns) * BAR_WIDTH // max(self.end_ns - self.begin_ns, 1), BAR_WIDTH - 1)
+
+    def bar(self, begin_ns: int, end_ns: int, mark: str) -> str:
+        """A bar; the shortest still shows."""
+        begin = self.cell(begin_ns)
+        return " " * begin + mark * max(self.cell(end_ns) - begin, 1)
+
+    def pace(self, items_ns: list[int]) -> str:
+        """How many items ended in each column, as heights; and the most in a second."""
         counts = [0] * BAR_WIDTH
-        for at_ns in span.items_ns:
-            counts[self._cell(at_ns)] += 1
+        for at_ns in items_ns:
+            counts[self.cell(at_ns)] += 1
         most = max(counts)
         heights = "".join([HEIGHTS[count * (len(HEIGHTS) - 1) // most] if count else " " for count in counts])
-        cell_s = (self.end_ns - self.begin_ns) / 1e9 / BAR_WIDTH
-        return f"{heights}   up to {most / cell_s:,.0f}"
+        return f"{heights}   up to {most * BAR_WIDTH / self.seconds:,.0f}"
+
+
+def _note(span: Span) -> str:
+    if not span.items_ns:
+        return span.outcome
+    items = f"{len(span.items_ns):,} items"
+    return f"{items}, {span.failed} failed" if span.failed else items

@@ -52,9 +52,11 @@ class Log:
                     raise Boom(f"cleanup of {name}") from None
                 raise
             finally:
-                if cleanup_s:
-                    await _finish(asyncio.sleep(cleanup_s))
-                self.closed.append(name)
+                try:
+                    if cleanup_s:
+                        await asyncio.sleep(cleanup_s)
+                finally:
+                    self.closed.append(name)
 
         return code
 
@@ -71,8 +73,10 @@ class Log:
                 await asyncio.sleep(0.3)
                 yield number
         finally:
-            await _finish(asyncio.sleep(0.1))
-            self.closed.append("rows")
+            try:
+                await asyncio.sleep(0.1)
+            finally:
+                self.closed.append("rows")
 
     def lines(self, count: int) -> Iterator[int]:
         """A source that must be closed."""
@@ -81,15 +85,6 @@ class Log:
             yield from range(count)
         finally:
             self.closed.append("lines")
-
-
-async def _finish(cleaning: Any) -> None:
-    """Clean up even if cancelled once more meanwhile, as careful users do."""
-    try:
-        await cleaning
-    except asyncio.CancelledError:
-        await asyncio.sleep(0.01)
-        raise
 
 
 def chain(log: Log) -> GraphNode:

@@ -119,10 +119,11 @@ class Case:
     graph: Graph
     given: tuple[tuple[str, Any], ...] = ()
 
-    def __repr__(self) -> str:
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Hypothesis prints a failing case as the program that it is."""
         from kit.build import source  # here because it imports this module
 
-        return "\n" + source(self)
+        printer.text("\n" + source(self))
 
 
 def refs_in(source: Source) -> Iterator[Ref]:

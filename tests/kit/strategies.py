@@ -29,6 +29,7 @@ class _Drawer:
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], left: int) -> None:
         self.draw, self.left, self._number = draw, left, 0
         self._does = _STORMY if draw(st.booleans()) else _CALM
+        self._is_dense = draw(st.booleans())  # whether nodes mostly wait for others, or mostly stand side by side
 
     def one_in(self, many: int) -> bool:
         return self.draw(st.integers(0, many - 1)) == many - 1
@@ -42,14 +43,15 @@ class _Drawer:
 
     def graph(self, level: Level, depth: int, must_read: str = "") -> Graph:
         """Fill the level with nodes, the first of which reads `must_read`."""
-        for place in range(self.pick([1, 2, 3, 3, 4, 4, 5, 6] if depth == 0 else [1, 2, 2, 3, 4])):
-            if self.left <= 0 and level.seen:
-                break
-            if place > 0 and depth < 3 and self.left > 1 and self.one_in(3):
-                drawn = self._box(level, depth) if self.one_in(3) else self._map(level, depth)
+        # Each node is drawn right after the word that there is one more, so that shrinking can take any of them out.
+        more = 8 if depth == 0 else 3
+        while (self.draw(st.integers(0, more)) > 0 and self.left > 0) or not level.seen:
+            first = must_read if not level.seen else ""
+            if not first and depth < 3 and self.left > 1 and self.one_in(3):
+                drawn = self._box(level, depth) if self.one_in(2) else self._map(level, depth)
             else:
                 self.left -= 1
-                drawn = self._leaf(level, must_read if place == 0 else "")
+                drawn = self._leaf(level, first)
             self._place(level, *drawn)
         return Graph(tuple(each.node for each in level.seen.values()))
 
@@ -116,7 +118,8 @@ class _Drawer:
     def _place(self, level: Level, node: Node, keys: dict[str, Kind], may_fail: bool) -> None:
         """Give the node its edges, its writes and its fault policy, and add it to the level."""
         touchy = level.reads_hollow(node)
-        after = set(self.draw(st.sets(st.sampled_from(sorted(level.seen)), max_size=2))) if level.seen else set()
+        places = self.draw(st.sets(st.integers(1, 8 if self._is_dense else 20), max_size=2))
+        after = {name for back, name in enumerate(reversed(level.seen), 1) if back in places}
         if touchy:
             after = {name for name in after if level.is_sure(name)}
         writes = () if touchy else self._writes(level, node, keys)
@@ -157,7 +160,7 @@ class _Drawer:
         if level.given:
             options += [lambda: Parent(self.pick(sorted(level.given)))] * 2
         if refs := level.refs(solid=solid):
-            options += [lambda: self._then(level, self.pick(refs))] * 5
+            options += [lambda: self._then(level, self.pick(refs))] * (5 if self._is_dense else 1)
         if not solid:
             options.append(lambda: Pack(tuple(self._source(level, solid=True) for _ in range(2))))
             if (hollow := level.hollow()) and self.one_in(4):

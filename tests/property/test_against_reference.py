@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -16,8 +17,10 @@ from kit.reference import interpret
 from kit.shapes import Case
 from kit.strategies import cases
 
+pytestmark = pytest.mark.timeout(600)  # of which only a failure needs most: hypothesis makes the graph smaller
+
 _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-every_change = settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=_slow)
+every_change = settings(max_examples=1_000, deadline=None, derandomize=True, database=None, suppress_health_check=_slow)
 nightly = settings(max_examples=5_000, deadline=None, database=None, print_blob=True, suppress_health_check=_slow)
 
 
@@ -30,6 +33,16 @@ def nobody_complains_later():
     assert not overheard
 
 
+@pytest.fixture(autouse=True)
+def silence():
+    """Handled failures are logged; here there are thousands of them."""
+    logger = logging.getLogger("hush")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(level)
+
+
 def hold(case: Case, seeds: list[int], *, inline: bool = False) -> None:
     """The law: whatever the seed, the run and the reference agree."""
     expected = interpret(case)
@@ -39,7 +52,7 @@ def hold(case: Case, seeds: list[int], *, inline: bool = False) -> None:
         play.reset(seed)
         found = complaints(case, expected, run_case(case, engine, seed), play)
         if found:
-            note(f"{expected}\nseed {seed}, the source that ran:\n{source(case, inline=inline)}")
+            note(f"{expected}\nseed {seed}" + (f", as it ran:\n{source(case, inline=True)}" if inline else ""))
         assert not found, "\n".join(found)
 
 

@@ -32,7 +32,7 @@ def test_a_run_is_cancelled_at_every_tick(shape, seed):
 def test_a_run_is_cancelled_at_every_tick_and_once_more(shape):
     log = Log()
     tries = cancel_everywhere(runs_of(shape, log), times=2, errors=shape.errors, check=log.check, window=5)
-    assert tries > 10
+    assert tries >= 10
 
 
 @by_name

@@ -20,9 +20,9 @@ from hush.core._runtime._policies import policies
 from hush.core._runtime._run import Run
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._tracing import Tracing
-from hush.core._runtime._watchdog import watch
+from hush.core._runtime._watchdog import watchdog
 from hush.core._spec._validate import require_sound
-from hush.core.errors import InputError, RunTimeout, UsageError, nearest
+from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
 from hush.core.nodes._alone import alone
 from hush.core.nodes._graph import GraphNode
 from hush.core.nodes._handle import Node, open_containers
@@ -52,6 +52,11 @@ class Hush:
             raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
         spec = graph._describe()
         require_sound(spec)
+        if spec.on_error == "collect":
+            raise UsageError(
+                f'the graph {graph.name!r} at {graph.where} is the root: there is nobody who could read its error. '
+                'Leave on_error="collect" out, and catch what run raises.'
+            )
         self.name = graph.name
         self._grace_s = grace_s
         self._root: RootPlan = compile_root(spec, policies)
@@ -96,56 +101,29 @@ class Hush:
             run.tracing.tell(
                 events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id)
             )
-        failure, outputs = None, None
+        frame = Frame(self._root.plan, slots)
+        del slots
+        run.budget.runs += 1
+        watchdog.wake()
         try:
-            with watch(run.budget):
-                failure, outputs = await self._execute(run, slots, timeout_s)
+            failure = await _execute(run, self._root, frame, timeout_s)
         except CancelledError as exc:
             _finished(run, "cancelled", perf_counter() - began_s, error=exc)
             raise
+        finally:
+            run.budget.runs -= 1
         seconds = perf_counter() - began_s
         if failure is not None:
             _finished(run, "failed", seconds, error=failure)
-            raise failure
-        result = Result(
-            outputs or {},
-            request_id=lambda: run.id,
-            user_id=user_id,
-            session_id=session_id,
-            status="partial" if run.partial else "ok",
-            seconds=seconds,
-            errors=run.errors(),
-            tags=tuple(run.tags),
-        )
+            try:
+                raise failure
+            finally:
+                del failure  # the traceback holds this frame, and the frame would hold it
+        result = Result(frame.outputs(), run, user_id, session_id, seconds)
         if run.partial:
             run.warn()
         _finished(run, result.status, seconds, result=result)
         return result
-
-    async def _execute(
-        self, run: Run, slots: list[Any], timeout_s: float | None
-    ) -> tuple[BaseException | None, dict[str, Any] | None]:
-        """Run the plan; give what failed, or the outputs."""
-        task = asyncio.current_task()
-        assert task is not None
-        frame = Frame(self._root.plan, slots)
-        del slots
-        domain = Domain(run.loop, task)
-        strand = Strand(run, domain, task, domain.floor)
-        begin(strand, frame)
-        timer = None
-        if timeout_s is not None:
-            late = RunTimeout(f"the run of {self.name!r} took longer than timeout_s={timeout_s:g}")
-            timer = run.loop.call_later(timeout_s, domain.fail, late)
-        try:
-            failure = await domain.conduct(strand.work)
-        finally:
-            if timer is not None:
-                timer.cancel()
-        if failure is not None:
-            return failure, None
-        assert not frame.left, "the engine lost a step"
-        return None, frame.outputs()
 
     def _bind(self, inputs: Mapping[str, Any] | None) -> list[Any]:
         """The first slots for the inputs of a run. Raises ``InputError`` for what is missing or not read."""
@@ -201,6 +179,29 @@ class Hush:
 
     def __repr__(self) -> str:
         return f"<Hush {self.name!r}>"
+
+
+async def _execute(run: Run, root: RootPlan, frame: Frame, timeout_s: float | None) -> BaseException | None:
+    """Run the root frame in a domain whose host is the caller's task; give what failed."""
+    task = asyncio.current_task(run.loop)
+    assert task is not None
+    domain = Domain(run.loop, task)
+    strand = Strand(run, domain, task, domain.floor)
+    begin(strand, frame)
+    timers: list[asyncio.TimerHandle] = []
+    if timeout_s is not None:
+        late = RunTimeout(f"the run of {run.name!r} took longer than timeout_s={timeout_s:g}")
+        timers.append(run.loop.call_later(timeout_s, domain.fail, late))
+    if root.timeout_s is not None:
+        slow = NodeTimeout(f"{run.name} took longer than timeout_s={root.timeout_s:g} ({root.where})")
+        timers.append(run.loop.call_later(root.timeout_s, domain.fail, slow))
+    try:
+        failure = await domain.conduct(strand.work)
+    finally:
+        for timer in timers:
+            timer.cancel()
+    assert failure is not None or not frame.left, "the engine lost a step"
+    return failure
 
 
 def _tracers(tracer: Any) -> list[Tracer]:

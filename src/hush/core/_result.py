@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn, Protocol
 
-from hush.core.errors import missing_key
+from hush.core.errors import Errors, missing_key
+
+
+class Known(Protocol):
+    """What a result asks of its run."""
+
+    @property
+    def id(self) -> str:
+        """The request id."""
+        ...
+
+    @property
+    def partial(self) -> bool:
+        """Whether something failed that nobody named."""
+        ...
+
+    @property
+    def tags(self) -> Mapping[str, None]:
+        """The tags, in order."""
+        ...
+
+    def errors(self) -> Errors:
+        """The failures that the run went on without."""
+        ...
 
 
 class Result(dict[str, Any]):
     """The outputs of a run, by key, with what else is known of it.
 
     Attributes:
+        request_id: As it was given, else made.
         user_id: As it was given.
         session_id: As it was given.
         status: ``"ok"``, or ``"partial"`` if something failed that nobody named.
@@ -22,30 +46,16 @@ class Result(dict[str, Any]):
     """
 
     def __init__(
-        self,
-        outputs: Mapping[str, Any],
-        *,
-        request_id: Callable[[], str],
-        user_id: str | None,
-        session_id: str | None,
-        status: str,
-        seconds: float,
-        errors: Any,
-        tags: tuple[str, ...],
+        self, outputs: Mapping[str, Any], run: Known, user_id: str | None, session_id: str | None, seconds: float
     ) -> None:
         super().__init__(outputs)
-        self._request_id = request_id
+        self.request_id = run.id
         self.user_id = user_id
         self.session_id = session_id
-        self.status = status
+        self.status = "partial" if run.partial else "ok"
         self.seconds = seconds
-        self.errors = errors
-        self.tags = tags
-
-    @property
-    def request_id(self) -> str:
-        """The run's id: as it was given, else made."""
-        return self._request_id()
+        self.errors = run.errors()
+        self.tags = tuple(run.tags)
 
     def __missing__(self, key: object) -> NoReturn:
         raise missing_key("the result", key, self)

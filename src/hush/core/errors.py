@@ -138,6 +138,20 @@ class FailureInfo:
     columns: Mapping[str, list[Any]] | None = None
 
 
+class Errors(tuple[BaseException, ...]):
+    """The failures that a run went on without. At most 100 of a node or map are kept; ``total`` counts them all."""
+
+    total: int
+
+    def __new__(cls, kept: Iterable[BaseException] = (), total: int | None = None) -> Errors:
+        made = super().__new__(cls, kept)
+        made.total = len(made) if total is None else total
+        return made
+
+
+NO_ERRORS = Errors()
+
+
 def nearest(name: object, names: Iterable[object]) -> str | None:
     """The name most like ``name``, for an error's "did you mean"; ``None`` if nothing is near."""
     from difflib import get_close_matches

@@ -79,44 +79,70 @@ def reads(expr: Expr) -> Iterator[Read]:
             todo.extend(reversed(children(part)))
 
 
+def in_postorder(expr: Expr) -> Iterator[Expr]:
+    """All parts of ``expr``, each after those inside it. No recursion: a sum over thousands of nodes is one expression."""
+    todo: list[tuple[Expr, bool]] = [(expr, False)]
+    while todo:
+        part, opened = todo.pop()
+        inside = () if opened else children(part)
+        if inside:
+            todo.append((part, True))
+            todo.extend((child, False) for child in reversed(inside))
+        else:
+            yield part
+
+
 def rebase(expr: Expr, resolve: Callable[[Read], Expr]) -> Expr:
     """``expr`` with every read replaced by what ``resolve`` gives for it."""
     if isinstance(expr, Read):
         return resolve(expr)
     if isinstance(expr, Const):
         return expr
-    if isinstance(expr, Apply):
-        return Apply(
-            expr.form,
-            expr.fn,
-            tuple(rebase(part, resolve) for part in expr.args),
-            tuple((name, rebase(part, resolve)) for name, part in expr.kwargs),
-        )
-    if isinstance(expr, Sequence):
-        return Sequence(expr.kind, tuple(rebase(part, resolve) for part in expr.parts))
-    return Table(expr.keys, tuple(rebase(part, resolve) for part in expr.parts))
+    done: list[Expr] = []
+    for part in in_postorder(expr):
+        count = len(children(part))
+        inside = tuple(done[len(done) - count :])
+        del done[len(done) - count :]
+        if isinstance(part, Read):
+            done.append(resolve(part))
+        elif isinstance(part, Apply):
+            args = len(part.args)
+            names = [name for name, _ in part.kwargs]
+            done.append(Apply(part.form, part.fn, inside[:args], tuple(zip(names, inside[args:], strict=True))))
+        elif isinstance(part, Sequence):
+            done.append(Sequence(part.kind, inside))
+        elif isinstance(part, Table):
+            done.append(Table(part.keys, inside))
+        else:
+            done.append(part)
+    return done[0]
 
 
-def describe(expr: Expr) -> str:
-    """``expr`` as it would be written."""
+def describe(expr: Expr, depth: int = 0) -> str:
+    """``expr`` as it would be written, as far as that can be read."""
+    if depth > _DEEPEST:
+        return "…"
     if isinstance(expr, Read):
         return f"{getattr(expr.source, 'name', expr.source)}[{expr.key!r}]"
     if isinstance(expr, Const):
         text = repr(expr.value)
         return text if len(text) <= 40 else text[:37] + "..."
     if isinstance(expr, Apply):
-        parts = [describe(part) for part in expr.args]
+        parts = [describe(part, depth + 1) for part in expr.args]
         if expr.form == "call":
-            parts[1:] = [*parts[1:], *(f"{name}={describe(part)}" for name, part in expr.kwargs)]
+            parts += [f"{name}={describe(part, depth + 1)}" for name, part in expr.kwargs]
             return f"{parts[0]}({', '.join(parts[1:])})"
         return expr.form.format(*(_bare(part, text) for part, text in zip(expr.args, parts, strict=True)))
     if isinstance(expr, Sequence):
-        inside = ", ".join(describe(part) for part in expr.parts)
+        inside = ", ".join(describe(part, depth + 1) for part in expr.parts)
         return f"[{inside}]" if expr.kind is list else f"({inside},)"
     pairs = zip(expr.keys, expr.parts, strict=True)
-    return "{" + ", ".join(f"{key!r}: {describe(part)}" for key, part in pairs) + "}"
+    return "{" + ", ".join(f"{key!r}: {describe(part, depth + 1)}" for key, part in pairs) + "}"
+
+
+_DEEPEST = 20
 
 
 def _bare(part: Expr, text: str) -> str:
-    # An operator inside another needs its parentheses back; a name in ``.name`` must not be quoted.
+    # An operator inside another needs its parentheses back.
     return f"({text})" if isinstance(part, Apply) and part.form.count(" ") >= 2 else text

@@ -138,6 +138,13 @@ class Ref:
     __str__ = _refused("formatting", "{0}.apply(str), or {0}.apply('...{{}}...'.format)")
     __setitem__ = _refused("assignment into an item", "a node that returns the changed value of {0}")
     __delitem__ = _refused("deletion of an item", "a node that returns the changed value of {0}")
+    __round__, __trunc__ = _refused("round()", "{0}.apply(round)"), _refused("int()", "{0}.apply(int)")
+    __floor__, __ceil__ = _refused("floor()", "{0}.apply(math.floor)"), _refused("ceil()", "{0}.apply(math.ceil)")
+    __complex__, __bytes__ = _refused("complex()", "{0}.apply(complex)"), _refused("bytes()", "{0}.apply(bytes)")
+    __divmod__ = __rdivmod__ = _refused("divmod()", "{0}.apply(divmod, other)")
+    __xor__ = __rxor__ = _refused("`^`", "{0}.apply(operator.xor, other)")
+    __lshift__ = __rlshift__ = _refused("`<<`", "{0}.apply(operator.lshift, other)")
+    __reversed__ = _refused("reversed()", "{0}[::-1]")
     __await__ = _refused("await", "inputs={{'x': {0}}} of a node")
 
     def __format__(self, spec: str) -> str:
@@ -152,9 +159,9 @@ class Ref:
 
     def __rshift__(self, target: Value) -> Value:
         """``node["k"] >> PARENT["y"]``: write the value to the container of the node."""
-        for read in reads(self._hush_expr):
-            return read.source._hush_write(self._hush_expr, target)
-        raise UsageError(f"nothing to write at {caller()}")
+        sources = [read.source for read in reads(self._hush_expr)]
+        writer = next((source for source in sources if hasattr(source, "_owner")), sources[0])
+        return writer._hush_write(self._hush_expr, target)
 
 
 def to_expr(value: Value) -> Expr:

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, NamedTuple
 
-from hush.core._expr._model import Apply, Const, Expr, Read, Sequence, describe
+from hush.core._expr._model import Apply, Const, Expr, Read, Sequence, Table, children, describe, in_postorder
 from hush.core._plan._model import SKIPPED, Reader, Slots
 from hush.core._spec._signature import Signature
 
@@ -36,46 +36,61 @@ def expr_reader(expr: Expr, resolve: Resolve) -> Reader:
     if isinstance(expr, Read):
         place = resolve(expr)
         return place.reader or slot_reader(place.slot)
-    if isinstance(expr, Apply):
-        return _apply_reader(expr, resolve)
-    parts = [present_reader(part, resolve) for part in expr.parts]
-    if isinstance(expr, Sequence):
-        kind = expr.kind
-        return lambda slots: kind([part(slots) for part in parts])
-    keys = expr.keys
-    return lambda slots: {key: part(slots) for key, part in zip(keys, parts, strict=True)}
+    return _program(expr, resolve)
 
 
-def present_reader(expr: Expr, resolve: Resolve) -> Reader:
-    """Like ``expr_reader``, with ``None`` for what is not there."""
-    reader = expr_reader(expr, resolve)
-
-    def read(slots: Slots) -> Any:
-        value = reader(slots)
-        return None if value is SKIPPED else value
-
-    return reader if isinstance(expr, Const) else read
-
-
-def _apply_reader(expr: Apply, resolve: Resolve) -> Reader:
-    fn = expr.fn
-    args = [expr_reader(part, resolve) for part in expr.args]
-    kwargs = [(name, expr_reader(part, resolve)) for name, part in expr.kwargs]
+def _program(expr: Expr, resolve: Resolve) -> Reader:
+    """A reader that works its way through ``expr`` with a stack: it may be nested thousands deep."""
+    steps: list[tuple[int, Callable[[Any], Any]]] = []
+    for part in in_postorder(expr):
+        count = len(children(part))
+        if isinstance(part, Apply):
+            steps.append((count, _doing(part)))
+        elif isinstance(part, Sequence):
+            steps.append((count, _building(part.kind)))
+        elif isinstance(part, Table):
+            steps.append((count, _building(partial(_table, part.keys))))
+        else:
+            steps.append((0, expr_reader(part, resolve)))
 
     def read(slots: Slots) -> Any:
-        values = [part(slots) for part in args]
-        named = {name: part(slots) for name, part in kwargs}
-        for value in (*values, *named.values()):
+        stack: list[Any] = []
+        for count, make in steps:
+            if count:
+                values = stack[-count:]
+                del stack[-count:]
+                stack.append(make(values))
+            else:
+                stack.append(make(slots))
+        return stack[0]
+
+    return read
+
+
+def _doing(part: Apply) -> Callable[[list[Any]], Any]:
+    """What is done to values: it is not done where one is not there."""
+    fn, args, names = part.fn, len(part.args), [name for name, _ in part.kwargs]
+
+    def do(values: list[Any]) -> Any:
+        for value in values:
             if value is SKIPPED:
                 return SKIPPED
         try:
-            return fn(*values, **named)
+            return fn(*values[:args], **dict(zip(names, values[args:], strict=True)))
         except Exception as exc:
-            if not getattr(exc, "__notes__", None):
-                exc.add_note(f"Hush: while reading {describe(expr)}")
+            exc.add_note(f"Hush: while reading {describe(part)}")
             raise
 
-    return read
+    return do
+
+
+def _building(make: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:
+    """What literal lists and dicts are made by: ``None`` stands where a value is not there."""
+    return lambda values: make([None if value is SKIPPED else value for value in values])
+
+
+def _table(keys: tuple[Any, ...], values: list[Any]) -> dict[Any, Any]:
+    return dict(zip(keys, values, strict=True))
 
 
 class Argument(NamedTuple):
@@ -112,22 +127,27 @@ def call_of(
     ``async def`` runs in the context of its task.
     """
     places, named = _arrange(signature, arguments)
+    if not named and len(places) <= 3:
+        numbers = [one.slot for one in places if one.reader is None]
+        if len(numbers) == len(places):
+            return _slot_call(fn, signature.awaited, numbers), lambda slots: partial(fn, *[slots[n] for n in numbers])
     readers = [one.reader or slot_reader(one.slot) for one in places]
     pairs = [(one.name, one.reader or slot_reader(one.slot)) for one in named]
 
     def bind(slots: Slots) -> Callable[[], Any]:
         return partial(fn, *[read(slots) for read in readers], **{name: read(slots) for name, read in pairs})
 
-    if named or any(one.reader for one in places) or len(places) > 3:
-        return _general_call(fn, signature, readers, pairs), bind
-    return _slot_call(fn, signature, [one.slot for one in places]), bind
+    return _general_call(fn, signature.awaited, readers, pairs), bind
 
 
 def _arrange(signature: Signature, arguments: list[Argument]) -> tuple[list[Argument], list[Argument]]:
     """Positional arguments as far as they have no gap, the rest by keyword."""
+    parameters = signature.parameters
+    if len(arguments) == 1 and parameters and parameters[0].name == arguments[0].name:
+        return (arguments, []) if parameters[0].how != "keyword" else ([], arguments)
     given = {one.name: one for one in arguments}
     places: list[Argument] = []
-    for parameter in signature.parameters:
+    for parameter in parameters:
         if parameter.how == "keyword":
             break
         one = given.pop(parameter.name, None)
@@ -143,11 +163,11 @@ def _arrange(signature: Signature, arguments: list[Argument]) -> tuple[list[Argu
 
 def _general_call(
     fn: Callable[..., Any],
-    signature: Signature,
+    awaited: bool,
     readers: list[Reader],
     pairs: list[tuple[str, Reader]],
 ) -> Callable[[Slots], Any]:
-    if signature.awaited:
+    if awaited:
 
         def call(slots: Slots) -> Any:
             return fn(*[read(slots) for read in readers], **{name: read(slots) for name, read in pairs})
@@ -161,9 +181,9 @@ def _general_call(
     return call_in_copy
 
 
-def _slot_call(fn: Callable[..., Any], signature: Signature, slots: list[int]) -> Callable[[Slots], Any]:
+def _slot_call(fn: Callable[..., Any], awaited: bool, slots: list[int]) -> Callable[[Slots], Any]:
     # The shapes that graphs are mostly made of, without a list for the arguments.
-    if signature.awaited:
+    if awaited:
         match slots:
             case []:
                 return lambda s: fn()

@@ -13,6 +13,8 @@ from hush.core._plan._model import (
     Copy,
     EachPlan,
     Gate,
+    Gives,
+    Liveness,
     MapPlan,
     Plan,
     Reader,
@@ -24,7 +26,7 @@ from hush.core._plan._model import (
 )
 from hush.core._plan._scope import Scope
 from hush.core._spec._keys import known_keys
-from hush.core._spec._model import ERROR, NEVER_STARRED, STAR, CallSpec, GraphSpec, MapSpec, Source, Step
+from hush.core._spec._model import ERROR, EVERYTHING, NEVER_STARRED, STAR, CallSpec, GraphSpec, MapSpec, Source, Step
 from hush.core._spec._order import order_of
 from hush.core._spec._reads import body_of, is_optional, parent_reads
 
@@ -57,7 +59,7 @@ def compile_root(root: GraphSpec, policies: Policies) -> RootPlan:
             for read in reads(expr):
                 wanted.setdefault(read.key, RootInput(read.key, required, wanted_by))
             pairs.append((slot, expr_reader(expr, lambda read: Place(0, maybe=True, reader=_of_run(read.key, SKIPPED)))))
-    return RootPlan(plan, wanted, _slots_maker(plan, pairs))
+    return RootPlan(plan, root.where, root.timeout_s, wanted, _slots_maker(plan, pairs))
 
 
 def _of_run(key: str, default: Any) -> Reader:
@@ -110,25 +112,28 @@ class _Compiler:
         self, graph: GraphSpec, scope: Scope, path: str, policies: Policies, around: tuple[GraphSpec, ...] = ()
     ) -> None:
         self.graph, self.scope, self.path, self.policies, self.around = graph, scope, path, policies, around
-        count = len(graph.steps)
-        self.starts = {scope.order.index[name] for name in graph.starts or ()}
-        self.edges_after: list[list[int]] = [[] for _ in range(count)]
-        self.strict_after: list[list[int]] = [[] for _ in range(count)]
-        self.blocked_after: list[list[int]] = [[] for _ in range(count)]
 
     def plan(self) -> Plan:
         graph, scope = self.graph, self.scope
-        self._note_followers()
         parts = [self._parts(number, step) for number, step in enumerate(graph.steps)]
         frees, shares, shared = self._releases()
+        liveness = self._liveness() if scope.goes_on else None
+        after = scope.order.after
         steps = tuple(
             [
-                self._step(number, step, part, frees[number], shares[number])
-                for number, (step, part) in enumerate(zip(graph.steps, parts, strict=True))
+                self._step(
+                    number,
+                    step,
+                    parts[number],
+                    frees=tuple(frees[number]),
+                    shares=tuple(shares[number]),
+                    after=after[number][::-1],
+                    liveness=liveness[number] if liveness is not None else None,
+                )
+                for number, step in enumerate(graph.steps)
             ]
         )
         before = scope.order.before
-        keys = {write.key for step in graph.steps for write in step.writes if write.key != STAR}
         return Plan(
             path=self.path,
             name=graph.name,
@@ -136,21 +141,35 @@ class _Compiler:
             template=scope.template,
             countdowns=[*map(len, before), *shared],
             first=tuple([step for step in reversed(steps) if not before[step.index]]),
-            output_keys=tuple(sorted(keys)),
+            output_keys=tuple(sorted(scope.writers.by_key)) if scope.writers is not None else (),
             inputs=scope.inputs,
         )
 
-    def _note_followers(self) -> None:
+    def _liveness(self) -> list[Liveness]:
         order, scope = self.scope.order, self.scope
-        any_skips = any(scope.may_skip) or any(scope.handled)
-        for number in range(len(self.graph.steps)):
-            for before in order.edges[number]:
-                self.edges_after[before].append(number)
-            if any_skips:
-                for before in scope.unforgiven(number):
-                    self.strict_after[before].append(number)
-                for before in scope.blocking(number):
-                    self.blocked_after[before].append(number)
+        count = len(self.graph.steps)
+        starts = {order.index[name] for name in self.graph.starts or ()}
+        edges_after: list[list[int]] = [[] for _ in range(count)]
+        strict_after: list[list[int]] = [[] for _ in range(count)]
+        blocked_after: list[list[int]] = [[] for _ in range(count)]
+        for number in range(count):
+            for table, befores in (
+                (edges_after, order.edges[number]),
+                (strict_after, scope.unforgiven(number)),
+                (blocked_after, scope.blocking(number)),
+            ):
+                for before in befores:
+                    table[before].append(number)
+        return [
+            Liveness(
+                edges=len(order.edges[number]),
+                from_start=number in starts,
+                edges_after=tuple(edges_after[number]),
+                strict_after=tuple(strict_after[number]),
+                blocked_after=tuple(blocked_after[number]),
+            )
+            for number in range(count)
+        ]
 
     def _releases(self) -> tuple[list[list[int]], list[list[tuple[int, int]]], list[int]]:
         """When values die: with their only reader, or with the last of several."""
@@ -185,12 +204,15 @@ class _Compiler:
     def _call_parts(self, number: int, step: CallSpec, path: str) -> _Parts:
         assert step.fn is not None
         signature, scope = step.signature, self.scope
+        hard = scope.resolver(number)
         arguments = []
         for name, expr in step.inputs:
             parameter = signature.parameter(name)
-            optional = name in step.starred and parameter is not None and parameter.has_default
-            default = parameter.default if parameter is not None else None
-            arguments.append(argument(name, expr, scope.resolver(number, optional=optional), default))
+            if parameter is None or not parameter.has_default:
+                arguments.append(argument(name, expr, hard, None))
+            else:
+                resolve = scope.resolver(number, optional=True) if name in step.starred else hard
+                arguments.append(argument(name, expr, resolve, parameter.default))
         call, bind = call_of(step.fn, signature, arguments)
         gate, begin = self.policies(step, path, handled=scope.handled[number])
         return _Parts(call, bind, gate, begin)
@@ -236,13 +258,18 @@ class _Compiler:
         return any(isinstance(step, MapSpec) and step.name == source.step for step in graph.steps)
 
     def _step(
-        self, number: int, step: Step, parts: _Parts, frees: list[int], shares: list[tuple[int, int]]
+        self,
+        number: int,
+        step: Step,
+        parts: _Parts,
+        *,
+        frees: tuple[int, ...],
+        shares: tuple[tuple[int, int], ...],
+        after: tuple[int, ...],
+        liveness: Liveness | None,
     ) -> StepPlan:
         scope = self.scope
         captures, optional = scope.copies(number)
-        writes, computed, stars = _writes(step)
-        edges = scope.order.edges[number]
-        fallible = scope.handled[number] or scope.may_skip[number]
         return StepPlan(
             index=number,
             name=step.name,
@@ -255,23 +282,28 @@ class _Compiler:
             handled=scope.handled[number],
             named=step.name in scope.named,
             captures=captures,
+            gives=self._gives(number, step, optional) if optional or step.writes else None,
+            frees=frees,
+            shares=shares,
+            after=after,
+            liveness=liveness,
+            body=parts.body,
+            map=parts.map,
+            timeout_s=step.timeout_s,
+        )
+
+    def _gives(self, number: int, step: Step, optional: tuple[Copy, ...]) -> Gives:
+        writes, computed = _writes(step)
+        stars = any(write.key == STAR for write in step.writes)
+        known = sorted((known_keys(step) or frozenset()) - NEVER_STARRED) if stars and self.scope.goes_on else ()
+        return Gives(
             optional=optional,
             writes=writes,
             computed=computed,
             stars=stars,
+            everything=any(write.key == EVERYTHING for write in step.writes),
             watch=self._watch(number) if stars else None,
-            known_keys=tuple(sorted((known_keys(step) or frozenset()) - NEVER_STARRED)) if stars and fallible else (),
-            frees=tuple(frees),
-            shares=tuple(shares),
-            after=scope.order.after[number][::-1],
-            edges_after=tuple(self.edges_after[number]),
-            strict_after=tuple(self.strict_after[number]),
-            blocked_after=tuple(self.blocked_after[number]),
-            edge_count=len(edges),
-            from_start=number in self.starts,
-            body=parts.body,
-            map=parts.map,
-            timeout_s=step.timeout_s,
+            known_keys=tuple(known),
         )
 
     def _watch(self, number: int) -> Watch | None:
@@ -296,22 +328,17 @@ class _Compiler:
         return Watch(keys, frozenset(rivals)) if keys or rivals else None
 
 
-def _writes(step: Step) -> tuple[tuple[Copy, ...], tuple[tuple[str, Callable[[Any], Any]], ...], bool]:
-    """What ``step`` hands over: keys as they are, keys that are computed, and whether all of them."""
-    if not step.writes:
-        return (), (), False
+def _writes(step: Step) -> tuple[tuple[Copy, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]:
+    """What ``step`` hands over by name: keys as they are, and keys that are computed."""
     writes: list[Copy] = []
     computed: list[tuple[str, Callable[[Any], Any]]] = []
-    stars = False
     for write in step.writes:
-        if write.key == STAR:
-            stars = True
-        elif isinstance(write.expr, Read):
+        if isinstance(write.expr, Read):
             writes.append(Copy(write.expr.key, write.key))
         elif write.expr is not None:
             reader = expr_reader(write.expr, lambda read: Place(0, maybe=False, reader=itemgetter(read.key)))
             computed.append((write.key, reader))
-    return tuple(writes), tuple(computed), stars
+    return tuple(writes), tuple(computed)
 
 
 def _or_none(reader: Reader) -> Reader:

@@ -29,6 +29,7 @@ class Gate(Protocol):
 
     inline: bool
     hides_loop: bool
+    limit_ns: int
 
     def ran_inline(self, took_ns: int, where: str) -> None:
         """Learn of a call on the loop."""
@@ -56,6 +57,45 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Gives:
+    """What is taken of a step's output besides ``captures``.
+
+    Attributes:
+        optional: Keys that may be missing, and the slots they go to.
+        writes: Keys copied to ``PARENT``.
+        computed: Keys of ``PARENT`` with what makes them of the step's output.
+        everything: Whether all keys go to ``PARENT``, ``error`` too.
+        stars: Whether all but ``error`` and its like go there, with ``watch`` over them, ``known_keys`` where they are certain.
+    """
+
+    optional: tuple[Copy, ...]
+    writes: tuple[Copy, ...]
+    computed: tuple[tuple[str, Callable[[Mapping[str, Any]], Any]], ...]
+    stars: bool
+    everything: bool
+    watch: Watch | None
+    known_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Liveness:
+    """Who is told when a step does not run, or fails and the graph goes on; only graphs in which that can be have it.
+
+    Attributes:
+        edges: How many steps have an edge into this one; ``from_start`` if START has one too.
+        edges_after: Those that wait for this one and have an edge from it.
+        strict_after: Those that refer to it and are not forgiven if it was skipped.
+        blocked_after: Those that read it and do not name its ``error``.
+    """
+
+    edges: int
+    from_start: bool
+    edges_after: tuple[int, ...]
+    strict_after: tuple[int, ...]
+    blocked_after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class StepPlan:
     """One step of a plan.
 
@@ -67,17 +107,10 @@ class StepPlan:
         begin: How to start what is awaited, where ``call`` alone does not say: threads, deadlines.
         handled: Whether the graph goes on when the step fails; ``named`` if somebody reads its ``error``.
         captures: Keys that must be there, and the slots they go to.
-        optional: Keys that may be missing, and the slots they go to.
-        writes: Keys copied to ``PARENT``.
-        computed: Keys of ``PARENT`` with what makes them of the step's output.
-        stars: Whether all keys go to ``PARENT``, with ``watch`` over them, ``known_keys`` where they are certain.
+        gives: What else is taken of its output.
         frees: Slots that only this step reads.
         shares: Slots it reads with others: (countdown, slot).
-        after: The steps that wait for it.
-        edges_after: Those among them with an edge from it.
-        strict_after: Those that refer to it and are not forgiven if it was skipped.
-        blocked_after: Those that read it and do not name its ``error``.
-        edge_count: How many steps have an edge into it; ``from_start`` if START has one too.
+        after: The steps that wait for it, the last first.
     """
 
     index: int
@@ -91,20 +124,11 @@ class StepPlan:
     handled: bool
     named: bool
     captures: tuple[Copy, ...]
-    optional: tuple[Copy, ...]
-    writes: tuple[Copy, ...]
-    computed: tuple[tuple[str, Callable[[Mapping[str, Any]], Any]], ...]
-    stars: bool
-    watch: Watch | None
-    known_keys: tuple[str, ...]
+    gives: Gives | None
     frees: tuple[int, ...]
     shares: tuple[tuple[int, int], ...]
     after: tuple[int, ...]
-    edges_after: tuple[int, ...]
-    strict_after: tuple[int, ...]
-    blocked_after: tuple[int, ...]
-    edge_count: int
-    from_start: bool
+    liveness: Liveness | None
     body: Plan | None
     map: MapPlan | None
     timeout_s: float | None
@@ -118,7 +142,7 @@ class Plan:
         template: The first values of the slots.
         countdowns: How many each step waits for, then how many readers each shared slot has.
         first: The steps that wait for nothing, last first.
-        output_keys: The keys written by name: each is in the outputs, ``None`` if its writers were skipped.
+        output_keys: The keys known to be written: each is in the outputs, ``None`` if its writers were skipped.
         inputs: The slots of the container's inputs.
     """
 
@@ -173,8 +197,11 @@ class RootPlan:
     Attributes:
         inputs: The run's inputs by name.
         bind: Gives the first slots for the inputs of a run.
+        timeout_s: As the root graph was given.
     """
 
     plan: Plan
+    where: Where
+    timeout_s: float | None
     inputs: Mapping[str, RootInput]
     bind: Callable[[Mapping[str, Any]], Slots]

@@ -7,10 +7,10 @@ from typing import Any
 from hush.core._expr._model import Read, reads
 from hush.core._plan._bind import Place, Resolve
 from hush.core._plan._model import SKIPPED, Copy, Reader, Slots
-from hush.core._spec._model import ERROR, STAR, CallSpec, GraphSpec, Source
+from hush.core._spec._model import ERROR, CallSpec, GraphSpec, Source
 from hush.core._spec._order import Order
 from hush.core._spec._races import Writers
-from hush.core._spec._reads import all_reads, is_optional, named_reads, parent_reads
+from hush.core._spec._reads import graph_reads, is_optional, parent_reads
 
 
 class Scope:
@@ -23,6 +23,7 @@ class Scope:
         readers: For each slot, the steps that read it.
         named: The steps whose ``error`` somebody names.
         handled: Which steps the graph goes on without, should they fail.
+        goes_on: Whether there is any such step: without one, nothing is ever skipped.
         may_skip: Which steps may be skipped.
         writers: Who writes to ``PARENT``; ``None`` if nobody does.
     """
@@ -43,7 +44,8 @@ class Scope:
             and (step.on_error == "collect" or (step.on_error is None and step.name in self.named))
             for step in graph.steps
         ]
-        self.may_skip = self._may_skip() if any(self.handled) else [False] * len(graph.steps)
+        self.goes_on = any(self.handled)
+        self.may_skip = self._may_skip() if self.goes_on else [False] * len(graph.steps)
         self.writers = Writers(graph, order) if any(step.writes for step in graph.steps) else None
 
     # --- slots --------------------------------------------------------------------------------------------
@@ -96,8 +98,10 @@ class Scope:
     # --- failing and skipping -----------------------------------------------------------------------------
     def _named(self) -> set[str | None]:
         named: set[str | None] = set()
-        for step in self.graph.steps:
-            named.update(read.source.step for read in all_reads(step) if read.key == ERROR and not read.source.up)
+        for step, step_reads in zip(self.graph.steps, graph_reads(self.graph), strict=True):
+            for _, read in step_reads:
+                if read.key == ERROR and not read.source.up:
+                    named.add(read.source.step)
             for write in step.writes:
                 if write.expr is not None and any(read.key == ERROR for read in reads(write.expr)):
                     named.add(step.name)
@@ -122,7 +126,7 @@ class Scope:
         step = self.graph.steps[number]
         return {
             self.order.index[read.source.step]
-            for name, read in named_reads(step)
+            for name, read in graph_reads(self.graph)[number]
             if read.source.step is not None
             and not read.source.up
             and (name is None or not is_optional(step, name))
@@ -131,15 +135,10 @@ class Scope:
     def blocking(self, number: int) -> set[int]:
         """The steps whose other outputs ``number`` reads without naming their ``error``."""
         found: dict[bool, set[int]] = {True: set(), False: set()}
-        for _, read in named_reads(self.graph.steps[number]):
+        for _, read in graph_reads(self.graph)[number]:
             if read.source.step is not None and not read.source.up:
                 found[read.key == ERROR].add(self.order.index[read.source.step])
         return found[False] - found[True]
-
-
-def has_star(graph: GraphSpec) -> bool:
-    """Whether some step of ``graph`` hands over all its keys."""
-    return any(write.key == STAR for step in graph.steps for write in step.writes)
 
 
 def _written_reader(key: str, slot: int) -> Reader:

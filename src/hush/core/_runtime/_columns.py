@@ -32,8 +32,10 @@ class Columns:
 
     def __init__(self, step: StepPlan) -> None:
         assert step.map is not None
-        keys = {copy.key for copy in (*step.captures, *step.optional, *step.writes)}
-        self._all = step.stars or bool(step.computed)
+        gives = step.gives
+        more = (*gives.optional, *gives.writes) if gives is not None else ()
+        keys = {copy.key for copy in (*step.captures, *more)}
+        self._all = gives is not None and (gives.stars or bool(gives.computed))
         self._named = step.map.named
         self._path = step.path
         self._errors: list[Any] | None = [] if ERROR in keys or self._all else None

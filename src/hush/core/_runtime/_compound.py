@@ -17,7 +17,7 @@ async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     assert step.body is not None
     run = strand.run
     inner = Frame(step.body, step.call(frame.slots), None, frame.item)
-    domain = Domain(run.loop, strand.task)
+    domain = Domain(run.loop, strand.task, strand.domain)
     work = Strand(run, domain, strand.task, domain.floor)
     begin(work, inner)
     timer = None
@@ -41,5 +41,5 @@ def begin(strand: Strand, frame: Frame) -> None:
 
 
 def timed_out(step: StepPlan) -> NodeTimeout:
-    """The error of a step that took too long."""
+    """The error of a step that took longer than its ``timeout_s``."""
     return NodeTimeout(f"{step.path} took longer than timeout_s={step.timeout_s:g} ({step.where})")

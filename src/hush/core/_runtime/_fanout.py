@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
+from collections.abc import Callable
 
 from contextvars import Context, copy_context
 from time import perf_counter_ns
@@ -22,7 +23,7 @@ from hush.core._runtime._compound import begin, timed_out
 from hush.core._runtime._domain import Domain, combined
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Raised, forget_frames
-from hush.core._runtime._sources import DONE, WAIT, Source, open_source
+from hush.core._runtime._sources import DONE, WAIT, Signal, Source, open_source
 from hush.core._runtime._strand import Strand
 from hush.core.errors import FailureInfo, ReportedError, SourceError
 
@@ -86,7 +87,7 @@ class Fanout:
         self.sources: list[Source] = []
         self.slots = [one.slot for one in self.plan.each]
         self.total: int | None = None
-        self.domain = Domain(self.run.loop, strand.task)
+        self.domain = Domain(self.run.loop, strand.task, strand.domain)
         self.pulling = asyncio.Lock()
         self.exhausted = False
         self.done = 0
@@ -135,11 +136,16 @@ class Fanout:
         self._held = [WAIT] * len(held)
         return held
 
-    async def fill(self) -> None:
+    async def fill(self, cancelled: Callable[[], None]) -> None:
         """Wait until each source has a value at hand; one worker at a time."""
         async with self.pulling:
             for source in self.sources:
-                await source.fill()
+                await source.fill(cancelled)
+
+    def stop_pulling(self, error: BaseException, by: asyncio.Task[Any]) -> None:
+        """The source failed."""
+        self.exhausted = True
+        self.domain.fail(error, by)
 
     async def close_sources(
         self, failure: BaseException | None, cancelled: CancelledError | None
@@ -244,87 +250,128 @@ class Fanout:
     def spawn(self, context: Context | None) -> None:
         """One more worker."""
         self.active += 1
-        self.domain.spawn(Worker(self, self.strand.task, 0), context)
+        self.domain.spawn(Worker(self), self.step.path, context)
 
 
 class Worker:
-    """One worker of a map: pulls items and hosts them, one after the other."""
+    """One worker of a map: pulls items and hosts them, one after the other.
 
-    __slots__ = ("fanout", "floor", "strand", "task")
+    Its strand asks it for more work whenever an item's steps have run, so a run of synchronous items is one stretch.
 
-    def __init__(self, fanout: Fanout, task: asyncio.Task[Any], floor: int) -> None:
+    Attributes:
+        index: The item at hand, with its ``frame``; no frame between items.
+        signal: Why there is no next item at hand: ``WAIT`` or ``DONE``.
+    """
+
+    __slots__ = ("domain", "fanout", "floor", "frame", "index", "signal", "spawned", "strand", "task")
+
+    task: asyncio.Task[Any]
+    domain: Domain
+    strand: Strand
+
+    def __init__(self, fanout: Fanout, host: asyncio.Task[Any] | None = None, floor: int = 0) -> None:
         self.fanout = fanout
-        self.task = task
+        self.spawned = host is None
+        if host is not None:
+            self.task = host
         self.floor = floor
-
-    async def main(self) -> None:
-        """The coroutine of a worker that was spawned."""
-        domain = self.fanout.domain
-        try:
-            await self.work()
-        except CancelledError as exc:
-            if not domain.closing:
-                domain.fail(exc, self.task)
-        except BaseException as exc:  # nothing may be lost, not even a fault of the engine
-            domain.fail(exc, self.task)
-        finally:
-            self.fanout.active -= 1
-            domain.leave(self)
+        self.index = -1
+        self.frame: Frame | None = None
+        self.signal: Signal = WAIT
 
     async def work(self) -> None:
-        """Pull and run items until there are none."""
-        fanout, run = self.fanout, self.fanout.run
-        context = copy_context()
-        domain = Domain(run.loop, self.task)
-        strand = Strand(run, domain, self.task, self.floor)
-        while not fanout.domain.closing:
-            try:
-                values = fanout.pull()
-                if values is WAIT:
-                    await fanout.fill()
-                    continue
-            except CancelledError:
+        """Pull and run items until there are none. What is raised here goes where a strand's goes."""
+        fanout = self.fanout
+        try:
+            await self._work()
+        except BaseException as exc:
+            if not self.spawned:
                 raise
-            except BaseException as exc:
-                fanout.exhausted = True
+            if not (isinstance(exc, CancelledError) and fanout.domain.closing):
                 fanout.domain.fail(exc, self.task)
-                return
-            if values is DONE:
-                return
-            index, frame = fanout.open(values)
-            error = fanout.failed_upstream(index) if fanout.upstream else None
-            if error is not None:
-                fanout.fail(index, error, self.task)
-                continue
-            begin(strand, frame)
-            if strand.drive() and not strand.pending:
-                if frame.left:
-                    fanout.fail(index, combined(domain.errors), self.task)
-                    domain.reset()
-                else:
-                    fanout.finish(index, frame, self.task)
-            else:
-                await self._await_item(index, frame, strand, domain)
-                if copy_context() != context:
+        finally:
+            if self.spawned:
+                fanout.active -= 1
+                fanout.domain.leave(self)
+
+    async def _work(self) -> None:
+        fanout, budget = self.fanout, self.fanout.run.budget
+        context = copy_context()
+        self.domain = Domain(fanout.run.loop, self.task, fanout.domain)
+        self.strand = strand = Strand(fanout.run, self.domain, self.task, self.floor)
+        strand.more = self.next_item
+        while True:
+            spent = not strand.drive()
+            if strand.pending:
+                await self._await_item()
+                if copy_context() != context and not fanout.exhausted:
                     # The item set a context variable in this task: the next must not see it.
                     fanout.spawn(context)
                     return
-            if run.budget.must_wait(perf_counter_ns()):
-                await run.budget.turn(served=True)
+            elif not spent:
+                if self.signal is DONE:
+                    return
+                await self._fill()
+            if budget.must_wait(perf_counter_ns()):
+                await budget.turn(served=spent)
 
-    async def _await_item(self, index: int, frame: Frame, strand: Strand, domain: Domain) -> None:
-        fanout = self.fanout
+    def next_item(self) -> bool:
+        """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none."""
+        strand, fanout = self.strand, self.fanout
+        if strand.pending:
+            return False
+        if self.frame is not None:
+            self._settle(combined(self.domain.errors) if self.domain.errors else None)
+        while True:
+            if fanout.domain.closing:
+                self.signal = DONE
+                return False
+            try:
+                values = fanout.pull()
+            except BaseException as exc:  # the source failed, and with it the map
+                fanout.stop_pulling(exc, self.task)
+                continue
+            if values is WAIT or values is DONE:
+                self.signal = values
+                return False
+            self.index, frame = fanout.open(values)
+            error = fanout.failed_upstream(self.index) if fanout.upstream else None
+            if error is None:
+                self.frame = frame
+                begin(strand, frame)
+                return True
+            fanout.fail(self.index, error, self.task)
+
+    def _settle(self, failure: BaseException | None) -> None:
+        frame, self.frame = self.frame, None
+        assert frame is not None
+        if failure is None:
+            self.fanout.finish(self.index, frame, self.task)
+        else:
+            self.fanout.fail(self.index, failure, self.task)
+            self.domain.reset()
+
+    async def _await_item(self) -> None:
+        """Host the rest of the item, in which something is to be awaited."""
+        fanout, strand = self.fanout, self.strand
+        strand.more = None
         fanout.awaiting += 1
         fanout.suspending()
         try:
-            failure = await domain.conduct(strand.work)
+            failure = await self.domain.conduct(strand.work)
         finally:
             fanout.awaiting -= 1
-        if failure is not None:
-            fanout.fail(index, failure, self.task)
-        else:
-            fanout.finish(index, frame, self.task)
-        domain.reset()
+        self.domain.reset()
+        strand.more = self.next_item
+        self._settle(failure)
+
+    async def _fill(self) -> None:
+        try:
+            await self.fanout.fill(self.domain.host_cancelled)
+        except CancelledError:
+            raise
+        except BaseException as exc:  # the source failed, and with it the map
+            self.fanout.stop_pulling(exc, self.task)
 
 
 def is_ordinary(error: BaseException) -> bool:

@@ -7,8 +7,8 @@ State, all of it:
     left        how many steps have not settled; at 0 the frame is complete
     marks       what did not run or failed, made when the first such thing happens: most frames have none
 
-A step settles exactly once: ``finish`` (it ran), ``fail`` (it failed and the graph goes on) or ``skip``. Each takes the
-step's values, then counts down those that wait for it and hands the ones that have become ready to ``ready``. Nothing
+A step settles exactly once: with its output, by ``fail`` (it failed and the graph goes on) or by ``skip``. Each takes
+the step's values, then counts down those that wait for it and hands those that have become ready to ``ready``. Nothing
 here awaits, reads a clock or knows a task, so a frame can be tested without a loop, in any order of completion.
 """
 
@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from hush.core._plan._model import SKIPPED, Plan, Slots, StepPlan
-from hush.core._runtime._outputs import FailedOutput, absent, as_mapping, check_watch, starred
+from hush.core._plan._model import SKIPPED, Gives, Plan, Slots, StepPlan
+from hush.core._runtime._outputs import SKIPPED_OUTPUT, FailedOutput, absent, check_watch, starred
+from hush.core._spec._model import TAGS
 
 Ready: TypeAlias = "list[tuple[Frame, StepPlan]]"
 
@@ -74,93 +75,85 @@ class Frame:
         number = step.index
         if number in marks.blocked:
             return False
-        if step.from_start:
+        liveness = step.liveness
+        assert liveness is not None
+        if liveness.from_start:
             return True
-        if step.edge_count:
-            return marks.dead_edges.get(number, 0) < step.edge_count
+        if liveness.edges:
+            return marks.dead_edges.get(number, 0) < liveness.edges
         return number not in marks.unread
 
     # --- settling -----------------------------------------------------------------------------------------
-    def take(self, step: StepPlan, out: Any) -> Mapping[str, Any]:
-        """Keep what is read of a step's output, and give it as a mapping.
+    def settle(self, step: StepPlan, out: Mapping[str, Any], ready: Ready) -> None:
+        """Take what is read of a step's output, then count down those that wait for it.
 
-        Raises if it is none, or if a key that is read is missing.
+        Raises, before anything is counted, if a key that is read is missing.
         """
-        slots = self.slots
-        if type(out) is not dict:
-            out = as_mapping(step, out)
         for key, slot in step.captures:
             try:
-                slots[slot] = out[key]
+                self.slots[slot] = out[key]
             except KeyError:
-                slots[slot] = absent(step, key, out)
-        if step.optional:
-            for key, slot in step.optional:
-                slots[slot] = out.get(key, SKIPPED)
-        if step.stars or step.writes or step.computed:
-            self._write(step, out)
-        return out  # type: ignore[no-any-return]  # a dict, or what as_mapping gave
+                self.slots[slot] = absent(step, key, out)
+        if step.gives is not None:
+            self._give(step, step.gives, out)
+        for slot in step.frees:
+            self.slots[slot] = None
+        countdowns = self.countdowns
+        if step.shares:
+            for place, slot in step.shares:
+                left = countdowns[place] = countdowns[place] - 1
+                if not left:
+                    self.slots[slot] = None
+        self.left -= 1
+        for number in step.after:
+            left = countdowns[number] = countdowns[number] - 1
+            if not left:
+                ready.append((self, self.plan.steps[number]))
 
-    def _write(self, step: StepPlan, out: Mapping[str, Any]) -> None:
+    def fail(self, step: StepPlan, error: BaseException, ready: Ready) -> None:
+        """The step failed and the graph goes on: it counts as run, with ``error`` and nothing else."""
+        assert step.liveness is not None
+        self._marked().blocked.update(step.liveness.blocked_after)
+        self.settle(step, FailedOutput(error=error), ready)
+
+    def skip(self, step: StepPlan, ready: Ready) -> None:
+        """The step does not run: what it would have given is not there, and its edges are dead."""
+        marks, liveness = self._marked(), step.liveness
+        assert liveness is not None
+        for number in liveness.edges_after:
+            marks.dead_edges[number] = marks.dead_edges.get(number, 0) + 1
+        marks.unread.update(liveness.strict_after)
+        self.settle(step, SKIPPED_OUTPUT, ready)
+
+    def _give(self, step: StepPlan, gives: Gives, out: Mapping[str, Any]) -> None:
+        """Take what may be missing, and hand over what the step writes to ``PARENT``."""
+        for key, slot in gives.optional:
+            self.slots[slot] = out.get(key, SKIPPED)
+        if out is SKIPPED_OUTPUT:
+            return
         written: dict[str, Any] = self.slots[0]
-        if step.stars:
-            if step.watch is not None:
-                if self.marks is None:
-                    self.marks = Marks()
-                check_watch(step, step.watch, out, self.marks.star_writers)
+        failed = type(out) is FailedOutput
+        if gives.stars:
+            if failed:
+                written.update(dict.fromkeys(gives.known_keys))
+            elif gives.watch is not None:
+                check_watch(step, gives.watch, out, self._marked().star_writers)
             written.update(starred(out))
-        for key, to in step.writes:
+        if gives.everything:
+            written.update(out)
+            written.pop(TAGS, None)
+        for key, to in gives.writes:
             try:
                 written[to] = out[key]
             except KeyError:
                 written[to] = absent(step, key, out)
-        for to, compute in step.computed:
-            written[to] = compute(out)
+        for to, compute in gives.computed:
+            written[to] = None if failed else compute(out)
 
-    def finish(self, step: StepPlan, ready: Ready) -> None:
-        """The step ran, and its output was taken: count down."""
-        slots, countdowns = self.slots, self.countdowns
-        for slot in step.frees:
-            slots[slot] = None
-        for place, slot in step.shares:
-            countdowns[place] -= 1
-            if not countdowns[place]:
-                slots[slot] = None
-        self.left -= 1
-        steps = self.plan.steps
-        for number in step.after:
-            countdowns[number] -= 1
-            if not countdowns[number]:
-                ready.append((self, steps[number]))
-
-    def fail(self, step: StepPlan, error: BaseException, ready: Ready) -> None:
-        """The step failed and the graph goes on: it counts as run, with ``error`` and nothing else."""
+    def _marked(self) -> Marks:
         if self.marks is None:
             self.marks = Marks()
-        out = FailedOutput(error=error)
-        for key, slot in (*step.captures, *step.optional):
-            self.slots[slot] = out[key]
-        written: dict[str, Any] = self.slots[0]
-        if step.stars:
-            written.update(dict.fromkeys(step.known_keys))
-        for key, to in step.writes:
-            written[to] = out[key]
-        for to, _ in step.computed:
-            written[to] = None
-        self.marks.blocked.update(step.blocked_after)
-        self.finish(step, ready)
-
-    def skip(self, step: StepPlan, ready: Ready) -> None:
-        """The step does not run: what it would have given is not there, and its edges are dead."""
-        marks = self.marks
-        if marks is None:
-            marks = self.marks = Marks()
-        for _, slot in (*step.captures, *step.optional):
-            self.slots[slot] = SKIPPED
-        for number in step.edges_after:
-            marks.dead_edges[number] = marks.dead_edges.get(number, 0) + 1
-        marks.unread.update(step.strict_after)
-        self.finish(step, ready)
+        return self.marks
 
     def outputs(self) -> dict[str, Any]:
         """What a complete frame gives: what was written to ``PARENT``, ``None`` where all writers were skipped."""
@@ -168,7 +161,4 @@ class Frame:
         if self.marks is not None:
             for key in self.plan.output_keys:
                 written.setdefault(key, None)
-            for step in self.plan.steps:
-                for key in step.known_keys:
-                    written.setdefault(key, None)
         return written

@@ -34,16 +34,17 @@ class AutoGate:
     Attributes:
         inline: Whether its next call runs on the loop.
         row: How many quick calls in a row it needs to run there.
-        wary: Whether it was sent back to threads and is not forgiven yet.
+        limit_ns: The gate wants to hear of inline calls longer than this: of slow ones, or, after one, of all until
+            it is forgiven.
     """
 
-    __slots__ = ("__weakref__", "_inline_ns", "_logged_ns", "_quick", "hides_loop", "inline", "row", "wary")
+    __slots__ = ("__weakref__", "_inline_ns", "_logged_ns", "_quick", "hides_loop", "inline", "limit_ns", "row")
 
     def __init__(self) -> None:
         self.inline = False
         self.hides_loop = True
         self.row = FIRST_ROW
-        self.wary = False
+        self.limit_ns = SLOW_NS
         self._quick = 0
         self._inline_ns = 0
         self._logged_ns = 0
@@ -60,18 +61,18 @@ class AutoGate:
             self._inline_ns = 0
 
     def ran_inline(self, took_ns: int, where: str) -> None:
-        """Learn of a call on the loop. Needed only if it was slow, or while the gate is ``wary``."""
+        """Learn of a call on the loop; those within ``limit_ns`` need not be told."""
         if took_ns > SLOW_NS:
             self.inline = False
-            self.wary = True
+            self.limit_ns = -1
             self.row = min(self.row * 2, LONGEST_ROW)
             self._quick = 0
             self._log(took_ns, where)
-        elif self.wary:
+        elif self.limit_ns < 0:
             self._inline_ns += took_ns
             if self._inline_ns >= FORGIVEN_NS:
                 self.row = FIRST_ROW
-                self.wary = False
+                self.limit_ns = SLOW_NS
 
     def _log(self, took_ns: int, where: str) -> None:
         now_ns = monotonic_ns()
@@ -91,7 +92,7 @@ class PinnedGate:
     __slots__ = ()
     inline = True
     hides_loop = False
-    wary = False
+    limit_ns = 1 << 62
 
     def ran_inline(self, took_ns: int, where: str) -> None:
         """Nothing to learn."""
@@ -99,7 +100,7 @@ class PinnedGate:
 
 PINNED = PinnedGate()
 
-_by_code: WeakKeyDictionary[types.CodeType | type, AutoGate] = WeakKeyDictionary()
+_by_code: WeakKeyDictionary[types.CodeType, AutoGate] = WeakKeyDictionary()
 _by_function: WeakKeyDictionary[Any, AutoGate] = WeakKeyDictionary()
 
 
@@ -122,8 +123,8 @@ def gate_of(fn: Callable[..., Any]) -> AutoGate:
         return AutoGate()
 
 
-def gate_of_code(code: types.CodeType | type) -> AutoGate:
-    """What is remembered of a code object, or of the iterators of a class."""
+def gate_of_code(code: types.CodeType) -> AutoGate:
+    """What is remembered of a code object."""
     found = _by_code.get(code)
     if found is None:
         found = _by_code[code] = AutoGate()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from hush.core._plan._model import StepPlan, Watch
+from hush.core._plan._model import SKIPPED, StepPlan, Watch
 from hush.core._spec._model import ERROR, NEVER_STARRED, TAGS
 from hush.core.errors import GraphError, OutputError, missing_key
 
@@ -17,6 +18,16 @@ class FailedOutput(dict[str, Any]):
         return None
 
 
+class SkippedOutput(dict[str, Any]):
+    """The output of a step that did not run: nothing is there."""
+
+    def __missing__(self, key: str) -> Any:
+        return SKIPPED
+
+
+SKIPPED_OUTPUT = SkippedOutput()
+
+
 def as_mapping(step: StepPlan, out: Any) -> Mapping[str, Any]:
     """The keys of a mapping, a dataclass or a pydantic model, read shallowly; none for ``None``."""
     if out is None:
@@ -24,9 +35,11 @@ def as_mapping(step: StepPlan, out: Any) -> Mapping[str, Any]:
     if isinstance(out, Mapping):
         return dict(out)
     kind = type(out)
-    fields = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "model_fields", None)
-    if isinstance(fields, Mapping) and not isinstance(out, type):
-        return {name: getattr(out, name) for name in fields}
+    if is_dataclass(kind):
+        return {field.name: getattr(out, field.name) for field in fields(out)}
+    model_fields = getattr(kind, "model_fields", None)
+    if isinstance(model_fields, Mapping):
+        return {name: getattr(out, name) for name in model_fields}
     raise OutputError(
         f"{step.path} returned {_short(out)} of type {kind.__name__}, which has no keys. "
         f"Return a dict: return {{\"result\": value}}; or a dataclass or pydantic model. ({step.where})"

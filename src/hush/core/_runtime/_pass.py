@@ -22,10 +22,11 @@ class Pass:
 
     Attributes:
         deadline_ns: When the budget of the pass at hand is spent; 0 before its first inline work.
-        at: The path of the ``def`` that is running on the loop, for the watchdog.
+        at: The step whose ``def`` is running on the loop, for the watchdog.
+        runs: How many runs are under way on the loop.
     """
 
-    __slots__ = ("__weakref__", "_closing", "_loop", "_served", "_unserved", "at", "deadline_ns")
+    __slots__ = ("__weakref__", "_closing", "_loop", "_served", "_unserved", "at", "deadline_ns", "runs")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -34,6 +35,7 @@ class Pass:
         self._closing = False
         self.deadline_ns = 0
         self.at: Any = None
+        self.runs = 0
 
     def open(self, now_ns: int) -> None:
         """Note the first inline work of a pass."""
@@ -84,6 +86,6 @@ def pass_of(loop: asyncio.AbstractEventLoop) -> Pass:
     return found
 
 
-def open_passes() -> list[Pass]:
-    """The passes of all loops, for the watchdog."""
+def all_passes() -> list[Pass]:
+    """The budgets of all loops, for the watchdog."""
     return list(_passes.values())

@@ -14,7 +14,7 @@ from hush.core._expr._where import is_own
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._pass import Pass, pass_of
 from hush.core._runtime._tracing import Tracing
-from hush.core.errors import FailureInfo, OutputError, ReportedError
+from hush.core.errors import NO_ERRORS, Errors, FailureInfo, OutputError, ReportedError
 
 log = logging.getLogger("hush.run")
 
@@ -28,8 +28,7 @@ _numbers = count(1)
 
 def _after_fork() -> None:
     global _PROCESS
-    _NOTE = "Hush: raised in"
-_PROCESS = os.urandom(5).hex()
+    _PROCESS = os.urandom(5).hex()
 
 
 if hasattr(os, "register_at_fork"):
@@ -49,6 +48,7 @@ class Run:
     """One run of an engine.
 
     Attributes:
+        id: The request id: as it was given, else made.
         budget: The inline work that a pass of the loop may do.
         tracing: Tells tracers; ``None`` if there are none.
         inline_only: Whether every ``def`` runs on the loop, as under the test kit's.
@@ -59,10 +59,10 @@ class Run:
 
     __slots__ = (
         "_collected",
-        "_request_id",
         "budget",
         "consumed",
         "grace_s",
+        "id",
         "inline_only",
         "loop",
         "name",
@@ -81,15 +81,8 @@ class Run:
         self.consumed: dict[int, Any] = {}
         self.tags: dict[str, None] = {}
         self.partial = False
-        self._request_id = request_id
+        self.id = request_id if request_id is not None else f"{_PROCESS}-{next(_numbers):x}"
         self._collected: dict[str, Collected] | None = None
-
-    @property
-    def id(self) -> str:
-        """The request id, made when it is first asked for."""
-        if self._request_id is None:
-            self._request_id = f"{_PROCESS}-{next(_numbers):x}"
-        return self._request_id
 
     def tag(self, step: StepPlan, tags: Any) -> None:
         """Add what ``step`` returned under ``"$tags"``."""
@@ -137,10 +130,11 @@ class Run:
 
     def errors(self) -> Errors:
         """All failures that the run went on without, in order of path and item."""
+        if self._collected is None:
+            return NO_ERRORS
         kept: list[BaseException] = []
         total = 0
-        for path in sorted(self._collected or ()):
-            assert self._collected is not None
+        for path in sorted(self._collected):
             collected = self._collected[path]
             total += collected.total
             for _, _, error in collected.kept:
@@ -187,17 +181,6 @@ class Collected:
             error = ReportedError(error)
         insort(self.kept, (item, next(self._order), error))
         del self.kept[KEPT_ERRORS:]
-
-
-class Errors(tuple[BaseException, ...]):
-    """The failures that a run went on without. At most 100 of a node or map are kept; ``total`` counts them all."""
-
-    total: int
-
-    def __new__(cls, kept: Iterable[BaseException] = (), total: int | None = None) -> Errors:
-        made = super().__new__(cls, kept)
-        made.total = len(made) if total is None else total
-        return made
 
 
 def trim(exc: BaseException) -> None:

@@ -1,7 +1,7 @@
 """Sources: where a map's items come from, pulled lazily, inline where that is cheap, else in a thread or awaited.
 
 A ``Source`` gives values one by one to ``now()``. Where none is at hand it gives ``WAIT``; then one worker, holding the
-map's lock, awaits ``fill()``. ``DONE`` means that it has no more, for good.
+map's lock, awaits ``fill``. ``DONE`` means that it has no more, for good.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import types
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from contextvars import copy_context
 from enum import Enum, auto
 from functools import partial
@@ -52,7 +52,7 @@ class ListSource:
         self._iterator: Iterator[Any] = iter(values)
         self.now = partial(next, self._iterator, DONE)
 
-    async def fill(self) -> None:
+    async def fill(self, cancelled: Callable[[], None]) -> None:
         """Nothing to wait for."""
 
     async def close(self) -> None:
@@ -87,7 +87,7 @@ class IteratorSource:
         self._done = value is DONE
         return value
 
-    async def fill(self) -> None:
+    async def fill(self, cancelled: Callable[[], None]) -> None:
         """Pull a chunk in a thread."""
         if self._buffer or self._done:
             return
@@ -96,6 +96,7 @@ class IteratorSource:
         try:
             await job.wait()
         except CancelledError:
+            cancelled()  # the others need not wait until this thread ends
             self._running = not await job.linger(self._run.grace_s)
             raise
         self._running = False
@@ -154,7 +155,7 @@ class AsyncSource:
             return self._buffer.popleft()
         return DONE if self._done else WAIT
 
-    async def fill(self) -> None:
+    async def fill(self, cancelled: Callable[[], None]) -> None:
         """Await one value."""
         if self._buffer or self._done:
             return
@@ -209,6 +210,12 @@ def _consume(iterator: Any, run: Run, where: Where) -> None:
 
 
 def gate_of_source(iterator: Iterator[Any]) -> AutoGate:
-    """What is remembered of how cheap ``next()`` is: for a generator by its code, else by the iterator's class."""
-    return gate_of_code(iterator.gi_code if isinstance(iterator, types.GeneratorType) else type(iterator))
+    """What is remembered of how cheap ``next()`` is: for a generator by its code, unless that goes through something
+    it closes over; nothing for other iterators, since ``map(str, rows)`` cannot vouch for ``map(download, urls)``.
+    """
+    if isinstance(iterator, types.GeneratorType):
+        code = iterator.gi_code
+        if not code.co_freevars and code.co_name != "<genexpr>":
+            return gate_of_code(code)
+    return AutoGate()
 

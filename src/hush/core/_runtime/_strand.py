@@ -12,6 +12,7 @@ import asyncio
 from asyncio import CancelledError
 from asyncio.events import _set_running_loop
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context, copy_context
 from time import perf_counter_ns
 from typing import Any, TypeAlias
@@ -19,7 +20,7 @@ from typing import Any, TypeAlias
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame, Ready
-from hush.core._runtime._gate import SLOW_NS
+from hush.core._runtime._outputs import as_mapping
 from hush.core._runtime._run import Raised, Run
 from hush.core._spec._model import TAGS
 
@@ -27,24 +28,30 @@ Pending: TypeAlias = "tuple[Frame, StepPlan, Any]"
 
 
 class Strand:
-    """One line of execution in ``domain``.
+    """One line of execution in ``domain``, in the task of its ``host`` or in one that is spawned for it.
 
     Attributes:
         ready: Steps to run now, the next one last.
         pending: Steps to await, oldest first, each with its awaitable if the step has given one already.
         context: The context variables that every step of this strand starts from.
+        more: Asked for more work when nothing is ready; says whether it made some. Workers of maps bring the next item.
     """
 
-    __slots__ = ("_spawning", "context", "domain", "floor", "pending", "ready", "run", "task")
+    __slots__ = ("_spawning", "context", "domain", "floor", "more", "pending", "ready", "run", "spawned", "task")
 
-    def __init__(self, run: Run, domain: Domain, task: asyncio.Task[Any], floor: int) -> None:
+    task: asyncio.Task[Any]
+
+    def __init__(self, run: Run, domain: Domain, host: asyncio.Task[Any] | None = None, floor: int = 0) -> None:
         self.run = run
         self.domain = domain
-        self.task = task
+        self.spawned = host is None
+        if host is not None:
+            self.task = host
         self.floor = floor
         self.ready: Ready = []
         self.pending: deque[Pending] = deque()
         self.context: Context | None = None
+        self.more: Callable[[], bool] | None = None
         self._spawning = False
 
     # --- inline -------------------------------------------------------------------------------------------
@@ -58,7 +65,11 @@ class Strand:
             budget.open(now_ns)
         deadline_ns = budget.deadline_ns
         try:
-            while ready:
+            while True:
+                if not ready:
+                    if self.more is None or not self.more():
+                        return True
+                    now_ns = perf_counter_ns()  # getting it is not the next step's time
                 frame, step = ready.pop()
                 if frame.marks is not None and not frame.runs(step):
                     self._skip(frame, step)
@@ -70,36 +81,41 @@ class Strand:
                     else:
                         self.pending.append((frame, step, None))
                     continue
+                if tracing is not None:
+                    if hidden:  # tracers see the loop
+                        hidden = False
+                        _set_running_loop(run.loop)
+                    tracing.node_started(frame, step)
                 if gate.hides_loop is not hidden:
                     hidden = not hidden
                     _set_running_loop(None if hidden else run.loop)
-                if tracing is not None:
-                    tracing.node_started(frame, step)
                 budget.at = step
                 try:
                     out = step.call(frame.slots)
-                    if type(out) is not dict and hasattr(out, "__await__"):
-                        self.pending.append((frame, step, out))
-                        continue
-                    out = frame.take(step, out)
+                    if type(out) is not dict:
+                        if hasattr(out, "__await__"):
+                            self.pending.append((frame, step, out))
+                            continue
+                        out = as_mapping(step, out)
                     if TAGS in out:
                         run.tag(step, out[TAGS])
+                    if tracing is None:
+                        frame.settle(step, out, ready)
+                    else:
+                        if hidden:
+                            hidden = False
+                            _set_running_loop(run.loop)
+                        tracing.node_settled(frame, step, out, ready)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     self.failed(frame, step, exc)
-                else:
-                    if tracing is None:
-                        frame.finish(step, ready)
-                    else:
-                        tracing.node_finished(frame, step, ready)
-                    if not frame.left:
-                        self._complete(frame)
+                if not frame.left:
+                    self._complete(frame)
                 out = None  # what nobody reads dies now
                 before_ns, now_ns = now_ns, perf_counter_ns()
-                if now_ns - before_ns > SLOW_NS or gate.wary:
+                if now_ns - before_ns > gate.limit_ns:
                     gate.ran_inline(now_ns - before_ns, step.path)
-                if now_ns > deadline_ns:
-                    return not ready
-            return True
+                if now_ns > deadline_ns and (ready or self.more is not None):
+                    return False
         finally:
             budget.at = None
             if hidden:
@@ -110,8 +126,7 @@ class Strand:
             frame.skip(step, self.ready)
         else:
             self.run.tracing.node_skipped(frame, step, self.ready)
-        if not frame.left:
-            self._complete(frame)
+        self._complete(frame)
 
     def _enter(self, frame: Frame, step: StepPlan) -> None:
         """Go into a nested graph that is no domain of its own: its steps run in this strand."""
@@ -123,6 +138,7 @@ class Strand:
             slots = step.call(frame.slots)
         except BaseException as exc:
             self.failed(frame, step, exc)
+            self._complete(frame)
             return
         inner = Frame(step.body, slots, (frame, step), frame.item)
         if tracing is None:
@@ -131,19 +147,24 @@ class Strand:
             tracing.frame_started(inner, self.ready)
 
     def _complete(self, frame: Frame) -> None:
-        """``frame`` has settled all its steps: settle the step that it runs for, and so on outwards."""
+        """If ``frame`` has settled all its steps, settle the step that it runs for, and so on outwards."""
         while not frame.left and frame.owner is not None:
             outer, step = frame.owner
             try:
-                outer.take(step, frame.outputs())
+                self._settle(outer, step, frame.outputs())
             except BaseException as exc:
                 self.failed(outer, step, exc)
-                return
-            if self.run.tracing is None:
-                outer.finish(step, self.ready)
-            else:
-                self.run.tracing.node_finished(outer, step, self.ready)
             frame = outer
+
+    def _settle(self, frame: Frame, step: StepPlan, out: Any) -> None:
+        if type(out) is not dict:
+            out = as_mapping(step, out)
+        if TAGS in out:
+            self.run.tag(step, out[TAGS])
+        if self.run.tracing is None:
+            frame.settle(step, out, self.ready)
+        else:
+            self.run.tracing.node_settled(frame, step, out, self.ready)
 
     def failed(self, frame: Frame, step: StepPlan, exc: BaseException) -> None:
         """``step`` raised: go on without it if the graph does, else end the domain. Raises a cancellation again."""
@@ -167,8 +188,6 @@ class Strand:
                 frame.fail(step, exc, self.ready)
             else:
                 run.tracing.node_failed(frame, step, exc, handled=True, ready=self.ready)
-            if not frame.left:
-                self._complete(frame)
             return
         if run.tracing is not None:
             run.tracing.node_failed(frame, step, exc, handled=False, ready=self.ready)
@@ -186,62 +205,62 @@ class Strand:
 
     # --- awaiting -----------------------------------------------------------------------------------------
     async def work(self) -> None:
-        """Drive and await until nothing is left for this task."""
-        run, domain, pending = self.run, self.domain, self.pending
-        self.context = copy_context()
-        while True:
-            while self.ready and not self.drive():
-                self._spawn_pending()
-                await run.budget.turn(served=True)
-                self._check_cancelled()
-            if not pending:
-                return
-            frame, step, awaitable = pending.popleft()
-            if pending and not self._spawning:
-                self._spawning = True
-                domain.loop.call_soon(self._suspended)
-            await self._await(frame, step, awaitable)
-            if not self.ready and not pending:
-                return
-            if copy_context() != self.context:
-                # The step set a context variable in this task: what follows goes on in one that has not seen it.
-                self._move()
-                return
-            if run.budget.must_wait(perf_counter_ns()):
-                self._spawn_pending()
-                await run.budget.turn(served=False)
-                self._check_cancelled()
+        """Drive and await until nothing is left for this task.
 
-    async def _await(self, frame: Frame, step: StepPlan, awaitable: Any) -> None:
-        """Await one step and settle it."""
-        run, domain = self.run, self.domain
+        What a spawned strand raises is told to its domain, what the host's raises to ``conduct``.
+        """
+        run, domain, pending = self.run, self.domain, self.pending
         try:
-            if awaitable is None:
-                if run.tracing is not None:
-                    run.tracing.node_started(frame, step)
-                awaitable = step.call(frame.slots) if step.begin is None else step.begin(self, frame, step)
-            out = await awaitable
-            awaitable = None
-            if type(out) is Raised:
-                self.failed(frame, step, out.error)
-                return
-            if domain.closing or self.task.cancelling() > self.floor:
-                self._check_cancelled()
-                return
-            out = frame.take(step, out)
-            if TAGS in out:
-                run.tag(step, out[TAGS])
-        except BaseException as exc:  # whatever a user's function raises is the step's failure
-            awaitable = None
-            self.failed(frame, step, exc)
-            return
-        out = None  # what nobody reads dies now
-        if run.tracing is None:
-            frame.finish(step, self.ready)
-        else:
-            run.tracing.node_finished(frame, step, self.ready)
-        if not frame.left:
-            self._complete(frame)
+            self.context = copy_context()
+            while True:
+                while self.ready and not self.drive():
+                    self._spawn_pending()
+                    await run.budget.turn(served=True)
+                    self._check_cancelled()
+                if not pending:
+                    return
+                frame, step, awaitable = pending.popleft()
+                if pending and not self._spawning:
+                    self._spawning = True
+                    domain.loop.call_soon(self._suspended)
+                try:
+                    if awaitable is None:
+                        if run.tracing is not None:
+                            run.tracing.node_started(frame, step)
+                        awaitable = step.call(frame.slots) if step.begin is None else step.begin(self, frame, step)
+                    out = await awaitable
+                    awaitable = None
+                    if type(out) is Raised:
+                        self.failed(frame, step, out.error)
+                    elif domain.closing or self.task.cancelling() > self.floor:
+                        self._check_cancelled()
+                    else:
+                        self._settle(frame, step, out)
+                except BaseException as exc:  # whatever a user's function raises is the step's failure
+                    self.failed(frame, step, exc)
+                awaitable = out = None  # what nobody reads dies now
+                if not frame.left:
+                    self._complete(frame)
+                if not self.ready and not pending:
+                    return
+                if copy_context() != self.context:
+                    # The step set a context variable in this task: what follows goes on in one that has not seen it.
+                    self._move()
+                    return
+                if run.budget.must_wait(perf_counter_ns()):
+                    self._spawn_pending()
+                    await run.budget.turn(served=False)
+                    self._check_cancelled()
+        except BaseException as exc:
+            if not self.spawned:
+                raise
+            # A cancellation of this task alone comes from someone who is not of this run, as at the end of a loop.
+            # Anything else would be a fault of the engine, and not even that may be lost.
+            if not (isinstance(exc, CancelledError) and domain.closing):
+                domain.fail(exc, self.task)
+        finally:
+            if self.spawned:
+                domain.leave(self)
 
     def _check_cancelled(self) -> None:
         """After an await: stop if the domain is ending, and pass on a cancellation that a step swallowed."""
@@ -260,25 +279,13 @@ class Strand:
     def _spawn_pending(self) -> None:
         pending, domain = self.pending, self.domain
         while pending:
-            strand = Strand(self.run, domain, self.task, 0)
-            strand.pending.append(pending.popleft())
-            domain.spawn(strand, None if self.context is None else self.context.copy())
+            strand = Strand(self.run, domain)
+            one = pending.popleft()
+            strand.pending.append(one)
+            domain.spawn(strand, one[1].path)
 
     def _move(self) -> None:
-        strand = Strand(self.run, self.domain, self.task, 0)
+        strand = Strand(self.run, self.domain)
         strand.ready, self.ready = self.ready, []
         strand.pending, self.pending = self.pending, deque()
-        self.domain.spawn(strand, self.context)
-
-    async def main(self) -> None:
-        """The coroutine of a spawned strand."""
-        try:
-            await self.work()
-        except CancelledError as exc:
-            if not self.domain.closing:
-                # Cancelled by someone who is not of this run, as at the end of a loop.
-                self.domain.fail(exc, self.task)
-        except BaseException as exc:  # nothing may be lost, not even a fault of the engine
-            self.domain.fail(exc, self.task)
-        finally:
-            self.domain.leave(self)
+        self.domain.spawn(strand, self.task.get_name(), self.context)

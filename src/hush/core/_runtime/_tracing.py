@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from asyncio.events import _get_running_loop, _set_running_loop
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic_ns
 from typing import Any
 
@@ -18,42 +17,39 @@ from hush.core.protocols import Tracer
 log = logging.getLogger("hush.tracing")
 
 
+_new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, three times a node
+
+
 class Tracing:
     """The tracers of one run."""
 
-    __slots__ = ("_loop", "_run", "_tracers")
+    __slots__ = ("_emits", "_loop", "_run")
 
     def __init__(self, run_id: str, tracers: Sequence[Tracer], loop: asyncio.AbstractEventLoop) -> None:
         self._run = run_id
-        self._tracers = list(tracers)
+        self._emits = [tracer.emit for tracer in tracers]
         self._loop = loop
 
     def tell(self, event: Event) -> None:
         """Hand ``event`` to every tracer; one that raises is dropped for the rest of the run and logged."""
-        hidden = _get_running_loop() is None
-        if hidden:
-            _set_running_loop(self._loop)
-        try:
-            for tracer in tuple(self._tracers):
-                try:
-                    tracer.emit(event)
-                except Exception:  # a border: a tracer must not harm the run
-                    self._tracers.remove(tracer)
-                    log.exception("the tracer %r raised; it hears no more of run %s", tracer, self._run)
-        finally:
-            if hidden:
-                _set_running_loop(None)
+        for emit in self._emits:
+            try:
+                emit(event)
+            except Exception:  # a border: a tracer must not harm the run
+                self._emits = [other for other in self._emits if other is not emit]
+                log.exception("the tracer's %r raised; it hears no more of run %s", emit, self._run)
 
     def node_started(self, frame: Frame, step: StepPlan) -> None:
         """``step`` is about to be called."""
-        self.tell(_node(events.NodeStarted, self._run, frame, step))
+        self.tell(self._node(events.NodeStarted, frame, step, monotonic_ns()))
 
-    def node_finished(self, frame: Frame, step: StepPlan, ready: Ready) -> None:
+    def node_settled(self, frame: Frame, step: StepPlan, out: Mapping[str, Any], ready: Ready) -> None:
         """``step`` ended well: settle it, and tell what became ready."""
-        self.tell(_node(events.NodeFinished, self._run, frame, step))
         before = len(ready)
-        frame.finish(step, ready)
-        self._became_ready(ready, before)
+        frame.settle(step, out, ready)
+        at_ns = monotonic_ns()
+        self.tell(self._node(events.NodeFinished, frame, step, at_ns))
+        self._became_ready(ready, before, at_ns)
 
     def node_failed(self, frame: Frame, step: StepPlan, error: BaseException, *, handled: bool, ready: Ready) -> None:
         """``step`` raised: settle it if the graph goes on."""
@@ -62,20 +58,20 @@ class Tracing:
         if handled:
             before = len(ready)
             frame.fail(step, error, ready)
-            self._became_ready(ready, before)
+            self._became_ready(ready, before, monotonic_ns())
 
     def node_skipped(self, frame: Frame, step: StepPlan, ready: Ready) -> None:
         """``step`` does not run."""
-        self.tell(_node(events.NodeSkipped, self._run, frame, step))
+        self.tell(self._node(events.NodeSkipped, frame, step, monotonic_ns()))
         before = len(ready)
         frame.skip(step, ready)
-        self._became_ready(ready, before)
+        self._became_ready(ready, before, monotonic_ns())
 
     def frame_started(self, frame: Frame, ready: Ready) -> None:
         """A graph or an item begins."""
         before = len(ready)
         frame.start(ready)
-        self._became_ready(ready, before)
+        self._became_ready(ready, before, monotonic_ns())
 
     def map_started(self, frame: Frame, step: StepPlan, total: int | None) -> None:
         """A map begins to pull."""
@@ -95,22 +91,22 @@ class Tracing:
         """An item failed."""
         self.tell(events.ItemFailed(self._run, step.path, item[-1], monotonic_ns(), error, item[:-1]))
 
-    def _became_ready(self, ready: Ready, before: int) -> None:
-        for frame, step in reversed(ready[before:]):
-            if frame.runs(step):
-                self.tell(_node(events.NodeReady, self._run, frame, step))
+    def _became_ready(self, ready: Ready, before: int, at_ns: int) -> None:
+        for place in range(len(ready) - 1, before - 1, -1):
+            frame, step = ready[place]
+            if frame.marks is None or frame.runs(step):
+                self.tell(self._node(events.NodeReady, frame, step, at_ns))
+
+    def _node(self, kind: type[Event], frame: Frame, step: StepPlan, at_ns: int) -> Event:
+        item = frame.item
+        made: Event
+        if item:
+            made = _new(kind, (self._run, step.path, item[-1], at_ns, item[:-1]))
+        else:
+            made = _new(kind, (self._run, step.path, None, at_ns, ()))
+        return made
 
 
 def _place(frame: Frame) -> tuple[int | None, tuple[int, ...]]:
     item = frame.item
     return (item[-1], item[:-1]) if item else (None, ())
-
-
-def _node(kind: Any, run: str, frame: Frame, step: StepPlan) -> Event:
-    item = frame.item
-    made: Event
-    if item:
-        made = kind(run, step.path, item[-1], monotonic_ns(), item[:-1])
-    else:
-        made = kind(run, step.path, None, monotonic_ns())
-    return made

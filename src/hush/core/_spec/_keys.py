@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +16,7 @@ from hush.core._spec._model import ERROR, STAR, CallSpec, GraphSpec, MapSpec, St
 from hush.core._spec._signature import code_of
 
 Keys = frozenset[str]
-_by_code: WeakKeyDictionary[types.CodeType, tuple[Keys | None]] = WeakKeyDictionary()
+_by_function: WeakKeyDictionary[types.FunctionType, tuple[Keys | None]] = WeakKeyDictionary()
 _DICT_LITERAL_BYTECODE = (3, 11) <= sys.version_info[:2] <= (3, 14)
 
 
@@ -55,21 +56,25 @@ def lacks_key(step: Step, key: str) -> Keys | None:
 
 def return_keys(fn: Callable[..., Any]) -> Keys | None:
     """The keys of what ``fn`` returns."""
+    if type(fn) is not types.FunctionType:
+        return _keys_of(fn)
+    found = _by_function.get(fn)
+    if found is None:
+        found = _by_function[fn] = (_keys_of(fn),)
+    return found[0]
+
+
+def _keys_of(fn: Callable[..., Any]) -> Keys | None:
     declared = _declared_keys(fn)
     if declared is not None:
         return declared
     code = code_of(fn)
-    if code is None or not _DICT_LITERAL_BYTECODE:
-        return None
-    found = _by_code.get(code)
-    if found is None:
-        found = _by_code[code] = (_keys_of_code(code),)
-    return found[0]
+    return None if code is None or not _DICT_LITERAL_BYTECODE else _keys_of_code(code)
 
 
 def _mentions(fn: Callable[..., Any], key: str) -> bool:
     code = getattr(fn, "__code__", None)
-    if code is None or "return" in getattr(fn, "__annotations__", ()):
+    if not isinstance(code, types.CodeType) or _may_declare(fn):
         return False
     for const in code.co_consts:
         if const == key or (type(const) is tuple and key in const):
@@ -77,11 +82,19 @@ def _mentions(fn: Callable[..., Any], key: str) -> bool:
     return False
 
 
-def _declared_keys(fn: Callable[..., Any]) -> Keys | None:
+def _may_declare(fn: Callable[..., Any]) -> bool:
+    """Whether the annotation of what ``fn`` returns may name keys: not if it is a plain dict, or nothing."""
     annotations = getattr(fn, "__annotations__", None)
-    if not annotations or "return" not in annotations or hasattr(fn, "__wrapped__"):
+    declared = annotations.get("return") if type(annotations) is dict else None
+    if isinstance(declared, str):
+        return not declared.startswith(("dict", "Dict", "Mapping", "None", "Any", "typing."))
+    return isinstance(declared, type) and declared is not dict
+
+
+def _declared_keys(fn: Callable[..., Any]) -> Keys | None:
+    if not _may_declare(fn) or hasattr(fn, "__wrapped__"):
         return None
-    declared = annotations["return"]
+    declared = fn.__annotations__["return"]
     if isinstance(declared, str):
         from typing import get_type_hints
 
@@ -91,13 +104,12 @@ def _declared_keys(fn: Callable[..., Any]) -> Keys | None:
             return None
     if not isinstance(declared, type):
         return None
-    for fields in ("__dataclass_fields__", "model_fields", "__total__"):
-        if hasattr(declared, fields):
-            own = declared.__annotations__ if fields == "__total__" else getattr(declared, fields)
-            if fields == "__total__":
-                own = [*getattr(declared, "__required_keys__", own), *getattr(declared, "__optional_keys__", ())]
-            return frozenset(own)
-    return None
+    if is_dataclass(declared):
+        return frozenset(field.name for field in fields(declared))
+    if hasattr(declared, "__total__"):
+        return frozenset((*declared.__required_keys__, *declared.__optional_keys__))  # type: ignore[attr-defined]
+    model_fields = getattr(declared, "model_fields", None)
+    return frozenset(model_fields) if isinstance(model_fields, dict) else None
 
 
 def _keys_of_code(code: types.CodeType) -> Keys | None:
@@ -107,7 +119,9 @@ def _keys_of_code(code: types.CodeType) -> Keys | None:
 
     instructions = [one for one in dis.get_instructions(code) if one.opname not in ("NOP", "CACHE")]
     found: set[str] = set()
+    returns = False
     for at, one in enumerate(instructions):
+        returns = returns or one.opname.startswith("RETURN_")
         if one.opname == "RETURN_CONST":
             if one.argval is not None:
                 return None
@@ -116,7 +130,7 @@ def _keys_of_code(code: types.CodeType) -> Keys | None:
             if keys is None:
                 return None
             found |= keys
-    return frozenset(found)
+    return frozenset(found) if returns else None  # what never returns has no keys to know
 
 
 def _literal_before(stack_effect: Callable[..., int], instructions: list[Any], at: int) -> set[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from hush.core._expr._model import Expr
@@ -11,6 +11,8 @@ from hush.core._expr._where import Where
 from hush.core._spec._signature import Signature
 
 STAR = "*"
+EVERYTHING = "**"
+"""The key of the write of a node that runs alone: all its keys, those that ``"*"`` does not carry too."""
 ERROR = "error"
 TAGS = "$tags"
 NEVER_STARRED = frozenset({ERROR, "iteration_metrics", TAGS})
@@ -96,11 +98,17 @@ class CallSpec(StepSpec):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphSpec(StepSpec):
-    """A graph of steps. ``starts`` are the targets of ``START``, ``None`` if the graph does not use it."""
+    """A graph of steps.
+
+    Attributes:
+        starts: The targets of ``START``, ``None`` if the graph does not use it.
+        memo: What has been worked out of it: everything in it follows from the rest.
+    """
 
     steps: tuple[Step, ...]
     edges: tuple[Edge, ...]
     starts: tuple[str, ...] | None
+    memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

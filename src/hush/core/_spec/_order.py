@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hush.core._spec._model import GraphSpec
-from hush.core._spec._reads import all_reads
+from hush.core._spec._reads import graph_reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,13 @@ class Order:
 
 def order_of(graph: GraphSpec) -> Order:
     """Number the steps of ``graph`` and put them in order."""
+    found: Order | None = graph.memo.get("order")
+    if found is None:
+        found = graph.memo["order"] = _ordered(graph)
+    return found
+
+
+def _ordered(graph: GraphSpec) -> Order:
     steps = graph.steps
     index = {step.name: number for number, step in enumerate(steps)}
     count = len(steps)
@@ -70,14 +77,15 @@ def order_of(graph: GraphSpec) -> Order:
     refs: list[tuple[int, ...]] = []
     after_lists: list[list[int]] = [[] for _ in range(count)]
     before_lists: list[tuple[int, ...]] = []
-    for number, step in enumerate(steps):
-        found = {
-            index[read.source.step]: None
-            for read in all_reads(step)
-            if read.source.up == 0 and read.source.step is not None
-        }
+    for number, step_reads in enumerate(graph_reads(graph)):
+        found: dict[int, None] = {}
+        for _, read in step_reads:
+            up, source = read.source
+            if not up and source is not None:
+                found[index[source]] = None
         refs.append(tuple(found))
-        found.update(dict.fromkeys(edges[number]))
+        for other in edges[number]:
+            found[other] = None
         before_lists.append(tuple(found))
         for other in found:
             after_lists[other].append(number)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from hush.core._expr._where import Where
 from hush.core._spec._keys import known_keys
-from hush.core._spec._model import NEVER_STARRED, STAR, Fault, GraphSpec
-from hush.core._spec._order import Order, ancestor_masks
+from hush.core._spec._model import EVERYTHING, NEVER_STARRED, STAR, Fault, GraphSpec
+from hush.core._spec._order import Order, ancestor_masks, order_of
 from hush.core._spec._reads import parent_reads
 
 
@@ -16,6 +16,8 @@ def writers_by_key(graph: GraphSpec) -> dict[str, dict[int, Where]]:
     found: dict[str, dict[int, Where]] = {}
     for number, step in enumerate(graph.steps):
         for write in step.writes:
+            if write.key == EVERYTHING:
+                continue  # of a node alone, which meets nobody
             keys = (write.key,) if write.key != STAR else (known_keys(step) or frozenset()) - NEVER_STARRED
             for key in keys:
                 found.setdefault(key, {}).setdefault(number, write.where)
@@ -104,3 +106,15 @@ class Writers:
         """Whether ``step`` and ``writer`` come one after the other, whichever is first."""
         after = self._masks[step] & self._bits[writer]
         return bool(after) or step in self._bits and bool(self._masks[writer] & self._bits[step])
+
+
+def needed_keys(graph: GraphSpec) -> list[str]:
+    """The keys of ``PARENT`` that ``graph`` wants from outside: some step reads them before any could have written."""
+    read = parent_reads(graph)
+    if not any(step.writes for step in graph.steps):
+        return list(dict.fromkeys(one.key for _, _, one in read))
+    order = order_of(graph)
+    writers = Writers(graph, order)
+    return list(
+        dict.fromkeys(one.key for step, _, one in read if not writers.may_precede(order.index[step.name], one.key))
+    )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from hush.core._expr._model import Const, Expr, Read, reads
 from hush.core._spec._model import CallSpec, GraphSpec, MapSpec, Source, Step
+
+StepReads: TypeAlias = "tuple[tuple[str | None, Read], ...]"
+"""The reads of one step, each with the input it stands in; ``None`` for those passed down to steps inside it."""
 
 
 def body_of(step: Step) -> GraphSpec | None:
@@ -23,62 +27,42 @@ def own_inputs(step: Step) -> Iterator[tuple[str, Expr]]:
             yield each.name, each.source
 
 
-def own_reads(step: Step) -> Iterator[Read]:
-    """The reads in the step's own inputs."""
-    for _, expr in step.inputs:
+def graph_reads(graph: GraphSpec) -> tuple[StepReads, ...]:
+    """What each step of ``graph`` reads; what is passed down counts as if it were listed in the step's inputs."""
+    found: tuple[StepReads, ...] | None = graph.memo.get("reads")
+    if found is None:
+        found = graph.memo["reads"] = tuple([_step_reads(step) for step in graph.steps])
+    return found
+
+
+def _step_reads(step: Step) -> StepReads:
+    found: list[tuple[str | None, Read]] = []
+    for name, expr in step.inputs if type(step) is CallSpec else own_inputs(step):
         if type(expr) is Read:
-            yield expr
+            found.append((name, expr))
         elif type(expr) is not Const:
-            yield from reads(expr)
-    if isinstance(step, MapSpec):
-        for each in step.each:
-            yield from reads(each.source)
-
-
-def outer_reads(graph: GraphSpec) -> Iterator[Read]:
-    """The reads that steps anywhere inside ``graph`` make of the graphs around it, seen from where it stands."""
-    for step in graph.steps:
-        for read in all_reads(step):
-            source = read.source
-            if source.up:
-                yield Read(Source(source.up - 1, source.step), read.key, read.where)
-
-
-def all_reads(step: Step) -> Iterator[Read]:
-    """The step's own reads, and those passed down into it: as if they were listed in its inputs."""
-    yield from own_reads(step)
+            found += [(name, read) for read in reads(expr)]
     body = body_of(step)
     if body is not None:
-        yield from outer_reads(body)
+        for inside in graph_reads(body):
+            for _, read in inside:
+                up, source = read.source
+                if up:
+                    found.append((None, Read(Source(up - 1, source), read.key, read.where)))
+    return tuple(found)
 
 
-def named_reads(step: Step) -> Iterator[tuple[str | None, Read]]:
-    """``all_reads`` with the input each stands in, ``None`` for those passed down and those of ``Each``."""
-    for name, expr in step.inputs:
-        for read in reads(expr):
-            yield name, read
-    if isinstance(step, MapSpec):
-        for each in step.each:
-            for read in reads(each.source):
-                yield None, read
-    body = body_of(step)
-    if body is not None:
-        for read in outer_reads(body):
-            yield None, read
-
-
-def parent_reads(graph: GraphSpec) -> Iterator[tuple[Step, str, Read]]:
+def parent_reads(graph: GraphSpec) -> list[tuple[Step, str, Read]]:
     """Each read of ``PARENT`` by the steps of ``graph``: the step, its input, the read."""
-    for step in graph.steps:
-        for name, expr in own_inputs(step):
-            for read in (expr,) if type(expr) is Read else reads(expr):
-                if read.source == (0, None):
-                    yield step, name, read
-
-
-def parent_keys(graph: GraphSpec) -> list[str]:
-    """The keys of ``PARENT`` that the steps of ``graph`` read, in order of appearance."""
-    return list(dict.fromkeys(read.key for _, _, read in parent_reads(graph)))
+    found: list[tuple[Step, str, Read]] | None = graph.memo.get("parent")
+    if found is None:
+        found = graph.memo["parent"] = [
+            (step, name, read)
+            for step, step_reads in zip(graph.steps, graph_reads(graph), strict=True)
+            for name, read in step_reads
+            if name is not None and read.source.step is None
+        ]
+    return found
 
 
 def is_optional(step: Step, name: str) -> bool:
@@ -86,6 +70,8 @@ def is_optional(step: Step, name: str) -> bool:
     if isinstance(step, CallSpec):
         parameter = step.signature.parameter(name)
         return parameter is not None and parameter.has_default
+    if isinstance(step, MapSpec) and any(each.name == name for each in step.each):
+        return False
     body = body_of(step)
     assert body is not None
     readers = [(inner, key) for inner, key, read in parent_reads(body) if read.key == name]

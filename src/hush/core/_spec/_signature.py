@@ -134,7 +134,11 @@ def _flags_of(fn: Callable[..., Any]) -> int:
 
 def name_of(fn: Callable[..., Any]) -> str:
     """A node's name for ``fn``: its own, its class's, or ``lambda``."""
-    while hasattr(fn, "func"):
+    import functools
+
+    while isinstance(fn, functools.partial):
         fn = fn.func
-    name = getattr(fn, "__name__", None) or type(fn).__name__
-    return "lambda" if name == "<lambda>" else str(name)
+    name = getattr(fn, "__name__", None)
+    if not isinstance(name, str):
+        name = type(fn).__name__
+    return "lambda" if name == "<lambda>" else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import CodeType
 
 from hush.core._expr._model import Const, Read, reads
 from hush.core._spec._items import refusal
@@ -10,7 +11,7 @@ from hush.core._spec._keys import lacks_key, return_keys
 from hush.core._spec._model import STAR, TAGS, CallSpec, Fault, GraphSpec, MapSpec, Step
 from hush.core._spec._order import Order, order_of
 from hush.core._spec._races import Writers, races
-from hush.core._spec._reads import body_of, is_optional, own_inputs, parent_reads
+from hush.core._spec._reads import StepReads, body_of, graph_reads, is_optional, own_inputs, parent_reads
 from hush.core.errors import GraphError, Problem, nearest
 
 Levels = tuple[dict[str, Step], ...]
@@ -26,10 +27,11 @@ def check(root: GraphSpec) -> list[Problem]:
         if graph is root:
             problems += _told(path, root.faults)
         problems += _told(path, _graph_faults(graph, container))
-        for step in graph.steps:
+        for step, step_reads in zip(graph.steps, graph_reads(graph), strict=True):
             inner = f"{path}/{step.name}"
-            problems += _told(inner, step.faults)
-            problems += _told(inner, _step_faults(step, levels))
+            if step.faults:
+                problems += _told(inner, step.faults)
+            problems += _told(inner, _step_faults(step, step_reads, levels))
             body = body_of(step)
             if body is not None:
                 if isinstance(step, MapSpec):
@@ -113,7 +115,7 @@ def _not_given(graph: GraphSpec, container: Step, order: Order) -> Iterator[Faul
 
 
 # --- one step -------------------------------------------------------------------------------------------------
-def _step_faults(step: Step, levels: Levels) -> Iterator[Fault]:
+def _step_faults(step: Step, step_reads: StepReads, levels: Levels) -> Iterator[Fault]:
     if isinstance(step, CallSpec):
         yield from _call_faults(step)
     elif isinstance(step, MapSpec):
@@ -121,8 +123,8 @@ def _step_faults(step: Step, levels: Levels) -> Iterator[Fault]:
             reason = refusal(each.source.value) if isinstance(each.source, Const) else None
             if reason is not None:
                 yield Fault(reason, "", each.where)
-    for name, expr in own_inputs(step):
-        for read in (expr,) if type(expr) is Read else reads(expr):
+    for name, read in step_reads:
+        if name is not None and read.source.step is not None:
             yield from _key_faults(step, name, read, levels)
     for write in step.writes:
         if write.expr is not None:
@@ -132,8 +134,7 @@ def _step_faults(step: Step, levels: Levels) -> Iterator[Fault]:
 
 def _key_faults(step: Step, name: str | None, read: Read, levels: Levels) -> Iterator[Fault]:
     up, source_name = read.source
-    if source_name is None:
-        return
+    assert source_name is not None
     source = levels[-1 - up][source_name]
     keys = lacks_key(source, read.key)
     if keys is None or (name is not None and name in step.starred and is_optional(step, name)):
@@ -158,10 +159,10 @@ def _call_faults(step: CallSpec) -> Iterator[Fault]:
     yield from _reserved_keys(step)
     if not signature.known:
         return
-    given = {name for name, _ in step.inputs}
+    given = dict(step.inputs)
     names = signature.names()
-    for name in given:
-        if name not in names and not signature.open:
+    for name in given if not signature.open else ():
+        if name not in names:
             near = nearest(name, names)
             takes = f"It takes: {', '.join(names)}." if names else "It takes nothing."
             hint = f"Did you mean {near!r}? " if near else ""
@@ -177,8 +178,11 @@ def _call_faults(step: CallSpec) -> Iterator[Fault]:
 
 def _reserved_keys(step: CallSpec) -> Iterator[Fault]:
     code = getattr(step.fn, "__code__", None)
-    consts = getattr(code, "co_consts", ())
-    if not any(_is_reserved(part) for const in consts for part in (const if type(const) is tuple else (const,))):
+    consts = code.co_consts if isinstance(code, CodeType) else ()
+    for const in consts:
+        if _is_reserved(const) or (type(const) is tuple and any(map(_is_reserved, const))):
+            break
+    else:
         return
     assert step.fn is not None
     for key in sorted(return_keys(step.fn) or ()):
@@ -187,5 +191,5 @@ def _reserved_keys(step: CallSpec) -> Iterator[Fault]:
 
 
 def _is_reserved(key: object) -> bool:
-    return isinstance(key, str) and (key in (STAR, "iteration_metrics") or (key[:1] == "$" and key != TAGS))
+    return type(key) is str and (key in (STAR, "iteration_metrics") or (key[:1] == "$" and key != TAGS))
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from hush.core._expr._model import Const
+from hush.core._spec._model import EVERYTHING
+from hush.core.errors import UsageError
 from hush.core.nodes._code import CodeNode
 from hush.core.nodes._graph import GraphNode
 from hush.core.nodes._handle import PARENT, Node
-from hush.core.errors import UsageError
 
 
 def alone(node: Node, inputs: Mapping[str, Any]) -> tuple[GraphNode, dict[str, Any]]:
@@ -25,13 +26,13 @@ def alone(node: Node, inputs: Mapping[str, Any]) -> tuple[GraphNode, dict[str, A
     given: dict[str, Any] = {name: expr.value for name, expr in node._inputs if isinstance(expr, Const)}
     given.update(inputs)
     with GraphNode(name=node.name) as graph:
-        CodeNode(
+        copy = CodeNode(
             node.name,
             code_fn=node._fn,
             inputs={name: PARENT[name] for name in given},
-            outputs=PARENT,
             executor=node._executor,
             timeout_s=node._timeout_s,
             on_error=node._on_error,
         )
+        copy._writes.append((EVERYTHING, None, node.where))
     return graph, given

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from hush.core._expr._ref import Ref
 from hush.core._spec._model import CallSpec
 from hush.core._spec._signature import UNKNOWN, Signature, name_of, signature_of
 from hush.core.errors import UsageError
@@ -54,8 +55,9 @@ class CodeNode(Node):
         unknown.pop("return_keys", None)
         if unknown:
             raise UsageError(f"CodeNode(...) takes no argument {', '.join(map(repr, unknown))}.")
-        self._fn: Callable[..., Any] | None = code_fn if callable(code_fn) else None
-        suggested = name_of(code_fn) if callable(code_fn) else None
+        fits = callable(code_fn) and not isinstance(code_fn, Ref | Node)
+        self._fn: Callable[..., Any] | None = code_fn if fits else None
+        suggested = name_of(code_fn) if fits else None
         super().__init__(name, inputs=inputs, outputs=outputs, on_error=on_error, timeout_s=timeout_s, suggested=suggested)
         self._executor = executor
         self._signature: Signature = UNKNOWN

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from hush.core._expr._model import Const, Expr, Read, rebase
 from hush.core._expr._where import Where
-from hush.core._spec._model import Fault, Source, Write
+from hush.core._spec._model import NEVER_STARRED, Fault, Source, Write
 from hush.core.nodes._handle import PARENT, Container, Node, Parent
 
 NONE_STARRED: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class Describer:
         if source is None:
             return tuple(given), NONE_STARRED
         listed = {name for name, _ in given}
-        starred = [name for name in declared() if name not in listed]
+        starred = [name for name in declared() if name not in listed and name not in NEVER_STARRED]
         given += [(name, Read(source, name, node.where)) for name in starred]
         return tuple(given), frozenset(starred)
 

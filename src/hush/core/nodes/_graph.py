@@ -8,7 +8,7 @@ from typing import Any
 from hush.core._expr._model import Expr
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import Edge, GraphSpec
-from hush.core._spec._reads import parent_keys
+from hush.core._spec._races import needed_keys
 from hush.core._spec._validate import check
 from hush.core.errors import Problem
 from hush.core.nodes._code import CodeNode
@@ -83,7 +83,7 @@ class GraphNode(Block):
     def _describe(self) -> GraphSpec:
         given = Describer(self)
         block = self._describe_block()
-        inputs, starred = given.inputs(lambda: parent_keys(block))
+        inputs, starred = given.inputs(lambda: needed_keys(block))
         writes = given.writes()
         return GraphSpec(
             name=self.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hush.core._expr._model import Expr, Read, reads
 from hush.core._expr._ref import Ref, to_expr
@@ -77,7 +77,7 @@ class Node(Wired):
             raise UsageError(f"name={name!r} at {self.where}: a name is a string.")
         self._named = name is not None
         self.name: str = name if name is not None else suggested or self.kind
-        if not _NAME.match(self.name):
+        if not is_name(self.name):
             self._fault(f"the name {self.name!r} is not allowed", "Use letters, digits, '_' and '-' only.")
         self._on_error = on_error
         if on_error is not None and on_error not in ("raise", "collect"):
@@ -205,6 +205,9 @@ class Node(Wired):
         """``self["k"] >> target``."""
         where = caller()
         self._check_open(where)
+        containers = open_containers.get()
+        if self._owner is None and containers and self not in containers:
+            containers[-1]._adopt(self)
         whole = isinstance(expr, Read) and expr.key is ...
         to = _parent_key(target)
         if whole or to is ...:
@@ -270,7 +273,7 @@ class Container(Node, Holder):
         self._entered = False
         super().__init__(name, **given)
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         if self._entered:
             raise UsageError(f"{self.name} at {caller()}: its with block was opened before; a graph is written once.")
         self._entered = True
@@ -319,6 +322,15 @@ class Container(Node, Holder):
 
     def _write_computed(self, expr: Expr, key: str) -> None:
         raise AssertionError("each container makes its own")
+
+
+def is_name(name: str) -> bool:
+    """Whether ``name`` has letters of any script, with their marks, digits, ``_`` and ``-`` only."""
+    if _NAME.match(name):
+        return True
+    from unicodedata import category
+
+    return bool(name) and all(one in "_-" or category(one)[0] in "LMN" for one in name)
 
 
 def is_source(value: Value) -> bool:

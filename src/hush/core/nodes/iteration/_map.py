@@ -9,7 +9,7 @@ from hush.core._expr._model import Expr, reads
 from hush.core._expr._ref import to_expr
 from hush.core._expr._where import Where
 from hush.core._spec._model import EachInput, MapSpec
-from hush.core._spec._reads import parent_keys
+from hush.core._spec._races import needed_keys
 from hush.core.errors import UsageError
 from hush.core.nodes._describe import Describer
 from hush.core.nodes._graph import Block
@@ -75,7 +75,7 @@ class MapNode(Block):
         given = Describer(self)
         body = self._describe_block()
         own = {name for name, _, _, _ in self._each}
-        inputs, starred = given.inputs(lambda: [key for key in parent_keys(body) if key not in own])
+        inputs, starred = given.inputs(lambda: [key for key in needed_keys(body) if key not in own])
         return MapSpec(
             name=self.name,
             kind=self.kind,
