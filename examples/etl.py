@@ -126,24 +126,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_and_tell(options: argparse.Namespace) -> int:
     timeline = Timeline()
     blocks = _shows_blocks()
+    result: Any = None
     failures: list[BaseException] = []
     try:
         result = _run(options, timeline)
-        print(*report(result["warehouse"], result["cache"]), sep="\n")
-        print(f"\nWhat ran when ({result.seconds:.1f} s)", *timeline.lines(blocks=blocks), sep="\n")
-        print("\nIts beginning, closer", *timeline.lines(blocks=blocks, until="combine"), sep="\n")
-        print(f"\nWarehouse: {result['warehouse']}\nCache:     {result['cache']}")
     except* (BrokenSource, OSError, sqlite3.Error) as group:  # catches one failure, and several at once
         failures += _leaves(group)
-    if not failures:
-        return 0
-    if timeline.spans:
-        print("What ran until it failed", *timeline.lines(blocks=blocks), sep="\n", flush=True)
-    for failure in failures:
-        where = getattr(failure, "hush", None)  # where in the graph; the engine's note on every failure of a node
-        print(f"\nFailed{f' in {where.path}' if where else ''}: {failure}", file=sys.stderr)
-    print("What an earlier run loaded stands as it was.", file=sys.stderr)
-    return 1
+    if failures:
+        if timeline.spans:
+            print("What ran until it failed", *timeline.lines(blocks=blocks), sep="\n", flush=True)
+        for failure in failures:
+            where = getattr(failure, "hush", None)  # where in the graph; the engine's note on every failure of a node
+            print(f"\nFailed{f' in {where.path}' if where else ''}: {failure}", file=sys.stderr)
+        print("What an earlier run loaded stands as it was.", file=sys.stderr)
+        return 1
+    print(*report(result["warehouse"], result["cache"]), sep="\n")
+    print(f"\nWhat ran when ({result.seconds:.1f} s)", *timeline.lines(blocks=blocks), sep="\n")
+    print("\nIts beginning, closer", *timeline.lines(blocks=blocks, until="combine"), sep="\n")
+    print(f"\nWarehouse: {result['warehouse']}\nCache:     {result['cache']}")
+    return 0
 
 
 def _run(options: argparse.Namespace, timeline: Timeline) -> Any:

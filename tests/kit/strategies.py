@@ -14,11 +14,31 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kit.levels import Kind, Level
-from kit.shapes import MAY_FAIL, Box, Case, Does, Graph, Leaf, Lit, Map, Node, Pack, Param, Parent, Ref, Source, refs_of
+from kit.shapes import (
+    MAY_FAIL,
+    Box,
+    Case,
+    Does,
+    Graph,
+    Leaf,
+    Lit,
+    Map,
+    Node,
+    OnError,
+    Pack,
+    Param,
+    Parent,
+    Ref,
+    Source,
+    refs_of,
+)
 
-# What leaves do in a calm graph, and in a stormy one, where several failures meet.
+# What leaves do in a calm graph, and in a stormy one, where failures meet or are handled.
 _CALM: list[Does] = ["mix"] * 6 + ["many"] * 3 + ["fussy"] * 2 + ["nothing", "empty", "flagged", "fail"]
 _STORMY: list[Does] = [*_CALM, "fussy", "fussy", "fail", "fail", "fail", "late", "bad", "cancelled"]
+# What becomes of what may fail, where few failures are handled and where most are.
+_FEW: list[OnError] = [None, None, "collect", "raise"]
+_MANY: list[OnError] = ["collect", "collect", None, "raise"]
 
 Drawn = tuple[Node, dict[str, Kind], bool]  # a node without its place, its keys, whether it may fail
 
@@ -28,7 +48,7 @@ class _Drawer:
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], left: int) -> None:
         self.draw, self.left, self._number = draw, left, 0
-        self._does = _STORMY if draw(st.booleans()) else _CALM
+        self._does, self._faults = draw(st.sampled_from([(_CALM, _FEW), (_STORMY, _FEW), (_STORMY, _MANY)]))
         self._is_dense = draw(st.booleans())  # whether nodes mostly wait for others, or mostly stand side by side
 
     def one_in(self, many: int) -> bool:
@@ -77,7 +97,7 @@ class _Drawer:
         source = self._source(level)
         if isinstance(source, Ref) and source.node in level.seen and not source.then:
             each = level.find(source)
-            if not each.is_solid and not each.is_empty and self.one_in(3):
+            if not each.is_solid and not each.is_empty and self.one_in(2):
                 return Param("", source, default=self.draw(st.integers(0, 9)))
         return Param("", source)
 
@@ -135,7 +155,7 @@ class _Drawer:
             writes=writes,
         )
         if not isinstance(node, Map) and not touchy and (may_fail or self.one_in(6)):
-            node = replace(node, on_error=self.pick([None, "collect", None, "raise"]))
+            node = replace(node, on_error=self.pick(self._faults))
         level.add(node, keys, may_fail=may_fail, touchy=touchy)
 
     def _writes(self, level: Level, node: Node, keys: dict[str, Kind]) -> tuple[tuple[str, str], ...]:
@@ -147,7 +167,7 @@ class _Drawer:
         for key in keys:
             if key != "error" and self.one_in(2):
                 old = [each for each in level.write_again(node) if each not in writes]
-                writes[self.pick(old) if old and self.one_in(3) else self.fresh("o")] = key
+                writes[self.pick(old) if old and self.one_in(2) else self.fresh("o")] = key
         if self.one_in(6):
             writes[self.fresh("o")] = "error"
         return tuple((key, target) for target, key in writes.items())
@@ -184,7 +204,7 @@ class _Drawer:
     def _list_source(self, level: Level, zipped_with: list[Source], *, columns: bool = True) -> Source:
         """What an `Each` may go over."""
         written = Lit(self.draw(st.lists(st.integers(0, 9) | st.none(), max_size=4)))
-        return self.pick([written, *level.list_keys(), *level.list_refs(zipped_with, columns=columns) * 2])
+        return self.pick([written, *level.list_keys(), *level.list_refs(zipped_with, columns=columns) * 3])
 
 
 def _without_hollow(level: Level, node: Node) -> Node:

@@ -517,3 +517,9 @@ def test_a_million_failures_are_counted_and_not_kept():
         gc.enable()
     assert (len(found.errors), found.errors.total) == (100, 2000)
     assert most <= 100 + 16 + 1
+
+
+def test_an_item_that_lacks_a_key_that_is_written_by_name_fails():
+    found = outcome(mapped(lambda x: {} if x == 2 else dict(y=x), [1, 2, 3])).result
+    assert found["ys"] == [1, None, 3]
+    assert isinstance(found["errors"][1], MissingKeyError)

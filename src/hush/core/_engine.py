@@ -103,7 +103,7 @@ class Hush:
             )
         frame = Frame(self._root.plan, slots)
         del slots
-        run.budget.runs += 1
+        run.budget.run_began()
         watchdog.wake()
         try:
             failure = await _execute(run, self._root, frame, timeout_s)
@@ -111,7 +111,7 @@ class Hush:
             _finished(run, "cancelled", perf_counter() - began_s, error=exc)
             raise
         finally:
-            run.budget.runs -= 1
+            run.budget.run_ended()
         seconds = perf_counter() - began_s
         if failure is not None:
             _finished(run, "failed", seconds, error=failure)
@@ -142,7 +142,7 @@ class Hush:
         said = [f"the input {one.key!r} is missing: {one.wanted_by} reads it" for one in missing]
         for key in unknown:
             near = nearest(key, names)
-            hint = f"; did you mean {near!r}?" if near else ""
+            hint = f" (did you mean {near!r}?)" if near else ""
             listed = f" (it reads: {', '.join(sorted(names))})" if names else " (it reads none)"
             said.append(f"no node of the graph reads the input {key!r}{hint or listed}")
         return f"the run of {self.name!r} cannot start: {'; '.join(said)}."

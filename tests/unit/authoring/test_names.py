@@ -7,9 +7,9 @@ import unicodedata
 from unittest.mock import Mock
 
 import pytest
-from unit.authoring.running import finished, run
 
 from hush.core import PARENT, START, CodeNode, Each, GraphError, GraphNode, Hush, MapNode, code_node
+from unit.authoring.running import finished, run
 
 
 def nothing():
@@ -42,7 +42,7 @@ def named(name):
     ],
 )
 def test_a_name_may_have_letters_of_any_script(name):
-    """Marks above and below letters belong to them: without them Hindi, Thai and decomposed Vietnamese have no words."""
+    """Marks above and below letters belong to them: Hindi, Thai and decomposed Vietnamese have no words without."""
     assert finished(named(name)) == [f"g/{name}"]
 
 
@@ -102,8 +102,8 @@ def test_a_callable_with_an_attribute_of_its_own_called_func_is_not_a_partial():
 
 def test_a_node_without_a_function_is_called_like_its_kind():
     with GraphNode() as graph:
-        one = CodeNode(code_fn=lambda: {})
-        two = CodeNode(code_fn=lambda: {})
+        one = CodeNode(code_fn=lambda: None)
+        two = CodeNode(code_fn=lambda: None)
         with GraphNode() as inner:
             CodeNode(code_fn=nothing)
         with MapNode(inputs={"item": Each([1])}) as over:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from unit.authoring.running import run
 
 from hush.core import END, PARENT, START, CodeNode, GraphError, GraphNode, Hush, UsageError
+from unit.authoring.running import run
 
 NAMES = "abcdef"
 
@@ -148,7 +148,7 @@ def test_a_list_made_in_a_loop_may_be_long():
 def test_two_lists_alone_are_pythons_own_error():
     """`[a, b] >> [c, d]` cannot be overloaded; `START >> [a, b] >> [c, d]` can."""
     with GraphNode(name="g"):
-        a, b = CodeNode(code_fn=lambda: {}), CodeNode(code_fn=lambda: {})
+        a, b = CodeNode(code_fn=lambda: None), CodeNode(code_fn=lambda: None)
         with pytest.raises(TypeError):
             [a] >> [b]
 
@@ -159,7 +159,7 @@ def test_two_lists_alone_are_pythons_own_error():
         lambda a, b: a > b,
         lambda a, b: a < b,
         lambda a, b: a << b,
-        lambda a, b: START > a,
+        lambda a, b: a < START,
         lambda a, b: a > END,
         lambda a, b: a > [b],
     ],
@@ -167,7 +167,7 @@ def test_two_lists_alone_are_pythons_own_error():
 def test_other_arrows_raise_and_name_the_right_one(slip):
     """`a > b` is a slip that Python would let pass without a sound."""
     with GraphNode(name="g"):
-        a, b = CodeNode(name="a", code_fn=lambda: {}), CodeNode(name="b", code_fn=lambda: {})
+        a, b = CodeNode(name="a", code_fn=lambda: None), CodeNode(name="b", code_fn=lambda: None)
         with pytest.raises(UsageError, match=">>") as caught:
             slip(a, b)
     assert __file__ in str(caught.value)
@@ -186,17 +186,17 @@ def test_other_arrows_raise_and_name_the_right_one(slip):
 )
 def test_what_is_no_order_at_all_raises(slip):
     with GraphNode(name="g"):
-        a, b = CodeNode(name="a", code_fn=lambda: {}), CodeNode(name="b", code_fn=lambda: {})
+        a, b = CodeNode(name="a", code_fn=lambda: None), CodeNode(name="b", code_fn=lambda: None)
         with pytest.raises(TypeError):
             slip(a, b)
 
 
 @pytest.mark.parametrize(
-    "other", [None, 5, "b", len, PARENT, [None], ["b"], [[]], {"b": 1}, lambda: {}, PARENT["x"], [PARENT["x"]]]
+    "other", [None, 5, "b", len, PARENT, [None], ["b"], [[]], {"b": 1}, lambda: None, PARENT["x"], [PARENT["x"]]]
 )
 def test_edges_join_nodes_and_nothing_else(other):
     with GraphNode(name="g"):
-        a = CodeNode(name="a", code_fn=lambda: {})
+        a = CodeNode(name="a", code_fn=lambda: None)
         with pytest.raises(UsageError) as caught:
             a >> other
     assert __file__ in str(caught.value)
@@ -205,14 +205,14 @@ def test_edges_join_nodes_and_nothing_else(other):
 @pytest.mark.parametrize("other", [None, 5, "b", len, [None], ["b"], PARENT])
 def test_edges_come_from_nodes_and_nothing_else(other):
     with GraphNode(name="g"):
-        a = CodeNode(name="a", code_fn=lambda: {})
+        a = CodeNode(name="a", code_fn=lambda: None)
         with pytest.raises(TypeError):
             other >> a
 
 
 def test_a_list_inside_a_list_raises():
     with GraphNode(name="g"):
-        a, b, c = (CodeNode(name=name, code_fn=lambda: {}) for name in "abc")
+        a, b, c = (CodeNode(name=name, code_fn=lambda: None) for name in "abc")
         with pytest.raises(UsageError, match="list"):
             START >> [a, [b, c]]
 
@@ -222,7 +222,7 @@ def test_an_edge_that_joins_nothing_is_an_error_on_either_side():
     for joins_nothing in (lambda a: a >> [], lambda a: [] >> a, lambda a: START >> [] >> a):
         with pytest.raises(GraphError, match=r"\[\]"):
             with GraphNode(name="g") as graph:
-                joins_nothing(CodeNode(name="a", code_fn=lambda: {}))
+                joins_nothing(CodeNode(name="a", code_fn=lambda: None))
             Hush(graph)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from unit.authoring.running import run
 
 from hush.core import END, PARENT, START, CodeNode, GraphError, GraphNode, Hush
+from unit.authoring.running import run
 
 
 def two():

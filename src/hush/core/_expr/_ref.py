@@ -129,7 +129,7 @@ class Ref:
     __hash__ = None  # type: ignore[assignment]  # equality is recorded, so it has no hash
 
     # --- refused ------------------------------------------------------------------------------------------
-    __bool__ = _refused("the truth", "{0} == value, & for `and`, | for `or`, ~ for `not`")
+    __bool__ = _refused("the truth", "& for `and`, | for `or`, ~ for `not`, and .in_(values) for `in` around {0}")
     __len__ = _refused("len()", "{0}.apply(len)")
     __iter__ = _refused("iteration", "MapNode(inputs={{'item': Each({0})}})")
     __contains__ = _refused("`in`", "{0}.contains(item)")
@@ -180,6 +180,14 @@ def to_expr(value: Value) -> Expr:
             parts = tuple(to_expr(part) for part in value.values())
             if any(type(part) is not Const for part in parts):
                 return Table(tuple(value), parts)
+    elif isinstance(value, list | tuple | dict):
+        if _may_hold_references(value.values() if isinstance(value, dict) else value):
+            parts = [to_expr(part) for part in (value.values() if isinstance(value, dict) else value)]
+            if any(type(part) is not Const for part in parts):
+                raise UsageError(
+                    f"a {kind.__name__} at {caller()} holds a reference, which would stay unresolved. "
+                    "Use a plain list, tuple or dict, and make the other in the function."
+                )
     elif kind is slice:
         bounds = (to_expr(value.start), to_expr(value.stop), to_expr(value.step))
         if any(type(part) is not Const for part in bounds):

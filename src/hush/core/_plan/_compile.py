@@ -141,7 +141,8 @@ class _Compiler:
             template=scope.template,
             countdowns=[*map(len, before), *shared],
             first=tuple([step for step in reversed(steps) if not before[step.index]]),
-            output_keys=tuple(sorted(scope.writers.by_key)) if scope.writers is not None else (),
+            output_keys=tuple(scope.writers.by_key) if scope.writers is not None else (),
+            several_writers=sum(bool(step.writes) for step in graph.steps) > 1,
             inputs=scope.inputs,
         )
 
@@ -233,7 +234,14 @@ class _Compiler:
     def _map_plan(self, number: int, step: MapSpec, inner: Scope) -> MapPlan:
         resolve = self.scope.resolver(number)
         each = [
-            EachPlan(one.name, _or_none(expr_reader(one.source, resolve)), inner.inputs.get(one.name), one.pull, one.where)
+            EachPlan(
+                name=one.name,
+                source=_or_none(expr_reader(one.source, resolve)),
+                slot=inner.inputs.get(one.name),
+                pull=one.pull,
+                where=one.where,
+                spent=one.spent if isinstance(one.source, Const) else None,
+            )
             for one in step.each
         ]
         columns = [(one.source.source, one.source.key) for one in step.each if isinstance(one.source, Read)]

@@ -142,7 +142,9 @@ class Plan:
         template: The first values of the slots.
         countdowns: How many each step waits for, then how many readers each shared slot has.
         first: The steps that wait for nothing, last first.
-        output_keys: The keys known to be written: each is in the outputs, ``None`` if its writers were skipped.
+        output_keys: The keys known to be written, in the order of their writers: each is in the outputs, ``None`` if
+            its writers were skipped.
+        several_writers: Whether the order of writing may differ from that.
         inputs: The slots of the container's inputs.
     """
 
@@ -153,6 +155,7 @@ class Plan:
     countdowns: list[int]
     first: tuple[StepPlan, ...]
     output_keys: tuple[str, ...]
+    several_writers: bool
     inputs: Mapping[str, int]
 
 
@@ -164,6 +167,7 @@ class EachPlan(NamedTuple):
     slot: int | None
     pull: str
     where: Where
+    spent: list[Any] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

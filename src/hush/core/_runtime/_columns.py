@@ -28,7 +28,7 @@ class Columns:
         failed: How many of them failed.
     """
 
-    __slots__ = ("_all", "_errors", "_named", "_path", "_values", "count", "failed", "failed_items")
+    __slots__ = ("_all", "_errors", "_named", "_path", "_seen", "_values", "count", "failed", "failed_items")
 
     def __init__(self, step: StepPlan) -> None:
         assert step.map is not None
@@ -45,6 +45,7 @@ class Columns:
         self.count = 0
         self.failed = 0
         self.failed_items: set[int] = set()
+        self._seen: dict[str, Any] = {}
 
     def open(self) -> int:
         """A place for one more item; gives its index."""
@@ -61,6 +62,8 @@ class Columns:
         for key, values in self._values.items():
             if key in out:
                 values[index] = out[key]
+        if not self._named:
+            self._seen.update(dict.fromkeys(out))
         if self._all:
             for key in out:
                 if key not in self._values and key not in NEVER_STARRED:
@@ -84,9 +87,9 @@ class Columns:
         found: dict[int, MissingKeyError] = {}
         if self._named or not self.count:
             return []
-        there = [key for key, values in self._values.items() if any(value is not EMPTY for value in values)]
+        there = [key for key in self._seen if key not in NEVER_STARRED]
         for key, values in self._values.items():
-            if key in there:
+            if key in self._seen:
                 for index, value in enumerate(values):
                     if value is EMPTY and index not in self.failed_items:
                         found.setdefault(index, missing_key(f"item {index} of {self._path}", key, there))

@@ -43,6 +43,7 @@ class Domain:
         "_host_cancelled",
         "_host_works",
         "_idle",
+        "_inner",
         "closing",
         "errors",
         "floor",
@@ -58,6 +59,9 @@ class Domain:
         self.loop = loop
         self.host = host
         self.outer = outer
+        self._inner: set[Domain] = set()
+        if outer is not None:
+            outer._inner.add(self)
         self.floor = host.cancelling()
         self.members: set[Member] = set()
         self.errors: list[BaseException] = []
@@ -99,6 +103,9 @@ class Domain:
                 member.task.cancel()
                 # A task that is cancelled before its first step never comes to leave by itself.
                 member.task.add_done_callback(lambda _, member=member: self.leave(member))  # type: ignore[misc]
+        for domain in self._inner:
+            # Its host is one of the tasks cancelled here; its members need not wait until that one has cleaned up.
+            domain.close(domain.host)
         if self._host_works and self.host is not by:
             self._host_cancelled = True
             self.host.cancel()
@@ -135,6 +142,8 @@ class Domain:
         if self._host_cancelled:
             self._host_cancelled = False
             self.host.uncancel()
+        if self.outer is not None:
+            self.outer._inner.discard(self)
         if self.errors:
             return combined(self.errors)
         if cancelled is not None:
@@ -148,6 +157,8 @@ class Domain:
         self.errors = []
         self.closing = False
         self._host_works = True
+        if self.outer is not None:
+            self.outer._inner.add(self)
 
 
 def combined(errors: Sequence[BaseException]) -> BaseException:
@@ -156,7 +167,7 @@ def combined(errors: Sequence[BaseException]) -> BaseException:
     for error in errors:
         if isinstance(error, BaseExceptionGroup) and error.__dict__.get(_OURS):
             flat += error.exceptions
-        elif error not in flat:
+        elif not any(error is other for other in flat):
             flat.append(error)
     if len(flat) == 1:
         return flat[0]

@@ -22,7 +22,7 @@ from hush.core._runtime._columns import Columns
 from hush.core._runtime._compound import begin, timed_out
 from hush.core._runtime._domain import Domain, combined
 from hush.core._runtime._frame import Frame
-from hush.core._runtime._run import Raised, forget_frames
+from hush.core._runtime._run import Raised
 from hush.core._runtime._sources import DONE, WAIT, Signal, Source, open_source
 from hush.core._runtime._strand import Strand
 from hush.core.errors import FailureInfo, ReportedError, SourceError
@@ -99,7 +99,8 @@ class Fanout:
     def open_sources(self) -> None:
         """Open the sources, and compare their lengths where they are known."""
         for one in self.plan.each:
-            self.sources.append(open_source(one.source(self.frame.slots), self.run, one.pull, one.where))
+            value = one.source(self.frame.slots)
+            self.sources.append(open_source(value, self.run, one.pull, one.where, one.spent))
         sizes = [source.size for source in self.sources]
         known = [size for size in sizes if size is not None]
         if len(set(known)) > 1:
@@ -211,8 +212,6 @@ class Fanout:
 
     def _note(self, index: int, error: Any) -> None:
         item = (*self.frame.item, index)
-        if isinstance(error, BaseException):
-            forget_frames(error)
         self.run.collect(error, self.step.path, item, partial=True)
         if self.run.tracing is not None:
             self.run.tracing.item_failed(self.step, item, error)

@@ -158,7 +158,17 @@ class Frame:
     def outputs(self) -> dict[str, Any]:
         """What a complete frame gives: what was written to ``PARENT``, ``None`` where all writers were skipped."""
         written: dict[str, Any] = self.slots[0]
-        if self.marks is not None:
-            for key in self.plan.output_keys:
+        plan, marks = self.plan, self.marks
+        if marks is not None:
+            for key in plan.output_keys:
                 written.setdefault(key, None)
-        return written
+        if not plan.several_writers or len(written) < 2:
+            return written
+        # The order of keys, too, follows from the graph, not from who finished first.
+        keys = dict.fromkeys(key for key in plan.output_keys if key in written)
+        hidden = [key for key in written if key not in keys]
+        if marks is not None and marks.star_writers:
+            names = [step.name for step in plan.steps]
+            hidden.sort(key=lambda key: names.index(marks.star_writers[key]) if key in marks.star_writers else -1)
+        keys.update(dict.fromkeys(hidden))
+        return {key: written[key] for key in keys}

@@ -37,6 +37,18 @@ class Pass:
         self.at: Any = None
         self.runs = 0
 
+    def run_began(self) -> None:
+        """One more run on this loop."""
+        self.runs += 1
+        if self.runs == 1:
+            _busy.add(self)
+
+    def run_ended(self) -> None:
+        """One run less."""
+        self.runs -= 1
+        if not self.runs:
+            _busy.discard(self)
+
     def open(self, now_ns: int) -> None:
         """Note the first inline work of a pass."""
         self.deadline_ns = now_ns + BUDGET_NS
@@ -86,6 +98,9 @@ def pass_of(loop: asyncio.AbstractEventLoop) -> Pass:
     return found
 
 
-def all_passes() -> list[Pass]:
-    """The budgets of all loops, for the watchdog."""
-    return list(_passes.values())
+_busy: set[Pass] = set()
+
+
+def busy_passes() -> list[Pass]:
+    """The budgets of the loops on which something runs, for the watchdog: safe to ask from any thread."""
+    return list(_busy)

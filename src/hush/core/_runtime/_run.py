@@ -118,7 +118,9 @@ class Run:
         trim(exc)
 
     def collect(self, error: Any, path: str, item: tuple[int, ...], *, partial: bool) -> None:
-        """Keep a failure that the run goes on without."""
+        """Keep a failure that the run goes on without, but not the values in its frames."""
+        if isinstance(error, BaseException):
+            forget_frames(error)
         if partial:
             self.partial = True
         if self._collected is None:
@@ -189,7 +191,7 @@ def trim(exc: BaseException) -> None:
     while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     if trace is not None:
-        exc.__traceback__ = trace
+        exc.with_traceback(trace)
 
 
 def forget_frames(exc: BaseException) -> None:

@@ -79,7 +79,7 @@ class IteratorSource:
             return self._buffer.popleft()
         if self._done:
             return DONE
-        if not (self._gate.inline or self._run.inline_only):
+        if self._running or not (self._gate.inline or self._run.inline_only):
             return WAIT
         began_ns = perf_counter_ns()
         value = next(self._iterator, DONE)
@@ -105,22 +105,26 @@ class IteratorSource:
             if type(job.error).__module__ == "sqlite3" and "thread" in str(job.error):
                 job.error.add_note('Hush: this cursor belongs to one thread: write Each(cursor, pull="inline").')
             raise job.error
-        self._buffer.extend(job.result)
+        values, times_ns = job.result
+        self._buffer.extend(values)
+        if isinstance(self._gate, AutoGate):
+            for took_ns in times_ns:
+                self._gate.ran_in_thread(took_ns)
 
-    def _pull(self) -> list[Any]:
+    def _pull(self) -> tuple[list[Any], list[int]]:
         found: list[Any] = []
+        times_ns: list[int] = []
         first_ns = before_ns = perf_counter_ns()
         while len(found) < CHUNK and before_ns - first_ns < _CHUNK_NS:
             value = next(self._iterator, DONE)
             now_ns = perf_counter_ns()
-            if isinstance(self._gate, AutoGate):
-                self._gate.ran_in_thread(now_ns - before_ns)
+            times_ns.append(now_ns - before_ns)
             before_ns = now_ns
             if value is DONE:
                 self._done = True
                 break
             found.append(value)
-        return found
+        return found, times_ns
 
     async def close(self) -> None:
         """Close a generator, in whose ``finally`` there may be files to close."""
@@ -176,7 +180,7 @@ Source: TypeAlias = ListSource | IteratorSource | AsyncSource
 _consumed: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
-def open_source(value: Any, run: Run, pull: str, where: Where) -> Source:
+def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] | None) -> Source:
     """The source for what an ``Each`` was given. Raises ``SourceError`` with advice if it cannot be gone through."""
     reason = refusal(value)
     if reason is not None:
@@ -186,27 +190,33 @@ def open_source(value: Any, run: Run, pull: str, where: Where) -> Source:
     if isinstance(value, AsyncIterable):
         asynchronous = aiter(value)
         if asynchronous is value:
-            _consume(value, run, where)
+            _consume(value, run, where, spent)
         return AsyncSource(asynchronous)
     iterator = iter(value)
     if iterator is value:
-        _consume(value, run, where)
+        _consume(value, run, where, spent)
     return IteratorSource(iterator, run, pull)
 
 
-def _consume(iterator: Any, run: Run, where: Where) -> None:
-    """Note that ``iterator`` is used up by this map; refuse it if it was used up before."""
-    spent = getattr(iterator, "gi_frame", iterator) is None or getattr(iterator, "ag_frame", iterator) is None
-    if spent or id(iterator) in run.consumed or _consumed.get(id(iterator)) is iterator:
+def _consume(iterator: Any, run: Run, where: Where, spent: list[Any] | None) -> None:
+    """Note that ``iterator`` is used up by this map; refuse it if it was used up before.
+
+    ``spent`` belongs to the ``Each``: it holds the iterator that it was written with, once that has been used.
+    """
+    ended = getattr(iterator, "gi_frame", iterator) is None or getattr(iterator, "ag_frame", iterator) is None
+    used = ended or id(iterator) in run.consumed or _consumed.get(id(iterator)) is iterator
+    if used or any(iterator is other for other in spent or ()):
         raise SourceError(
             f"Each got an iterator that was used up before: {iterator!r}. It gives its items once. Make it in a "
             f"function that returns it, or pass a fresh one as an input of each run. ({where})"
         )
     run.consumed[id(iterator)] = iterator
+    if spent is not None:
+        spent.append(iterator)
     try:
         _consumed[id(iterator)] = iterator
     except TypeError:
-        pass  # not weakly referable: this run still knows it
+        pass  # not weakly referable: this run still knows it, and so does an Each that was written with it
 
 
 def gate_of_source(iterator: Iterator[Any]) -> AutoGate:

@@ -7,7 +7,7 @@ import os
 import threading
 from time import perf_counter_ns
 
-from hush.core._runtime._pass import BUDGET_NS, Pass, all_passes
+from hush.core._runtime._pass import BUDGET_NS, Pass, busy_passes
 
 log = logging.getLogger("hush.executor")
 
@@ -36,12 +36,13 @@ class Watchdog:
         while True:
             self._awake.wait()
             self._pause.wait(_LOOK_EVERY_S)
-            passes = all_passes()
-            for budget in passes:
+            busy = busy_passes()
+            for budget in busy:
                 self._look_at(budget, named)
-            if not any(budget.runs for budget in passes):
+            if not busy:
+                named.clear()
                 self._awake.clear()
-                if any(budget.runs for budget in all_passes()):
+                if busy_passes():
                     self._awake.set()  # a run began while this thread was about to sleep
 
     def _look_at(self, budget: Pass, named: dict[int, int]) -> None:

@@ -48,12 +48,16 @@ class Write(NamedTuple):
 
 
 class EachInput(NamedTuple):
-    """An input of a map that gives every item its own value."""
+    """An input of a map that gives every item its own value.
+
+    ``spent`` holds the iterator that the ``Each`` was written with, once a run has used it up.
+    """
 
     name: str
     source: Expr
     pull: str
     where: Where
+    spent: list[Any]
 
 
 class Edge(NamedTuple):

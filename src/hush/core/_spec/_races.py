@@ -19,7 +19,7 @@ def writers_by_key(graph: GraphSpec) -> dict[str, dict[int, Where]]:
             if write.key == EVERYTHING:
                 continue  # of a node alone, which meets nobody
             keys = (write.key,) if write.key != STAR else (known_keys(step) or frozenset()) - NEVER_STARRED
-            for key in keys:
+            for key in sorted(keys):
                 found.setdefault(key, {}).setdefault(number, write.where)
     return found
 

@@ -20,7 +20,7 @@ class Each:
             for cursors that belong to one thread.
     """
 
-    __slots__ = ("pull", "source", "where")
+    __slots__ = ("_spent", "pull", "source", "where")
 
     def __init__(self, source: Any, *, pull: str = "auto") -> None:
         self.where = caller()
@@ -30,6 +30,7 @@ class Each:
             raise UsageError(f'pull={pull!r} at {self.where}: it is "auto" or "inline".')
         self.source = source
         self.pull = pull
+        self._spent: list[Any] = []
 
     def __repr__(self) -> str:
         return f"Each({self.source!r})"

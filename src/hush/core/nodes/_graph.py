@@ -25,7 +25,7 @@ def _same(value: Value) -> dict[str, Value]:
 class Block(Container):
     """What graphs and iteration nodes share: a block of nodes that describes itself."""
 
-    def _write_computed(self, expr: Expr, key: str) -> None:
+    def _make_writer(self, expr: Expr, key: str) -> None:
         # A value made from several nodes has no node of its own yet: this one waits for all of them.
         CodeNode(None, code_fn=_same, inputs={"value": Ref(expr)}, outputs={"value": PARENT[key]}, executor="inline")
 

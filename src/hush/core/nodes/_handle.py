@@ -12,7 +12,7 @@ from hush.core._expr._where import Where, caller
 from hush.core._spec._model import STAR, TAGS, Fault
 from hush.core.errors import UsageError
 from hush.core.nodes._each import Each
-from hush.core.nodes._wiring import Holder, Wired, open_containers
+from hush.core.nodes._wiring import Holder, Wired, belongs, open_containers
 from hush.core.protocols import run_alone
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Node(Wired):
                 self._add_write(key, None if key == STAR else Read(self, key, self.where), self.where)
                 continue
             to = _parent_key(target)
-            if to is None or key == STAR:
+            if to is None or to is ... or key == STAR:
                 self._fault(
                     f"the output {key!r} goes to {target!r}, which is not PARENT",
                     f"Write {{'{key}': PARENT}}" + ("." if key == STAR else f" or {{'{key}': PARENT['y']}}."),
@@ -204,10 +204,8 @@ class Node(Wired):
     def _hush_write(self, expr: Expr, target: Value) -> Value:
         """``self["k"] >> target``."""
         where = caller()
-        self._check_open(where)
-        containers = open_containers.get()
-        if self._owner is None and containers and self not in containers:
-            containers[-1]._adopt(self)
+        if not self._may_write(where):
+            return target
         whole = isinstance(expr, Read) and expr.key is ...
         to = _parent_key(target)
         if whole or to is ...:
@@ -218,22 +216,50 @@ class Node(Wired):
         elif to is not None:
             if all(read.source is self for read in reads(expr)):
                 self._add_write(to, expr, where)
-            elif self._owner is None:
-                raise UsageError(f"{self.name} at {where} is in no graph yet. Write this inside the graph's with block.")
             else:
-                self._owner._write_computed(expr, to)
-        elif isinstance(target, Ref):
-            other = next((read for read in reads(target._hush_expr)), None)
-            name, key = (getattr(other.source, "name", "other"), other.key) if other else ("other", "x")
-            line = f'{name}: inputs={{"{key}": {self.name}["{getattr(expr, "key", "k")}"]}}'
-            self._fault(f"a value is written to {target!r}, which is not PARENT's", f"Write it where it is read: {line}", where)
+                self._write_computed(expr, to)
         else:
-            self._fault(
-                f"{self.name}[...] >> {getattr(target, 'name', repr(target))} is no edge",
-                f"An edge joins nodes: {self.name} >> {getattr(target, 'name', 'node')}.",
-                where,
-            )
+            self._fault(*self._wrong_target(expr, target), where)
         return target
+
+    def _may_write(self, where: Where) -> bool:
+        """Adopt the node if it is loose; say so if it belongs to a graph that is fixed."""
+        containers = open_containers.get()
+        if self._owner is None:
+            if not containers or self in containers:
+                raise UsageError(f"{self.name} at {where} is in no graph yet. Write this inside the graph's with block.")
+            containers[-1]._adopt(self)
+        return belongs(self, where)
+
+    def _write_computed(self, expr: Expr, key: str) -> None:
+        """Write a value made of several nodes, from a node made for it in the innermost of their graphs."""
+        containers = open_containers.get()
+        owners = {read.source._owner for read in reads(expr) if isinstance(read.source, Node)}
+        depth = max((place for place, one in enumerate(containers) if one in owners), default=len(containers) - 1)
+        token = open_containers.set(containers[: depth + 1])
+        try:
+            owner = containers[depth]
+            assert isinstance(owner, Container)
+            owner._make_writer(expr, key)
+        finally:
+            open_containers.reset(token)
+
+    def _wrong_target(self, expr: Expr, target: Value) -> tuple[str, str]:
+        """What is said of a value that goes somewhere else than to PARENT."""
+        key = getattr(expr, "key", "k")
+        if isinstance(target, Ref):
+            other = next(reads(target._hush_expr), None)
+            name, into = (other.source.name, other.key) if other is not None else ("other", "x")
+            return (
+                f"a value of {self.name} is written to {target!r}, which is not PARENT's",
+                f'Write it where it is read: {name}: inputs={{"{into}": {self.name}["{key}"]}}',
+            )
+        name = target.name if isinstance(target, Wired | Parent) else repr(target)
+        edge = f" For an edge: {self.name} >> {name}." if isinstance(target, Wired) else ""
+        return (
+            f'{self.name}["{key}"] >> {name}: a value goes to a key of PARENT only',
+            f'Write {self.name}["{key}"] >> PARENT["{key}"].{edge}',
+        )
 
     def _add_write(self, key: str, expr: Expr | None, where: Where) -> None:
         reserved = key == "iteration_metrics" or (key.startswith("$") and key != TAGS)
@@ -241,13 +267,6 @@ class Node(Wired):
             self._fault(f"the output name {key!r} is reserved", "Choose another name.", where)
         else:
             self._writes.append((key, expr, where))
-
-    def _check_open(self, where: Where) -> None:
-        if self._owner is not None and self._owner._closed:
-            raise UsageError(
-                f"the graph {self._owner.name!r} is fixed since its with block closed; {where} comes too late. "
-                "Write this inside the block."
-            )
 
     def _sources(self) -> list[Node]:
         """The nodes that this one reads."""
@@ -320,7 +339,7 @@ class Container(Node, Holder):
             number += 1
         return f"{name}_{number}"
 
-    def _write_computed(self, expr: Expr, key: str) -> None:
+    def _make_writer(self, expr: Expr, key: str) -> None:
         raise AssertionError("each container makes its own")
 
 

@@ -151,7 +151,7 @@ def _edge(before: Wired, after: Wired, where: Where) -> None:
         return
     nodes = [end for end in (before, after) if not isinstance(end, Marker)]
     for node in nodes:
-        if not _belongs(node, where):
+        if not belongs(node, where):
             return
     if not isinstance(before, Marker) and not isinstance(after, Marker):
         _join(before, after, where)
@@ -183,7 +183,7 @@ def _join(before: Wired, after: Wired, where: Where) -> None:
         graph._edges.append((before, after, where))
 
 
-def _belongs(node: Wired, where: Where) -> bool:
+def belongs(node: Wired, where: Where) -> bool:
     """Adopt a loose node into the innermost open graph; say so if the node is another graph's, or if none is open."""
     containers = open_containers.get()
     owner = node._owner

@@ -7,7 +7,6 @@ from typing import Any
 
 from hush.core._expr._model import Expr, reads
 from hush.core._expr._ref import to_expr
-from hush.core._expr._where import Where
 from hush.core._spec._model import EachInput, MapSpec
 from hush.core._spec._races import needed_keys
 from hush.core.errors import UsageError
@@ -48,7 +47,7 @@ class MapNode(Block):
         on_error: str = "collect",
         timeout_s: float | None = None,
     ) -> None:
-        self._each: list[tuple[str, Expr, str, Where]] = []
+        self._each: list[tuple[str, Expr, Each]] = []
         super().__init__(name, inputs=inputs, outputs=outputs, timeout_s=timeout_s, on_error=on_error)
         if max_concurrency is not None and (isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int)):
             raise UsageError(f"max_concurrency={max_concurrency!r} at {self.where}: it is a whole number of items.")
@@ -63,18 +62,18 @@ class MapNode(Block):
         if is_source(source):
             name = source.name
             self._fault(f"Each({name}) names no key", f'Name the key to go through: Each({name}["key"]).', each.where)
-        self._each.append((key, to_expr(source), each.pull, each.where))
+        self._each.append((key, to_expr(source), each))
 
     def _sources(self) -> list[Node]:
         found = super()._sources()
-        for _, expr, _, _ in self._each:
+        for _, expr, _ in self._each:
             found += [read.source for read in reads(expr) if isinstance(read.source, Node)]
         return found
 
     def _describe(self) -> MapSpec:
         given = Describer(self)
         body = self._describe_block()
-        own = {name for name, _, _, _ in self._each}
+        own = {name for name, _, _ in self._each}
         inputs, starred = given.inputs(lambda: [key for key in needed_keys(body) if key not in own])
         return MapSpec(
             name=self.name,
@@ -85,7 +84,12 @@ class MapNode(Block):
             on_error=self._on_error,
             timeout_s=self._timeout_s,
             where=self.where,
-            each=tuple([EachInput(name, given.expr(expr), pull, where) for name, expr, pull, where in self._each]),
+            each=tuple(
+                [
+                    EachInput(name, given.expr(expr), each.pull, each.where, each._spent)
+                    for name, expr, each in self._each
+                ]
+            ),
             body=body,
             max_concurrency=self._max_concurrency or 1,
             faults=tuple(given.faults),
