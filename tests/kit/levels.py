@@ -89,8 +89,7 @@ class Level:
         for each in self.seen.values():
             if each.touchy or (solid and each.may_skip):
                 continue
-            # What is skipped now and then is worth reading more often than what is not.
-            found += [Ref(each.node.name, key) for key in each.keys if key != "error"] * (3 if each.may_skip else 1)
+            found += [Ref(each.node.name, key) for key in each.keys if key != "error"]
             if each.may_fail or isinstance(each.node, Map):
                 found.append(Ref(each.node.name, "error"))
         for each in self.outside:

@@ -181,7 +181,7 @@ def mix(*values: Any) -> int:
 
 def is_fussy_about(*values: Any) -> bool:
     """Whether the leaf that does "fussy" fails on them."""
-    return mix(*values) % 3 == 0
+    return mix(*values) % 2 == 0
 
 
 def flag(*values: Any) -> int | None:

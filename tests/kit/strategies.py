@@ -39,6 +39,8 @@ _STORMY: list[Does] = [*_CALM, "fussy", "fussy", "fail", "fail", "fail", "late",
 # What becomes of what may fail, where few failures are handled and where most are.
 _FEW: list[OnError] = [None, None, "collect", "raise"]
 _MANY: list[OnError] = ["collect", "collect", None, "raise"]
+# What comes next in a graph: mostly leaves.
+_STEPS = ["leaf"] * 4 + ["map"] * 2 + ["box", "skip"]
 
 Drawn = tuple[Node, dict[str, Kind], bool]  # a node without its place, its keys, whether it may fail
 
@@ -63,23 +65,28 @@ class _Drawer:
 
     def graph(self, level: Level, depth: int, must_read: str = "") -> Graph:
         """Fill the level with nodes, the first of which reads `must_read`."""
-        # Each node is drawn right after the word that there is one more, so that shrinking can take any of them out.
-        more = 8 if depth == 0 else 3
+        # Each step is drawn right after the word that there is one more, so that shrinking can take any of them out.
+        more = 12 if depth == 0 else 3
         while (self.draw(st.integers(0, more)) > 0 and self.left > 0) or not level.seen:
-            first = must_read if not level.seen else ""
-            if not first and depth < 3 and self.left > 1 and self.one_in(3):
-                drawn = self._box(level, depth) if self.one_in(2) else self._map(level, depth)
+            step = self.pick(_STEPS) if level.seen or not must_read else "leaf"
+            if step == "box" and depth < 3 and self.left > 0:
+                self._place(level, *self._box(level, depth))
+            elif step == "map" and depth < 3 and self.left > 0:
+                self._place(level, *self._map(level, depth))
+            elif step == "skip":
+                self._skip(level)
             else:
-                self.left -= 1
-                drawn = self._leaf(level, first)
-            self._place(level, *drawn)
+                first = bool(must_read) and not level.seen  # of a map's body, and fussy about its items now and then
+                does = "fussy" if first and self.one_in(2) else None
+                self._place(level, *self._leaf(level, [Parent(must_read)] if first else [], does))
         return Graph(tuple(each.node for each in level.seen.values()))
 
     # ── Nodes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _leaf(self, level: Level, must_read: str) -> Drawn:
-        does: Does = self.pick(self._does)
-        params = [Param("", Parent(must_read))] if must_read else []
+    def _leaf(self, level: Level, must_read: list[Source], does: Does | None = None) -> Drawn:
+        self.left -= 1
+        does = does or self.pick(self._does)
+        params = [Param("", each) for each in must_read]
         params += [self._param(level) for _ in range(self.draw(st.integers(0, 2)))]
         params.sort(key=lambda each: each.default is not None)
         node = Leaf(
@@ -91,6 +98,12 @@ class _Drawer:
             count=self.draw(st.integers(0, 4)) if does == "many" else 2,
         )
         return node, _keys_of(does), does in MAY_FAIL
+
+    def _skip(self, level: Level) -> None:
+        """A leaf that fails, handled, and one that reads only its value, and so is skipped: for others to read."""
+        node, keys, may_fail = self._leaf(level, [], self.pick(["fail", "fussy"]))
+        self._place(level, replace(node, on_error="collect"), keys, may_fail)
+        self._place(level, *self._leaf(level, [Ref(node.name, "v")], self.pick(["mix", "many"])))
 
     def _param(self, level: Level) -> Param:
         """A parameter; one that reads from a node that may be skipped has a default now and then."""
@@ -154,7 +167,8 @@ class _Drawer:
             start=level.uses_start and (not (after | refs) or self.one_in(4)),
             writes=writes,
         )
-        if not isinstance(node, Map) and not touchy and (may_fail or self.one_in(6)):
+        is_first_of_item = level.is_item and not level.seen  # whose failures are best left to the map
+        if not (is_first_of_item or node.on_error or isinstance(node, Map) or touchy) and (may_fail or self.one_in(6)):
             node = replace(node, on_error=self.pick(self._faults))
         level.add(node, keys, may_fail=may_fail, touchy=touchy)
 
@@ -165,7 +179,7 @@ class _Drawer:
         if flagged and level.is_item and not level.reports and self.one_in(2):
             writes["error"] = "error"
         for key in keys:
-            if key != "error" and self.one_in(2):
+            if key != "error" and (self.one_in(2) or (level.is_item and not level.seen)):
                 old = [each for each in level.write_again(node) if each not in writes]
                 writes[self.pick(old) if old and self.one_in(2) else self.fresh("o")] = key
         if self.one_in(6):
@@ -181,6 +195,8 @@ class _Drawer:
             options += [lambda: Parent(self.pick(sorted(level.given)))] * 2
         if refs := level.refs(solid=solid):
             options += [lambda: self._then(level, self.pick(refs))] * (5 if self._is_dense else 1)
+        if shaky := [ref for ref in refs if level.find(ref).may_skip]:
+            options += [lambda: self.pick(shaky)] * 3
         if not solid:
             options.append(lambda: Pack(tuple(self._source(level, solid=True) for _ in range(2))))
             if (hollow := level.hollow()) and self.one_in(4):
@@ -204,7 +220,10 @@ class _Drawer:
     def _list_source(self, level: Level, zipped_with: list[Source], *, columns: bool = True) -> Source:
         """What an `Each` may go over."""
         written = Lit(self.draw(st.lists(st.integers(0, 9) | st.none(), max_size=4)))
-        return self.pick([written, *level.list_keys(), *level.list_refs(zipped_with, columns=columns) * 3])
+        refs = level.list_refs(zipped_with, columns=columns)
+        if not refs or self.one_in(2):
+            refs += [written, *level.list_keys()]
+        return self.pick(refs)
 
 
 def _without_hollow(level: Level, node: Node) -> Node:
@@ -228,7 +247,7 @@ def _keys_of(does: Does) -> dict[str, Kind]:
 @st.composite
 def cases(draw: Callable[[st.SearchStrategy[Any]], Any], max_leaves: int = 12) -> Case:
     """Whole runs: a root graph of up to so many leaves, with the inputs that it reads."""
-    drawer = _Drawer(draw, draw(st.sampled_from([1, 2, 4, 8, 8, max_leaves, max_leaves, max_leaves])))
+    drawer = _Drawer(draw, draw(st.sampled_from([3, 6, max_leaves, max_leaves, max_leaves])))
     given: dict[str, Kind] = {"i": "any", "j": "any", "l": "list"}
     level = Level(given, [], draw(st.booleans()))
     graph = drawer.graph(level, 0)

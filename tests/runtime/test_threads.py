@@ -72,7 +72,7 @@ async def test_blocking_items_of_a_map_overlap_up_to_its_limit():
         barrier.wait(10)
         return {"y": x}
 
-    assert (await each_of(block, range(8)).run())["y"] == [*range(8)]
+    assert (await each_of(block, range(4)).run())["y"] == [*range(4)]
 
 
 async def test_a_blocking_function_overlaps_with_a_coroutine():

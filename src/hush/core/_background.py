@@ -50,38 +50,38 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Call:
-    """One call that a thread waits for."""
+    """One call that a thread waits for. ``start`` and ``cancel`` run on the loop, and again without effect."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         self.ended = threading.Event()
-        self.task: asyncio.Task[Any] | None = None
         self.result: Any = None
         self.error: BaseException | None = None
-        self.cancelled_early = False
+        self._make = make
+        self._context = copy_context()
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
 
-    def start(self, make: Callable[[], Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop, context: Any) -> None:
-        self.task = loop.create_task(self._main(make), context=context)
-        if self.cancelled_early:
-            self.task.cancel()
-        self.task.add_done_callback(self._done)
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._main(), context=self._context)
+            self._task.add_done_callback(self._done)
 
-    async def _main(self, make: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    def cancel(self) -> None:
+        self.start()
+        if not self._cancelled and self._task is not None:
+            self._cancelled = True
+            self._task.cancel()
+
+    async def _main(self) -> None:
         try:
-            self.result = await make()
+            self.result = await self._make()
         except BaseException as exc:  # it is the outcome, raised where the caller waits
             self.error = exc
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
+    def _done(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() and self.error is None:
-            self.error = asyncio.CancelledError()
+            self.error = asyncio.CancelledError()  # cancelled before its first step
         self.ended.set()
-
-    def cancel(self) -> None:
-        """Cancel the call, on the loop's thread."""
-        if self.task is None:
-            self.cancelled_early = True
-        else:
-            self.task.cancel()
 
 
 def run_in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -95,16 +95,15 @@ def run_in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
             "this runs on the loop that would have to do the work, so waiting for it here would never end. "
             "Inside a node, write: await engine.run(...)"
         )
-    call = _Call()
-    background.loop.call_soon_threadsafe(call.start, make, background.loop, copy_context())
+    call = _Call(make)
     interrupted: BaseException | None = None
-    while True:
+    # An interrupt can come between any two steps here. Whatever it cuts off is done again, which does no harm.
+    while not call.ended.is_set():
         try:
+            background.loop.call_soon_threadsafe(call.start if interrupted is None else call.cancel)
             call.ended.wait()
-            break
         except BaseException as exc:  # Ctrl-C, or a signal handler that raises
             interrupted = exc
-            background.loop.call_soon_threadsafe(call.cancel)
     if interrupted is not None:
         raise interrupted
     if call.error is not None:

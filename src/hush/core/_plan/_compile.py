@@ -291,8 +291,9 @@ class _Compiler:
             named=step.name in scope.named,
             captures=captures,
             gives=self._gives(number, step, optional) if optional or step.writes else None,
-            frees=frees,
-            shares=shares,
+            frees=frees if parts.body is None else (),
+            shares=shares if parts.body is None else (),
+            on_entry=(frees, shares) if parts.body is not None else None,
             after=after,
             liveness=liveness,
             body=parts.body,
@@ -308,6 +309,11 @@ class _Compiler:
             optional=optional,
             writes=writes,
             computed=computed,
+            computed_of_error=frozenset(
+                write.key
+                for write in step.writes
+                if write.expr is not None and all(read.key == ERROR for read in reads(write.expr))
+            ),
             stars=stars,
             everything=any(write.key == EVERYTHING for write in step.writes),
             watch=self._watch(number) if stars else None,
@@ -344,9 +350,13 @@ def _writes(step: Step) -> tuple[tuple[Copy, ...], tuple[tuple[str, Callable[[An
         if isinstance(write.expr, Read):
             writes.append(Copy(write.expr.key, write.key))
         elif write.expr is not None:
-            reader = expr_reader(write.expr, lambda read: Place(0, maybe=False, reader=itemgetter(read.key)))
+            reader = expr_reader(write.expr, lambda read: Place(0, maybe=False, reader=_of_output(read.key)))
             computed.append((write.key, reader))
     return tuple(writes), tuple(computed)
+
+
+def _of_output(key: str) -> Reader:
+    return itemgetter(key) if key != ERROR else lambda out: out.get(key)
 
 
 def _or_none(reader: Reader) -> Reader:

@@ -64,6 +64,7 @@ class Gives:
         optional: Keys that may be missing, and the slots they go to.
         writes: Keys copied to ``PARENT``.
         computed: Keys of ``PARENT`` with what makes them of the step's output.
+        computed_of_error: Those among them that read nothing but its ``error``.
         everything: Whether all keys go to ``PARENT``, ``error`` too.
         stars: Whether all but ``error`` and its like go there, with ``watch`` over them, ``known_keys`` where they are certain.
     """
@@ -71,6 +72,7 @@ class Gives:
     optional: tuple[Copy, ...]
     writes: tuple[Copy, ...]
     computed: tuple[tuple[str, Callable[[Mapping[str, Any]], Any]], ...]
+    computed_of_error: frozenset[str]
     stars: bool
     everything: bool
     watch: Watch | None
@@ -108,8 +110,9 @@ class StepPlan:
         handled: Whether the graph goes on when the step fails; ``named`` if somebody reads its ``error``.
         captures: Keys that must be there, and the slots they go to.
         gives: What else is taken of its output.
-        frees: Slots that only this step reads.
-        shares: Slots it reads with others: (countdown, slot).
+        frees: Slots that only this step reads, emptied when it settles.
+        shares: Slots it reads with others, (countdown, slot): the last of them empties them.
+        on_entry: Of a container, which reads when it starts: its ``frees`` and ``shares``, for then.
         after: The steps that wait for it, the last first.
     """
 
@@ -127,6 +130,7 @@ class StepPlan:
     gives: Gives | None
     frees: tuple[int, ...]
     shares: tuple[tuple[int, int], ...]
+    on_entry: tuple[tuple[int, ...], tuple[tuple[int, int], ...]] | None
     after: tuple[int, ...]
     liveness: Liveness | None
     body: Plan | None

@@ -17,6 +17,7 @@ async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     assert step.body is not None
     run = strand.run
     inner = Frame(step.body, step.call(frame.slots), None, frame.item)
+    frame.entered(step)
     domain = Domain(run.loop, strand.task, strand.domain)
     work = Strand(run, domain, strand.task, domain.floor)
     begin(work, inner)

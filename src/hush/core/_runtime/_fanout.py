@@ -101,6 +101,7 @@ class Fanout:
         for one in self.plan.each:
             value = one.source(self.frame.slots)
             self.sources.append(open_source(value, self.run, one.pull, one.where, one.spent))
+        self.frame.entered(self.step)
         sizes = [source.size for source in self.sources]
         known = [size for size in sizes if size is not None]
         if len(set(known)) > 1:
@@ -281,6 +282,8 @@ class Worker:
     async def work(self) -> None:
         """Pull and run items until there are none. What is raised here goes where a strand's goes."""
         fanout = self.fanout
+        self.domain = Domain(fanout.run.loop, self.task, fanout.domain)
+        self.strand = Strand(fanout.run, self.domain, self.task, self.floor)
         try:
             await self._work()
         except BaseException as exc:
@@ -289,15 +292,14 @@ class Worker:
             if not (isinstance(exc, CancelledError) and fanout.domain.closing):
                 fanout.domain.fail(exc, self.task)
         finally:
+            self.strand.more = None  # or it and this worker would keep each other alive
             if self.spawned:
                 fanout.active -= 1
                 fanout.domain.leave(self)
 
     async def _work(self) -> None:
-        fanout, budget = self.fanout, self.fanout.run.budget
+        fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
         context = copy_context()
-        self.domain = Domain(fanout.run.loop, self.task, fanout.domain)
-        self.strand = strand = Strand(fanout.run, self.domain, self.task, self.floor)
         strand.more = self.next_item
         while True:
             spent = not strand.drive()

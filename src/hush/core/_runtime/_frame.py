@@ -83,6 +83,17 @@ class Frame:
             return marks.dead_edges.get(number, 0) < liveness.edges
         return number not in marks.unread
 
+    def entered(self, step: StepPlan) -> None:
+        """A container has read all that it reads from this frame: what nobody else wants may die."""
+        assert step.on_entry is not None
+        frees, shares = step.on_entry
+        for slot in frees:
+            self.slots[slot] = None
+        for place, slot in shares:
+            self.countdowns[place] -= 1
+            if not self.countdowns[place]:
+                self.slots[slot] = None
+
     # --- settling -----------------------------------------------------------------------------------------
     def settle(self, step: StepPlan, out: Mapping[str, Any], ready: Ready) -> None:
         """Take what is read of a step's output, then count down those that wait for it.
@@ -118,6 +129,8 @@ class Frame:
 
     def skip(self, step: StepPlan, ready: Ready) -> None:
         """The step does not run: what it would have given is not there, and its edges are dead."""
+        if step.on_entry is not None:
+            self.entered(step)
         marks, liveness = self._marked(), step.liveness
         assert liveness is not None
         for number in liveness.edges_after:
@@ -148,7 +161,7 @@ class Frame:
             except KeyError:
                 written[to] = absent(step, key, out)
         for to, compute in gives.computed:
-            written[to] = None if failed else compute(out)
+            written[to] = compute(out) if not failed or to in gives.computed_of_error else None
 
     def _marked(self) -> Marks:
         if self.marks is None:

@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 QUICK_NS = 200_000
 SLOW_NS = 5_000_000
@@ -100,7 +100,7 @@ class PinnedGate:
 
 PINNED = PinnedGate()
 
-_by_code: WeakKeyDictionary[types.CodeType, AutoGate] = WeakKeyDictionary()
+_by_code: dict[int, tuple[ref[types.CodeType], AutoGate]] = {}  # by identity: equal code may call other functions
 _by_function: WeakKeyDictionary[Any, AutoGate] = WeakKeyDictionary()
 
 
@@ -125,7 +125,15 @@ def gate_of(fn: Callable[..., Any]) -> AutoGate:
 
 def gate_of_code(code: types.CodeType) -> AutoGate:
     """What is remembered of a code object."""
-    found = _by_code.get(code)
-    if found is None:
-        found = _by_code[code] = AutoGate()
-    return found
+    known = _by_code.get(id(code))
+    if known is not None and known[0]() is code:
+        return known[1]
+    gate, number = AutoGate(), id(code)
+    _by_code[number] = ref(code, lambda dead: _forget(number, dead)), gate
+    return gate
+
+
+def _forget(number: int, dead: ref[types.CodeType]) -> None:
+    known = _by_code.get(number)
+    if known is not None and known[0] is dead:
+        del _by_code[number]

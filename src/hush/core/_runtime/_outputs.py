@@ -37,9 +37,8 @@ def as_mapping(step: StepPlan, out: Any) -> Mapping[str, Any]:
     kind = type(out)
     if is_dataclass(kind):
         return {field.name: getattr(out, field.name) for field in fields(out)}
-    model_fields = getattr(kind, "model_fields", None)
-    if isinstance(model_fields, Mapping):
-        return {name: getattr(out, name) for name in model_fields}
+    if isinstance(getattr(kind, "model_fields", None), Mapping):
+        return dict(out)  # a pydantic model gives its fields as pairs, and the extra ones that it allows
     raise OutputError(
         f"{step.path} returned {_short(out)} of type {kind.__name__}, which has no keys. "
         f"Return a dict: return {{\"result\": value}}; or a dataclass or pydantic model. ({step.where})"

@@ -176,8 +176,10 @@ class AsyncSource:
 
 Source: TypeAlias = ListSource | IteratorSource | AsyncSource
 
-# Iterators that some run has gone through. Those that cannot be referred to weakly are noted by each run alone.
+# Iterators that some run has gone through.
 _consumed: WeakValueDictionary[int, Any] = WeakValueDictionary()
+_last_consumed: dict[int, Any] = {}
+_KEPT_CONSUMED = 256
 
 
 def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] | None) -> Source:
@@ -204,7 +206,8 @@ def _consume(iterator: Any, run: Run, where: Where, spent: list[Any] | None) -> 
     ``spent`` belongs to the ``Each``: it holds the iterator that it was written with, once that has been used.
     """
     ended = getattr(iterator, "gi_frame", iterator) is None or getattr(iterator, "ag_frame", iterator) is None
-    used = ended or id(iterator) in run.consumed or _consumed.get(id(iterator)) is iterator
+    number = id(iterator)
+    used = ended or number in run.consumed or _consumed.get(number) is iterator or number in _last_consumed
     if used or any(iterator is other for other in spent or ()):
         raise SourceError(
             f"Each got an iterator that was used up before: {iterator!r}. It gives its items once. Make it in a "
@@ -215,8 +218,10 @@ def _consume(iterator: Any, run: Run, where: Where, spent: list[Any] | None) -> 
         spent.append(iterator)
     try:
         _consumed[id(iterator)] = iterator
-    except TypeError:
-        pass  # not weakly referable: this run still knows it, and so does an Each that was written with it
+    except TypeError:  # not weakly referable, as most builtin iterators are: the last ones are kept themselves
+        _last_consumed[id(iterator)] = iterator
+        if len(_last_consumed) > _KEPT_CONSUMED:
+            del _last_consumed[next(iter(_last_consumed))]
 
 
 def gate_of_source(iterator: Iterator[Any]) -> AutoGate:

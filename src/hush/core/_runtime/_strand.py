@@ -140,6 +140,7 @@ class Strand:
             self.failed(frame, step, exc)
             self._complete(frame)
             return
+        frame.entered(step)
         inner = Frame(step.body, slots, (frame, step), frame.item)
         if tracing is None:
             inner.start(self.ready)

@@ -74,7 +74,7 @@ def _keys_of(fn: Callable[..., Any]) -> Keys | None:
 
 def _mentions(fn: Callable[..., Any], key: str) -> bool:
     code = getattr(fn, "__code__", None)
-    if not isinstance(code, types.CodeType) or _may_declare(fn):
+    if type(code) is not types.CodeType or _may_declare(fn):
         return False
     for const in code.co_consts:
         if const == key or (type(const) is tuple and key in const):
@@ -109,7 +109,9 @@ def _declared_keys(fn: Callable[..., Any]) -> Keys | None:
     if hasattr(declared, "__total__"):
         return frozenset((*declared.__required_keys__, *declared.__optional_keys__))  # type: ignore[attr-defined]
     model_fields = getattr(declared, "model_fields", None)
-    return frozenset(model_fields) if isinstance(model_fields, dict) else None
+    if not isinstance(model_fields, dict) or getattr(declared, "model_config", {}).get("extra") == "allow":
+        return None
+    return frozenset(model_fields)
 
 
 def _keys_of_code(code: types.CodeType) -> Keys | None:
@@ -121,7 +123,7 @@ def _keys_of_code(code: types.CodeType) -> Keys | None:
     found: set[str] = set()
     returns = False
     for at, one in enumerate(instructions):
-        returns = returns or one.opname.startswith("RETURN_")
+        returns = returns or one.opname in ("RETURN_VALUE", "RETURN_CONST")
         if one.opname == "RETURN_CONST":
             if one.argval is not None:
                 return None

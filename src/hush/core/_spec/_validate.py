@@ -178,7 +178,7 @@ def _call_faults(step: CallSpec) -> Iterator[Fault]:
 
 def _reserved_keys(step: CallSpec) -> Iterator[Fault]:
     code = getattr(step.fn, "__code__", None)
-    consts = code.co_consts if isinstance(code, CodeType) else ()
+    consts = code.co_consts if type(code) is CodeType else ()
     for const in consts:
         if _is_reserved(const) or (type(const) is tuple and any(map(_is_reserved, const))):
             break

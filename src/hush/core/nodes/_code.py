@@ -55,6 +55,8 @@ class CodeNode(Node):
         unknown.pop("return_keys", None)
         if unknown:
             raise UsageError(f"CodeNode(...) takes no argument {', '.join(map(repr, unknown))}.")
+        if isinstance(code_fn, NodeFactory):
+            code_fn = code_fn.fn
         fits = callable(code_fn) and not isinstance(code_fn, Ref | Node)
         self._fn: Callable[..., Any] | None = code_fn if fits else None
         suggested = name_of(code_fn) if fits else None
@@ -62,7 +64,8 @@ class CodeNode(Node):
         self._executor = executor
         self._signature: Signature = UNKNOWN
         if self._fn is None:
-            self._fault(f"code_fn={code_fn!r} is not callable", "Give a function.")
+            what = "is a reference, not a function" if isinstance(code_fn, Ref) else "is not a function"
+            self._fault(f"code_fn={code_fn!r} {what}", "Give a function: code_fn=my_function.")
         else:
             self._signature = signature_of(self._fn)
         if keys_given:
