@@ -3,48 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from kit.build import Play
 from kit.faults import Boom, differences, label, members
-from kit.loop import run_virtual
+from kit.loop import Deadlock, Runaway, VirtualLoop, play
 from kit.reference import Expected
 from kit.shapes import Case, Graph, Leaf, Map
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave, or raised."""
+    """What a run gave, or raised; how often it was cancelled from outside, and how many requests its task still sees."""
 
     result: Any
     error: BaseException | None
+    requests: int
+    cancelling: int
 
 
-def run_case(case: Case, engine: Any, seed: object) -> Outcome:
-    """One run on a loop of its own. Nothing may be alive after it; `kit.loop.LeftOver` says what is."""
+def run_case(case: Case, engine: Any, seed: object, cancel_at: int | None = None) -> Outcome:
+    """One run on a loop of its own, cancelled when the given pass begins.
 
-    async def main() -> Outcome:
-        try:
-            return Outcome(await engine.run(inputs=dict(case.given)), None)
-        except BaseException as error:
-            # Ctrl-C and exit are no outcomes, and neither the user nor the kit cancels this task.
-            if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
-                raise
-            task = asyncio.current_task()
-            assert task is not None
-            assert task.cancelling() == 0, "a failed run leaves its caller's task with a request to cancel"
-            return Outcome(None, error)
+    Raises:
+        LeftOver: Something of it is alive.
+        Deadlock: It hangs.
+    """
+    loop = VirtualLoop(seed)
+    main = loop.create_task(engine.run(inputs=dict(case.given)), name="main")
+    requests: list[bool] = []
+    if cancel_at is not None:
+        loop.at_pass(cancel_at, lambda: requests.append(main.cancel()))
+    ended = play(loop, main)
+    if ended.left or isinstance(ended.error, (Deadlock, Runaway)):
+        ended.result()
+    return Outcome(ended.value, ended.error, sum(requests), ended.cancelling)
 
-    outcome: Outcome = run_virtual(main, seed=seed)
-    return outcome
 
-
-def complaints(case: Case, expected: Expected, outcome: Outcome, play: Play) -> list[str]:
+def complaints(case: Case, expected: Expected, outcome: Outcome, record: Play) -> list[str]:
     """Every way in which the run differs from what the reference allows."""
-    found = list(play.wrong)
-    found += _about_calls(case, expected, play)
+    found = list(record.wrong)
+    if outcome.cancelling != outcome.requests:
+        found.append(f"cancelled {outcome.requests} times, but its task sees {outcome.cancelling} requests")
+    if outcome.requests:
+        return found + _about_calls(case, expected, record, cut_short=True) + _about_cancellation(expected, outcome)
+    found += _about_calls(case, expected, record)
     if expected.failure is not None:
         return found + _about_failure(expected.failure.labels, outcome)
     if outcome.error is not None:
@@ -52,19 +58,30 @@ def complaints(case: Case, expected: Expected, outcome: Outcome, play: Play) -> 
     return found + list(differences(dict(outcome.result), expected.outputs)) + _about_report(expected, outcome.result)
 
 
-def _about_calls(case: Case, expected: Expected, play: Play) -> list[str]:
+def _about_cancellation(expected: Expected, outcome: Outcome) -> list[str]:
+    """A cancelled run raises the request, or the failure that came before it; what is handled is dropped."""
+    error = outcome.error
+    if error is None:
+        return [f"the cancellation got lost: it returned {outcome.result!r}"]
+    if isinstance(error, asyncio.CancelledError) and not error.args:
+        return []
+    possible = expected.failure.labels if expected.failure else frozenset()
+    return _about_failure(possible, outcome)
+
+
+def _about_calls(case: Case, expected: Expected, record: Play, *, cut_short: bool = False) -> list[str]:
     """Every leaf is called once for each activation that is sure to happen, never more, never too many at a time."""
-    least, most = expected.tally.least, expected.tally.most
+    least, most = Counter() if cut_short else expected.tally.least, expected.tally.most
     found = [
-        f"{name} was called {play.calls[name]} times, not {least[name]} to {most[name]}"
-        for name in {*play.calls, *least}
-        if not least[name] <= play.calls[name] <= most[name]
+        f"{name} was called {record.calls[name]} times, not {least[name]} to {most[name]}"
+        for name in {*record.calls, *least}
+        if not least[name] <= record.calls[name] <= most[name]
     ]
     for name, limits in _limits(case.graph).items():
-        if play.most_active[name] > prod(limits):
-            found.append(f"{play.most_active[name]} calls of {name} at a time, within maps of {limits}")
-    if any(play.active.values()):
-        found.append(f"still suspended: {+play.active}")
+        if record.most_active[name] > prod(limits):
+            found.append(f"{record.most_active[name]} calls of {name} at a time, within maps of {limits}")
+    if any(record.active.values()):
+        found.append(f"still suspended: {+record.active}")
     return found
 
 

@@ -199,8 +199,8 @@ class _Drawer:
             options += [lambda: self.pick(shaky)] * 3
         if not solid:
             options.append(lambda: Pack(tuple(self._source(level, solid=True) for _ in range(2))))
-            if (hollow := level.hollow()) and self.one_in(4):
-                options.append(lambda: self.pick(hollow))
+            if (hollow := level.hollow()) and self.one_in(2):
+                options += [lambda: self.pick(hollow)] * 4
         return self.pick(options)()
 
     def _then(self, level: Level, ref: Ref) -> Ref:

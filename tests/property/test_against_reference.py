@@ -20,7 +20,7 @@ from kit.strategies import cases
 pytestmark = pytest.mark.timeout(600)  # of which only a failure needs most: hypothesis makes the graph smaller
 
 _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-every_change = settings(max_examples=1_000, deadline=None, derandomize=True, database=None, suppress_health_check=_slow)
+every_change = settings(deadline=None, derandomize=True, database=None, suppress_health_check=_slow)
 nightly = settings(max_examples=5_000, deadline=None, database=None, print_blob=True, suppress_health_check=_slow)
 
 
@@ -43,34 +43,41 @@ def silence():
     logger.setLevel(level)
 
 
-def hold(case: Case, seeds: list[int], *, inline: bool = False) -> None:
+def hold(case: Case, seeds: list[int], *, inline: bool = False, cancel_at: int | None = None) -> None:
     """The law: whatever the seed, the run and the reference agree."""
     expected = interpret(case)
     graph, play = build(case, inline=inline)
     engine = Hush(graph)
     for seed in seeds:
         play.reset(seed)
-        found = complaints(case, expected, run_case(case, engine, seed), play)
+        found = complaints(case, expected, run_case(case, engine, seed, cancel_at), play)
         if found:
             note(f"{expected}\nseed {seed}" + (f", as it ran:\n{source(case, inline=True)}" if inline else ""))
         assert not found, "\n".join(found)
 
 
-@every_change
+@settings(every_change, max_examples=1_200)
 @given(cases(), st.integers(0, 9))
 def test_random_graphs_give_what_the_reference_gives_in_any_order(case, seed):
     hold(case, [seed, seed + 10, seed + 20])
 
 
-@every_change
+@settings(every_change, max_examples=400)
 @given(cases())
 def test_random_graphs_pinned_to_the_loop_give_the_same(case):
     hold(case, [0], inline=True)
 
 
+@settings(every_change, max_examples=400)
+@given(cases(), st.integers(0, 9), st.integers(1, 25))
+def test_random_graphs_can_be_cancelled_at_any_tick(case, seed, tick):
+    hold(case, [seed], cancel_at=tick)
+
+
 @pytest.mark.nightly
 @nightly
-@given(cases(max_leaves=20), st.integers(0, 1_000))
-def test_many_random_graphs_give_what_the_reference_gives_in_any_order(case, seed):
+@given(cases(max_leaves=20), st.integers(0, 1_000), st.integers(1, 50))
+def test_many_random_graphs_give_what_the_reference_gives_in_any_order(case, seed, tick):
     hold(case, [seed, seed + 1, seed + 2, seed + 3])
     hold(case, [seed], inline=True)
+    hold(case, [seed, seed + 1], cancel_at=tick)

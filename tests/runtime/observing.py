@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from hush.core import PARENT, CodeNode, GraphNode, Hush
 from kit.loop import VirtualLoop, play, run_virtual
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what a thread does: it has no loop to tell it. For a hang there is the timeout of the test."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+def unknown(**given: Any) -> dict[str, Any]:
+    """Give what it is given. What calls it has return keys that nobody can read from its code."""
+    return given
 
 
 class Recorder:

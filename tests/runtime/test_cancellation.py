@@ -92,7 +92,7 @@ def test_what_would_handle_a_failure_does_not_handle_a_cancellation(sleeper):
     handled = []
     with GraphNode(name="g") as graph:
         one = sleeper.node("one", on_error="collect")
-        CodeNode(name="two", code_fn=lambda e: handled.append(e), inputs={"e": one["error"]})
+        CodeNode(name="two", code_fn=lambda e: {"n": handled.append(e)}, inputs={"e": one["error"]})
         with GraphNode(name="inner", on_error="collect"):
             sleeper.node("three")
     assert cancelled_at(graph, 1)[0].cancelled()

@@ -98,7 +98,8 @@ async def test_what_a_node_sets_nodes_beside_it_do_not_see(setter, kind):
 async def test_what_an_item_sets_no_other_item_sees(kind, limit):
     with GraphNode(name="g") as graph:
         with MapNode(name="m", inputs={"x": Each(range(12))}, max_concurrency=limit) as each:
-            node("first", kind, outputs={"seen": PARENT["one"]}) >> node("second", kind, outputs={"seen": PARENT["two"]})
+            first = node("first", kind, outputs={"seen": PARENT["one"]})
+            first >> node("second", kind, outputs={"seen": PARENT["two"]})
         each["one"] >> PARENT["one"]
         each["two"] >> PARENT["two"]
         after = node("after", kind, outputs={"seen": PARENT["seen"]})
@@ -108,7 +109,7 @@ async def test_what_an_item_sets_no_other_item_sees(kind, limit):
 
 
 @every_kind
-@pytest.mark.parametrize("policies", [{}, {"timeout_s": 60}, {"on_error": "collect"}], ids=["plain", "timed", "handled"])
+@pytest.mark.parametrize("policies", [{}, {"timeout_s": 60}, {"on_error": "collect"}], ids=str)
 async def test_what_is_set_inside_a_nested_graph_nobody_outside_sees(kind, policies):
     with GraphNode(name="g") as graph:
         with GraphNode(name="inner", **policies) as inner:
@@ -177,3 +178,18 @@ async def test_a_task_that_a_node_starts_sees_what_the_node_has_set():
     with GraphNode(name="g") as graph:
         CodeNode(name="n", code_fn=code, inputs={}, outputs=PARENT)
     assert (await run_of(graph))["seen"] == "mine"
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_a_generator_that_a_map_goes_through_sees_the_variables_of_the_run(kind):
+    def rows():
+        yield var.get()
+
+    async def async_rows():
+        yield var.get()
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(PARENT["rows"])}) as each:
+            CodeNode(name="n", code_fn=lambda x: {"seen": x}, inputs={"x": PARENT["x"]}, outputs=PARENT)
+        each["seen"] >> PARENT["seen"]
+    assert (await run_of(graph, {"rows": rows() if kind == "def" else async_rows()}))["seen"] == ["the run's"]

@@ -12,7 +12,7 @@ import pytest
 
 from hush.core import PARENT, CodeNode, GraphNode, Hush, MissingKeyError, OutputError
 from kit.faults import Boom, label, members
-from runtime.observing import outcome
+from runtime.observing import outcome, unknown
 
 
 def after(seconds, error=None):
@@ -172,6 +172,23 @@ async def test_what_is_no_ordinary_exception_passes_too(kind, executor):
     assert isinstance(await run(), kind)
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_is_no_ordinary_exception_passes_from_a_task_of_its_own_too(kind):
+    """Out of a task asyncio would throw it right through the loop, past everything that must be cleaned up."""
+    ended = []
+
+    async def slow():
+        try:
+            await asyncio.sleep(9)
+        finally:
+            await asyncio.sleep(1)
+            ended.append("slow")
+
+    found = outcome(parallel(slow, after(1, kind()), slow))
+    assert isinstance(found.error, kind)
+    assert ended == ["slow", "slow"]
+
+
 def test_a_group_that_one_node_raises_is_its_own():
     mine = ExceptionGroup("mine", [Boom("one"), Boom("two")])
     assert outcome(parallel(fails(mine), after(9))).error is mine
@@ -270,7 +287,7 @@ def test_of_many_that_fail_in_one_tick_none_is_lost(count):
 
 def test_a_missing_key_is_an_error_that_names_everything():
     with GraphNode(name="g") as graph:
-        one = CodeNode(name="one", code_fn=lambda: dict(total=1, count=2), inputs={})
+        one = CodeNode(name="one", code_fn=lambda: unknown(total=1, count=2), inputs={})
         CodeNode(name="two", code_fn=lambda x: {}, inputs={"x": one["totl"]})
     error = outcome(graph).error
     assert isinstance(error, MissingKeyError)

@@ -10,7 +10,7 @@ import pytest
 
 from hush.core import PARENT, CodeNode, GraphNode
 from kit.faults import Boom, label
-from runtime.observing import outcome
+from runtime.observing import outcome, unknown
 
 
 def bad():
@@ -160,7 +160,7 @@ def test_a_reader_of_other_keys_is_skipped_and_what_it_would_write_is_none():
     ran = []
     with GraphNode(name="g") as graph:
         one = leaf("one", bad, on_error="collect")
-        leaf("two", lambda x: ran.append(x), {"x": one["y"]}, outputs={"z": PARENT["z"]})
+        leaf("two", lambda x: {"z": ran.append(x)}, {"x": one["y"]}, outputs={"z": PARENT["z"]})
     found = outcome(graph)
     assert ran == []
     assert found.result == {"z": None}
@@ -171,7 +171,7 @@ def test_a_reader_of_other_keys_is_skipped_though_its_edge_is_live():
     ran = []
     with GraphNode(name="g") as graph:
         one = leaf("one", bad, on_error="collect")
-        two = leaf("two", lambda x: ran.append(x), {"x": one["y"]})
+        two = leaf("two", lambda x: {"z": ran.append(x)}, {"x": one["y"]})
         one >> two
         three = leaf("three", lambda: ran.append("three"))
         two >> three
@@ -259,7 +259,7 @@ def test_a_function_with_an_error_of_its_own_may_leave_its_other_keys_out():
 
 def test_an_error_of_none_does_not_let_keys_be_missing():
     with GraphNode(name="g") as graph:
-        one = leaf("one", lambda: dict(error=None))
+        one = leaf("one", lambda: unknown(error=None))
         leaf("two", give, {"value": one["y"]})
     assert isinstance(outcome(graph).error, KeyError)
 
@@ -305,10 +305,9 @@ def test_several_failures_of_a_nested_graph_are_one_error():
         finally:
             raise Boom("cleanup")
 
-    with GraphNode(name="g") as graph:
-        with GraphNode(name="inner", outputs={"error": PARENT["e"]}):
-            leaf("one", bad_later)
-            leaf("two", breaks_down)
+    with GraphNode(name="g") as graph, GraphNode(name="inner", outputs={"error": PARENT["e"]}):
+        leaf("one", bad_later)
+        leaf("two", breaks_down)
     error = outcome(graph).result["e"]
     assert sorted(map(label, error.exceptions)) == ["bad", "cleanup"]
 

@@ -1,4 +1,4 @@
-"""Items that fail: collected by default, one column of errors beside the others, or fail-fast where that is asked for."""
+"""Items that fail: collected by default, with a column of errors beside the others, or fail-fast where that is asked for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, MissingKeyError, ReportedError
 from kit.faults import Boom, label, members
 from kit.loop import run_virtual
-from runtime.observing import outcome
+from runtime.observing import outcome, unknown
 
 
 def sync_body(x):
@@ -62,8 +62,9 @@ def test_a_failed_item_makes_the_result_partial_and_is_in_its_errors(body):
     found = outcome(mapped(body, [1, -2, 3, -4], read=["y"]), request_id="r").result
     assert found.status == "partial"
     assert (labels(found.errors), found.errors.total) == (["-2", "-4"], 2)
-    infos = [error.hush for error in found.errors]
-    assert [(info.path, info.item, info.outer, info.run) for info in infos] == [("g/m/n", 1, (), "r"), ("g/m/n", 3, (), "r")]
+    for error, item in zip(found.errors, (1, 3), strict=True):
+        info = error.hush
+        assert (info.path, info.item, info.outer, info.run) == ("g/m/n", item, (), "r")
 
 
 def test_without_a_failure_the_result_is_ok():
@@ -111,7 +112,7 @@ def test_a_failure_ends_the_rest_of_its_item_and_nothing_else():
     after = []
     with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([1, -2, 3])}):
         first = CodeNode(name="n", code_fn=async_body, inputs={"x": PARENT["x"]})
-        CodeNode(name="o", code_fn=lambda y: after.append(y), inputs={"y": first["y"]})
+        CodeNode(name="o", code_fn=lambda y: {"n": after.append(y)}, inputs={"y": first["y"]})
     outcome(graph)
     assert sorted(after) == [10, 30]
 
@@ -130,6 +131,7 @@ def test_a_failure_that_the_body_handles_leaves_the_item_successful():
         each["error"] >> PARENT["errors"]
     found = outcome(graph).result
     assert (found["ys"], found["errors"]) == ([10, "mended"], [None, None])
+    assert (labels(found.errors), found.status) == (["-2"], "ok")
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
@@ -176,7 +178,8 @@ def test_an_error_that_the_body_writes_itself_is_the_items_failure():
 def test_an_error_of_the_bodys_own_makes_the_result_partial_where_nobody_names_it():
     with GraphNode(name="g") as graph:
         with MapNode(name="m", inputs={"x": Each([1, -2])}) as each:
-            CodeNode(name="n", code_fn=polite, inputs={"x": PARENT["x"]}, outputs={"error": PARENT["error"], "y": PARENT["y"]})
+            outputs = {"y": PARENT["y"], "error": PARENT["error"]}
+            CodeNode(name="n", code_fn=polite, inputs={"x": PARENT["x"]}, outputs=outputs)
         each["y"] >> PARENT["ys"]
     found = outcome(graph).result
     assert (found.status, found.errors.total) == ("partial", 1)
@@ -228,7 +231,7 @@ def test_columns_of_a_starred_body_are_as_long_as_the_input(body):
 
 
 def test_an_item_that_lacks_a_key_that_others_have_fails_and_names_it():
-    found = outcome(mapped(lambda x: {} if x == 2 else dict(y=x), [1, 2, 3], starred=True)).result
+    found = outcome(mapped(lambda x: {} if x == 2 else unknown(y=x), [1, 2, 3], starred=True)).result
     assert found["ys"] == [1, None, 3]
     (error,) = found.errors
     assert isinstance(error, MissingKeyError)
@@ -240,21 +243,21 @@ def test_an_item_that_lacks_a_key_that_others_have_fails_and_names_it():
 
 def test_what_a_lacking_item_returned_beside_it_stays():
     def body(x):
-        return dict(z=x) if x == 2 else dict(y=x, z=x)
+        return unknown(z=x) if x == 2 else unknown(y=x, z=x)
 
     found = outcome(mapped(body, [1, 2, 3], starred=True, read=["y", "z"])).result
     assert (found["ys"], found["zs"]) == ([1, None, 3], [1, 2, 3])
 
 
 def test_a_key_that_no_item_returned_is_an_error():
-    error = outcome(mapped(lambda x: dict(z=x), [1, 2], starred=True)).error
+    error = outcome(mapped(lambda x: unknown(z=x), [1, 2], starred=True)).error
     assert isinstance(error, MissingKeyError)
     assert "'y'" in str(error)
     assert "'z'" in str(error)
 
 
 def test_a_failed_item_may_lack_every_key():
-    found = outcome(mapped(lambda x: dict(y=1) if x else sync_body(-1), [0, 1], starred=True)).result
+    found = outcome(mapped(lambda x: unknown(y=1) if x else sync_body(-1), [0, 1], starred=True)).result
     assert (found["ys"], labels(found["errors"])) == ([None, 1], ["-1", None])
 
 
@@ -314,9 +317,8 @@ def test_naming_the_column_of_errors_does_not_undo_fail_fast():
 
 def test_a_map_that_fails_fast_can_be_handled_by_a_graph_around_it():
     with GraphNode(name="g") as graph:
-        with GraphNode(name="inner") as inner:
-            with MapNode(name="m", inputs={"x": Each([1, -2])}, on_error="raise"):
-                CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["x"]})
+        with GraphNode(name="inner") as inner, MapNode(name="m", inputs={"x": Each([1, -2])}, on_error="raise"):
+            CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["x"]})
         inner["error"] >> PARENT["e"]
     assert label(outcome(graph).result["e"]) == "-2"
 
@@ -520,6 +522,6 @@ def test_a_million_failures_are_counted_and_not_kept():
 
 
 def test_an_item_that_lacks_a_key_that_is_written_by_name_fails():
-    found = outcome(mapped(lambda x: {} if x == 2 else dict(y=x), [1, 2, 3])).result
+    found = outcome(mapped(lambda x: {} if x == 2 else unknown(y=x), [1, 2, 3])).result
     assert found["ys"] == [1, None, 3]
     assert isinstance(found["errors"][1], MissingKeyError)

@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, GraphError, Hush, HushError, MapNode, SourceError
+from hush.core import PARENT, CodeNode, Each, GraphError, GraphNode, Hush, HushError, MapNode, SourceError
 from kit.faults import Boom, label
 from kit.loop import run_virtual
-from runtime.observing import outcome
+from runtime.observing import outcome, until
 
 
 def double(x):
@@ -136,9 +136,9 @@ def test_none_and_false_are_items_like_others():
 
 def test_other_inputs_are_handed_whole_to_every_item():
     with GraphNode(name="g") as graph:
-        with MapNode(name="m", inputs={"x": Each([1, 2]), "k": PARENT["k"], "l": [7]}) as each:
-            reads = {key: PARENT[key] for key in "xkl"}
-            CodeNode(name="n", code_fn=lambda x, k, l: {"y": (x, k, l)}, inputs=reads, outputs=PARENT)
+        with MapNode(name="m", inputs={"x": Each([1, 2]), "k": PARENT["k"], "j": [7]}) as each:
+            reads = {key: PARENT[key] for key in "xkj"}
+            CodeNode(name="n", code_fn=lambda x, k, j: {"y": (x, k, j)}, inputs=reads, outputs=PARENT)
         each["y"] >> PARENT["ys"]
     assert outcome(graph, {"k": [1, 2, 3]}).result["ys"] == [(1, [1, 2, 3], [7]), (2, [1, 2, 3], [7])]
 
@@ -371,6 +371,49 @@ async def test_an_error_in_the_closing_of_a_source_is_not_lost():
     assert caught.group_contains(LookupError)
 
 
+async def test_an_error_in_the_closing_of_an_async_source_is_not_lost():
+    async def rows():
+        try:
+            for number in range(1000):
+                yield number
+        finally:
+            await asyncio.sleep(0)
+            raise Boom("closing")
+
+    def body(x):
+        raise LookupError(x)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await Hush(mapped(fn=body, on_error="raise", max_concurrency=1)).run({"rows": rows()})
+    assert caught.group_contains(Boom)
+    assert caught.group_contains(LookupError)
+
+
+def test_an_async_source_is_cancelled_while_it_waits_and_may_clean_up():
+    closed = []
+
+    async def rows():
+        try:
+            yield 1
+            await asyncio.sleep(9)
+            yield 2
+        finally:
+            await asyncio.sleep(0.5)
+            closed.append("rows")
+
+    engine = Hush(mapped())
+
+    async def main():
+        task = asyncio.ensure_future(engine.run({"rows": rows()}))
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled(), asyncio.get_running_loop().time()
+
+    assert run_virtual(main) == (True, 1.5)
+    assert closed == ["rows"]
+
+
 # ── Closed ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -443,8 +486,7 @@ def test_a_generator_is_closed_when_the_run_is_cancelled(kind, run):
     async def main():
         rows.append(getattr(opened, kind)())
         task = asyncio.ensure_future(engine.run({"rows": rows[0]}))
-        while not opened.began.is_set():
-            await asyncio.sleep(0.001)
+        await until(opened.began.is_set)
         await asyncio.sleep(0.001)
         task.cancel()
         await asyncio.wait([task])
@@ -460,8 +502,7 @@ def test_a_generator_is_closed_when_a_sibling_of_its_map_fails(kind, run):
     opened = Opened()
 
     async def fails():
-        while not opened.began.is_set():
-            await asyncio.sleep(0.001)
+        await until(opened.began.is_set)
         raise Boom("sibling")
 
     async def body(x):

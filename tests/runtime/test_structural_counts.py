@@ -11,7 +11,7 @@ import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
 from kit.loop import run_virtual
-from runtime.observing import Recorder, chain, cheapest, counted, fan
+from runtime.observing import Recorder, chain, cheapest, counted, fan, until
 
 
 def step(x):
@@ -143,9 +143,7 @@ def test_the_limit_of_a_map_is_reached_and_never_passed():
 # ── Size ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("fn", "policies"), [(step, {"executor": "inline"}), (async_step, {}), (suspending_step, {})]
-)
+@pytest.mark.parametrize(("fn", "policies"), [(step, {"executor": "inline"}), (async_step, {}), (suspending_step, {})])
 def test_a_chain_of_ten_thousand_nodes_runs(fn, policies):
     """Nothing in describing, checking, compiling and running recurses along the graph."""
     assert counted(chain(10_000, fn, **policies), {"x": 0}).result["x"] == 10_000
@@ -155,7 +153,9 @@ def test_a_fan_of_ten_thousand_nodes_runs():
     assert counted(fan(10_000, step, executor="inline")).result["x"] == 10_000
 
 
-@pytest.mark.parametrize("policies", [{}, {"timeout_s": 60}, {"on_error": "collect"}], ids=["plain", "timed", "handled"])
+@pytest.mark.parametrize(
+    "policies", [{}, {"timeout_s": 60}, {"on_error": "collect"}], ids=["plain", "timed", "handled"]
+)
 @pytest.mark.parametrize("fn", [step, suspending_step])
 def test_two_hundred_nested_graphs_run(fn, policies):
     with GraphNode(name="g") as graph, contextlib.ExitStack() as stack:
@@ -279,9 +279,10 @@ async def test_nothing_more_is_pulled_while_no_item_finishes():
         await go.wait()
         return {"x": x}
 
-    task = asyncio.ensure_future(Hush(mapped(body, PARENT["items"], max_concurrency=6)).run({"items": ahead.generator()}))
-    while started < 6:
-        await asyncio.sleep(0.001)
+    task = asyncio.ensure_future(
+        Hush(mapped(body, PARENT["items"], max_concurrency=6)).run({"items": ahead.generator()})
+    )
+    await until(lambda: started == 6)
     for _ in range(5):
         await asyncio.sleep(0.001)
     assert started == 6

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, code_node
-from runtime.observing import outcome
+from runtime.observing import outcome, until
 
 MANY = 400  # calls after which a quick function is inline on any machine
 
@@ -25,7 +25,9 @@ def alone(fn, inputs=(), **options):
 def each_of(fn, items, **options):
     """An engine of one map with one node as its body."""
     with GraphNode(name="g") as graph:
-        with MapNode(name="m", inputs={"x": items if isinstance(items, Each) else Each(items)}, max_concurrency=4) as each:
+        with MapNode(
+            name="m", inputs={"x": items if isinstance(items, Each) else Each(items)}, max_concurrency=4
+        ) as each:
             CodeNode(name="n", code_fn=fn, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]}, **options)
         each["y"] >> PARENT["y"]
     return Hush(graph)
@@ -55,8 +57,7 @@ async def test_three_blocking_functions_overlap_on_the_very_first_run_while_the_
         )
 
     async def tick():
-        while not together.is_set():
-            await asyncio.sleep(0.001)
+        await until(together.is_set)
         for _ in range(10):
             await asyncio.sleep(0)
         ticked.set()
@@ -179,11 +180,11 @@ async def test_a_factory_passes_its_executor_on():
 async def test_an_awaitable_from_a_thread_is_awaited_on_the_loop():
     loop = asyncio.get_running_loop()
 
-    async def later():
+    async def later(x):
         await asyncio.sleep(0)
         return {"y": asyncio.get_running_loop() is loop}
 
-    assert (await alone(lambda: later(), executor="thread").run())["y"]
+    assert (await alone(lambda: later(1), executor="thread").run())["y"]
 
 
 def test_under_the_kits_loop_everything_runs_inline():
@@ -366,5 +367,6 @@ async def test_what_a_quick_iterator_has_shown_is_not_said_of_another_of_its_cla
     """`map(str, rows)` says nothing of `map(download, urls)`."""
     engine = each_of(lambda x: {"y": x}, Each(PARENT["rows"]), executor="inline")
     await engine.run({"rows": map(str, range(MANY))})
-    found = await engine.run({"rows": map(lambda _: threading.get_ident(), range(3))})
+    ident = threading.get_ident
+    found = await engine.run({"rows": map(lambda _: ident(), range(3))})  # noqa: C417
     assert threading.get_ident() not in found["y"]

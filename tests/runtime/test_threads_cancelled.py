@@ -13,6 +13,7 @@ import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeTimeout, RunTimeout
 from kit.faults import Boom, label, members
+from runtime.observing import until
 
 LONG_S = 30  # a grace that no test waits for
 SHORT_S = 0.03  # a grace that tests do wait for
@@ -34,8 +35,7 @@ class Call:
         return {"y": 1}
 
     async def start(self):
-        while not self.started.is_set():
-            await asyncio.sleep(0.001)
+        await until(self.started.is_set)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def engine_of(call, *, grace_s, **options):
 
 async def soon(awaitable):
     """A hang is a failure; how quick it is, no test asks."""
-    return await asyncio.wait_for(awaitable, 15)
+    return await asyncio.wait_for(awaitable, 10)
 
 
 async def started(engine, call, **options):
@@ -262,6 +262,60 @@ async def test_a_map_that_fails_fast_waits_for_the_calls_in_flight():
     assert (sorted(began), sorted(ended)) == ([0, 1, 2], [1, 2])
 
 
+# ── Sources ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Rows:
+    """A generator that blocks before its second item."""
+
+    def __init__(self):
+        self.blocked, self.go, self.closed = threading.Event(), threading.Event(), threading.Event()
+        self.rows = self._rows()
+
+    def _rows(self):
+        try:
+            yield 1
+            self.blocked.set()
+            assert self.go.wait(20)
+            yield 2
+        finally:
+            self.closed.set()
+
+    async def block(self):
+        await until(self.blocked.is_set)
+
+
+def map_over(rows, *, grace_s):
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(rows)}):
+        CodeNode(name="n", code_fn=lambda x: {}, inputs={"x": PARENT["x"]})
+    return Hush(graph, grace_s=grace_s)
+
+
+async def test_a_source_that_does_not_return_is_left_behind_and_closed_once_it_does(caplog):
+    """Generators are always closed; this one cannot be while its thread is in it."""
+    source = Rows()
+    task = asyncio.ensure_future(map_over(source.rows, grace_s=SHORT_S).run())
+    await soon(source.block())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(task)
+    assert not source.closed.is_set()
+    assert any(record.levelno >= logging.WARNING for record in caplog.records)
+    source.go.set()
+    await soon(until(source.closed.is_set))
+
+
+async def test_a_source_that_returns_within_the_grace_is_closed_before_control_returns():
+    source = Rows()
+    task = asyncio.ensure_future(map_over(source.rows, grace_s=LONG_S).run())
+    await soon(source.block())
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.005, source.go.set)
+    with pytest.raises(asyncio.CancelledError):
+        await soon(task)
+    assert source.closed.is_set()
+
+
 # ── The end of the process ───────────────────────────────────────────────────────────────────────────────────────────
 
 NEVER_ENDS = """
@@ -289,9 +343,70 @@ def test_only_idle_daemon_threads_stay_after_runs():
     async def main():
         with GraphNode(name="g") as graph:
             for number in range(5):
-                CodeNode(name=f"n{number}", code_fn=lambda: {}, inputs={}, executor="thread")
+                CodeNode(name=f"n{number}", code_fn=dict, inputs={}, executor="thread")
         await Hush(graph).run()
 
     before = set(threading.enumerate())
     asyncio.run(main())
     assert all(thread.daemon for thread in set(threading.enumerate()) - before)
+
+
+def test_an_abandoned_call_may_outlive_its_loop(call):
+    """It has nobody to tell that it has ended; that is no error."""
+
+    async def main():
+        with pytest.raises(NodeTimeout):
+            await engine_of(call, grace_s=0, timeout_s=SHORT_S).run()
+
+    asyncio.run(main())
+    call.go.set()
+    assert call.ended.wait(10)
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("hush")]
+    assert all(thread.is_alive() for thread in threads)
+
+
+CROWD = """
+import asyncio, threading
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+
+lock, go, inside, most = threading.Lock(), threading.Event(), 0, 0
+
+def block(x):
+    global inside, most
+    with lock:
+        inside += 1
+        most = max(most, inside)
+        full = inside == 512
+    if full:
+        loop.call_soon_threadsafe(loop.call_later, 0.15, go.set)
+    assert go.wait(20)
+    with lock:
+        inside -= 1
+    return {"y": x}
+
+async def main():
+    global loop
+    loop = asyncio.get_running_loop()
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(range(600))}, max_concurrency=600) as each:
+            CodeNode(name="n", code_fn=block, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]}, executor="thread")
+        each["y"] >> PARENT["y"]
+    with GraphNode(name="h") as late:
+        CodeNode(name="n", code_fn=lambda: {"y": 1}, inputs={}, timeout_s=0.05, outputs=PARENT)
+
+    async def second():
+        while inside < 512:
+            await asyncio.sleep(0.001)
+        return await Hush(late).run()
+
+    result, queued = await asyncio.gather(Hush(graph).run(), second())
+    print(result["y"] == list(range(600)), most, queued["y"])
+
+asyncio.run(main())
+"""
+
+
+def test_the_pool_grows_on_demand_to_its_ceiling_and_a_timeout_counts_from_the_start_of_the_call():
+    """600 calls at once: 512 of them run; a call with a timeout waits for a place longer than that, and is in time."""
+    ended = subprocess.run([sys.executable, "-c", CROWD], capture_output=True, text=True, timeout=40, check=False)
+    assert (ended.stdout, ended.returncode) == ("True 512 1\n", 0), ended.stderr

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, HushError, MapNode, NodeTimeout, RunTimeout
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, HushError, MapNode, NodeTimeout, RunTimeout
 from kit.faults import Boom
 from runtime.observing import outcome
 
@@ -117,7 +117,7 @@ def test_a_node_may_catch_a_timeout_of_its_own_and_still_run_out_of_time(sleeper
 def test_a_coroutine_that_a_function_returns_is_under_the_timeout_too(sleeper):
     code = sleeper.sleep(9)
     with GraphNode(name="g") as graph:
-        CodeNode(name="n", code_fn=lambda: code(), inputs={}, timeout_s=2)
+        CodeNode(name="n", code_fn=lambda: code(1), inputs={}, timeout_s=2)
     found = outcome(graph)
     assert isinstance(found.error, NodeTimeout)
     assert found.at_s == 2
@@ -199,6 +199,18 @@ def test_an_item_out_of_time_is_a_failed_item(sleeper):
     assert found.result["ys"] == [1, None, 2]
     assert isinstance(found.result["errors"][1], NodeTimeout)
     assert (found.result["errors"][1].hush.item, found.at_s) == (1, 3)
+
+
+@pytest.mark.parametrize("where", ["graph", "map"])
+async def test_inline_work_that_never_ends_runs_out_of_time_too(where):
+    """It leaves turns to the loop, and so to its timers."""
+    timed = {"timeout_s": 0.02}
+    with GraphNode(name="g") as graph, GraphNode(name="inner", **(timed if where == "graph" else {})):
+        with MapNode(name="m", inputs={"x": Each(range(10**9))}, **(timed if where == "map" else {})):
+            CodeNode(name="n", code_fn=lambda x: {}, inputs={"x": PARENT["x"]}, executor="inline")
+    with pytest.raises(NodeTimeout) as caught:
+        await Hush(graph).run()
+    assert caught.value.hush.path == ("g/inner" if where == "graph" else "g/inner/m")
 
 
 # ── Runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -209,8 +209,8 @@ def _tracers(tracer: Any) -> list[Tracer]:
         return []
     found = list(tracer) if isinstance(tracer, list | tuple) else [tracer]
     for one in found:
-        if not callable(getattr(one, "emit", None)):
-            raise UsageError(f"tracer={one!r} has no method emit(event).")
+        if isinstance(one, type) or not callable(getattr(one, "emit", None)):
+            raise UsageError(f"tracer={one!r}: a tracer is an object with a method emit(event).")
     return found
 
 

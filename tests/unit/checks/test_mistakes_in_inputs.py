@@ -291,7 +291,7 @@ def a_reference_into_a_map():
     return g
 
 
-@mistakes.plant("g/b", says=("n", "inner"), mend=('n["y"] >> PARENT["y"]',))
+@mistakes.plant("g/b", says=("n", "inner"), mend=("n[", ">> PARENT["))
 def a_reference_into_a_container_that_writes_nothing():
     with GraphNode(name="g") as g:
         with GraphNode(name="inner"):
@@ -317,7 +317,7 @@ def a_reference_from_inside_to_its_own_container():
     return g
 
 
-@mistakes.plant("g/inner", "g/inner/n", says=("'y'", "inner", "'x'"), mend=("inner",))
+@mistakes.plant("g/inner", "g/inner/n", says=('PARENT["y"]', "inner"), mend=("inner",))
 def a_key_of_parent_that_a_nested_graph_is_not_given():
     with GraphNode(name="g") as g, GraphNode(name="inner", inputs={"x": PARENT["x"]}):
         CodeNode(name="n", code_fn=add, inputs={"left": PARENT["x"], "right": PARENT["y"]})  # <-

@@ -22,7 +22,7 @@ def one(x=0):
 # --- names -------------------------------------------------------------------------------------------------------
 
 
-@mistakes.plant("g/load", "g/load_2", says=("'load'",))
+@mistakes.plant("g", "g/load", "g/load_2", says=("'load'",))
 def two_nodes_of_one_name():
     with GraphNode(name="g") as g:
         CodeNode(name="load", code_fn=one)  # <-

@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from hush.core._plan._model import SKIPPED, Gives, Plan, Slots, StepPlan
-from hush.core._runtime._outputs import SKIPPED_OUTPUT, FailedOutput, absent, check_watch, starred
+from hush.core._runtime._outputs import SKIPPED_OUTPUT, FailedOutput, Lacking, absent, check_watch, starred
 from hush.core._spec._model import TAGS
+from hush.core.errors import MissingKeyError
 
 Ready: TypeAlias = "list[tuple[Frame, StepPlan]]"
 
@@ -76,8 +77,7 @@ class Frame:
         if number in marks.blocked:
             return False
         liveness = step.liveness
-        assert liveness is not None
-        if liveness.from_start:
+        if liveness is None or liveness.from_start:
             return True
         if liveness.edges:
             return marks.dead_edges.get(number, 0) < liveness.edges
@@ -98,13 +98,13 @@ class Frame:
     def settle(self, step: StepPlan, out: Mapping[str, Any], ready: Ready) -> None:
         """Take what is read of a step's output, then count down those that wait for it.
 
-        Raises, before anything is counted, if a key that is read is missing.
+        Raises, before anything is counted, if a key that it writes to ``PARENT`` is missing.
         """
         for key, slot in step.captures:
             try:
                 self.slots[slot] = out[key]
             except KeyError:
-                self.slots[slot] = absent(step, key, out)
+                self._lack(step, key, slot, out)
         if step.gives is not None:
             self._give(step, step.gives, out)
         for slot in step.frees:
@@ -162,6 +162,23 @@ class Frame:
                 written[to] = absent(step, key, out)
         for to, compute in gives.computed:
             written[to] = compute(out) if not failed or to in gives.computed_of_error else None
+
+    def _lack(self, step: StepPlan, key: str, slot: int, out: Mapping[str, Any]) -> None:
+        """A key that somebody reads is not there: who reads it will fail, should it come to run."""
+        try:
+            self.slots[slot] = absent(step, key, out)
+        except MissingKeyError as exc:
+            self._marked()  # or nobody would look
+            self.slots[slot] = Lacking(exc)
+
+    def lacking(self, step: StepPlan) -> MissingKeyError | None:
+        """The error of a step that is to run, but reads a key that is not there."""
+        frees, shares = (step.frees, step.shares) if step.on_entry is None else step.on_entry
+        for slot in (*frees, *(slot for _, slot in shares)):
+            value = self.slots[slot]
+            if type(value) is Lacking:
+                return MissingKeyError(f"{value.error} It is read by {step.path} ({step.where}).")
+        return None
 
     def _marked(self) -> Marks:
         if self.marks is None:

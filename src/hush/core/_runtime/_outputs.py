@@ -8,7 +8,7 @@ from typing import Any
 
 from hush.core._plan._model import SKIPPED, StepPlan, Watch
 from hush.core._spec._model import ERROR, NEVER_STARRED, TAGS
-from hush.core.errors import GraphError, OutputError, missing_key
+from hush.core.errors import GraphError, MissingKeyError, OutputError, missing_key
 
 
 class FailedOutput(dict[str, Any]):
@@ -26,6 +26,15 @@ class SkippedOutput(dict[str, Any]):
 
 
 SKIPPED_OUTPUT = SkippedOutput()
+
+
+class Lacking:
+    """What stands in a slot whose key was not returned: the error of whoever reads it."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: MissingKeyError) -> None:
+        self.error = error
 
 
 def as_mapping(step: StepPlan, out: Any) -> Mapping[str, Any]:

@@ -186,7 +186,8 @@ def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] 
     """The source for what an ``Each`` was given. Raises ``SourceError`` with advice if it cannot be gone through."""
     reason = refusal(value)
     if reason is not None:
-        raise SourceError(f"{reason} ({where})")
+        message, mend = reason
+        raise SourceError(f"{message}. {mend} ({where})")
     if isinstance(value, list | tuple | range):
         return ListSource(value)
     if isinstance(value, AsyncIterable):

@@ -71,8 +71,7 @@ class Strand:
                         return True
                     now_ns = perf_counter_ns()  # getting it is not the next step's time
                 frame, step = ready.pop()
-                if frame.marks is not None and not frame.runs(step):
-                    self._skip(frame, step)
+                if frame.marks is not None and not self._may_run(frame, step):
                     continue
                 gate = step.gate
                 if gate is None or not (gate.inline or inline_only):
@@ -121,12 +120,21 @@ class Strand:
             if hidden:
                 _set_running_loop(run.loop)
 
-    def _skip(self, frame: Frame, step: StepPlan) -> None:
-        if self.run.tracing is None:
+    def _may_run(self, frame: Frame, step: StepPlan) -> bool:
+        """Whether a ready step is to be called; if not, it is settled here: skipped, or failed for want of a key."""
+        if frame.runs(step):
+            lacking = frame.lacking(step)
+            if lacking is None:
+                return True
+            if self.run.tracing is not None:
+                self.run.tracing.node_started(frame, step)
+            self.failed(frame, step, lacking)
+        elif self.run.tracing is None:
             frame.skip(step, self.ready)
         else:
             self.run.tracing.node_skipped(frame, step, self.ready)
         self._complete(frame)
+        return False
 
     def _enter(self, frame: Frame, step: StepPlan) -> None:
         """Go into a nested graph that is no domain of its own: its steps run in this strand."""

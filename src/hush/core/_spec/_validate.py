@@ -26,7 +26,8 @@ def check(root: GraphSpec) -> list[Problem]:
         levels = (*around, {step.name: step for step in graph.steps})
         if graph is root:
             problems += _told(path, root.faults)
-        problems += _told(path, _graph_faults(graph, container))
+        for name, fault in _graph_faults(graph, container):
+            problems += _told(f"{path}/{name}" if name else path, (fault,))
         for step, step_reads in zip(graph.steps, graph_reads(graph), strict=True):
             inner = f"{path}/{step.name}"
             if step.faults:
@@ -54,48 +55,46 @@ def _told(path: str, faults: tuple[Fault, ...] | Iterator[Fault]) -> list[Proble
 
 
 # --- a graph as a whole ---------------------------------------------------------------------------------------
-def _graph_faults(graph: GraphSpec, container: Step | None) -> Iterator[Fault]:
+def _graph_faults(graph: GraphSpec, container: Step | None) -> Iterator[tuple[str, Fault]]:
     if not graph.steps:
-        yield Fault(f"{graph.name} has no nodes", "Make its nodes inside its with block.", graph.where)
+        yield "", Fault(f"{graph.name} has no nodes", "Make its nodes inside its with block.", graph.where)
         return
     order = order_of(graph)
     cycle = order.cycle()
     if cycle:
         names = [graph.steps[number].name for number in (*cycle, cycle[0])]
-        yield Fault(
+        yield "", Fault(
             f"the nodes wait for each other in a circle: {' >> '.join(names)}",
             "Take one of these edges or references away.",
             graph.steps[cycle[0]].where,
         )
     if graph.starts is not None:
         yield from _unreachable(graph, order)
-    yield from (fault for _, fault in races(graph, order))
+    yield from ((graph.steps[number].name, fault) for number, fault in races(graph, order))
     yield from _double_writes(graph)
     if container is not None:
         yield from _not_given(graph, container, order)
 
 
-def _unreachable(graph: GraphSpec, order: Order) -> Iterator[Fault]:
+def _unreachable(graph: GraphSpec, order: Order) -> Iterator[tuple[str, Fault]]:
     reached = order.reached_from([order.index[name] for name in graph.starts or ()])
     for number, step in enumerate(graph.steps):
         if number not in reached and all(before in reached for before in order.before[number]):
-            yield Fault(
-                f"{step.name} cannot be reached from START", f"Add: START >> {step.name}", step.where
-            )
+            message = f"{step.name} cannot be reached from START"
+            yield step.name, Fault(message, f"Add: START >> {step.name}", step.where)
 
 
-def _double_writes(graph: GraphSpec) -> Iterator[Fault]:
+def _double_writes(graph: GraphSpec) -> Iterator[tuple[str, Fault]]:
     for step in graph.steps:
         seen: set[str] = set()
         for write in step.writes:
             if write.key != STAR and write.key in seen:
-                yield Fault(
-                    f'{step.name} writes PARENT["{write.key}"] twice', "Write it once, or use two keys.", write.where
-                )
+                message = f'{step.name} writes PARENT["{write.key}"] twice'
+                yield step.name, Fault(message, "Write it once, or use two keys.", write.where)
             seen.add(write.key)
 
 
-def _not_given(graph: GraphSpec, container: Step, order: Order) -> Iterator[Fault]:
+def _not_given(graph: GraphSpec, container: Step, order: Order) -> Iterator[tuple[str, Fault]]:
     given = {name for name, _ in own_inputs(container)}
     missing = [(step, name, read) for step, name, read in parent_reads(graph) if read.key not in given]
     if not missing:
@@ -107,7 +106,7 @@ def _not_given(graph: GraphSpec, container: Step, order: Order) -> Iterator[Faul
         near = nearest(read.key, given)
         hint = f"Did you mean PARENT[{near!r}]? " if near else ""
         have = ", ".join(sorted(given)) or "nothing"
-        yield Fault(
+        yield step.name, Fault(
             f'{step.name} reads PARENT["{read.key}"], which {container.name} is not given (it is given: {have})',
             f'{hint}Add to {container.name}: inputs={{"{read.key}": …}}.',
             read.where,
@@ -122,7 +121,7 @@ def _step_faults(step: Step, step_reads: StepReads, levels: Levels) -> Iterator[
         for each in step.each:
             reason = refusal(each.source.value) if isinstance(each.source, Const) else None
             if reason is not None:
-                yield Fault(reason, "", each.where)
+                yield Fault(*reason, each.where)
     for name, read in step_reads:
         if name is not None and read.source.step is not None:
             yield from _key_faults(step, name, read, levels)

@@ -61,11 +61,12 @@ class CodeNode(Node):
         self._fn: Callable[..., Any] | None = code_fn if fits else None
         suggested = name_of(code_fn) if fits else None
         super().__init__(name, inputs=inputs, outputs=outputs, on_error=on_error, timeout_s=timeout_s, suggested=suggested)
+        if not isinstance(executor, str):
+            raise UsageError(f'executor={executor!r} at {self.where}: it is "auto", "inline" or "thread".')
         self._executor = executor
         self._signature: Signature = UNKNOWN
         if self._fn is None:
-            what = "is a reference, not a function" if isinstance(code_fn, Ref) else "is not a function"
-            self._fault(f"code_fn={code_fn!r} {what}", "Give a function: code_fn=my_function.")
+            self._fault(f"code_fn={code_fn!r} is not callable", "Give a function: code_fn=my_function.")
         else:
             self._signature = signature_of(self._fn)
         if keys_given:

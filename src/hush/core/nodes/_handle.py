@@ -80,7 +80,9 @@ class Node(Wired):
         if not is_name(self.name):
             self._fault(f"the name {self.name!r} is not allowed", "Use letters, digits, '_' and '-' only.")
         self._on_error = on_error
-        if on_error is not None and on_error not in ("raise", "collect"):
+        if on_error is not None and not isinstance(on_error, str):
+            raise UsageError(f'on_error={on_error!r} at {self.where}: it is "raise" or "collect".')
+        if on_error not in (None, "raise", "collect"):
             self._fault(f"on_error={on_error!r} is not known", 'Use on_error="raise" or on_error="collect".')
         self._timeout_s = self._checked_seconds(timeout_s)
         self._take_inputs(inputs)

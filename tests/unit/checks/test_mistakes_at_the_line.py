@@ -1,0 +1,320 @@
+"""Wrong types and unknown arguments raise where they are written, whatever the rest of the graph is."""
+
+from __future__ import annotations
+
+import pytest
+
+from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode, code_node
+from unit.checks.corpus import Slips
+
+slips = Slips()
+
+
+@pytest.mark.parametrize("slip", slips, ids=str)
+def test_a_slip_raises_at_its_line(slip):
+    slip.must_raise_at_its_line()
+
+
+def one(x=0):
+    return {"y": x}
+
+
+# --- unknown arguments -------------------------------------------------------------------------------------------
+
+
+@slips.plant("retry")
+def an_argument_that_is_not_built_yet():
+    CodeNode(name="n", code_fn=one, retry=3)  # <-
+
+
+@slips.plant("cache")
+def another_argument_that_is_not_built_yet():
+    CodeNode(name="n", code_fn=one, cache=True)  # <-
+
+
+@slips.plant("inpust")
+def a_misspelt_argument():
+    CodeNode(name="n", code_fn=one, inpust={})  # <-
+
+
+@slips.plant("inpust")
+def a_misspelt_argument_of_a_graph():
+    with GraphNode(name="g", inpust={}):  # <-
+        pass
+
+
+@slips.plant("limit")
+def an_unknown_argument_of_a_map():
+    with MapNode(name="m", inputs={"i": Each([1])}, limit=3):  # <-
+        pass
+
+
+@slips.plant("code_fn")
+def a_function_for_a_graph():
+    GraphNode(name="g", code_fn=one)  # <-
+
+
+@slips.plant("batch")
+def an_unknown_argument_of_each():
+    Each([1], batch=10)  # <-
+
+
+@slips.plant("x")
+def an_unknown_argument_of_a_factory():
+    code_node(one)(name="n", x=1)  # <-
+
+
+@slips.plant("limits")
+def an_unknown_argument_of_an_engine():
+    with GraphNode(name="g") as g:
+        CodeNode(code_fn=one)
+    Hush(g, limits={})  # <-
+
+
+@slips.plant("code_fn")
+def a_code_node_without_a_function():
+    CodeNode(name="n")  # <-
+
+
+@slips.plant()
+def a_function_in_place_of_the_name():
+    CodeNode(one)  # <-
+
+
+@slips.plant()
+def each_without_a_source():
+    Each()  # <-
+
+
+# --- wrong types -------------------------------------------------------------------------------------------------
+
+
+@slips.plant("name", "5")
+def a_name_that_is_a_number():
+    CodeNode(name=5, code_fn=one)  # <-
+
+
+@slips.plant("name")
+def a_graph_s_name_that_is_a_function():
+    GraphNode(name=one)  # <-
+
+
+@slips.plant("inputs", "list")
+def inputs_that_are_a_list():
+    CodeNode(name="n", code_fn=one, inputs=["x"])  # <-
+
+
+@slips.plant("inputs", "*")
+def inputs_that_are_a_node():
+    CodeNode(name="n", code_fn=one, inputs=CodeNode(name="a", code_fn=one))  # <-
+
+
+@slips.plant("inputs", "*")
+def inputs_that_are_parent():
+    GraphNode(name="g", inputs=PARENT)  # <-
+
+
+@slips.plant("inputs")
+def inputs_of_a_map_that_are_each():
+    MapNode(name="m", inputs=Each([1]))  # <-
+
+
+@slips.plant("1")
+def an_input_whose_name_is_a_number():
+    CodeNode(name="n", code_fn=one, inputs={1: 2})  # <-
+
+
+@slips.plant("outputs")
+def outputs_that_are_a_text():
+    CodeNode(name="n", code_fn=one, outputs="y")  # <-
+
+
+@slips.plant("outputs")
+def outputs_that_are_a_node():
+    CodeNode(name="n", code_fn=one, outputs=CodeNode(name="a", code_fn=one))  # <-
+
+
+@slips.plant("1")
+def an_output_whose_name_is_a_number():
+    CodeNode(name="n", code_fn=one, outputs={1: PARENT})  # <-
+
+
+@slips.plant("timeout_s")
+def a_timeout_that_is_a_text():
+    CodeNode(name="n", code_fn=one, timeout_s="10")  # <-
+
+
+@slips.plant("timeout_s")
+def a_timeout_that_is_a_truth():
+    GraphNode(name="g", timeout_s=True)  # <-
+
+
+@slips.plant("max_concurrency")
+def a_concurrency_that_is_a_text():
+    MapNode(name="m", inputs={"i": Each([1])}, max_concurrency="10")  # <-
+
+
+@slips.plant("max_concurrency")
+def a_concurrency_that_is_a_fraction():
+    MapNode(name="m", inputs={"i": Each([1])}, max_concurrency=2.5)  # <-
+
+
+@slips.plant("max_concurrency")
+def a_concurrency_that_is_a_truth():
+    MapNode(name="m", inputs={"i": Each([1])}, max_concurrency=True)  # <-
+
+
+@slips.plant("on_error")
+def a_way_to_take_an_error_that_is_a_truth():
+    CodeNode(name="n", code_fn=one, on_error=True)  # <-
+
+
+@slips.plant("executor")
+def an_executor_that_is_an_object():
+    CodeNode(name="n", code_fn=one, executor=object())  # <-
+
+
+@slips.plant("pull")
+def an_unknown_way_to_pull():
+    Each([1], pull=5)  # <-
+
+
+@slips.plant("Each")
+def each_of_each():
+    Each(Each([1]))  # <-
+
+
+@slips.plant("code_node")
+def a_factory_of_no_function():
+    code_node(5)  # <-
+
+
+@slips.plant("Hush")
+def an_engine_of_no_graph():
+    Hush(one)  # <-
+
+
+@slips.plant("grace_s")
+def a_grace_that_is_a_text():
+    with GraphNode(name="g") as g:
+        CodeNode(code_fn=one)
+    Hush(g, grace_s="1")  # <-
+
+
+# --- lines that say nothing --------------------------------------------------------------------------------------
+
+
+@slips.plant("a", ">>")
+def a_greater_than():
+    with GraphNode(name="g"):
+        a, b = CodeNode(name="a", code_fn=one), CodeNode(name="b", code_fn=one)
+        a > b  # <-
+
+
+@slips.plant(">>")
+def an_edge_to_a_function():
+    with GraphNode(name="g"):
+        START >> one  # <-
+
+
+@slips.plant(">>")
+def an_edge_to_a_text():
+    with GraphNode(name="g"):
+        CodeNode(name="a", code_fn=one) >> "b"  # <-
+
+
+@slips.plant("outputs=PARENT")
+def an_edge_to_parent():
+    with GraphNode(name="g"):
+        CodeNode(name="a", code_fn=one) >> PARENT  # <-
+
+
+@slips.plant("inputs=")
+def an_edge_to_a_value():
+    with GraphNode(name="g"):
+        a, b = CodeNode(name="a", code_fn=one), CodeNode(name="b", code_fn=one)
+        a >> b["y"]  # <-
+
+
+@slips.plant("list")
+def a_list_in_a_list():
+    with GraphNode(name="g"):
+        a, b = CodeNode(name="a", code_fn=one), CodeNode(name="b", code_fn=one)
+        START >> [a, [b]]  # <-
+
+
+@slips.plant("graph")
+def an_edge_in_no_graph():
+    a, b = CodeNode(name="a", code_fn=one), CodeNode(name="b", code_fn=one)
+    a >> b  # <-
+
+
+@slips.plant("graph")
+def an_edge_to_the_graph_being_written():
+    with GraphNode(name="g") as g:
+        CodeNode(name="a", code_fn=one) >> g  # <-
+
+
+@slips.plant("g")
+def an_edge_after_the_block():
+    with GraphNode(name="g"):
+        a = CodeNode(name="a", code_fn=one)
+    a >> END  # <-
+
+
+@slips.plant("g")
+def a_write_after_the_block():
+    with GraphNode(name="g"):
+        a = CodeNode(name="a", code_fn=one)
+    a["y"] >> PARENT["y"]  # <-
+
+
+@slips.plant("g")
+def an_engine_inside_the_block():
+    with GraphNode(name="g") as g:
+        CodeNode(name="a", code_fn=one)
+        Hush(g)  # <-
+
+
+@slips.plant("inputs=")
+def a_call_inside_the_block():
+    with GraphNode(name="g"):
+        CodeNode(name="a", code_fn=one)(x=1)  # <-
+
+
+@slips.plant("a(x=1)")
+def a_call_with_a_position():
+    CodeNode(name="a", code_fn=one)(1)  # <-
+
+
+@slips.plant("PARENT", "key")
+def a_key_that_is_a_number():
+    PARENT[0]  # <-
+
+
+@slips.plant("PARENT")
+def an_input_written_to_an_output():
+    with GraphNode(name="g"):
+        PARENT["x"] >> PARENT["y"]  # <-
+
+
+@slips.plant(".apply(len)")
+def a_length_that_is_not_known_yet():
+    with GraphNode(name="g"):
+        a = CodeNode(name="a", code_fn=one)
+        CodeNode(name="b", code_fn=one, inputs={"x": len(a["y"])})  # <-
+
+
+@slips.plant("&")
+def a_truth_that_is_not_known_yet():
+    with GraphNode(name="g"):
+        a = CodeNode(name="a", code_fn=one)
+        if a["y"]:  # <-
+            CodeNode(name="b", code_fn=one)
+
+
+@slips.plant(".apply(")
+def a_text_that_is_not_known_yet():
+    with GraphNode(name="g"):
+        a = CodeNode(name="a", code_fn=one)
+        CodeNode(name="b", code_fn=one, inputs={"x": f"got {a['y']}"})  # <-
