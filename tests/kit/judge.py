@@ -17,7 +17,7 @@ from kit.shapes import Case, Graph, Leaf, Map
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave, or raised; how often it was cancelled from outside, and how many requests its task still sees."""
+    """What a run gave or raised, how often it was cancelled from outside, and how many requests its task still sees."""
 
     result: Any
     error: BaseException | None
@@ -25,14 +25,14 @@ class Outcome:
     cancelling: int
 
 
-def run_case(case: Case, engine: Any, seed: object, cancel_at: int | None = None) -> Outcome:
-    """One run on a loop of its own, cancelled when the given pass begins.
+def run_case(case: Case, engine: Any, seed: object, cancel_at: int | None = None, *, threads: bool = False) -> Outcome:
+    """One run on a loop of its own, cancelled when the given pass begins; with threads where the engine wants some.
 
     Raises:
         LeftOver: Something of it is alive.
         Deadlock: It hangs.
     """
-    loop = VirtualLoop(seed)
+    loop = VirtualLoop(seed, inline=not threads)
     main = loop.create_task(engine.run(inputs=dict(case.given)), name="main")
     requests: list[bool] = []
     if cancel_at is not None:

@@ -55,21 +55,30 @@ class _JumpingSelector(selectors.DefaultSelector):
         return []
 
     def _wait_for_threads(self) -> list[Any]:
-        # Hush's own threads do not count: on this loop it calls everything inline.
-        others = [each for each in threading.enumerate() if not each.name.startswith("hush")]
-        events = super().select(THREAD_PATIENCE_S) if len(others) > 1 else []
+        threads = threading.enumerate()
+        if self._loop.runs_inline:
+            threads = [each for each in threads if not each.name.startswith("hush")]
+        events = super().select(THREAD_PATIENCE_S) if len(threads) > 1 else []
         if not events:
             raise Deadlock("\n".join(["nothing can ever happen again; alive are:", *describe_tasks(self._loop)]))
         return events
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """One coroutine's world: virtual time, seeded turns, counted passes."""
+    """One coroutine's world: virtual time, seeded turns, counted passes.
 
-    # The engine reads this and calls every `def` on the loop, so that a run depends on nothing but its seed.
-    runs_inline = True
+    Args:
+        seed: Of the order in which tasks take their turns.
+        shuffle: Whether they change places at all.
+        inline: Whether the engine is to call every `def` on the loop, so that a run depends on nothing but its seed.
+            With threads, time jumps whether or not they are at work.
+        max_passes: How many passes are so many that something must be wrong.
+    """
 
-    def __init__(self, seed: object = None, *, shuffle: bool = True, max_passes: int = 200_000) -> None:
+    def __init__(
+        self, seed: object = None, *, shuffle: bool = True, inline: bool = True, max_passes: int = 200_000
+    ) -> None:
+        self.runs_inline = inline  # the engine reads it
         self._now = 0.0
         self.passes = 0
         self.complaints: list[str] = []

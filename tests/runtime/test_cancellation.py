@@ -197,11 +197,6 @@ async def awaits_a_cancelled_task():
     await task
 
 
-async def cancels_its_own_task():
-    asyncio.current_task().cancel("mine")
-    await asyncio.sleep(9)
-
-
 own = pytest.mark.parametrize("fn", [gives_up, gives_up_at_once, awaits_a_cancelled_task])
 
 

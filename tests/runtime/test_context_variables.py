@@ -15,7 +15,7 @@ var = contextvars.ContextVar("var", default="nothing")
 
 def on_loop(mark):
     seen = var.get()
-    var.set(mark)
+    var.set(mark[0] if isinstance(mark, list) else mark)
     return {"seen": seen, "thread": threading.get_ident()}
 
 
@@ -26,7 +26,7 @@ async def at_once(mark):
 async def after_a_while(mark):
     found = on_loop(mark)
     await asyncio.sleep(0)
-    assert var.get() == mark, "a node must see what it has set itself"
+    assert var.get() is (mark[0] if isinstance(mark, list) else mark), "a node must see what it has set itself"
     return found
 
 
@@ -135,6 +135,39 @@ async def test_what_a_failing_node_has_set_nobody_sees(executor):
         two = CodeNode(name="two", code_fn=fails_later, inputs={}, on_error="collect")
         one >> two >> node("after", "async", outputs={"seen": PARENT["seen"]})
     assert (await run_of(graph))["seen"] == "the run's"
+
+
+class Ambiguous:
+    """A value that cannot be compared, as an array cannot."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise ValueError("ambiguous")
+
+
+class Equal:
+    """A value that is equal to everything, as a mock is."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return True
+
+
+@every_kind
+@pytest.mark.parametrize("value", [Ambiguous, Equal])
+async def test_it_is_the_object_that_counts_and_not_what_its_comparison_says(kind, value):
+    with GraphNode(name="g") as graph:
+        first = node("first", kind, [value()])
+        first >> node("second", kind, outputs={"seen": PARENT["seen"]})
+        with MapNode(name="m", inputs={"x": Each(range(2))}, max_concurrency=1) as each:
+            node("third", kind, [value()], outputs={"seen": PARENT["seen"]})
+        each["seen"] >> PARENT["all"]
+    var.set(runs_own := value())
+    found = await Hush(graph).run()
+    assert found["seen"] is runs_own
+    assert all(seen is runs_own for seen in found["all"])
 
 
 async def test_a_node_may_take_back_what_it_has_set():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -123,6 +125,20 @@ async def test_the_failure_of_a_run_inside_a_node_is_the_nodes_failure():
     assert (error.hush.run, error.hush.path) == ("outer", "outside/n")
 
 
+def test_a_loop_that_was_closed_is_not_kept():
+    """Whoever calls `asyncio.run` for each request must not run out of memory."""
+    engine, loops = Hush(mixed()), weakref.WeakSet()
+
+    async def main():
+        loops.add(asyncio.get_running_loop())
+        await engine.run({"x": 1})
+
+    for _ in range(3):
+        asyncio.run(main())
+    gc.collect()
+    assert not len(loops)
+
+
 def test_a_run_is_as_good_in_the_debug_mode_of_asyncio():
     result = asyncio.run(Hush(mixed()).run({"x": 1}), debug=True)
     assert result == expected(1)
@@ -176,9 +192,12 @@ def fan_of(count):
 
 
 def nested_maps():
-    with GraphNode(name="g") as graph, MapNode(name="a", inputs={"x": Each(range(100))}):
-        with MapNode(name="b", inputs={"y": Each(range(300)), "x": PARENT["x"]}):
-            CodeNode(name="n", code_fn=work, inputs={"x": PARENT["x"]}, executor="inline")
+    with (
+        GraphNode(name="g") as graph,
+        MapNode(name="a", inputs={"x": Each(range(100))}),
+        MapNode(name="b", inputs={"y": Each(range(300)), "x": PARENT["x"]}),
+    ):
+        CodeNode(name="n", code_fn=work, inputs={"x": PARENT["x"]}, executor="inline")
     return graph
 
 

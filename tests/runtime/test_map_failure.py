@@ -1,4 +1,4 @@
-"""Items that fail: collected by default, with a column of errors beside the others, or fail-fast where that is asked for."""
+"""Items that fail: collected by default, with a column of errors beside the others, or fail-fast where asked for."""
 
 from __future__ import annotations
 
@@ -467,9 +467,12 @@ def test_errors_come_in_the_order_of_path_and_item():
 
 def test_errors_of_nested_maps_come_in_the_order_of_their_indexes():
     rows = [[1, -2], [-3, -4], [5, -6]]
-    with GraphNode(name="g") as graph, MapNode(name="a", inputs={"row": Each(rows)}):
-        with MapNode(name="b", inputs={"x": Each(PARENT["row"])}):
-            CodeNode(name="n", code_fn=async_body, inputs={"x": PARENT["x"]})
+    with (
+        GraphNode(name="g") as graph,
+        MapNode(name="a", inputs={"row": Each(rows)}),
+        MapNode(name="b", inputs={"x": Each(PARENT["row"])}),
+    ):
+        CodeNode(name="n", code_fn=async_body, inputs={"x": PARENT["x"]})
     assert labels(outcome(graph).result.errors) == ["-2", "-3", "-4", "-6"]
 
 

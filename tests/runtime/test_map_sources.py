@@ -87,7 +87,7 @@ SOURCES = {
     "async generator": lambda: arange(5),
     "old iterable": OldRows,
     "endless and cut": lambda: itertools.islice(itertools.count(), 5),
-    "dict values": lambda: {str(number): number for number in range(5)}.values(),
+    "dict values": {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4}.values,
 }
 
 
@@ -169,12 +169,12 @@ def test_lists_of_unequal_lengths_fail_the_map_before_any_item(lengths, on_error
     assert ran == []
 
 
-MAKERS = {"list": range, "generator": lambda n: (number for number in range(n)), "async": lambda n: at_once(n)}
-
-
 async def at_once(count):
     for number in range(count):
         yield number
+
+
+MAKERS = {"range": range, "generator": lambda count: (number for number in range(count)), "async": at_once}
 
 
 @pytest.mark.parametrize("a", MAKERS)

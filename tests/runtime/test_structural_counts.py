@@ -149,6 +149,23 @@ def test_a_chain_of_ten_thousand_nodes_runs(fn, policies):
     assert counted(chain(10_000, fn, **policies), {"x": 0}).result["x"] == 10_000
 
 
+@pytest.mark.parametrize("inner", [False, True])
+def test_ten_thousand_nodes_in_a_row_are_skipped(inner):
+    def bad():
+        raise LookupError
+
+    with GraphNode(name="g") as graph:
+        before = CodeNode(name="bad", code_fn=bad, inputs={}, on_error="collect")
+        for number in range(5_000 if inner else 10_000):
+            if inner:
+                with GraphNode(name=f"g{number}", inputs={"x": before["x"]}, outputs={"x": PARENT["x"]}) as nested:
+                    CodeNode(name="n", code_fn=step, inputs={"x": PARENT["x"]}, outputs=PARENT)
+                before = nested
+            else:
+                before = CodeNode(name=f"n{number}", code_fn=step, inputs={"x": before["x"]})
+    assert counted(graph).result.status == "partial"
+
+
 def test_a_fan_of_ten_thousand_nodes_runs():
     assert counted(fan(10_000, step, executor="inline")).result["x"] == 10_000
 

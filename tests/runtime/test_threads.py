@@ -318,6 +318,24 @@ async def test_a_cursor_mapped_over_in_the_wrong_thread_gets_a_note_with_the_way
     connection.close()
 
 
+async def test_a_cursor_beside_an_async_source_is_pulled_inline_too():
+    async def numbers():
+        for number in range(3):
+            await asyncio.sleep(0)
+            yield number
+
+    with sqlite3.connect(":memory:") as connection:
+        cursor = connection.execute("select 1 union select 2 union select 3")
+        with GraphNode(name="g") as graph:
+            inputs = {"a": Each(cursor, pull="inline"), "b": Each(numbers())}
+            with MapNode(name="m", inputs=inputs) as each:
+                reads = {"a": PARENT["a"], "b": PARENT["b"]}
+                CodeNode(name="n", code_fn=lambda a, b: {"y": (a[0], b)}, inputs=reads, outputs=PARENT)
+            each["y"] >> PARENT["y"]
+        assert (await Hush(graph).run())["y"] == [(1, 0), (2, 1), (3, 2)]
+    connection.close()
+
+
 # ── Sources ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

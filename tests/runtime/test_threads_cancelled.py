@@ -253,9 +253,9 @@ async def test_a_map_that_fails_fast_waits_for_the_calls_in_flight():
         assert go.wait(20)
         ended.append(x)
 
-    with GraphNode(name="g") as graph:
-        with MapNode(name="m", inputs={"x": Each(range(50))}, max_concurrency=3, on_error="raise"):
-            CodeNode(name="body", code_fn=body, inputs={"x": PARENT["x"]}, executor="thread")
+    options = {"max_concurrency": 3, "on_error": "raise"}
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(range(50))}, **options):
+        CodeNode(name="body", code_fn=body, inputs={"x": PARENT["x"]}, executor="thread")
     with pytest.raises(Boom) as caught:
         await soon(Hush(graph, grace_s=LONG_S).run())
     assert caught.value.hush.item == 0
@@ -365,6 +365,7 @@ def test_an_abandoned_call_may_outlive_its_loop(call):
     assert all(thread.is_alive() for thread in threads)
 
 
+# 600 calls at once, which end when the pool is full and its test has seen what it wanted to see.
 CROWD = """
 import asyncio, threading
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
@@ -376,37 +377,61 @@ def block(x):
     with lock:
         inside += 1
         most = max(most, inside)
-        full = inside == 512
-    if full:
-        loop.call_soon_threadsafe(loop.call_later, 0.15, go.set)
     assert go.wait(20)
     with lock:
         inside -= 1
     return {"y": x}
 
+with GraphNode(name="g") as graph:
+    with MapNode(name="m", inputs={"x": Each(range(600))}, max_concurrency=600) as each:
+        CodeNode(name="n", code_fn=block, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]}, executor="thread")
+    each["y"] >> PARENT["y"]
+
 async def main():
-    global loop
-    loop = asyncio.get_running_loop()
-    with GraphNode(name="g") as graph:
-        with MapNode(name="m", inputs={"x": Each(range(600))}, max_concurrency=600) as each:
-            CodeNode(name="n", code_fn=block, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]}, executor="thread")
-        each["y"] >> PARENT["y"]
-    with GraphNode(name="h") as late:
-        CodeNode(name="n", code_fn=lambda: {"y": 1}, inputs={}, timeout_s=0.05, outputs=PARENT)
-
-    async def second():
-        while inside < 512:
-            await asyncio.sleep(0.001)
-        return await Hush(late).run()
-
-    result, queued = await asyncio.gather(Hush(graph).run(), second())
-    print(result["y"] == list(range(600)), most, queued["y"])
+    crowd = asyncio.ensure_future(Hush(graph).run())
+    while inside < 512:
+        await asyncio.sleep(0.001)
+    BODY
+    print((await crowd)["y"] == list(range(600)), most)
 
 asyncio.run(main())
 """
 
+IN_TIME = """
+    with GraphNode(name="h") as late:
+        CodeNode(name="n", code_fn=lambda: {"y": "in time"}, inputs={}, timeout_s=0.05, outputs=PARENT)
+    asyncio.get_running_loop().call_later(0.15, go.set)
+    print((await Hush(late).run())["y"])
+"""
+
+NEVER_RUNS = """
+    ran = []
+    with GraphNode(name="h") as late:
+        CodeNode(name="n", code_fn=lambda: ran.append("ran"), inputs={}, executor="thread")
+    task = asyncio.ensure_future(Hush(late, grace_s=0.05).run())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait([task])
+    go.set()
+    await crowd
+    await asyncio.sleep(0.05)
+    print("cancelled" if task.cancelled() else "not cancelled", *ran)
+"""
+
+
+def crowded(body):
+    """What the script says in whose midst the body is."""
+    script = CROWD.replace("    BODY", body)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=40, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
 
 def test_the_pool_grows_on_demand_to_its_ceiling_and_a_timeout_counts_from_the_start_of_the_call():
     """600 calls at once: 512 of them run; a call with a timeout waits for a place longer than that, and is in time."""
-    ended = subprocess.run([sys.executable, "-c", CROWD], capture_output=True, text=True, timeout=40, check=False)
-    assert (ended.stdout, ended.returncode) == ("True 512 1\n", 0), ended.stderr
+    assert crowded(IN_TIME) == ["in time", "True 512"]
+
+
+def test_a_call_that_waits_for_a_place_never_runs_once_it_is_cancelled():
+    """Control has returned: nothing of the run may begin after that."""
+    assert crowded(NEVER_RUNS) == ["cancelled", "True 512"]

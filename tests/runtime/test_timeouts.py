@@ -153,9 +153,12 @@ def test_a_graph_in_time_is_left_alone(sleeper):
 
 @pytest.mark.parametrize(("inner_s", "outer_s", "path"), [(2, 3, "g/outer/inner"), (3, 2, "g/outer")])
 def test_of_timeouts_that_nest_the_first_one_fires(sleeper, inner_s, outer_s, path):
-    with GraphNode(name="g") as graph, GraphNode(name="outer", timeout_s=outer_s):
-        with GraphNode(name="inner", timeout_s=inner_s):
-            CodeNode(name="slow", code_fn=sleeper.sleep(9), inputs={})
+    with (
+        GraphNode(name="g") as graph,
+        GraphNode(name="outer", timeout_s=outer_s),
+        GraphNode(name="inner", timeout_s=inner_s),
+    ):
+        CodeNode(name="slow", code_fn=sleeper.sleep(9), inputs={})
     found = outcome(graph)
     assert (found.error.hush.path, found.at_s) == (path, 2)
 
@@ -205,9 +208,12 @@ def test_an_item_out_of_time_is_a_failed_item(sleeper):
 async def test_inline_work_that_never_ends_runs_out_of_time_too(where):
     """It leaves turns to the loop, and so to its timers."""
     timed = {"timeout_s": 0.02}
-    with GraphNode(name="g") as graph, GraphNode(name="inner", **(timed if where == "graph" else {})):
-        with MapNode(name="m", inputs={"x": Each(range(10**9))}, **(timed if where == "map" else {})):
-            CodeNode(name="n", code_fn=lambda x: {}, inputs={"x": PARENT["x"]}, executor="inline")
+    with (
+        GraphNode(name="g") as graph,
+        GraphNode(name="inner", **(timed if where == "graph" else {})),
+        MapNode(name="m", inputs={"x": Each(range(10**9))}, **(timed if where == "map" else {})),
+    ):
+        CodeNode(name="n", code_fn=lambda x: {}, inputs={"x": PARENT["x"]}, executor="inline")
     with pytest.raises(NodeTimeout) as caught:
         await Hush(graph).run()
     assert caught.value.hush.path == ("g/inner" if where == "graph" else "g/inner/m")

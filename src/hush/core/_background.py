@@ -32,7 +32,7 @@ _lock = threading.Lock()
 
 
 def _started() -> Background:
-    global _background
+    global _background  # noqa: PLW0603  # one loop for the process
     with _lock:
         if _background is None:
             _background = Background()
@@ -41,7 +41,7 @@ def _started() -> Background:
 
 def _after_fork() -> None:
     # The child has the loop, but not its thread.
-    global _background, _lock
+    global _background, _lock  # one loop for the process
     _background, _lock = None, threading.Lock()
 
 

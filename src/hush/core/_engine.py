@@ -25,7 +25,8 @@ from hush.core._spec._validate import require_sound
 from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
 from hush.core.nodes._alone import alone
 from hush.core.nodes._graph import GraphNode
-from hush.core.nodes._handle import Node, open_containers
+from hush.core.nodes._handle import Node
+from hush.core.nodes._wiring import open_containers
 from hush.core.protocols import Tracer, run_alone
 
 Tracers = Tracer | Sequence[Tracer] | None
@@ -54,7 +55,7 @@ class Hush:
         require_sound(spec)
         if spec.on_error == "collect":
             raise UsageError(
-                f'the graph {graph.name!r} at {graph.where} is the root: there is nobody who could read its error. '
+                f"the graph {graph.name!r} at {graph.where} is the root: there is nobody who could read its error. "
                 'Leave on_error="collect" out, and catch what run raises.'
             )
         self.name = graph.name
@@ -77,6 +78,8 @@ class Hush:
             inputs: What the graph's nodes read as ``PARENT["key"]``.
             tracer: Objects with ``emit(event)``, one or a list: called in order, on the loop. They must not block.
             request_id: The run's id in errors and events; made if not given.
+            user_id: Carried to the result and to events.
+            session_id: Carried to the result and to events.
             timeout_s: Seconds after which the run is cancelled and ``RunTimeout`` raised.
 
         Returns:
@@ -84,8 +87,8 @@ class Hush:
 
         Raises:
             InputError: Before anything runs: inputs that are missing, or that no node reads.
-            Exception: What a node raised, unchanged, with ``exc.hush``; an ``ExceptionGroup`` if several failed on their
-                own. Everything else of the run has been cancelled and has ended by then.
+            Exception: What a node raised, unchanged, with ``exc.hush``; an ``ExceptionGroup`` if several failed on
+                their own. Everything else of the run has been cancelled and has ended by then.
             CancelledError: When the caller was cancelled; everything of the run has ended by then.
         """
         slots = self._bind(inputs)
@@ -98,9 +101,7 @@ class Hush:
         run = Run(self.name, loop, self._grace_s, request_id)
         if tracers:
             run.tracing = Tracing(run.id, tracers, loop)
-            run.tracing.tell(
-                events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id)
-            )
+            run.tracing.tell(events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id))
         frame = Frame(self._root.plan, slots)
         del slots
         run.budget.run_began()
@@ -224,9 +225,7 @@ def _finished(
 ) -> None:
     if run.tracing is not None:
         run.tracing.tell(
-            events.RunFinished(
-                run.id, run.name, None, monotonic_ns(), status, seconds, error, result, tuple(run.tags)
-            )
+            events.RunFinished(run.id, run.name, None, monotonic_ns(), status, seconds, error, result, tuple(run.tags))
         )
 
 
@@ -236,4 +235,3 @@ def _run_alone(node: Node, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 run_alone.call = _run_alone
-

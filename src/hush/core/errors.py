@@ -138,10 +138,10 @@ class FailureInfo:
     columns: Mapping[str, list[Any]] | None = None
 
 
-class Errors(tuple[BaseException, ...]):
+class Errors(tuple[BaseException, ...]):  # noqa: SLOT001  # it has one attribute, made once a run
     """The failures that a run went on without. At most 100 of a node or map are kept; ``total`` counts them all."""
 
-    total: int
+    total: int  # a tuple's subclass can have no slots of its own
 
     def __new__(cls, kept: Iterable[BaseException] = (), total: int | None = None) -> Errors:
         made = super().__new__(cls, kept)

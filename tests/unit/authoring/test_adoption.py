@@ -260,3 +260,14 @@ def test_a_graph_runs_by_itself_also_while_it_is_part_of_another():
         one(inputs={"x": PARENT["x"]}, outputs=PARENT)
     assert run(graph, {"k": 1}) == {"y": 2}
     assert Hush(inner).name == "inner"
+
+
+def test_a_graph_that_reads_the_graph_around_it_cannot_run_by_itself():
+    """There is nobody to read from; the error says what is missing."""
+    with GraphNode(name="g"):
+        far = one("far")
+        with GraphNode(name="inner") as inner:
+            one("n", inputs={"x": far["y"]})
+    with pytest.raises(GraphError, match="far") as caught:
+        Hush(inner)
+    assert __file__ in str(caught.value)

@@ -189,12 +189,23 @@ def test_alone_a_nested_graph_takes_its_inputs():
     assert inner(x=4) == {"y": 12}
 
 
+def test_alone_a_graph_takes_its_own_inputs_wherever_they_come_from():
+    """The keywords replace them, so where they would be read from does not matter."""
+    with GraphNode(name="g"):
+        source = CodeNode(name="source", code_fn=lambda: {"total": 1})
+        given = {"x": source["total"] + 1, "times": PARENT["factor"]}
+        with GraphNode(name="inner", inputs=given) as inner:
+            double(inputs={"*": PARENT}, outputs=PARENT)
+    assert inner(x=4, times=3) == {"y": 12}
+    assert inner(x=4) == {"y": 8}
+
+
 def test_alone_parameters_may_be_called_like_the_engines_words():
-    def words(name, inputs, graph, key, fn, args):
-        return {"all": [name, inputs, graph, key, fn, args]}
+    def words(self, name, inputs, graph, key, fn, args):
+        return {"all": [self, name, inputs, graph, key, fn, args]}
 
     node = CodeNode(code_fn=words)
-    assert node(name=1, inputs=2, graph=3, key=4, fn=5, args=6) == {"all": [1, 2, 3, 4, 5, 6]}
+    assert node(self=0, name=1, inputs=2, graph=3, key=4, fn=5, args=6) == {"all": [0, 1, 2, 3, 4, 5, 6]}
 
 
 def test_alone_running_it_changes_nothing_in_its_graph():

@@ -140,6 +140,34 @@ def test_a_literal_with_references_is_made_anew_for_each_run():
     assert [dict(engine.run_sync({"a": n})) for n in (1, 2)] == [{"y": [1, "grown"]}, {"y": [2, "grown"]}]
 
 
+def itself():
+    cyclic = {"a": [1]}
+    cyclic["a"].append(cyclic)
+    return cyclic
+
+
+def shared_many_times():
+    shared = [1]
+    for _ in range(40):
+        shared = [shared, shared]
+    return shared
+
+
+def very_deep():
+    deep = [1]
+    for _ in range(5000):
+        deep = [deep]
+    return deep
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("make", [itself, shared_many_times, very_deep])
+def test_a_literal_of_any_shape_is_handed_over_as_it_is(make):
+    """Looking for references in it must neither go round in circles nor take for ever."""
+    literal = make()
+    assert only(lambda x: {"y": x}, {"x": literal})["y"] is literal
+
+
 class Pair(NamedTuple):
     one: object
     two: object

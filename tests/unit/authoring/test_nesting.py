@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
-from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, MapNode
+from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, MapNode, MissingKeyError
 from unit.authoring.running import finished, run
 
 
@@ -187,6 +189,27 @@ def test_a_key_hidden_by_a_star_is_read_after_its_writer():
         two = CodeNode(name="two", code_fn=lambda k: {"z": k + 1}, inputs={"k": PARENT["k"]}, outputs=PARENT)
         one >> two
     assert run(graph) == {"k": 1, "z": 2}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_key_that_a_hidden_star_did_not_write_is_missing(nested):
+    """Law 8: a missing key is never `None`. Only `one` could have given it, and it ran."""
+    hidden = {"other": 1}
+    with GraphNode(name="g") as graph, GraphNode(name="inner") if nested else contextlib.nullcontext():
+        one = CodeNode(name="one", code_fn=lambda: hidden, outputs=PARENT)
+        two = CodeNode(name="two", code_fn=lambda k: {"z": k}, inputs={"k": PARENT["k"]})
+        one >> two
+    with pytest.raises(MissingKeyError, match="'k'"):
+        run(graph)
+
+
+def test_a_default_stands_in_for_a_key_that_a_hidden_star_did_not_write():
+    hidden = {}
+    with GraphNode(name="g") as graph:
+        one = CodeNode(name="one", code_fn=lambda: hidden, outputs=PARENT)
+        two = CodeNode(name="two", code_fn=lambda k=10: {"z": k}, inputs={"k": PARENT["k"]}, outputs=PARENT)
+        one >> two
+    assert run(graph) == {"z": 10}
 
 
 def skipped_writer(**first):

@@ -159,6 +159,17 @@ def test_two_stars_that_hide_one_key_are_an_error_at_the_second_write():
     assert "'y'" in str(caught.value) or '"y"' in str(caught.value)
 
 
+def test_a_star_that_hides_a_key_somebody_reads_is_an_error_too():
+    """The reader would get this or that, depending on which is faster."""
+    hidden = {"k": 1}
+    with GraphNode(name="g") as graph:
+        CodeNode(name="writer", code_fn=lambda: hidden, outputs=PARENT)
+        CodeNode(name="reader", code_fn=lambda k: {}, inputs={"k": PARENT["k"]})
+    with pytest.raises(GraphError, match="writer") as caught:
+        run(graph, {"k": 0})
+    assert "reader" in str(caught.value)
+
+
 def test_two_stars_with_different_keys_are_no_error():
     one, other = {"y": 1}, {"z": 2}
     with GraphNode(name="g") as graph:

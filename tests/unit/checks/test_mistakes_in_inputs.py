@@ -9,7 +9,7 @@ from typing import TypedDict
 import pytest
 from pydantic import BaseModel
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, MapNode, code_node
+from hush.core import PARENT, START, CodeNode, Each, GraphNode, MapNode, code_node
 from unit.checks.corpus import Mistakes
 
 mistakes = Mistakes()
@@ -363,6 +363,30 @@ def all_keys_in_place_of_one():
     with GraphNode(name="g") as g:
         source = CodeNode(name="source", code_fn=one)
         CodeNode(name="n", code_fn=one, inputs={"x": source[...]})  # <-
+    return g
+
+
+@mistakes.plant("g/n", says=("START",))
+def start_in_place_of_a_value():
+    with GraphNode(name="g") as g:
+        CodeNode(name="n", code_fn=one, inputs={"x": START})  # <-
+    return g
+
+
+@mistakes.plant("g/n", says=("x", "a"))
+def several_nodes_in_place_of_a_value():
+    with GraphNode(name="g") as g:
+        pair = START >> [CodeNode(name=name, code_fn=one) for name in "ab"]
+        pair >> CodeNode(name="n", code_fn=one, inputs={"x": pair})  # <-
+    return g
+
+
+@mistakes.plant("g/n", says=("*",))
+def a_star_in_place_of_a_key():
+    given = {"y": 1}
+    with GraphNode(name="g") as g:
+        source = CodeNode(name="source", code_fn=lambda: given)
+        CodeNode(name="n", code_fn=one, inputs={"x": source["*"]})  # <-
     return g
 
 

@@ -240,6 +240,15 @@ def a_map_that_goes_through_what_is_being_written():
     return g
 
 
+@mistakes.plant("g", "g/w", "g/inner", says=("w", "inner", '"x"'))
+def a_nested_graph_whose_star_reads_what_is_being_written():
+    with GraphNode(name="g") as g:
+        CodeNode(name="w", code_fn=one, outputs={"y": PARENT["x"]})  # <-
+        with GraphNode(name="inner", inputs={"*": PARENT}):  # <-
+            CodeNode(name="n", code_fn=one, inputs={"*": PARENT})
+    return g
+
+
 @mistakes.plant("g/inner", "g/inner/a", "g/inner/b", says=("a", "b", '"y"'))
 def two_writers_in_a_nested_graph():
     with GraphNode(name="g") as g, GraphNode(name="inner"):

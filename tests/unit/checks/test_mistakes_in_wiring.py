@@ -105,7 +105,7 @@ def an_edge_to_start():
     return g
 
 
-@mistakes.plant("g", "g/a", "g/n", says=("a", "n", "inner"))
+@mistakes.plant("g", "g/a", "g/n", says=("edge", "a", "n", "inner"))
 def an_edge_into_a_nested_graph():
     with GraphNode(name="g") as g:
         a = CodeNode(name="a", code_fn=one)
@@ -115,7 +115,16 @@ def an_edge_into_a_nested_graph():
     return g
 
 
-@mistakes.plant("g", "g/inner", "g/inner/n", says=("a", "n", "inner"))
+@mistakes.plant("g", "g/inner", says=("edge", "inner", "n"))
+def an_edge_from_a_graph_to_a_node_in_it():
+    with GraphNode(name="g") as g:
+        with GraphNode(name="inner") as inner:
+            n = CodeNode(name="n", code_fn=one)
+        inner >> n  # <-
+    return g
+
+
+@mistakes.plant("g", "g/inner", "g/inner/n", says=("edge", "a", "n", "inner"))
 def an_edge_out_of_a_map():
     with GraphNode(name="g") as g:
         a = CodeNode(name="a", code_fn=one)

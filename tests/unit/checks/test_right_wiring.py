@@ -349,6 +349,34 @@ def a_map_over_what_a_mapping_s_method_gives():
     return g
 
 
+@graphs.keep({"y": [2, 3, 4]})
+def a_map_over_a_list_of_references():
+    with GraphNode(name="g") as g:
+        a = inc(name="a")
+        b = inc(name="b", inputs={"x": a["y"]})
+        with MapNode(name="m", inputs={"i": Each([a["y"], b["y"], 3])}, outputs={"y": PARENT}):
+            inc(name="n", inputs={"x": PARENT["i"]}, outputs=PARENT)
+    return g
+
+
+@graphs.keep({"y": [2, 3]})
+def a_map_over_something_done_to_references():
+    with GraphNode(name="g") as g:
+        a = CodeNode(name="a", code_fn=lambda: {"rows": [1]})
+        b = CodeNode(name="b", code_fn=lambda: {"rows": [2, 0]})
+        with MapNode(name="m", inputs={"i": Each(a["rows"] + b["rows"][:1])}, outputs={"y": PARENT}):
+            inc(name="n", inputs={"x": PARENT["i"]}, outputs=PARENT)
+    return g
+
+
+@graphs.keep({"y": []})
+def a_map_over_a_default_of_the_graph():
+    with GraphNode(name="g", inputs={"items": []}) as g:
+        with MapNode(name="m", inputs={"i": Each(PARENT["items"])}, outputs={"y": PARENT}):
+            inc(name="n", inputs={"x": PARENT["i"]}, outputs=PARENT)
+    return g
+
+
 @graphs.keep({"y": [[2], [3]]})
 def a_map_in_a_map():
     with (

@@ -80,7 +80,7 @@ def reads(expr: Expr) -> Iterator[Read]:
 
 
 def in_postorder(expr: Expr) -> Iterator[Expr]:
-    """All parts of ``expr``, each after those inside it. No recursion: a sum over thousands of nodes is one expression."""
+    """All parts of ``expr``, each after those inside it. No recursion: a sum over thousands of nodes is one."""
     todo: list[tuple[Expr, bool]] = [(expr, False)]
     while todo:
         part, opened = todo.pop()

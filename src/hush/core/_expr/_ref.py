@@ -182,7 +182,7 @@ def to_expr(value: Value) -> Expr:
                 return Table(tuple(value), parts)
     elif isinstance(value, list | tuple | dict):
         if _may_hold_references(value.values() if isinstance(value, dict) else value):
-            parts = [to_expr(part) for part in (value.values() if isinstance(value, dict) else value)]
+            parts = tuple(to_expr(part) for part in (value.values() if isinstance(value, dict) else value))
             if any(type(part) is not Const for part in parts):
                 raise UsageError(
                     f"a {kind.__name__} at {caller()} holds a reference, which would stay unresolved. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -34,9 +34,7 @@ from hush.core._spec._reads import body_of, is_optional, parent_reads
 class Policies(Protocol):
     """What the runtime adds to a step while it is compiled: where it runs, and what is wrapped around it."""
 
-    def __call__(
-        self, spec: Step, path: str, *, handled: bool
-    ) -> tuple[Gate | None, Callable[..., Any] | None]:
+    def __call__(self, spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Callable[..., Any] | None]:
         """The gate of a ``def``, and how to start what is awaited."""
         ...
 
@@ -58,7 +56,9 @@ def compile_root(root: GraphSpec, policies: Policies) -> RootPlan:
         else:
             for read in reads(expr):
                 wanted.setdefault(read.key, RootInput(read.key, required, wanted_by))
-            pairs.append((slot, expr_reader(expr, lambda read: Place(0, maybe=True, reader=_of_run(read.key, SKIPPED)))))
+            pairs.append(
+                (slot, expr_reader(expr, lambda read: Place(0, maybe=True, reader=_of_run(read.key, SKIPPED))))
+            )
     return RootPlan(plan, root.where, root.timeout_s, wanted, _slots_maker(plan, pairs))
 
 
@@ -365,4 +365,3 @@ def _or_none(reader: Reader) -> Reader:
         return None if value is SKIPPED else value
 
     return read
-

@@ -66,7 +66,8 @@ class Gives:
         computed: Keys of ``PARENT`` with what makes them of the step's output.
         computed_of_error: Those among them that read nothing but its ``error``.
         everything: Whether all keys go to ``PARENT``, ``error`` too.
-        stars: Whether all but ``error`` and its like go there, with ``watch`` over them, ``known_keys`` where they are certain.
+        stars: Whether all but ``error`` and its like go there, with ``watch`` over them, and ``known_keys`` where they
+            are certain.
     """
 
     optional: tuple[Copy, ...]

@@ -127,9 +127,7 @@ class Scope:
         return {
             self.order.index[read.source.step]
             for name, read in graph_reads(self.graph)[number]
-            if read.source.step is not None
-            and not read.source.up
-            and (name is None or not is_optional(step, name))
+            if read.source.step is not None and not read.source.up and (name is None or not is_optional(step, name))
         }
 
     def blocking(self, number: int) -> set[int]:

@@ -53,9 +53,7 @@ class Domain:
         "outer",
     )
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, host: asyncio.Task[Any], outer: Domain | None = None
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, host: asyncio.Task[Any], outer: Domain | None = None) -> None:
         self.loop = loop
         self.host = host
         self.outer = outer

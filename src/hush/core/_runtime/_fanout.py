@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections.abc import Callable
-
 from contextvars import Context, copy_context
 from time import perf_counter_ns
 from typing import Any
@@ -76,7 +75,8 @@ class Fanout:
     """
 
     def __init__(self, strand: Strand, frame: Frame, step: StepPlan) -> None:
-        assert step.map is not None and step.body is not None
+        assert step.map is not None
+        assert step.body is not None
         self.strand, self.frame, self.step = strand, frame, step
         self.plan: MapPlan = step.map
         self.body = step.body
@@ -109,7 +109,9 @@ class Fanout:
         self.total = known[0] if len(known) == len(sizes) else None
 
     def _unequal(self, lengths: str) -> SourceError:
-        return SourceError(f"the Each inputs of {self.step.path} must have the same length ({lengths}; {self.step.where})")
+        return SourceError(
+            f"the Each inputs of {self.step.path} must have the same length ({lengths}; {self.step.where})"
+        )
 
     # --- pulling ------------------------------------------------------------------------------------------
     def pull(self) -> Any:
@@ -380,5 +382,3 @@ def is_ordinary(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(is_ordinary(part) for part in error.exceptions)
     return isinstance(error, Exception | CancelledError)
-
-

@@ -50,7 +50,7 @@ def as_mapping(step: StepPlan, out: Any) -> Mapping[str, Any]:
         return dict(out)  # a pydantic model gives its fields as pairs, and the extra ones that it allows
     raise OutputError(
         f"{step.path} returned {_short(out)} of type {kind.__name__}, which has no keys. "
-        f"Return a dict: return {{\"result\": value}}; or a dataclass or pydantic model. ({step.where})"
+        f'Return a dict: return {{"result": value}}; or a dataclass or pydantic model. ({step.where})'
     )
 
 

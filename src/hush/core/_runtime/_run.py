@@ -22,13 +22,13 @@ KEPT_ERRORS = 100
 """How many failures of one node or map are kept, the first by item; the rest is counted."""
 
 _NOTE = "Hush: raised in"
-_PROCESS = os.urandom(5).hex()
+_process = os.urandom(5).hex()
 _numbers = count(1)
 
 
 def _after_fork() -> None:
-    global _PROCESS
-    _PROCESS = os.urandom(5).hex()
+    global _process  # noqa: PLW0603  # the one place that makes it anew
+    _process = os.urandom(5).hex()
 
 
 if hasattr(os, "register_at_fork"):
@@ -81,7 +81,7 @@ class Run:
         self.consumed: dict[int, Any] = {}
         self.tags: dict[str, None] = {}
         self.partial = False
-        self.id = request_id if request_id is not None else f"{_PROCESS}-{next(_numbers):x}"
+        self.id = request_id if request_id is not None else f"{_process}-{next(_numbers):x}"
         self._collected: dict[str, Collected] | None = None
 
     def tag(self, step: StepPlan, tags: Any) -> None:
@@ -113,7 +113,9 @@ class Run:
         notes = [note for note in exc.__dict__.get("__notes__", ()) if not str(note).startswith(_NOTE)]
         notes.append(f"{_NOTE} {step.path}{at} ({step.where}), run {self.id}")
         if type(exc).__module__ == "sqlite3" and "thread" in str(exc):
-            notes.append('Hush: this connection belongs to one thread: executor="inline" keeps its calls on the loop\'s.')
+            notes.append(
+                'Hush: this connection belongs to one thread: executor="inline" keeps its calls on the loop\'s.'
+            )
         exc.__dict__["__notes__"] = notes
         trim(exc)
 

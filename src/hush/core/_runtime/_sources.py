@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from contextvars import copy_context
 from enum import Enum, auto
 from functools import partial
+from threading import Lock
 from time import perf_counter_ns
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
@@ -62,7 +63,7 @@ class ListSource:
 class IteratorSource:
     """Any other sync iterable: pulled in a thread until ``next()`` has shown itself cheap."""
 
-    __slots__ = ("_buffer", "_done", "_gate", "_iterator", "_run", "_running", "size")
+    __slots__ = ("_abandoned", "_buffer", "_done", "_gate", "_iterator", "_lock", "_run", "_running", "size")
 
     def __init__(self, iterator: Iterator[Any], run: Run, pull: str) -> None:
         self.size: int | None = None
@@ -72,6 +73,8 @@ class IteratorSource:
         self._buffer: deque[Any] = deque()
         self._done = False
         self._running = False
+        self._abandoned = False
+        self._lock = Lock()
 
     def now(self) -> Any:
         """The next value, if it is at hand or cheap to get."""
@@ -91,15 +94,14 @@ class IteratorSource:
         """Pull a chunk in a thread."""
         if self._buffer or self._done:
             return
-        job = start_in_thread(self._run.loop, partial(copy_context().run, self._pull))
         self._running = True
+        job = start_in_thread(self._run.loop, partial(copy_context().run, self._pull_in_thread))
         try:
             await job.wait()
         except CancelledError:
             cancelled()  # the others need not wait until this thread ends
-            self._running = not await job.linger(self._run.grace_s)
+            await job.linger(self._run.grace_s)
             raise
-        self._running = False
         if job.error is not None:
             self._done = True
             if type(job.error).__module__ == "sqlite3" and "thread" in str(job.error):
@@ -110,6 +112,15 @@ class IteratorSource:
         if isinstance(self._gate, AutoGate):
             for took_ns in times_ns:
                 self._gate.ran_in_thread(took_ns)
+
+    def _pull_in_thread(self) -> tuple[list[Any], list[int]]:
+        try:
+            return self._pull()
+        finally:
+            with self._lock:
+                self._running = False
+                if self._abandoned:
+                    self._close()  # the map has ended meanwhile
 
     def _pull(self) -> tuple[list[Any], list[int]]:
         found: list[Any] = []
@@ -130,16 +141,21 @@ class IteratorSource:
         """Close a generator, in whose ``finally`` there may be files to close."""
         if not isinstance(self._iterator, types.GeneratorType):
             return
-        if self._running:
-            log.warning("a source did not return within %g s and is left behind in its thread", self._run.grace_s)
-            return
-        if self._iterator.gi_frame is None or self._gate.inline or self._run.inline_only:
-            self._iterator.close()
-            return
-        job = start_in_thread(self._run.loop, partial(copy_context().run, self._iterator.close))
-        await job.linger(self._run.grace_s)
-        if job.error is not None:
-            raise job.error
+        with self._lock:
+            self._abandoned = self._running
+        if self._abandoned:
+            log.warning("a source did not return within %g s: it is left behind and closed there", self._run.grace_s)
+        elif self._iterator.gi_frame is None or self._gate.inline or self._run.inline_only:
+            self._close()
+        else:
+            job = start_in_thread(self._run.loop, partial(copy_context().run, self._close))
+            await job.linger(self._run.grace_s)
+            if job.error is not None:
+                raise job.error
+
+    def _close(self) -> None:
+        assert isinstance(self._iterator, types.GeneratorType)
+        self._iterator.close()
 
 
 class AsyncSource:
@@ -226,12 +242,13 @@ def _consume(iterator: Any, run: Run, where: Where, spent: list[Any] | None) -> 
 
 
 def gate_of_source(iterator: Iterator[Any]) -> AutoGate:
-    """What is remembered of how cheap ``next()`` is: for a generator by its code, unless that goes through something
-    it closes over; nothing for other iterators, since ``map(str, rows)`` cannot vouch for ``map(download, urls)``.
+    """What is remembered of how cheap ``next()`` is.
+
+    For a generator by its code, unless that goes through something it closes over. Nothing for other iterators, since
+    ``map(str, rows)`` cannot vouch for ``map(download, urls)``.
     """
     if isinstance(iterator, types.GeneratorType):
         code = iterator.gi_code
         if not code.co_freevars and code.co_name != "<genexpr>":
             return gate_of_code(code)
     return AutoGate()
-

@@ -55,7 +55,7 @@ class Strand:
         self._spawning = False
 
     # --- inline -------------------------------------------------------------------------------------------
-    def drive(self) -> bool:
+    def drive(self) -> bool:  # noqa: C901  # the hot loop: a call for each part would cost a tenth of a node
         """Run all that is ready and need not be awaited. ``False`` if the budget of the pass was spent before."""
         ready, run = self.ready, self.run
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
@@ -213,7 +213,7 @@ class Strand:
                 close()  # a coroutine that nobody will await
 
     # --- awaiting -----------------------------------------------------------------------------------------
-    async def work(self) -> None:
+    async def work(self) -> None:  # noqa: C901  # as above: one coroutine for each task, not two
         """Drive and await until nothing is left for this task.
 
         What a spawned strand raises is told to its domain, what the host's raises to ``conduct``.

@@ -25,7 +25,18 @@ class Job:
         took_ns: How long it took, measured inside the thread.
     """
 
-    __slots__ = ("_call", "_from_start_s", "_loop", "_started", "_timer", "_waiter", "error", "finished", "result", "took_ns")
+    __slots__ = (
+        "_call",
+        "_from_start_s",
+        "_loop",
+        "_started",
+        "_timer",
+        "_waiter",
+        "error",
+        "finished",
+        "result",
+        "took_ns",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None) -> None:
         self._loop = loop
@@ -110,9 +121,7 @@ class Pool:
         self._threads = 0
         self._idle = 0
 
-    def start(
-        self, loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None = None
-    ) -> Job:
+    def start(self, loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None = None) -> Job:
         """Call ``call`` in a thread as soon as one is free. ``from_start_s`` bounds the wait from when it begins."""
         job = Job(loop, call, from_start_s)
         with self._lock:
@@ -144,7 +153,7 @@ def start_in_thread(loop: asyncio.AbstractEventLoop, call: Callable[[], Any], fr
 
 def _after_fork() -> None:
     # The child has the pool's counts, but none of its threads.
-    global _pool
+    global _pool  # noqa: PLW0603  # the one place that makes it anew
     _pool = Pool()
 
 

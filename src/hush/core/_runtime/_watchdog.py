@@ -63,7 +63,7 @@ watchdog = Watchdog()
 
 
 def _after_fork() -> None:
-    global watchdog
+    global watchdog  # noqa: PLW0603  # the one place that makes it anew
     watchdog = Watchdog()
 
 

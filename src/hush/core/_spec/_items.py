@@ -12,7 +12,10 @@ def refusal(value: Any) -> tuple[str, str] | None:
     if value is None:
         return "Each got None: the source gave nothing", "Return an empty list for no items."
     if isinstance(value, str | bytes | bytearray):
-        return f"Each got a {kind}, which would be cut into characters", "Write Each([text]), or Each(text.splitlines())."
+        return (
+            f"Each got a {kind}, which would be cut into characters",
+            "Write Each([text]), or Each(text.splitlines()).",
+        )
     if isinstance(value, Mapping):
         message = "Each got a mapping, whose items could be keys, values or pairs"
         return message, "Write Each(list(d.items())) or Each(list(d.values()))."

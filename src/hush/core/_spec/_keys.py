@@ -76,10 +76,7 @@ def _mentions(fn: Callable[..., Any], key: str) -> bool:
     code = getattr(fn, "__code__", None)
     if type(code) is not types.CodeType or _may_declare(fn):
         return False
-    for const in code.co_consts:
-        if const == key or (type(const) is tuple and key in const):
-            return True
-    return False
+    return any(const == key or (type(const) is tuple and key in const) for const in code.co_consts)
 
 
 def _may_declare(fn: Callable[..., Any]) -> bool:

@@ -1,8 +1,8 @@
-"""The order of a graph's steps: who waits for whom, in numbers, and a topological order or the cycle that forbids it."""
+"""The order of a graph's steps: who waits for whom, in numbers, and a topological order or the cycles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hush.core._spec._model import GraphSpec
@@ -29,19 +29,20 @@ class Order:
     after: tuple[tuple[int, ...], ...]
     topological: tuple[int, ...]
 
-    def cycle(self) -> list[int]:
-        """The steps of one cycle in order, or nothing."""
-        done = set(self.topological)
-        if len(done) == len(self.before):
-            return []
-        at = next(step for step in range(len(self.before)) if step not in done)
-        seen: dict[int, int] = {}
-        path: list[int] = []
-        while at not in seen:
-            seen[at] = len(path)
-            path.append(at)
-            at = next(step for step in self.before[at] if step not in done)
-        return path[seen[at] :][::-1]
+    def cycles(self) -> list[list[int]]:
+        """Cycles that have no step in common, each in order; nothing if there are none."""
+        left = set(range(len(self.before))) - set(self.topological)
+        found: list[list[int]] = []
+        while left:
+            at: int | None = min(left)
+            seen: dict[int, int] = {}
+            while at is not None and at not in seen:
+                seen[at] = len(seen)
+                at = next((step for step in self.before[at] if step in left), None)
+            if at is not None:
+                found.append(list(seen)[seen[at] :][::-1])
+            left.difference_update(seen)
+        return found
 
     def reached_from(self, starts: Iterable[int]) -> set[int]:
         """All steps that can be reached from ``starts`` along edges and references."""

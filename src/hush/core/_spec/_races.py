@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from hush.core._expr._where import Where
 from hush.core._spec._keys import known_keys
@@ -52,7 +53,7 @@ def races(graph: GraphSpec, order: Order) -> Iterator[tuple[int, Fault]]:
 
     for key, found in contested.items():
         line = sorted((step for step in found if step in place), key=place.__getitem__)
-        for first, then in zip(line, line[1:], strict=False):
+        for first, then in pairwise(line):
             if not ordered(first, then):
                 yield then, _fault(graph, key, first, then, "both write", found[then])
         for reader, where in readers.get(key, {}).items():
@@ -105,7 +106,7 @@ class Writers:
     def ordered(self, step: int, writer: int) -> bool:
         """Whether ``step`` and ``writer`` come one after the other, whichever is first."""
         after = self._masks[step] & self._bits[writer]
-        return bool(after) or step in self._bits and bool(self._masks[writer] & self._bits[step])
+        return bool(after) or (step in self._bits and bool(self._masks[writer] & self._bits[step]))
 
 
 def needed_keys(graph: GraphSpec) -> list[str]:

@@ -72,13 +72,19 @@ def _from_code(fn: types.FunctionType) -> Signature:
     count = code.co_argcount
     first_default = count - len(defaults)
     names = code.co_varnames
-    parameters: list[Parameter] = []
-    for place in range(count):
-        how = "positional" if place < code.co_posonlyargcount else "both"
-        given = place >= first_default
-        parameters.append(Parameter(names[place], how, given, defaults[place - first_default] if given else None))
-    for name in names[count : count + code.co_kwonlyargcount]:
-        parameters.append(Parameter(name, "keyword", name in keyword_defaults, keyword_defaults.get(name)))
+    parameters = [
+        Parameter(
+            names[place],
+            "positional" if place < code.co_posonlyargcount else "both",
+            place >= first_default,
+            defaults[place - first_default] if place >= first_default else None,
+        )
+        for place in range(count)
+    ]
+    parameters += [
+        Parameter(name, "keyword", name in keyword_defaults, keyword_defaults.get(name))
+        for name in names[count : count + code.co_kwonlyargcount]
+    ]
     flags = code.co_flags
     return Signature(
         tuple(parameters),
@@ -121,7 +127,7 @@ def code_of(fn: Callable[..., Any]) -> types.CodeType | None:
     if isinstance(fn, types.MethodType):
         fn = fn.__func__
     if not isinstance(fn, types.FunctionType) and not isinstance(fn, type):
-        call = getattr(type(fn), "__call__", None)
+        call = getattr(type(fn), "__call__", None)  # noqa: B004  # what it is, not whether
         fn = call if isinstance(call, types.FunctionType) else fn
     code = getattr(fn, "__code__", None)
     return code if type(code) is types.CodeType else None  # a mock's says that it is one

@@ -60,13 +60,15 @@ def _graph_faults(graph: GraphSpec, container: Step | None) -> Iterator[tuple[st
         yield "", Fault(f"{graph.name} has no nodes", "Make its nodes inside its with block.", graph.where)
         return
     order = order_of(graph)
-    cycle = order.cycle()
-    if cycle:
+    for cycle in order.cycles():
         names = [graph.steps[number].name for number in (*cycle, cycle[0])]
-        yield "", Fault(
-            f"the nodes wait for each other in a circle: {' >> '.join(names)}",
-            "Take one of these edges or references away.",
-            graph.steps[cycle[0]].where,
+        yield (
+            "",
+            Fault(
+                f"the nodes wait for each other in a circle: {' >> '.join(names)}",
+                "Take one of these edges or references away.",
+                graph.steps[cycle[0]].where,
+            ),
         )
     if graph.starts is not None:
         yield from _unreachable(graph, order)
@@ -106,10 +108,13 @@ def _not_given(graph: GraphSpec, container: Step, order: Order) -> Iterator[tupl
         near = nearest(read.key, given)
         hint = f"Did you mean PARENT[{near!r}]? " if near else ""
         have = ", ".join(sorted(given)) or "nothing"
-        yield step.name, Fault(
-            f'{step.name} reads PARENT["{read.key}"], which {container.name} is not given (it is given: {have})',
-            f'{hint}Add to {container.name}: inputs={{"{read.key}": …}}.',
-            read.where,
+        yield (
+            step.name,
+            Fault(
+                f'{step.name} reads PARENT["{read.key}"], which {container.name} is not given (it is given: {have})',
+                f'{hint}Add to {container.name}: inputs={{"{read.key}": …}}.',
+                read.where,
+            ),
         )
 
 
@@ -191,4 +196,3 @@ def _reserved_keys(step: CallSpec) -> Iterator[Fault]:
 
 def _is_reserved(key: object) -> bool:
     return type(key) is str and (key in (STAR, "iteration_metrics") or (key[:1] == "$" and key != TAGS))
-

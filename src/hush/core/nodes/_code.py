@@ -60,7 +60,9 @@ class CodeNode(Node):
         fits = callable(code_fn) and not isinstance(code_fn, Ref | Node)
         self._fn: Callable[..., Any] | None = code_fn if fits else None
         suggested = name_of(code_fn) if fits else None
-        super().__init__(name, inputs=inputs, outputs=outputs, on_error=on_error, timeout_s=timeout_s, suggested=suggested)
+        super().__init__(
+            name, inputs=inputs, outputs=outputs, on_error=on_error, timeout_s=timeout_s, suggested=suggested
+        )
         if not isinstance(executor, str):
             raise UsageError(f'executor={executor!r} at {self.where}: it is "auto", "inline" or "thread".')
         self._executor = executor

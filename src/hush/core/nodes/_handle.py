@@ -12,7 +12,7 @@ from hush.core._expr._where import Where, caller
 from hush.core._spec._model import STAR, TAGS, Fault
 from hush.core.errors import UsageError
 from hush.core.nodes._each import Each
-from hush.core.nodes._wiring import Holder, Wired, belongs, open_containers
+from hush.core.nodes._wiring import Holder, Wired, belongs, is_open, open_containers
 from hush.core.protocols import run_alone
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Node(Wired):
         suggested: str | None = None,
     ) -> None:
         self.where: Where = caller()
-        self._owner: Container | None = None  # type: ignore[assignment]  # a holder is always a container
+        self._owner: Container | None = None
         self._faults: list[Fault] = []
         self._inputs: list[tuple[str, Expr]] = []
         self._star: Node | Parent | None = None
@@ -153,7 +153,9 @@ class Node(Wired):
                 if is_source(value):
                     self._star = value
                 else:
-                    self._fault(f"{{'*': {value!r}}} is neither PARENT nor a node", "Write {'*': PARENT} or {'*': node}.")
+                    self._fault(
+                        f"{{'*': {value!r}}} is neither PARENT nor a node", "Write {'*': PARENT} or {'*': node}."
+                    )
             elif isinstance(value, Each):
                 self._take_each(key, value)
             else:
@@ -228,8 +230,10 @@ class Node(Wired):
         """Adopt the node if it is loose; say so if it belongs to a graph that is fixed."""
         containers = open_containers.get()
         if self._owner is None:
-            if not containers or self in containers:
-                raise UsageError(f"{self.name} at {where} is in no graph yet. Write this inside the graph's with block.")
+            if not containers or is_open(self):
+                raise UsageError(
+                    f"{self.name} at {where} is in no graph yet. Write this inside the graph's with block."
+                )
             containers[-1]._adopt(self)
         return belongs(self, where)
 
@@ -308,12 +312,14 @@ class Container(Node, Holder):
     def _adopt(self, node: Wired) -> None:
         """Make ``node``, and the loose nodes that it reads, part of this container."""
         if self._closed:
-            raise UsageError(f"the graph {self.name!r} is fixed since its with block closed; {caller()} comes too late.")
+            raise UsageError(
+                f"the graph {self.name!r} is fixed since its with block closed; {caller()} comes too late."
+            )
         assert isinstance(node, Node)
         todo: list[Node] = [node]
         while todo:
             one = todo.pop()
-            if one._owner is None and one is not self and one not in open_containers.get():
+            if one._owner is None and one is not self and not is_open(one):
                 one._owner = self
                 self._name(one)
                 todo += one._sources()
@@ -324,7 +330,9 @@ class Container(Node, Holder):
         other = self._nodes.get(node.name)
         if other is not None and node._named and other._named:
             self._fault(
-                f"two nodes are called {node.name!r}: the other is at {other.where}", "Give one another name.", node.where
+                f"two nodes are called {node.name!r}: the other is at {other.where}",
+                "Give one another name.",
+                node.where,
             )
             node.name = self._free_name(node.name)
         elif other is not None and node._named:

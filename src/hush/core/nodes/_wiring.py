@@ -18,7 +18,7 @@ class Wired:
     """What edges join: it has a name, and a holder once it belongs to a graph."""
 
     name: str
-    _owner: Holder | None
+    _owner: Any  # its holder, or None
 
     def __rshift__(self, after: Value) -> Value:
         """``self >> after``: ``after`` (a node, a list of nodes, or ``END``) comes after this node."""
@@ -38,10 +38,9 @@ class Wired:
         raise UsageError(f"`{self.name} << …` at {caller()} is no edge. Write the other node >> {self.name}.")
 
 
-class Holder:
+class Holder(Wired):
     """What edges belong to: a container whose ``with`` block is open, or was."""
 
-    name: str
     _closed: bool
     _faults: list[Fault]
     _edges: list[tuple[Wired, Wired, Where]]
@@ -53,6 +52,11 @@ class Holder:
 
 open_containers: ContextVar[tuple[Holder, ...]] = ContextVar("hush_open_containers", default=())
 """The containers whose ``with`` blocks are open, innermost last."""
+
+
+def is_open(node: Wired) -> bool:
+    """Whether ``node`` is a container whose block is open."""
+    return any(node is one for one in open_containers.get())
 
 
 class Marker(Wired):
@@ -98,7 +102,12 @@ def wire(before: Value, after: Value) -> Value:
     where = caller()
     befores, afters = _ends(before, where), _ends(after, where)
     if not befores or not afters:
-        _fault_of(befores + afters, where, f"`{_text(before)} >> {_text(after)}` joins nothing", "Leave it out, or name a node.")
+        _fault_of(
+            befores + afters,
+            where,
+            f"`{_text(before)} >> {_text(after)}` joins nothing",
+            "Leave it out, or name a node.",
+        )
         return _result(after, afters)
     for left in befores:
         for right in afters:
@@ -146,8 +155,12 @@ def _text(value: Value) -> str:
 def _edge(before: Wired, after: Wired, where: Where) -> None:
     if before is END or after is START:
         place = "comes after nothing" if after is START else "comes before nothing"
-        _fault_of([before, after], where, f"`{before.name} >> {after.name}`: {after.name if after is START else before.name} {place}",
-                  "Turn it round, or leave it out.")
+        _fault_of(
+            [before, after],
+            where,
+            f"`{before.name} >> {after.name}`: {after.name if after is START else before.name} {place}",
+            "Turn it round, or leave it out.",
+        )
         return
     nodes = [end for end in (before, after) if not isinstance(end, Marker)]
     for node in nodes:
@@ -175,7 +188,7 @@ def _join(before: Wired, after: Wired, where: Where) -> None:
         graph._faults.append(
             Fault(
                 f"the edge {before.name} >> {after.name} goes from the graph {graph.name!r} into {other.name!r}",
-                f"An edge stays inside one graph: wire the containers, or pass a value through inputs of {other.name!r}.",
+                f"An edge stays in one graph: wire the containers, or pass a value by the inputs of {other.name!r}.",
                 where,
             )
         )
@@ -188,7 +201,7 @@ def belongs(node: Wired, where: Where) -> bool:
     containers = open_containers.get()
     owner = node._owner
     if owner is None:
-        if not containers or node in containers:
+        if not containers or is_open(node):
             what = "is in no graph" if not containers else "is the graph being written"
             raise UsageError(f"{node.name} {what}, at {where}. Wire it inside the with block of the graph around it.")
         containers[-1]._adopt(node)
@@ -203,7 +216,7 @@ def belongs(node: Wired, where: Where) -> bool:
             containers[-1]._faults.append(
                 Fault(
                     f"{node.name} already belongs to the graph {owner.name!r} and cannot be part of a second one",
-                    f"Make it in a function, once for each graph: def {node.name}(): return {type(node).__name__}(...).",
+                    f"Make it in a function, once a graph: def make_{node.name}(): return {type(node).__name__}(...).",
                     where,
                 )
             )

@@ -11,9 +11,9 @@ from hush.core._spec._model import EachInput, MapSpec
 from hush.core._spec._races import needed_keys
 from hush.core.errors import UsageError
 from hush.core.nodes._describe import Describer
+from hush.core.nodes._each import Each
 from hush.core.nodes._graph import Block
 from hush.core.nodes._handle import Node, is_source
-from hush.core.nodes._each import Each
 
 Value = Any
 
@@ -52,7 +52,9 @@ class MapNode(Block):
         if max_concurrency is not None and (isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int)):
             raise UsageError(f"max_concurrency={max_concurrency!r} at {self.where}: it is a whole number of items.")
         if max_concurrency is None or max_concurrency < 1:
-            self._fault(f"max_concurrency={max_concurrency!r} is below 1", "Give the number of items in flight at once.")
+            self._fault(
+                f"max_concurrency={max_concurrency!r} is below 1", "Give the number of items in flight at once."
+            )
         self._max_concurrency = max_concurrency
         if not self._each:
             self._fault("no input is Each(...)", 'Say what to go through: inputs={"item": Each(source)}.')
