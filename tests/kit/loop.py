@@ -194,18 +194,23 @@ def _clear_away(loop: VirtualLoop) -> None:
         loop.close()
 
 
-def run_virtual(
-    coro_fn: Callable[[], Coroutine[Any, Any, Any]], seed: object = None, shuffle: bool = True, **options: Any
-) -> Any:
-    """Run one coroutine on a loop of its own and give what it gives.
+def end_of(coro_fn: Callable[[], Coroutine[Any, Any, Any]], seed: object = None, **options: Any) -> Ended:
+    """Run one coroutine on a loop of its own and tell what became of it.
 
     Raises:
         LeftOver: Tasks are alive or async generators open when it ends, or the loop's exception handler was called.
         Deadlock: It waits for what can never happen.
         Runaway: It keeps the loop busy for ever.
     """
-    loop = VirtualLoop(seed, shuffle=shuffle, **options)
+    loop = VirtualLoop(seed, **options)
     ended = play(loop, loop.create_task(coro_fn(), name="main"))
-    if isinstance(ended.error, (Deadlock, Runaway)):
-        raise ended.error
-    return ended.result()
+    if ended.left or isinstance(ended.error, (Deadlock, Runaway)):
+        ended.result()
+    return ended
+
+
+def run_virtual(
+    coro_fn: Callable[[], Coroutine[Any, Any, Any]], seed: object = None, shuffle: bool = True, **options: Any
+) -> Any:
+    """Run one coroutine on a loop of its own and give what it gives; raises what `end_of` raises besides."""
+    return end_of(coro_fn, seed, shuffle=shuffle, **options).result()

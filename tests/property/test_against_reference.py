@@ -43,14 +43,16 @@ def silence():
     logger.setLevel(level)
 
 
-def hold(case: Case, seeds: list[int], *, inline: bool = False, cancel_at: int | None = None) -> None:
+def hold(
+    case: Case, seeds: list[int], *, inline: bool = False, cancel_at: int | None = None, threads: bool = False
+) -> None:
     """The law: whatever the seed, the run and the reference agree."""
     expected = interpret(case)
     graph, play = build(case, inline=inline)
     engine = Hush(graph)
     for seed in seeds:
         play.reset(seed)
-        found = complaints(case, expected, run_case(case, engine, seed, cancel_at), play)
+        found = complaints(case, expected, run_case(case, engine, seed, cancel_at, threads=threads), play)
         if found:
             note(f"{expected}\nseed {seed}" + (f", as it ran:\n{source(case, inline=True)}" if inline else ""))
         assert not found, "\n".join(found)
@@ -74,10 +76,17 @@ def test_random_graphs_can_be_cancelled_at_any_tick(case, seed, tick):
     hold(case, [seed], cancel_at=tick)
 
 
+@settings(every_change, max_examples=300)
+@given(cases(), st.integers(0, 9))
+def test_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
+    hold(case, [seed, seed + 10], threads=True)
+
+
 @pytest.mark.nightly
 @nightly
 @given(cases(max_leaves=20), st.integers(0, 1_000), st.integers(1, 50))
 def test_many_random_graphs_give_what_the_reference_gives_in_any_order(case, seed, tick):
     hold(case, [seed, seed + 1, seed + 2, seed + 3])
     hold(case, [seed], inline=True)
+    hold(case, [seed, seed + 1], threads=True)
     hold(case, [seed, seed + 1], cancel_at=tick)

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeTimeout, RunTimeout
+from hush.core import PARENT, Each, GraphNode, Hush, MapNode, NodeTimeout, RunTimeout
 from kit.cancel import cancel_everywhere
 from kit.cancel_shapes import SHAPES, Log
-from kit.faults import Boom, label, members
-from kit.loop import run_virtual
+from kit.faults import label
+from kit.loop import end_of, run_virtual
 
 by_name = pytest.mark.parametrize("shape", SHAPES, ids=[shape.make.__name__ for shape in SHAPES])
 
@@ -120,127 +120,6 @@ def test_control_returns_after_everything_in_the_run_has_ended():
     log.check()
 
 
-# ── A node's own CancelledError ──────────────────────────────────────────────────────────────────────────────────────
-
-
-async def give_up():
-    await asyncio.sleep(1)
-    raise asyncio.CancelledError("mine")
-
-
-async def outcome_of(awaitable):
-    try:
-        return await awaitable, None
-    except BaseException as error:
-        return None, error
-
-
-def outcome(graph, seed=0, **options):
-    """What the run gave, what it raised, how often its caller's task is asked to cancel, and how late it is then."""
-
-    async def main():
-        value, error = await outcome_of(Hush(graph).run(**options))
-        return value, error, asyncio.current_task().cancelling(), asyncio.get_running_loop().time()
-
-    return run_virtual(main, seed=seed)
-
-
-@pytest.mark.parametrize("fn", [give_up, lambda: (_ for _ in ()).throw(asyncio.CancelledError("mine"))])
-def test_a_node_that_raises_cancelled_error_is_a_failed_node(fn):
-    log = Log()
-    with GraphNode(name="g") as graph:
-        CodeNode(name="tired", code_fn=fn, inputs={})
-        log.node("sleeps", seconds=9, cleanup_s=0.5)
-    _, error, cancelling, at_s = outcome(graph)
-    assert label(error) == "cancelled mine"
-    assert error.hush.path == "g/tired"
-    assert cancelling == 0
-    assert at_s < 2
-    log.check()
-
-
-def test_a_nodes_own_cancelled_error_can_be_handled():
-    log = Log()
-    with GraphNode(name="g") as graph:
-        tired = CodeNode(name="tired", code_fn=give_up, inputs={}, outputs={"error": PARENT["error"]})
-        log.node("sleeps", seconds=3)
-        tired >> log.node("after", seconds=1, outputs={"y": PARENT["y"]})
-    result, error, _, at_s = outcome(graph)
-    assert error is None
-    assert label(result["error"]) == "cancelled mine"
-    assert result["y"] == 1
-    assert at_s == 3
-    log.check()
-
-
-@pytest.mark.parametrize("on_error", ["collect", "raise"])
-def test_an_items_own_cancelled_error_is_the_items_failure(on_error):
-    async def code(x):
-        await asyncio.sleep(x)
-        if x == 2:
-            raise asyncio.CancelledError("mine")
-        return {"y": x}
-
-    with GraphNode(name="g") as graph:
-        with MapNode(name="m", inputs={"x": Each([3, 2, 1])}, on_error=on_error) as each:
-            CodeNode(name="a", code_fn=code, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]})
-        each["y"] >> PARENT["ys"]
-        each["error"] >> PARENT["errors"]
-    result, error, _, at_s = outcome(graph)
-    if on_error == "raise":
-        assert (label(error), at_s) == ("cancelled mine", 2)
-        assert error.hush.item == 1
-    else:
-        assert result["ys"] == [3, None, 1]
-        assert [each and label(each) for each in result["errors"]] == [None, "cancelled mine", None]
-
-
-# ── Several failures ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_two_siblings_that_fail_are_both_raised():
-    """The second fails because of the first, while it is cancelled: it failed on its own all the same."""
-    log = Log()
-    with GraphNode(name="g") as graph:
-        log.node("breaks", breaks_s=1)
-        log.node("sleeps", seconds=3, broken_cleanup=True)
-    _, error, cancelling, _ = outcome(graph)
-    assert isinstance(error, ExceptionGroup)
-    assert sorted(label(each) for each in members(error)) == ["breaks", "cleanup of sleeps"]
-    assert sorted(each.hush.path for each in members(error)) == ["g/breaks", "g/sleeps"]
-    assert cancelling == 0
-    log.check()
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_of_many_that_fail_at_once_none_is_lost(seed):
-    failed = []
-
-    async def code(x=0):
-        await asyncio.sleep(1)
-        failed.append(Boom(f"{len(failed)}"))
-        raise failed[-1]
-
-    with GraphNode(name="g") as graph:
-        for number in range(4):
-            CodeNode(name=f"n{number}", code_fn=code, inputs={})
-    _, error, _, _ = outcome(graph, seed=seed)
-    assert {id(each) for each in members(error)} == {id(each) for each in failed}
-    assert isinstance(error, Boom) == (len(failed) == 1)
-
-
-def test_a_node_that_fails_alone_is_raised_as_it_is():
-    log = Log()
-    with GraphNode(name="g") as graph:
-        with GraphNode(name="inner"):
-            log.node("breaks", breaks_s=1)
-        log.node("sleeps", seconds=3, cleanup_s=0.5)
-    _, error, _, at_s = outcome(graph)
-    assert (type(error), label(error), error.hush.path) == (Boom, "breaks", "g/inner/breaks")
-    assert at_s == 1.5
-    log.check()
-
-
 # ── Timeouts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -248,10 +127,10 @@ def test_a_run_out_of_time_is_cancelled_and_awaited():
     log = Log()
     with GraphNode(name="g") as graph:
         log.node("sleeps", seconds=9, cleanup_s=0.5)
-    _, error, cancelling, at_s = outcome(graph, timeout_s=2)
-    assert isinstance(error, RunTimeout)
-    assert isinstance(error, TimeoutError)
-    assert (cancelling, at_s) == (0, 2.5)
+    ended = end_of(lambda: Hush(graph).run(timeout_s=2))
+    assert isinstance(ended.error, RunTimeout)
+    assert isinstance(ended.error, TimeoutError)
+    assert (ended.cancelling, ended.at_s) == (0, 2.5)
     log.check()
 
 
@@ -262,11 +141,11 @@ def test_a_container_out_of_time_fails_alone_where_it_is_handled():
             log.node("sleeps", seconds=9, cleanup_s=0.5)
         inner["error"] >> PARENT["error"]
         log.node("beside", seconds=4)
-    result, error, _, at_s = outcome(graph)
-    assert error is None
-    assert isinstance(result["error"], NodeTimeout)
-    assert result["error"].hush.path == "g/inner"
-    assert at_s == 4
+    ended = end_of(Hush(graph).run)
+    assert ended.error is None
+    assert isinstance(ended.value["error"], NodeTimeout)
+    assert ended.value["error"].hush.path == "g/inner"
+    assert ended.at_s == 4
     log.check()
 
 

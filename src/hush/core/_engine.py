@@ -21,6 +21,7 @@ from hush.core._runtime._run import Run
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._tracing import Tracing
 from hush.core._runtime._watchdog import watchdog
+from hush.core._spec._model import GraphSpec
 from hush.core._spec._validate import require_sound
 from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
 from hush.core.nodes._alone import alone
@@ -51,14 +52,16 @@ class Hush:
             raise UsageError(f"the graph {graph.name!r} is still being written: make Hush(...) after its with block.")
         if isinstance(grace_s, bool) or not isinstance(grace_s, int | float) or not grace_s >= 0:
             raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
-        spec = graph._describe()
+        self._prepare(graph._describe(), grace_s)
+
+    def _prepare(self, spec: GraphSpec, grace_s: float) -> None:
         require_sound(spec)
         if spec.on_error == "collect":
             raise UsageError(
-                f"the graph {graph.name!r} at {graph.where} is the root: there is nobody who could read its error. "
+                f"the graph {spec.name!r} at {spec.where} is the root: there is nobody who could read its error. "
                 'Leave on_error="collect" out, and catch what run raises.'
             )
-        self.name = graph.name
+        self.name = spec.name
         self._grace_s = grace_s
         self._root: RootPlan = compile_root(spec, policies)
 
@@ -230,8 +233,10 @@ def _finished(
 
 
 def _run_alone(node: Node, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    graph, given = alone(node, inputs)
-    return dict(Hush(graph).run_sync(given))
+    spec, given = alone(node, inputs)
+    engine = Hush.__new__(Hush)
+    engine._prepare(spec, grace_s=1.0)
+    return dict(engine.run_sync(given))
 
 
 run_alone.call = _run_alone

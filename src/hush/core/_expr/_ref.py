@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from hush.core._expr._model import Apply, Const, Expr, Read, Sequence, Table, describe, reads
@@ -170,34 +170,54 @@ def to_expr(value: Value) -> Expr:
     if kind is Ref:
         expr: Expr = value._hush_expr
         return expr
-    if kind is list or kind is tuple:
-        if _may_hold_references(value):
-            parts = tuple(to_expr(part) for part in value)
-            if any(type(part) is not Const for part in parts):
-                return Sequence(kind, parts)
-    elif kind is dict:
-        if _may_hold_references(value.values()):
-            parts = tuple(to_expr(part) for part in value.values())
-            if any(type(part) is not Const for part in parts):
-                return Table(tuple(value), parts)
-    elif isinstance(value, list | tuple | dict):
-        if _may_hold_references(value.values() if isinstance(value, dict) else value):
-            parts = tuple(to_expr(part) for part in (value.values() if isinstance(value, dict) else value))
-            if any(type(part) is not Const for part in parts):
-                raise UsageError(
-                    f"a {kind.__name__} at {caller()} holds a reference, which would stay unresolved. "
-                    "Use a plain list, tuple or dict, and make the other in the function."
-                )
-    elif kind is slice:
+    if kind is slice:
         bounds = (to_expr(value.start), to_expr(value.stop), to_expr(value.step))
-        if any(type(part) is not Const for part in bounds):
-            return Apply("{0}:{1}:{2}", slice, bounds)
+        return Apply("{0}:{1}:{2}", slice, bounds) if any(type(part) is not Const for part in bounds) else Const(value)
+    if isinstance(value, list | tuple | dict) and inside(value, (Ref,)):
+        return _literal(value, {})
     return Const(value)
 
 
-_CONTAINERS = frozenset({Ref, list, tuple, dict})
+def inside(value: Value, kinds: tuple[type[Any], ...]) -> list[Any]:
+    """The objects of ``kinds`` in a literal, however deep: in its lists, tuples and dicts, each looked into once.
+
+    At C speed where there is nothing to find, because a literal may be a list of a million rows.
+    """
+    found: list[Any] = []
+    todo: list[Any] = [value]
+    seen: set[int] = set()
+    while todo:
+        part = todo.pop()
+        if isinstance(part, kinds):
+            found.append(part)
+        elif isinstance(part, list | tuple | dict) and id(part) not in seen:
+            seen.add(id(part))
+            values = part.values() if isinstance(part, dict) else part
+            if any(issubclass(kind, (list, tuple, dict, *kinds)) for kind in set(map(type, values))):
+                todo.extend(values)
+    return found
 
 
-def _may_hold_references(values: Iterable[Value]) -> bool:
-    # At C speed, because a literal may be a list of a million rows.
-    return not _CONTAINERS.isdisjoint(set(map(type, values)))
+def _literal(value: Value, made: dict[int, Expr | None]) -> Expr:
+    """The expression for a literal that holds references somewhere; a part that stands in it twice is made once."""
+    if type(value) is Ref or not isinstance(value, list | tuple | dict):
+        return to_expr(value)
+    if id(value) in made:
+        known = made[id(value)]
+        if known is None:
+            raise UsageError(f"a literal at {caller()} holds itself, and a reference: it has no end.")
+        return known
+    made[id(value)] = None
+    values = value.values() if isinstance(value, dict) else value
+    parts = tuple([_literal(part, made) for part in values])
+    expr: Expr = Const(value)
+    if any(type(part) is not Const for part in parts):
+        kind = type(value)
+        if kind not in (list, tuple, dict):
+            raise UsageError(
+                f"a {kind.__name__} at {caller()} holds a reference, which would stay unresolved. "
+                "Use a plain list, tuple or dict, and make the other in the function."
+            )
+        expr = Table(tuple(value), parts) if kind is dict else Sequence(kind, parts)
+    made[id(value)] = expr
+    return expr

@@ -50,6 +50,8 @@ def compile_root(root: GraphSpec, policies: Policies) -> RootPlan:
         required, reader = _wanted(scope, key)
         wanted_by = f"{root.name}/{reader}"
         expr = own.get(key, Const(SKIPPED))
+        if any(read.source.step is not None for read in reads(expr)):
+            expr = Const(SKIPPED)  # it reads a node of a graph around, which is not there when this one is the root
         if isinstance(expr, Const):
             wanted[key] = RootInput(key, required and expr.value is SKIPPED, wanted_by)
             pairs.append((slot, _of_run(key, expr.value)))
@@ -212,7 +214,7 @@ class _Compiler:
             if parameter is None or not parameter.has_default:
                 arguments.append(argument(name, expr, hard, None))
             else:
-                resolve = scope.resolver(number, optional=True) if name in step.starred else hard
+                resolve = scope.resolver(number, optional=name in step.starred, default=True)
                 arguments.append(argument(name, expr, resolve, parameter.default))
         call, bind = call_of(step.fn, signature, arguments)
         gate, begin = self.policies(step, path, handled=scope.handled[number])

@@ -11,6 +11,7 @@ from hush.core._spec._model import ERROR, CallSpec, GraphSpec, Source
 from hush.core._spec._order import Order
 from hush.core._spec._races import Writers
 from hush.core._spec._reads import graph_reads, is_optional, parent_reads
+from hush.core.errors import missing_key
 
 
 class Scope:
@@ -49,11 +50,14 @@ class Scope:
         self.writers = Writers(graph, order) if any(step.writes for step in graph.steps) else None
 
     # --- slots --------------------------------------------------------------------------------------------
-    def resolver(self, step: int, *, optional: bool = False) -> Resolve:
-        """How reads in the inputs of ``step`` find their values; ``optional`` ones may be missing."""
-        return lambda read: self.place(step, read, optional=optional)
+    def resolver(self, step: int, *, optional: bool = False, default: bool = False) -> Resolve:
+        """How reads in the inputs of ``step`` find their values.
 
-    def place(self, step: int, read: Read, *, optional: bool = False) -> Place:
+        ``optional`` ones may be missing; for others a ``default`` may stand in where nobody wrote them.
+        """
+        return lambda read: self.place(step, read, optional=optional, default=default)
+
+    def place(self, step: int, read: Read, *, optional: bool = False, default: bool = False) -> Place:
         """The slot that ``read`` looks into, noting that ``step`` reads it."""
         up, source = read.source
         if up:
@@ -64,7 +68,8 @@ class Scope:
             slot = self._slot(self.inputs, read.key)
             self._note(slot, step)
             if self.writers is not None and self.writers.may_precede(step, read.key):
-                return Place(slot, maybe=True, reader=_written_reader(read.key, slot))
+                owner = "" if default or optional or self._may_be_unwritten(step, read.key) else self.graph.name
+                return Place(slot, maybe=True, reader=_written_reader(read.key, slot, owner))
             return Place(slot, maybe=read.key in self.with_defaults)
         number = self.order.index[source]
         slot = self._slot(self.captures[number], read.key)
@@ -80,6 +85,12 @@ class Scope:
             return (), ()
         hard = tuple([Copy(key, slot) for key, slot in found.items() if slot in self._hard])
         return hard, tuple([Copy(key, slot) for key, slot in found.items() if slot not in self._hard])
+
+    def _may_be_unwritten(self, step: int, key: str) -> bool:
+        """Whether ``key`` may rightly be unwritten when ``step`` reads it: because its writers were skipped."""
+        assert self.writers is not None
+        before = [one for one in (*self.writers.by_key.get(key, ()), *self.writers.hidden) if one != step]
+        return any(self.may_skip[one] for one in before if self.writers.ordered(step, one))
 
     def _slot(self, table: dict[Any, int], key: object) -> int:
         slot = table.get(key)
@@ -139,9 +150,16 @@ class Scope:
         return found[False] - found[True]
 
 
-def _written_reader(key: str, slot: int) -> Reader:
+def _written_reader(key: str, slot: int, owner: str) -> Reader:
+    """Reads what was written under ``key``, else what the container was given; ``owner`` if one of them must be."""
+
     def read(slots: Slots) -> Any:
         written = slots[0]
-        return written[key] if key in written else slots[slot]
+        if key in written:
+            return written[key]
+        value = slots[slot]
+        if value is SKIPPED and owner:
+            raise missing_key(f"PARENT (the graph {owner!r})", key, written)
+        return value
 
     return read

@@ -19,6 +19,7 @@ from typing import Any
 from hush.core._plan._model import MapPlan, StepPlan
 from hush.core._runtime._columns import Columns
 from hush.core._runtime._compound import begin, timed_out
+from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain, combined
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Raised
@@ -143,8 +144,9 @@ class Fanout:
     async def fill(self, cancelled: Callable[[], None]) -> None:
         """Wait until each source has a value at hand; one worker at a time."""
         async with self.pulling:
-            for source in self.sources:
-                await source.fill(cancelled)
+            for value, source in zip(self._held, self.sources, strict=True):
+                if value is WAIT:
+                    await source.fill(cancelled)
 
     def stop_pulling(self, error: BaseException, by: asyncio.Task[Any]) -> None:
         """The source failed."""
@@ -307,7 +309,7 @@ class Worker:
             spent = not strand.drive()
             if strand.pending:
                 await self._await_item()
-                if copy_context() != context and not fanout.exhausted:
+                if not fanout.exhausted and not unchanged(context, copy_context()):
                     # The item set a context variable in this task: the next must not see it.
                     fanout.spawn(context)
                     return

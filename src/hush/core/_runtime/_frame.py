@@ -151,7 +151,7 @@ class Frame:
                 written.update(dict.fromkeys(gives.known_keys))
             elif gives.watch is not None:
                 check_watch(step, gives.watch, out, self._marked().star_writers)
-            written.update(starred(out))
+            written.update(starred(step, out))
         if gives.everything:
             written.update(out)
             written.pop(TAGS, None)

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from hush.core._plan._model import SKIPPED, StepPlan, Watch
-from hush.core._spec._model import ERROR, NEVER_STARRED, TAGS
+from hush.core._spec._model import ERROR, NEVER_STARRED, TAGS, is_reserved
 from hush.core.errors import GraphError, MissingKeyError, OutputError, missing_key
 
 
@@ -61,8 +61,16 @@ def absent(step: StepPlan, key: str, out: Mapping[str, Any]) -> Any:
     raise missing_key(step.path, key, [name for name in out if name != TAGS])
 
 
-def starred(out: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What ``"*"`` carries of an output."""
+def starred(step: StepPlan, out: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What ``"*"`` carries of an output. Raises for reserved keys, and for keys that are no strings."""
+    for key in out:
+        if type(key) is not str or is_reserved(key):
+            if isinstance(key, str) and key in NEVER_STARRED:
+                continue
+            what = "is reserved" if isinstance(key, str) else "is not a string"
+            raise OutputError(
+                f'{step.path} returned the key {key!r}, which {what}, with outputs={{"*": PARENT}} ({step.where})'
+            )
     if NEVER_STARRED.isdisjoint(out):
         return out
     return {key: value for key, value in out.items() if key not in NEVER_STARRED}
@@ -73,7 +81,7 @@ def check_watch(step: StepPlan, watch: Watch, out: Mapping[str, Any], star_write
 
     ``star_writers`` names who wrote each key through ``"*"`` so far, and is brought up to date.
     """
-    for key in starred(out):
+    for key in starred(step, out):
         other = watch.keys.get(key)
         if other is None and star_writers.get(key) in watch.rivals:
             other = star_writers[key]

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from time import perf_counter_ns
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 BUDGET_NS = 5_000_000
 _WOKEN_AT_ONCE = 32  # most of them would find the budget spent again
@@ -29,7 +29,7 @@ class Pass:
     __slots__ = ("__weakref__", "_closing", "_loop", "_served", "_unserved", "at", "deadline_ns", "runs")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self._loop = ref(loop)  # the loop's budget must not keep the loop
         self._served: deque[asyncio.Future[None]] = deque()
         self._unserved: deque[asyncio.Future[None]] = deque()
         self._closing = False
@@ -61,8 +61,9 @@ class Pass:
     async def turn(self, *, served: bool) -> None:
         """Wait until the loop has made a whole pass and there is budget again."""
         queue = self._served if served else self._unserved
+        loop = asyncio.get_running_loop()
         while True:
-            turn = self._loop.create_future()
+            turn = loop.create_future()
             queue.append(turn)
             self._close_soon()
             await turn
@@ -71,9 +72,10 @@ class Pass:
             queue = self._unserved
 
     def _close_soon(self) -> None:
-        if not self._closing:
+        loop = self._loop()
+        if not self._closing and loop is not None:
             self._closing = True
-            self._loop.call_soon(self._close)
+            loop.call_soon(self._close)
 
     def _close(self) -> None:
         self._closing = False

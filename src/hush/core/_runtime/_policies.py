@@ -98,6 +98,8 @@ async def in_thread(strand: Strand, frame: Frame, step: StepPlan, gate: AutoGate
     try:
         in_time = await job.wait()
     except CancelledError:
+        if job.withdraw():
+            raise
         if not strand.spawned:
             strand.domain.host_cancelled()
         if not await job.linger(run.grace_s):

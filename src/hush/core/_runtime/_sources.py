@@ -92,13 +92,16 @@ class IteratorSource:
 
     async def fill(self, cancelled: Callable[[], None]) -> None:
         """Pull a chunk in a thread."""
-        if self._buffer or self._done:
+        if self._buffer or self._done or self._gate.inline or self._run.inline_only:
             return
         self._running = True
         job = start_in_thread(self._run.loop, partial(copy_context().run, self._pull_in_thread))
         try:
             await job.wait()
         except CancelledError:
+            if job.withdraw():
+                self._running = False
+                raise
             cancelled()  # the others need not wait until this thread ends
             await job.linger(self._run.grace_s)
             raise

@@ -18,6 +18,7 @@ from time import perf_counter_ns
 from typing import Any, TypeAlias
 
 from hush.core._plan._model import StepPlan
+from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._outputs import as_mapping
@@ -252,7 +253,7 @@ class Strand:
                     self._complete(frame)
                 if not self.ready and not pending:
                     return
-                if copy_context() != self.context:
+                if not unchanged(self.context, copy_context()):
                     # The step set a context variable in this task: what follows goes on in one that has not seen it.
                     self._move()
                     return

@@ -40,7 +40,7 @@ class Job:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None) -> None:
         self._loop = loop
-        self._call: Callable[[], Any] | None = call
+        self._call = [call]  # popped by the thread that makes it, or by who withdraws it
         self._from_start_s = from_start_s
         self._started = False
         self._timer: asyncio.TimerHandle | None = None
@@ -78,10 +78,20 @@ class Job:
                 continue  # the first one is on its way; the count of requests stays in task.cancelling()
         return self.finished
 
+    def withdraw(self) -> bool:
+        """Take the call back, if no thread has begun with it."""
+        try:
+            self._call.pop()
+        except IndexError:
+            return False
+        return True
+
     def run(self) -> None:
         """Make the call, in the thread."""
-        call, self._call = self._call, None
-        assert call is not None
+        try:
+            call = self._call.pop()
+        except IndexError:
+            return
         if self._from_start_s is not None:
             self._tell(self._on_start)
         began_ns = perf_counter_ns()

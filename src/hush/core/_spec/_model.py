@@ -19,6 +19,11 @@ NEVER_STARRED = frozenset({ERROR, "iteration_metrics", TAGS})
 """What ``"*"`` does not carry."""
 
 
+def is_reserved(key: object) -> bool:
+    """Whether no function may return ``key``, and nobody may write or read it."""
+    return type(key) is str and (key in (STAR, "iteration_metrics") or (key[:1] == "$" and key != TAGS))
+
+
 class Source(NamedTuple):
     """Where a read looks: ``up`` containers further out, the step called ``step``, or ``None`` for the container."""
 

@@ -8,7 +8,7 @@ from types import CodeType
 from hush.core._expr._model import Const, Read, reads
 from hush.core._spec._items import refusal
 from hush.core._spec._keys import lacks_key, return_keys
-from hush.core._spec._model import STAR, TAGS, CallSpec, Fault, GraphSpec, MapSpec, Step
+from hush.core._spec._model import STAR, CallSpec, Fault, GraphSpec, MapSpec, Step, is_reserved
 from hush.core._spec._order import Order, order_of
 from hush.core._spec._races import Writers, races
 from hush.core._spec._reads import StepReads, body_of, graph_reads, is_optional, own_inputs, parent_reads
@@ -139,6 +139,13 @@ def _step_faults(step: Step, step_reads: StepReads, levels: Levels) -> Iterator[
 def _key_faults(step: Step, name: str | None, read: Read, levels: Levels) -> Iterator[Fault]:
     up, source_name = read.source
     assert source_name is not None
+    if up >= len(levels):
+        yield Fault(
+            f"{step.name} reads {source_name}, a node of the graph around this one",
+            "This graph runs inside that one only; to run it alone, pass the value through its inputs.",
+            read.where,
+        )
+        return
     source = levels[-1 - up][source_name]
     keys = lacks_key(source, read.key)
     if keys is None or (name is not None and name in step.starred and is_optional(step, name)):
@@ -184,15 +191,11 @@ def _reserved_keys(step: CallSpec) -> Iterator[Fault]:
     code = getattr(step.fn, "__code__", None)
     consts = code.co_consts if type(code) is CodeType else ()
     for const in consts:
-        if _is_reserved(const) or (type(const) is tuple and any(map(_is_reserved, const))):
+        if is_reserved(const) or (type(const) is tuple and any(map(is_reserved, const))):
             break
     else:
         return
     assert step.fn is not None
     for key in sorted(return_keys(step.fn) or ()):
-        if _is_reserved(key):
+        if is_reserved(key):
             yield Fault(f"{step.name} returns the reserved key {key!r}", "Choose another name.", step.where)
-
-
-def _is_reserved(key: object) -> bool:
-    return type(key) is str and (key in (STAR, "iteration_metrics") or (key[:1] == "$" and key != TAGS))

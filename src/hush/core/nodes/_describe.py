@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from hush.core._expr._model import Const, Expr, Read, rebase
 from hush.core._expr._where import Where
-from hush.core._spec._model import NEVER_STARRED, Fault, Source, Write
+from hush.core._spec._model import NEVER_STARRED, Fault, Source, Write, is_reserved
 from hush.core.nodes._handle import PARENT, Container, Node, Parent
 
 NONE_STARRED: frozenset[str] = frozenset()
@@ -51,6 +51,10 @@ class Describer:
         if read.key is ...:
             name = read.source.name
             self.faults.append(Fault(f"{name}[...] is read as a value", f'Name a key: {name}["key"].', read.where))
+            return Const(None)
+        if is_reserved(read.key):
+            message = f"the key {read.key!r} is reserved: nothing is ever written under it"
+            self.faults.append(Fault(message, "Read another key.", read.where))
             return Const(None)
         source = self._source(read.source, read.where)
         return Const(None) if source is None else Read(source, read.key, read.where)

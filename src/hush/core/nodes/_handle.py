@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hush.core._expr._model import Expr, Read, reads
-from hush.core._expr._ref import Ref, to_expr
+from hush.core._expr._ref import Ref, inside, to_expr
 from hush.core._expr._where import Where, caller
-from hush.core._spec._model import STAR, TAGS, Fault
+from hush.core._spec._model import STAR, Fault, is_reserved
 from hush.core.errors import UsageError
 from hush.core.nodes._each import Each
-from hush.core.nodes._wiring import Holder, Wired, belongs, is_open, open_containers
+from hush.core.nodes._wiring import Group, Holder, Wired, belongs, is_open, open_containers
 from hush.core.protocols import run_alone
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Node(Wired):
     def __contains__(self, item: Value) -> NoReturn:
         raise UsageError(f"`in {self.name}` at {caller()}: its keys are not known while the graph is written.")
 
-    def __call__(self, *args: Value, **inputs: Value) -> dict[str, Any]:
+    def __call__(self, /, *args: Value, **inputs: Value) -> dict[str, Any]:
         """Run this node alone, synchronously, and give its outputs.
 
         Keywords are the function's parameters and replace the node's inputs; its literals stay. It works for
@@ -172,12 +172,14 @@ class Node(Wired):
         )
 
     def _checked_value(self, key: str, value: Value) -> Expr:
-        for part in _loose_parts(value):
+        for part in inside(value, (Each, Wired, Group, Parent)):
             if isinstance(part, Each):
                 self._misplaced(key, part)
             elif is_source(part):
                 name = part.name
                 self._fault(f"the input {key!r} is given {name} itself", f'Name the key that it reads: {name}["key"].')
+            else:
+                self._fault(f"the input {key!r} is given {part!r}, which has no value", 'Read a key: node["key"].')
         return to_expr(value)
 
     def _take_outputs(self, outputs: Value) -> None:
@@ -268,8 +270,7 @@ class Node(Wired):
         )
 
     def _add_write(self, key: str, expr: Expr | None, where: Where) -> None:
-        reserved = key == "iteration_metrics" or (key.startswith("$") and key != TAGS)
-        if reserved or (key == STAR and expr is not None):
+        if is_reserved(key) and not (key == STAR and expr is None):
             self._fault(f"the output name {key!r} is reserved", "Choose another name.", where)
         else:
             self._writes.append((key, expr, where))
@@ -374,19 +375,3 @@ def _parent_key(target: Value) -> Any:
         if isinstance(expr, Read) and expr.source is PARENT:
             return expr.key
     return None
-
-
-def _loose_parts(value: Value) -> list[Value]:
-    """Handles that stand where a value should: ``value`` itself, or parts of literal lists and dicts."""
-    found: list[Value] = []
-    todo: list[Value] = [value]
-    while todo:
-        part = todo.pop()
-        kind = type(part)
-        if kind is list or kind is tuple:
-            todo += [p for p in part if isinstance(p, list | tuple | dict | Node | Each | Parent)] if part else []
-        elif kind is dict:
-            todo += [p for p in part.values() if isinstance(p, list | tuple | dict | Node | Each | Parent)]
-        elif isinstance(part, Node | Each | Parent):
-            found.append(part)
-    return found

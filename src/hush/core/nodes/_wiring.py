@@ -212,6 +212,10 @@ def belongs(node: Wired, where: Where) -> bool:
                 f"the graph {owner.name!r} is fixed since its with block closed; {where} comes too late. "
                 "Write this inside the block."
             )
+        elif (inner := _open_around(owner)) is not None:
+            message = f"{node.name} lies inside {inner.name!r}, and an edge stays inside one graph"
+            mend = f"Wire the container: write {inner.name} in place of {node.name}, as in a >> {inner.name}."
+            containers[-1]._faults.append(Fault(message, mend, where))
         else:
             containers[-1]._faults.append(
                 Fault(
@@ -222,6 +226,16 @@ def belongs(node: Wired, where: Where) -> bool:
             )
         return False
     return True
+
+
+def _open_around(owner: Holder) -> Holder | None:
+    """The container at or around ``owner`` that is a node of a graph whose block is open."""
+    one: Holder | None = owner
+    while one is not None and one._owner is not None:
+        if is_open(one._owner):
+            return one
+        one = one._owner
+    return None
 
 
 def _fault_of(ends: list[Wired], where: Where, message: str, mend: str) -> None:
