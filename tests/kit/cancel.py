@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from kit.loop import Ended, LeftOver, VirtualLoop, overheard, play
+from kit.loop import Ended, VirtualLoop, overheard, play
 
 MakeCoro = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -91,8 +91,7 @@ def _try(make_coro: MakeCoro, passes: tuple[int, ...], seed: object) -> tuple[En
 
 
 def _examine(ended: Ended, passes: tuple[int, ...], delivered: int, errors: tuple[type[BaseException], ...]) -> None:
-    if ended.left:
-        raise LeftOver("\n".join(ended.left)) from ended.error
+    ended.demand_tidiness()
     error = ended.error
     if delivered == 0:
         if error is not None and not _is_one_of(error, errors):

@@ -10,7 +10,7 @@ from typing import Any
 
 from kit.build import Play
 from kit.faults import Boom, differences, label, members
-from kit.loop import Deadlock, Runaway, VirtualLoop, play
+from kit.loop import VirtualLoop, play
 from kit.reference import Expected
 from kit.shapes import Case, Graph, Leaf, Map
 
@@ -38,8 +38,7 @@ def run_case(case: Case, engine: Any, seed: object, cancel_at: int | None = None
     if cancel_at is not None:
         loop.at_pass(cancel_at, lambda: requests.append(main.cancel()))
     ended = play(loop, main)
-    if ended.left or isinstance(ended.error, (Deadlock, Runaway)):
-        ended.result()
+    ended.demand_tidiness()
     return Outcome(ended.value, ended.error, sum(requests), ended.cancelling)
 
 

@@ -151,10 +151,16 @@ class Ended:
     at_s: float = 0.0
     left: list[str] = field(default_factory=list)
 
-    def result(self) -> Any:
-        """The value, or the error raised; `LeftOver` before either, if anything was left."""
+    def demand_tidiness(self) -> None:
+        """Raise if it hung, or left something behind."""
+        if isinstance(self.error, (Deadlock, Runaway)):
+            raise self.error
         if self.left:
             raise LeftOver("\n".join(self.left)) from self.error
+
+    def result(self) -> Any:
+        """The value, or the error raised."""
+        self.demand_tidiness()
         if self.error is not None:
             raise self.error
         return self.value
@@ -204,8 +210,7 @@ def end_of(coro_fn: Callable[[], Coroutine[Any, Any, Any]], seed: object = None,
     """
     loop = VirtualLoop(seed, **options)
     ended = play(loop, loop.create_task(coro_fn(), name="main"))
-    if ended.left or isinstance(ended.error, (Deadlock, Runaway)):
-        ended.result()
+    ended.demand_tidiness()
     return ended
 
 

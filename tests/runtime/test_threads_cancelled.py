@@ -240,6 +240,43 @@ async def test_a_call_that_fails_because_its_sibling_did_is_raised_beside_it():
     assert sorted(map(label, members(caught.value))) == ["loop", "thread"]
 
 
+@pytest.mark.parametrize("where", ["map", "graph"])
+@pytest.mark.parametrize("first", ["call", "bad"])
+async def test_a_collected_failure_beside_a_call_in_a_thread_touches_nothing_else(where, first):
+    """Whichever of the two the container's own task runs: its call is cancelled by the container, not by the caller."""
+
+    async def fails(call):
+        await call.start()
+        asyncio.get_running_loop().call_later(0.003, call.go.set)
+        raise Boom("bad")
+
+    async def after():
+        return {"y": "after"}
+
+    def both(call):
+        nodes = {
+            "call": lambda: CodeNode(
+                name="call", code_fn=lambda call: call(), inputs={"call": call}, executor="thread"
+            ),
+            "bad": lambda: CodeNode(name="bad", code_fn=fails, inputs={"call": call}),
+        }
+        for name in sorted(nodes, reverse=first == "call"):
+            nodes[name]()
+
+    with GraphNode(name="g") as graph:
+        if where == "map":
+            with MapNode(name="c", inputs={"call": Each([Call(), Call()])}, max_concurrency=1) as container:
+                both(PARENT["call"])
+        else:
+            with GraphNode(name="c", on_error="collect") as container:
+                both(Call())
+        container >> CodeNode(name="after", code_fn=after, inputs={}, outputs=PARENT)
+    result = await soon(Hush(graph, grace_s=LONG_S).run())
+    assert result == {"y": "after"}
+    assert result.errors.total == (2 if where == "map" else 1)
+    assert asyncio.current_task().cancelling() == 0
+
+
 async def test_a_map_that_fails_fast_waits_for_the_calls_in_flight():
     began, ended, all_three, go = [], [], threading.Barrier(3), threading.Event()
     loop = asyncio.get_running_loop()

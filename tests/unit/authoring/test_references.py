@@ -8,7 +8,7 @@ import operator
 
 import pytest
 
-from hush.core import PARENT, CodeNode, GraphError, GraphNode, UsageError
+from hush.core import PARENT, CodeNode, Each, GraphError, GraphNode, Hush, UsageError
 from unit.authoring.running import read, run
 
 
@@ -128,6 +128,30 @@ def test_a_reference_as_operand_is_an_order_too():
             name="n", code_fn=lambda x: {"got": x}, inputs={"x": PARENT["v"].apply(pow, late["i"])}, outputs=PARENT
         )
     assert run(graph, {"v": 2}) == {"got": 64}
+
+
+OPERANDS = {
+    "operand": lambda source, thing: source["v"] + thing,
+    "key": lambda source, thing: source["v"][thing],
+    "argument of a method": lambda source, thing: source["v"].index(thing),
+    "argument of apply": lambda source, thing: source["v"].apply(max, [thing]),
+    "in_": lambda source, thing: source["v"].in_([thing]),
+}
+
+
+@pytest.mark.parametrize("name", OPERANDS)
+@pytest.mark.parametrize("thing", ["node", "PARENT", "Each"])
+def test_an_operand_is_a_value_or_a_reference_and_no_node(name, thing):
+    """A key was forgotten: known when it is written, and told then or by the check, not by the run."""
+    with pytest.raises(GraphError) as caught:
+        with GraphNode(name="g") as graph:
+            source = CodeNode(name="source", code_fn=lambda: {"v": 1})
+            things = {"node": CodeNode(name="node", code_fn=lambda: None), "PARENT": PARENT, "Each": Each([1])}
+            made = OPERANDS[name](source, things[thing])
+            CodeNode(name="n", code_fn=lambda x: None, inputs={"x": made})
+        Hush(graph)
+    assert thing in str(caught.value)
+    assert __file__ in str(caught.value)
 
 
 def test_in_place_operators_make_a_new_reference():

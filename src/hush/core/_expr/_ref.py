@@ -32,14 +32,14 @@ def _apply(value: Value, fn: Callable[..., Any], *args: Value, **kwargs: Value) 
 
 def _binary(form: str, fn: Callable[[Any, Any], Any]) -> Callable[[Ref, Value], Ref]:
     def record(self: Ref, other: Value) -> Ref:
-        return Ref(Apply(form, fn, (self._hush_expr, to_expr(other))))
+        return Ref(Apply(form, fn, (self._hush_expr, operand(other))))
 
     return record
 
 
 def _reflected(form: str, fn: Callable[[Any, Any], Any]) -> Callable[[Ref, Value], Ref]:
     def record(self: Ref, other: Value) -> Ref:
-        return Ref(Apply(form, fn, (to_expr(other), self._hush_expr)))
+        return Ref(Apply(form, fn, (operand(other), self._hush_expr)))
 
     return record
 
@@ -79,7 +79,7 @@ class Ref:
 
     # --- recorded -----------------------------------------------------------------------------------------
     def __getitem__(self, key: Value) -> Ref:
-        return Ref(Apply("{0}[{1}]", operator.getitem, (self._hush_expr, to_expr(key))))
+        return Ref(Apply("{0}[{1}]", operator.getitem, (self._hush_expr, operand(key))))
 
     def __getattr__(self, name: str) -> Ref:
         if name.startswith("_"):
@@ -92,23 +92,23 @@ class Ref:
                 f"{describe(self._hush_expr)} is called like a function at {caller()}. To pass it to one, "
                 f"write {describe(self._hush_expr)}.apply(fn)."
             )
-        parts = (self._hush_expr, *(to_expr(arg) for arg in args))
-        return Ref(Apply("call", operator.call, parts, tuple((k, to_expr(v)) for k, v in kwargs.items())))
+        parts = (self._hush_expr, *(operand(arg) for arg in args))
+        return Ref(Apply("call", operator.call, parts, tuple((k, operand(v)) for k, v in kwargs.items())))
 
     def apply(self, fn: Callable[..., Any], /, *args: Value, **kwargs: Value) -> Ref:
         """``fn(value, *args, **kwargs)``, called when the value is read."""
         if not callable(fn):
             raise UsageError(f".apply() at {caller()} wants a function, not {fn!r}.")
-        parts = (self._hush_expr, Const(fn), *(to_expr(arg) for arg in args))
-        return Ref(Apply("call", _apply, parts, tuple((k, to_expr(v)) for k, v in kwargs.items())))
+        parts = (self._hush_expr, Const(fn), *(operand(arg) for arg in args))
+        return Ref(Apply("call", _apply, parts, tuple((k, operand(v)) for k, v in kwargs.items())))
 
     def in_(self, container: Value) -> Ref:
         """``value in container``."""
-        return Ref(Apply("{0} in {1}", _within, (self._hush_expr, to_expr(container))))
+        return Ref(Apply("{0} in {1}", _within, (self._hush_expr, operand(container))))
 
     def contains(self, item: Value) -> Ref:
         """``item in value``."""
-        return Ref(Apply("{1} in {0}", _contains, (self._hush_expr, to_expr(item))))
+        return Ref(Apply("{1} in {0}", _contains, (self._hush_expr, operand(item))))
 
     __add__, __radd__ = _binary("{0} + {1}", operator.add), _reflected("{0} + {1}", operator.add)
     __sub__, __rsub__ = _binary("{0} - {1}", operator.sub), _reflected("{0} - {1}", operator.sub)
@@ -162,6 +162,15 @@ class Ref:
         sources = [read.source for read in reads(self._hush_expr)]
         writer = next((source for source in sources if hasattr(source, "_owner")), sources[0])
         return writer._hush_write(self._hush_expr, target)
+
+
+def operand(value: Value) -> Expr:
+    """The expression for an operand or argument: a literal or a reference, not a handle."""
+    if getattr(type(value), "hush_handle", False):
+        name = getattr(value, "name", None)
+        mend = f'Name the key that it reads: {name}["key"].' if isinstance(name, str) else "Pass a value."
+        raise UsageError(f"{value!r} at {caller()} is not a value. {mend}")
+    return to_expr(value)
 
 
 def to_expr(value: Value) -> Expr:

@@ -20,6 +20,11 @@ class Place(Enum):
 EMPTY = Place.EMPTY
 
 
+_BLOCK = 256
+"""Places are made this many at a time: an append for each item and column is a tenth of what an item costs."""
+_EMPTY_BLOCK, _NONE_BLOCK = [EMPTY] * _BLOCK, [None] * _BLOCK
+
+
 class Columns:
     """The columns of one map that somebody reads.
 
@@ -28,7 +33,7 @@ class Columns:
         failed: How many of them failed.
     """
 
-    __slots__ = ("_all", "_errors", "_named", "_path", "_seen", "_values", "count", "failed", "failed_items")
+    __slots__ = ("_all", "_errors", "_named", "_path", "_room", "_seen", "_values", "count", "failed", "failed_items")
 
     def __init__(self, step: StepPlan) -> None:
         assert step.map is not None
@@ -46,15 +51,18 @@ class Columns:
         self.failed = 0
         self.failed_items: set[int] = set()
         self._seen: dict[str, Any] = {}
+        self._room = 0
 
     def open(self) -> int:
         """A place for one more item; gives its index."""
         index = self.count
         self.count = index + 1
-        for values in self._values.values():
-            values.append(EMPTY)
-        if self._errors is not None:
-            self._errors.append(None)
+        if index == self._room:
+            self._room += _BLOCK
+            for values in self._values.values():
+                values.extend(_EMPTY_BLOCK)
+            if self._errors is not None:
+                self._errors.extend(_NONE_BLOCK)
         return index
 
     def put(self, index: int, out: Mapping[str, Any]) -> Any:
@@ -62,17 +70,21 @@ class Columns:
         for key, values in self._values.items():
             if key in out:
                 values[index] = out[key]
-        if not self._named:
-            self._seen.update(dict.fromkeys(out))
-        if self._all:
-            for key in out:
-                if key not in self._values and key not in NEVER_STARRED:
-                    self._values[key] = [EMPTY] * self.count
-                    self._values[key][index] = out[key]
+        if not self._named or self._all:
+            self._put_unnamed(index, out)
         error = out.get(ERROR)
         if error is not None:
             self.fail(index, error)
         return error
+
+    def _put_unnamed(self, index: int, out: Mapping[str, Any]) -> None:
+        """The keys of a body show only as its items end."""
+        self._seen.update(dict.fromkeys(out))
+        if self._all:
+            for key in out:
+                if key not in self._values and key not in NEVER_STARRED:
+                    self._values[key] = [EMPTY] * self._room
+                    self._values[key][index] = out[key]
 
     def fail(self, index: int, error: Any) -> None:
         """Note that an item failed."""
@@ -90,7 +102,7 @@ class Columns:
         there = [key for key in self._seen if key not in NEVER_STARRED]
         for key, values in self._values.items():
             if key in self._seen:
-                for index, value in enumerate(values):
+                for index, value in enumerate(values[: self.count]):
                     if value is EMPTY and index not in self.failed_items:
                         found.setdefault(index, missing_key(f"item {index} of {self._path}", key, there))
             elif not self._all and self.failed < self.count:
@@ -99,14 +111,13 @@ class Columns:
 
     def lists(self) -> dict[str, list[Any]]:
         """The columns, with ``None`` at empty places."""
-        columns = {
-            key: [None if value is EMPTY else value for value in values] if self._may_be_empty(values) else values
-            for key, values in self._values.items()
-        }
+        columns: dict[str, list[Any]] = {}
+        for key, values in self._values.items():
+            del values[self.count :]
+            # ``in`` would ask the values' own ``==``, so this looks by identity.
+            empty = any(value is EMPTY for value in values)
+            columns[key] = [None if value is EMPTY else value for value in values] if empty else values
         if self._errors is not None:
+            del self._errors[self.count :]
             columns[ERROR] = self._errors
         return columns
-
-    def _may_be_empty(self, values: list[Any]) -> bool:
-        # ``in`` would ask the values' own ``==``, so this looks only where something can be empty at all.
-        return any(value is EMPTY for value in values)

@@ -18,7 +18,7 @@ from typing import Any
 
 from hush.core._plan._model import MapPlan, StepPlan
 from hush.core._runtime._columns import Columns
-from hush.core._runtime._compound import begin, timed_out
+from hush.core._runtime._compound import timed_out
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain, combined
 from hush.core._runtime._frame import Frame
@@ -69,6 +69,7 @@ class Fanout:
 
     Attributes:
         domain: Of the workers.
+        pull: Gives the value of the next item (a list of them for several ``Each``), ``WAIT`` or ``DONE``.
         total: The number of items, where it is known before.
         done: How many items have ended.
         active: How many workers there are.
@@ -87,7 +88,9 @@ class Fanout:
         self.upstream = [read(frame.slots) for read in self.plan.upstream]
         self.sources: list[Source] = []
         self.slots = [one.slot for one in self.plan.each]
+        self.slot = self.slots[0] if len(self.slots) == 1 else None
         self.total: int | None = None
+        self.pull: Callable[[], Any] = self._pull_all
         self.domain = Domain(self.run.loop, strand.task, strand.domain)
         self.pulling = asyncio.Lock()
         self.exhausted = False
@@ -108,6 +111,8 @@ class Fanout:
         if len(set(known)) > 1:
             raise self._unequal(", ".join(f"{e.name}: {size}" for e, size in zip(self.plan.each, sizes, strict=True)))
         self.total = known[0] if len(known) == len(sizes) else None
+        if len(self.sources) == 1:
+            self.pull = self.sources[0].now
 
     def _unequal(self, lengths: str) -> SourceError:
         return SourceError(
@@ -115,16 +120,8 @@ class Fanout:
         )
 
     # --- pulling ------------------------------------------------------------------------------------------
-    def pull(self) -> Any:
-        """The values of the next item, ``WAIT`` or ``DONE``."""
-        if len(self.sources) == 1:
-            value = self.sources[0].now()
-            if value is DONE:
-                self.exhausted = True
-            return value
-        return self._pull_all()
-
     def _pull_all(self) -> Any:
+        """The values of the next item of several sources, ``WAIT`` or ``DONE``."""
         held = self._held
         for place, source in enumerate(self.sources):
             if held[place] is WAIT:
@@ -133,7 +130,6 @@ class Fanout:
             return WAIT
         ended = [value is DONE for value in held]
         if any(ended):
-            self.exhausted = True
             if not all(ended):
                 shortest = self.plan.each[ended.index(True)].name
                 raise self._unequal(f"{shortest} has {self.columns.count}, another has more")
@@ -172,14 +168,14 @@ class Fanout:
         index = self.columns.open()
         slots = self.base.copy()
         slots[0] = {}
-        if len(self.slots) == 1:
-            if self.slots[0] is not None:
-                slots[self.slots[0]] = values
-        else:
+        if self.slot is not None:
+            slots[self.slot] = values
+        elif len(self.slots) > 1:
             for slot, value in zip(self.slots, values, strict=True):
                 if slot is not None:
                     slots[slot] = value
-        return index, Frame(self.body, slots, None, (*self.frame.item, index))
+        around = self.frame.item
+        return index, Frame(self.body, slots, None, (*around, index) if around else (index,))
 
     def failed_upstream(self, index: int) -> Any:
         """The error with which this item failed in a map before, if it did."""
@@ -325,8 +321,13 @@ class Worker:
         strand, fanout = self.strand, self.fanout
         if strand.pending:
             return False
-        if self.frame is not None:
-            self._settle(combined(self.domain.errors) if self.domain.errors else None)
+        frame = self.frame
+        if frame is not None:
+            if self.domain.errors:
+                self._settle(combined(self.domain.errors))
+            else:
+                self.frame = None
+                fanout.finish(self.index, frame, self.task)
         while True:
             if fanout.domain.closing:
                 self.signal = DONE
@@ -338,12 +339,16 @@ class Worker:
                 continue
             if values is WAIT or values is DONE:
                 self.signal = values
+                fanout.exhausted = values is DONE
                 return False
             self.index, frame = fanout.open(values)
             error = fanout.failed_upstream(self.index) if fanout.upstream else None
             if error is None:
                 self.frame = frame
-                begin(strand, frame)
+                if fanout.run.tracing is None:
+                    frame.start(strand.ready)
+                else:
+                    fanout.run.tracing.frame_started(frame, strand.ready)
                 return True
             fanout.fail(self.index, error, self.task)
 

@@ -189,6 +189,8 @@ class Frame:
         """What a complete frame gives: what was written to ``PARENT``, ``None`` where all writers were skipped."""
         written: dict[str, Any] = self.slots[0]
         plan, marks = self.plan, self.marks
+        if marks is None and not plan.several_writers:
+            return written
         if marks is not None:
             for key in plan.output_keys:
                 written.setdefault(key, None)

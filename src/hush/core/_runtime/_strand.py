@@ -61,16 +61,13 @@ class Strand:
         ready, run = self.ready, self.run
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
         hidden = False
-        now_ns = perf_counter_ns()
-        if not budget.deadline_ns:
-            budget.open(now_ns)
-        deadline_ns = budget.deadline_ns
+        now_ns = deadline_ns = 0  # read when the first function is to be called
         try:
             while True:
                 if not ready:
                     if self.more is None or not self.more():
                         return True
-                    now_ns = perf_counter_ns()  # getting it is not the next step's time
+                    now_ns = 0  # getting it is not the next step's time
                 frame, step = ready.pop()
                 if frame.marks is not None and not self._may_run(frame, step):
                     continue
@@ -90,6 +87,11 @@ class Strand:
                     hidden = not hidden
                     _set_running_loop(None if hidden else run.loop)
                 budget.at = step
+                if not now_ns:
+                    now_ns = perf_counter_ns()
+                    if not budget.deadline_ns:
+                        budget.open(now_ns)
+                    deadline_ns = budget.deadline_ns
                 try:
                     out = step.call(frame.slots)
                     if type(out) is not dict:
@@ -219,13 +221,14 @@ class Strand:
 
         What a spawned strand raises is told to its domain, what the host's raises to ``conduct``.
         """
-        run, domain, pending = self.run, self.domain, self.pending
+        run, domain, pending, budget = self.run, self.domain, self.pending, self.run.budget
         try:
-            self.context = copy_context()
+            self.context = context = copy_context()
+            variables = len(context)
             while True:
                 while self.ready and not self.drive():
                     self._spawn_pending()
-                    await run.budget.turn(served=True)
+                    await budget.turn(served=True)
                     self._check_cancelled()
                 if not pending:
                     return
@@ -253,13 +256,17 @@ class Strand:
                     self._complete(frame)
                 if not self.ready and not pending:
                     return
-                if not unchanged(self.context, copy_context()):
+                now = copy_context()
+                if len(now) != variables or (variables and not unchanged(context, now)):
                     # The step set a context variable in this task: what follows goes on in one that has not seen it.
                     self._move()
                     return
-                if run.budget.must_wait(perf_counter_ns()):
+                now_ns = perf_counter_ns()
+                if not budget.deadline_ns:
+                    budget.open(now_ns)
+                elif budget.must_wait(now_ns):
                     self._spawn_pending()
-                    await run.budget.turn(served=False)
+                    await budget.turn(served=False)
                     self._check_cancelled()
         except BaseException as exc:
             if not self.spawned:

@@ -20,6 +20,7 @@ class Each:
             for cursors that belong to one thread.
     """
 
+    hush_handle = True
     __slots__ = ("_spent", "pull", "source", "where")
 
     def __init__(self, source: Any, *, pull: str = "auto") -> None:

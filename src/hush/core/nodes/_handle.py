@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextvars import Token
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hush.core._expr._model import Expr, Read, reads
@@ -28,6 +29,7 @@ class Parent:
 
     __slots__ = ()
     name = "PARENT"
+    hush_handle = True
 
     def __getitem__(self, key: Value) -> Ref:
         """The container's input ``key``, or what an earlier node wrote to it; as a target, its output ``key``."""
@@ -172,6 +174,11 @@ class Node(Wired):
         )
 
     def _checked_value(self, key: str, value: Value) -> Expr:
+        self._check_parts(key, value)
+        return to_expr(value)
+
+    def _check_parts(self, key: str, value: Value) -> None:
+        """Note the handles that stand where a value should."""
         for part in inside(value, (Each, Wired, Group, Parent)):
             if isinstance(part, Each):
                 self._misplaced(key, part)
@@ -180,7 +187,6 @@ class Node(Wired):
                 self._fault(f"the input {key!r} is given {name} itself", f'Name the key that it reads: {name}["key"].')
             else:
                 self._fault(f"the input {key!r} is given {part!r}, which has no value", 'Read a key: node["key"].')
-        return to_expr(value)
 
     def _take_outputs(self, outputs: Value) -> None:
         if outputs is None:
@@ -297,18 +303,23 @@ class Container(Node, Holder):
         self._starts: list[Wired] | None = None
         self._closed = False
         self._entered = False
+        self._token: Token[tuple[Holder, ...]]
         super().__init__(name, **given)
 
     def __enter__(self) -> Self:
         if self._entered:
             raise UsageError(f"{self.name} at {caller()}: its with block was opened before; a graph is written once.")
         self._entered = True
-        open_containers.set((*open_containers.get(), self))
+        self._token = open_containers.set((*open_containers.get(), self))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        open_containers.set(open_containers.get()[:-1])
         self._closed = True
+        try:
+            # As it was, not just empty: a variable that is set at all makes every run compare contexts one by one.
+            open_containers.reset(self._token)
+        except ValueError:  # the block was left in another context than it was entered in
+            open_containers.set(tuple(one for one in open_containers.get() if one is not self))
 
     def _adopt(self, node: Wired) -> None:
         """Make ``node``, and the loose nodes that it reads, part of this container."""

@@ -17,6 +17,7 @@ Value = Any
 class Wired:
     """What edges join: it has a name, and a holder once it belongs to a graph."""
 
+    hush_handle = True
     name: str
     _owner: Any  # its holder, or None
 
@@ -80,6 +81,7 @@ class Group:
     """Several nodes side by side, as ``a >> [b, c]`` gives them, so that ``a >> [b, c] >> d`` goes on."""
 
     __slots__ = ("nodes",)
+    hush_handle = True
 
     def __init__(self, nodes: tuple[Wired, ...]) -> None:
         self.nodes = nodes

@@ -64,6 +64,8 @@ class MapNode(Block):
         if is_source(source):
             name = source.name
             self._fault(f"Each({name}) names no key", f'Name the key to go through: Each({name}["key"]).', each.where)
+        else:
+            self._check_parts(key, source)
         self._each.append((key, to_expr(source), each))
 
     def _sources(self) -> list[Node]:
