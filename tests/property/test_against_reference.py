@@ -6,7 +6,7 @@ import gc
 import logging
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from hush.core import Hush
@@ -48,11 +48,11 @@ def hold(
 ) -> None:
     """The law: whatever the seed, the run and the reference agree."""
     expected = interpret(case)
-    graph, play = build(case, inline=inline)
-    engine = Hush(graph)
     for seed in seeds:
+        # Anew for each run: after a failed one a thread that was left behind may still write to the record.
+        graph, play = build(case, inline=inline)
         play.reset(seed)
-        found = complaints(case, expected, run_case(case, engine, seed, cancel_at, threads=threads), play)
+        found = complaints(case, expected, run_case(case, Hush(graph), seed, cancel_at, threads=threads), play)
         if found:
             note(f"{expected}\nseed {seed}" + (f", as it ran:\n{source(case, inline=True)}" if inline else ""))
         assert not found, "\n".join(found)
@@ -76,7 +76,8 @@ def test_random_graphs_can_be_cancelled_at_any_tick(case, seed, tick):
     hold(case, [seed], cancel_at=tick)
 
 
-@settings(every_change, max_examples=300)
+# Threads come and go as the machine likes, so there is nothing that shrinking could hold on to.
+@settings(every_change, max_examples=300, phases=[Phase.generate])
 @given(cases(), st.integers(0, 9))
 def test_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
     hold(case, [seed, seed + 10], threads=True)
@@ -88,5 +89,11 @@ def test_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
 def test_many_random_graphs_give_what_the_reference_gives_in_any_order(case, seed, tick):
     hold(case, [seed, seed + 1, seed + 2, seed + 3])
     hold(case, [seed], inline=True)
-    hold(case, [seed, seed + 1], threads=True)
     hold(case, [seed, seed + 1], cancel_at=tick)
+
+
+@pytest.mark.nightly
+@settings(nightly, phases=[Phase.generate])
+@given(cases(max_leaves=20), st.integers(0, 1_000))
+def test_many_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
+    hold(case, [seed, seed + 1, seed + 2], threads=True)

@@ -62,6 +62,12 @@ def _refused(what: str, mend: str) -> Callable[..., NoReturn]:
     return refuse
 
 
+class Handle:
+    """What graphs are written with and is no value itself: nodes, ``PARENT``, ``Each``, ``START`` and ``END``."""
+
+    __slots__ = ()
+
+
 class Ref:
     """A value that will be there when the graph runs: ``node["key"]``, and whatever is done to it.
 
@@ -166,10 +172,10 @@ class Ref:
 
 def operand(value: Value) -> Expr:
     """The expression for an operand or argument: a literal or a reference, not a handle."""
-    if getattr(type(value), "hush_handle", False):
-        name = getattr(value, "name", None)
+    for part in inside(value, (Handle,)):
+        name = getattr(part, "name", None)
         mend = f'Name the key that it reads: {name}["key"].' if isinstance(name, str) else "Pass a value."
-        raise UsageError(f"{value!r} at {caller()} is not a value. {mend}")
+        raise UsageError(f"{part!r} at {caller()} is not a value. {mend}")
     return to_expr(value)
 
 

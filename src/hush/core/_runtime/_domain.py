@@ -109,9 +109,14 @@ class Domain:
             self.host.cancel()
 
     def host_cancelled(self) -> None:
-        """The host was cancelled from outside while it runs a step that lingers: cancel the others meanwhile."""
+        """The host was cancelled while it runs a step that lingers: cancel the others meanwhile.
+
+        As far out as the request comes from further out: what a domain asked of its host itself ends there.
+        """
         domain: Domain | None = self
         while domain is not None and domain.host is self.host:
+            if self.host.cancelling() <= domain.floor + domain._host_cancelled:
+                return
             domain.close(self.host)
             domain = domain.outer
 

@@ -55,8 +55,10 @@ class Pass:
         self._close_soon()
 
     def must_wait(self, now_ns: int) -> bool:
-        """Whether someone who resumes must wait for a turn first."""
-        return self.deadline_ns != 0 and (now_ns > self.deadline_ns or bool(self._served) or bool(self._unserved))
+        """Whether someone who goes on must wait for a turn first; if not, this counts as inline work."""
+        if not self.deadline_ns:
+            self.open(now_ns)
+        return now_ns > self.deadline_ns or bool(self._served) or bool(self._unserved)
 
     async def turn(self, *, served: bool) -> None:
         """Wait until the loop has made a whole pass and there is budget again."""

@@ -261,10 +261,7 @@ class Strand:
                     # The step set a context variable in this task: what follows goes on in one that has not seen it.
                     self._move()
                     return
-                now_ns = perf_counter_ns()
-                if not budget.deadline_ns:
-                    budget.open(now_ns)
-                elif budget.must_wait(now_ns):
+                if budget.must_wait(perf_counter_ns()):
                     self._spawn_pending()
                     await budget.turn(served=False)
                     self._check_cancelled()

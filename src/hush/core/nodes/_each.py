@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hush.core._expr._ref import Handle
 from hush.core._expr._where import caller
 from hush.core.errors import UsageError
 
 
-class Each:
+class Each(Handle):
     """One value of ``source`` for each item.
 
     Args:
@@ -20,7 +21,6 @@ class Each:
             for cursors that belong to one thread.
     """
 
-    hush_handle = True
     __slots__ = ("_spent", "pull", "source", "where")
 
     def __init__(self, source: Any, *, pull: str = "auto") -> None:

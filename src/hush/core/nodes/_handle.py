@@ -8,12 +8,12 @@ from contextvars import Token
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hush.core._expr._model import Expr, Read, reads
-from hush.core._expr._ref import Ref, inside, to_expr
+from hush.core._expr._ref import Handle, Ref, inside, to_expr
 from hush.core._expr._where import Where, caller
 from hush.core._spec._model import STAR, Fault, is_reserved
 from hush.core.errors import UsageError
 from hush.core.nodes._each import Each
-from hush.core.nodes._wiring import Group, Holder, Wired, belongs, is_open, open_containers
+from hush.core.nodes._wiring import Holder, Wired, belongs, is_open, open_containers
 from hush.core.protocols import run_alone
 
 if TYPE_CHECKING:
@@ -24,12 +24,11 @@ Value = Any
 _NAME = re.compile(r"[\w-]+\Z")
 
 
-class Parent:
+class Parent(Handle):
     """``PARENT``: the container of the node that holds the reference; for the root graph, the run."""
 
     __slots__ = ()
     name = "PARENT"
-    hush_handle = True
 
     def __getitem__(self, key: Value) -> Ref:
         """The container's input ``key``, or what an earlier node wrote to it; as a target, its output ``key``."""
@@ -179,7 +178,7 @@ class Node(Wired):
 
     def _check_parts(self, key: str, value: Value) -> None:
         """Note the handles that stand where a value should."""
-        for part in inside(value, (Each, Wired, Group, Parent)):
+        for part in inside(value, (Handle,)):
             if isinstance(part, Each):
                 self._misplaced(key, part)
             elif is_source(part):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
-from hush.core._expr._ref import Ref
+from hush.core._expr._ref import Handle, Ref
 from hush.core._expr._where import Where, caller
 from hush.core._spec._model import Fault
 from hush.core.errors import UsageError
@@ -14,10 +14,9 @@ from hush.core.errors import UsageError
 Value = Any
 
 
-class Wired:
+class Wired(Handle):
     """What edges join: it has a name, and a holder once it belongs to a graph."""
 
-    hush_handle = True
     name: str
     _owner: Any  # its holder, or None
 
@@ -77,11 +76,10 @@ START = Marker("START")
 END = Marker("END")
 
 
-class Group:
+class Group(Handle):
     """Several nodes side by side, as ``a >> [b, c]`` gives them, so that ``a >> [b, c] >> d`` goes on."""
 
     __slots__ = ("nodes",)
-    hush_handle = True
 
     def __init__(self, nodes: tuple[Wired, ...]) -> None:
         self.nodes = nodes
