@@ -48,11 +48,14 @@ def hold(
 ) -> None:
     """The law: whatever the seed, the run and the reference agree."""
     expected = interpret(case)
+    engine = None
     for seed in seeds:
-        # Anew for each run: after a failed one a thread that was left behind may still write to the record.
-        graph, play = build(case, inline=inline)
+        # With threads anew for each run: one that a failed run left behind may still write to the record.
+        if engine is None or threads:
+            graph, play = build(case, inline=inline)
+            engine = Hush(graph)
         play.reset(seed)
-        found = complaints(case, expected, run_case(case, Hush(graph), seed, cancel_at, threads=threads), play)
+        found = complaints(case, expected, run_case(case, engine, seed, cancel_at, threads=threads), play)
         if found:
             note(f"{expected}\nseed {seed}" + (f", as it ran:\n{source(case, inline=True)}" if inline else ""))
         assert not found, "\n".join(found)

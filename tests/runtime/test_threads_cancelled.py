@@ -277,6 +277,35 @@ async def test_a_collected_failure_beside_a_call_in_a_thread_touches_nothing_els
     assert asyncio.current_task().cancelling() == 0
 
 
+@pytest.mark.parametrize("first", ["call", "bad"])
+async def test_failures_on_two_levels_in_one_pass_are_collected_on_both(first):
+    """Both levels ask the one task that holds the call to stop: neither may take that for a request from outside."""
+    call, now = Call(), asyncio.Event()
+
+    async def fails():
+        await now.wait()
+        asyncio.get_running_loop().call_later(0.003, call.go.set)
+        raise Boom("bad")
+
+    async def start():
+        await call.start()
+        now.set()
+
+    def nodes(*names):
+        for name in sorted(names, reverse=first == "call"):
+            CodeNode(name=name, code_fn=call if name == "call" else fails, inputs={})
+
+    with GraphNode(name="g") as graph:
+        with GraphNode(name="outer", on_error="collect") as outer:
+            with GraphNode(name="inner", on_error="collect"):
+                nodes("call", "bad")
+            nodes("bad")
+        outer >> CodeNode(name="after", code_fn=lambda: asyncio.sleep(0, {"y": 1}), inputs={}, outputs=PARENT)
+    result, _ = await soon(asyncio.gather(Hush(graph, grace_s=LONG_S).run(), start()))
+    assert result == {"y": 1}
+    assert asyncio.current_task().cancelling() == 0
+
+
 async def test_a_map_that_fails_fast_waits_for_the_calls_in_flight():
     began, ended, all_three, go = [], [], threading.Barrier(3), threading.Event()
     loop = asyncio.get_running_loop()

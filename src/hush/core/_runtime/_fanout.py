@@ -23,7 +23,7 @@ from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain, combined
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Raised
-from hush.core._runtime._sources import DONE, WAIT, Signal, Source, open_source
+from hush.core._runtime._sources import DONE, WAIT, ListSource, Signal, Source, open_source
 from hush.core._runtime._strand import Strand
 from hush.core.errors import FailureInfo, ReportedError, SourceError
 
@@ -301,6 +301,7 @@ class Worker:
         fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
         context = copy_context()
         strand.more = self.next_item
+        strand.timed = any(type(source) is not ListSource for source in fanout.sources)
         while True:
             spent = not strand.drive()
             if strand.pending:

@@ -36,9 +36,22 @@ class Strand:
         pending: Steps to await, oldest first, each with its awaitable if the step has given one already.
         context: The context variables that every step of this strand starts from.
         more: Asked for more work when nothing is ready; says whether it made some. Workers of maps bring the next item.
+        timed: Whether getting more may take long.
     """
 
-    __slots__ = ("_spawning", "context", "domain", "floor", "more", "pending", "ready", "run", "spawned", "task")
+    __slots__ = (
+        "_spawning",
+        "context",
+        "domain",
+        "floor",
+        "more",
+        "pending",
+        "ready",
+        "run",
+        "spawned",
+        "task",
+        "timed",
+    )
 
     task: asyncio.Task[Any]
 
@@ -53,6 +66,7 @@ class Strand:
         self.pending: deque[Pending] = deque()
         self.context: Context | None = None
         self.more: Callable[[], bool] | None = None
+        self.timed = False
         self._spawning = False
 
     # --- inline -------------------------------------------------------------------------------------------
@@ -67,7 +81,8 @@ class Strand:
                 if not ready:
                     if self.more is None or not self.more():
                         return True
-                    now_ns = 0  # getting it is not the next step's time
+                    if self.timed:
+                        now_ns = 0  # getting it is not the next step's time
                 frame, step = ready.pop()
                 if frame.marks is not None and not self._may_run(frame, step):
                     continue
@@ -247,6 +262,8 @@ class Strand:
                         self.failed(frame, step, out.error)
                     elif domain.closing or self.task.cancelling() > self.floor:
                         self._check_cancelled()
+                    elif type(out) is dict and TAGS not in out and run.tracing is None:
+                        frame.settle(step, out, self.ready)
                     else:
                         self._settle(frame, step, out)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
