@@ -17,7 +17,7 @@ from kit.reference import interpret
 from kit.shapes import Case
 from kit.strategies import cases
 
-pytestmark = pytest.mark.timeout(600)  # of which only a failure needs most: hypothesis makes the graph smaller
+patient = pytest.mark.timeout(600)  # of which only a failure needs most: hypothesis makes the graph smaller
 
 _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 every_change = settings(deadline=None, derandomize=True, database=None, suppress_health_check=_slow)
@@ -61,18 +61,21 @@ def hold(
         assert not found, "\n".join(found)
 
 
+@patient
 @settings(every_change, max_examples=1_200)
 @given(cases(), st.integers(0, 9))
 def test_random_graphs_give_what_the_reference_gives_in_any_order(case, seed):
     hold(case, [seed, seed + 10, seed + 20])
 
 
+@patient
 @settings(every_change, max_examples=400)
 @given(cases())
 def test_random_graphs_pinned_to_the_loop_give_the_same(case):
     hold(case, [0], inline=True)
 
 
+@patient
 @settings(every_change, max_examples=400)
 @given(cases(), st.integers(0, 9), st.integers(1, 25))
 def test_random_graphs_can_be_cancelled_at_any_tick(case, seed, tick):
@@ -80,6 +83,7 @@ def test_random_graphs_can_be_cancelled_at_any_tick(case, seed, tick):
 
 
 # Threads come and go as the machine likes, so there is nothing that shrinking could hold on to.
+@patient
 @settings(every_change, max_examples=300, phases=[Phase.generate])
 @given(cases(), st.integers(0, 9))
 def test_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):

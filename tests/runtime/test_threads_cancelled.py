@@ -277,29 +277,30 @@ async def test_a_collected_failure_beside_a_call_in_a_thread_touches_nothing_els
     assert asyncio.current_task().cancelling() == 0
 
 
-@pytest.mark.parametrize("first", ["call", "bad"])
-async def test_failures_on_two_levels_in_one_pass_are_collected_on_both(first):
+async def test_failures_on_two_levels_at_once_are_collected_on_both():
     """Both levels ask the one task that holds the call to stop: neither may take that for a request from outside."""
-    call, now = Call(), asyncio.Event()
+    call, now, and_now = Call(), asyncio.Event(), asyncio.Event()
 
     async def fails():
         await now.wait()
+        and_now.set()  # the other fails before the task that holds the call has heard of this one
+        raise Boom("inner")
+
+    async def fails_too():
+        await and_now.wait()
         asyncio.get_running_loop().call_later(0.003, call.go.set)
-        raise Boom("bad")
+        raise Boom("outer")
 
     async def start():
         await call.start()
         now.set()
 
-    def nodes(*names):
-        for name in sorted(names, reverse=first == "call"):
-            CodeNode(name=name, code_fn=call if name == "call" else fails, inputs={})
-
     with GraphNode(name="g") as graph:
         with GraphNode(name="outer", on_error="collect") as outer:
             with GraphNode(name="inner", on_error="collect"):
-                nodes("call", "bad")
-            nodes("bad")
+                CodeNode(name="call", code_fn=call, inputs={})
+                CodeNode(name="fails", code_fn=fails, inputs={})
+            CodeNode(name="fails_too", code_fn=fails_too, inputs={})
         outer >> CodeNode(name="after", code_fn=lambda: asyncio.sleep(0, {"y": 1}), inputs={}, outputs=PARENT)
     result, _ = await soon(asyncio.gather(Hush(graph, grace_s=LONG_S).run(), start()))
     assert result == {"y": 1}

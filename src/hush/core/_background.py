@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from asyncio.events import _get_running_loop
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, TypeVar
@@ -24,25 +25,36 @@ class Background:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while True:
+            try:
+                self.loop.run_forever()
+            except BaseException:
+                # A task that raises SystemExit or KeyboardInterrupt raises it here as well; it has kept it, and who
+                # waits for the task is told. The loop is everybody's and goes on.
+                continue
 
 
-_background: Background | None = None
+_backgrounds: list[Background] = []
 _lock = threading.Lock()
 
 
 def _started() -> Background:
-    global _background  # noqa: PLW0603  # one loop for the process
+    """The loop for a call from this thread.
+
+    A ``def`` that runs inline on that loop blocks it. What it waits for runs on a loop further on, made for that.
+    """
+    here = threading.current_thread()
     with _lock:
-        if _background is None:
-            _background = Background()
-        return _background
+        depth = next((place + 1 for place, one in enumerate(_backgrounds) if one.thread is here), 0)
+        if depth == len(_backgrounds):
+            _backgrounds.append(Background())
+        return _backgrounds[depth]
 
 
 def _after_fork() -> None:
-    # The child has the loop, but not its thread.
-    global _background, _lock  # one loop for the process
-    _background, _lock = None, threading.Lock()
+    # The child has the loops, but not their threads.
+    global _backgrounds, _lock  # all of it is made anew
+    _backgrounds, _lock = [], threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -84,17 +96,22 @@ class _Call:
         self.ended.set()
 
 
+def _runs_here(background: Background) -> bool:
+    """Whether this is called by async code, or by code that sees the loop, on the thread of ``background``."""
+    return threading.current_thread() is background.thread and _get_running_loop() is background.loop
+
+
 def run_in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run the coroutine that ``make`` gives on the background loop, and wait for it.
 
     It sees the caller's context variables. An interrupt cancels it, waits for it to end, and is raised then.
     """
-    background = _started()
-    if threading.current_thread() is background.thread:
+    if any(_runs_here(one) for one in _backgrounds):
         raise UsageError(
             "this runs on the loop that would have to do the work, so waiting for it here would never end. "
             "Inside a node, write: await engine.run(...)"
         )
+    background = _started()
     call = _Call(make)
     interrupted: BaseException | None = None
     # An interrupt can come between any two steps here. Whatever it cuts off is done again, which does no harm.

@@ -117,6 +117,8 @@ class Hush:
         finally:
             run.budget.run_ended()
         seconds = perf_counter() - began_s
+        if isinstance(failure, StopIteration):
+            failure = _as_runtime_error(failure)
         if failure is not None:
             _finished(run, "failed", seconds, error=failure)
             try:
@@ -206,6 +208,15 @@ async def _execute(run: Run, root: RootPlan, frame: Frame, timeout_s: float | No
             timer.cancel()
     assert failure is not None or not frame.left, "the engine lost a step"
     return failure
+
+
+def _as_runtime_error(stop: StopIteration) -> RuntimeError:
+    """What a coroutine can raise instead of ``StopIteration`` (PEP 479), with the same note and record."""
+    info = stop.__dict__["hush"]
+    error = RuntimeError(f"{info.path} raised StopIteration, which would end the coroutine that runs it")
+    error.__dict__.update(hush=info, __notes__=stop.__dict__.get("__notes__", []))
+    error.__cause__ = stop
+    return error
 
 
 def _tracers(tracer: Any) -> list[Tracer]:

@@ -19,10 +19,14 @@ from typing import Any, Protocol
 class Member(Protocol):
     """What runs in a task of a domain."""
 
-    task: asyncio.Task[None]
+    task: Any  # an asyncio.Task, once it has begun
 
     def work(self) -> Coroutine[Any, Any, None]:
         """The task's coroutine. It calls ``domain.leave(self)`` when it ends."""
+        ...
+
+    def stop(self) -> None:
+        """Drop what was still to do."""
         ...
 
 
@@ -47,6 +51,7 @@ class Domain:
         floor: ``host.cancelling()`` when it began: more than that is a cancellation from outside.
         outer: The domain in which it is awaited.
         errors: What failed on its own, in order of time.
+        dropped: Futures that functions returned and nobody awaited, cancelled and waited for at the end.
         closing: Whether everything in it is being cancelled: it starts nothing any more.
     """
 
@@ -57,6 +62,7 @@ class Domain:
         "_inner",
         "_make_task",
         "closing",
+        "dropped",
         "errors",
         "floor",
         "host",
@@ -75,6 +81,7 @@ class Domain:
         self.floor = host.cancelling()
         self.members: set[Member] = set()
         self.errors: list[BaseException] = []
+        self.dropped: list[asyncio.Future[Any]] = []
         self.closing = False
         self._host_works = True
         self._host_cancelled = False
@@ -87,8 +94,8 @@ class Domain:
         make = self._make_task
         if make is None:
             make = self._make_task = task_maker(self.loop)
+        self.members.add(member)  # first: an eager task may end before it is given here
         member.task = make(member.work(), name=name, context=context)
-        self.members.add(member)
 
     def leave(self, member: Member) -> None:
         """``member`` has nothing more to do; its task is about to end."""
@@ -109,10 +116,9 @@ class Domain:
             return
         self.closing = True
         for member in tuple(self.members):
-            if member.task is not by:
+            if member.task is not by and member.task is not None:
                 member.task.cancel()
-                # A task that is cancelled before its first step never comes to leave by itself.
-                member.task.add_done_callback(lambda _, member=member: self.leave(member))  # type: ignore[misc]
+                member.task.add_done_callback(partial(self._gone, member))
         for domain in self._inner:
             # Its host is one of the tasks cancelled here; its members need not wait until that one has cleaned up.
             domain.close(domain.host)
@@ -120,14 +126,30 @@ class Domain:
             self._host_cancelled = True
             self.host.cancel()
 
+    def _gone(self, member: Member, _: asyncio.Task[Any]) -> None:
+        # A task that is cancelled before its first step never comes to leave by itself.
+        if member in self.members:
+            member.stop()
+            self.leave(member)
+
+    def drop(self, awaitable: Any) -> None:
+        """Nobody will await ``awaitable``, which a function returned: end it, and wait for it if it is at work."""
+        if isinstance(awaitable, asyncio.Future):
+            awaitable.cancel()
+            self.dropped.append(awaitable)
+        elif hasattr(awaitable, "close"):
+            awaitable.close()
+
     def host_cancelled(self) -> None:
         """The host was cancelled while it runs a step that lingers: cancel the others meanwhile.
 
         As far out as the request comes from further out: what a domain asked of its host itself ends there.
         """
         domain: Domain | None = self
+        ours = 0
         while domain is not None and domain.host is self.host:
-            if self.host.cancelling() <= domain.floor + domain._host_cancelled:
+            ours += domain._host_cancelled
+            if self.host.cancelling() <= domain.floor + ours:
                 return
             domain.close(self.host)
             domain = domain.outer
@@ -147,10 +169,14 @@ class Domain:
         except BaseException as exc:  # nothing may be lost, not even a fault of the engine
             self.fail(exc, self.host)
         self._host_works = False
-        while self.members:
-            self._idle = self.loop.create_future()
+        while self.members or self.dropped:
             try:
-                await self._idle
+                if self.members:
+                    self._idle = self.loop.create_future()
+                    await self._idle
+                else:
+                    await asyncio.wait(self.dropped)
+                    self.dropped = []
             except CancelledError as exc:
                 cancelled = exc
                 self.close(self.host)

@@ -265,15 +265,14 @@ class Worker:
 
     __slots__ = ("domain", "fanout", "floor", "frame", "index", "signal", "spawned", "strand", "task")
 
-    task: asyncio.Task[Any]
+    task: Any  # an asyncio.Task, once it has begun
     domain: Domain
     strand: Strand
 
     def __init__(self, fanout: Fanout, host: asyncio.Task[Any] | None = None, floor: int = 0) -> None:
         self.fanout = fanout
         self.spawned = host is None
-        if host is not None:
-            self.task = host
+        self.task = host
         self.floor = floor
         self.index = -1
         self.frame: Frame | None = None
@@ -282,6 +281,9 @@ class Worker:
     async def work(self) -> None:
         """Pull and run items until there are none. What is raised here goes where a strand's goes."""
         fanout = self.fanout
+        if self.task is None:
+            self.task = asyncio.current_task()  # an eager task begins before its maker can tell
+        assert self.task is not None
         self.domain = Domain(fanout.run.loop, self.task, fanout.domain)
         self.strand = Strand(fanout.run, self.domain, self.task, self.floor)
         try:
@@ -316,6 +318,9 @@ class Worker:
                 await self._fill()
             if budget.must_wait(perf_counter_ns()):
                 await budget.turn(served=spent)
+
+    def stop(self) -> None:
+        """It has pulled nothing yet."""
 
     def next_item(self) -> bool:
         """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none."""

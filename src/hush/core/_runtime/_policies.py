@@ -20,7 +20,7 @@ from hush.core._runtime._frame import Frame
 from hush.core._runtime._gate import PINNED, AutoGate, gate_of
 from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
-from hush.core._runtime._threads import start_in_thread
+from hush.core._runtime._threads import Job, start_in_thread
 from hush.core._spec._model import CallSpec, MapSpec, Step
 
 log = logging.getLogger("hush.executor")
@@ -95,23 +95,25 @@ async def in_thread(strand: Strand, frame: Frame, step: StepPlan, gate: AutoGate
         return await _awaited(strand, step, copy_context().run(call))
     job = start_in_thread(run.loop, partial(copy_context().run, call), step.timeout_s)
     del call
+    told = None if strand.spawned else strand.domain.host_cancelled
     try:
         in_time = await job.wait()
     except CancelledError:
         if job.withdraw():
             raise
-        if not strand.spawned:
-            strand.domain.host_cancelled()
-        if not await job.linger(run.grace_s):
-            _abandoned(step, run.grace_s)
-        elif job.error is not None:
+        if told is not None:
+            told()
+        await _let_end(strand, step, job, told)
+        if job.error is not None:
             return Raised(job.error)
         raise
     if not in_time:
-        if not await job.linger(run.grace_s):
-            _abandoned(step, run.grace_s)
         late = timed_out(step)
+        early = strand.fail_early(frame, step, late)
+        await _let_end(strand, step, job, told)
         late.__context__ = job.error
+        if early:
+            raise CancelledError  # its domain has been told
         return Raised(late)
     if gate is not None:
         gate.ran_in_thread(job.took_ns)
@@ -127,7 +129,12 @@ async def _awaited(strand: Strand, step: StepPlan, out: Any) -> Any:
     return await (out if step.timeout_s is None else _with_deadline(strand, step, out))
 
 
-def _abandoned(step: StepPlan, grace_s: float) -> None:
+async def _let_end(strand: Strand, step: StepPlan, job: Job, told: Callable[[], None] | None) -> None:
+    """Give a call that nobody wants any more its grace; say so if it does not end, and drop what it returns."""
+    grace_s = strand.run.grace_s
+    if await job.linger(grace_s, told):
+        strand.domain.drop(job.result)
+        return
     log.warning(
         "%s did not end within %g s of its cancellation and is left behind in its thread (%s)",
         step.path,

@@ -14,6 +14,7 @@ from hush.core._expr._where import is_own
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._pass import Pass, pass_of
 from hush.core._runtime._tracing import Tracing
+from hush.core._spec._signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from hush.core.errors import NO_ERRORS, Errors, FailureInfo, OutputError, ReportedError
 
 log = logging.getLogger("hush.run")
@@ -52,7 +53,6 @@ class Run:
         budget: The inline work that a pass of the loop may do.
         tracing: Tells tracers; ``None`` if there are none.
         inline_only: Whether every ``def`` runs on the loop, as under the test kit's.
-        consumed: The iterators that maps of this run have taken, by id.
         tags: What functions returned under ``"$tags"``, in order of appearance.
         partial: Whether something failed that nobody named.
     """
@@ -60,7 +60,6 @@ class Run:
     __slots__ = (
         "_collected",
         "budget",
-        "consumed",
         "grace_s",
         "id",
         "inline_only",
@@ -78,7 +77,6 @@ class Run:
         self.budget: Pass = pass_of(loop)
         self.inline_only: bool = getattr(loop, "runs_inline", False)
         self.tracing: Tracing | None = None
-        self.consumed: dict[int, Any] = {}
         self.tags: dict[str, None] = {}
         self.partial = False
         self.id = request_id if request_id is not None else f"{_process}-{next(_numbers):x}"
@@ -192,17 +190,31 @@ def trim(exc: BaseException) -> None:
     trace = exc.__traceback__
     while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    if trace is not None:
-        exc.with_traceback(trace)
+    exc.with_traceback(trace)
+
+
+_SUSPENDS = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 
 
 def forget_frames(exc: BaseException) -> None:
-    """Drop the local variables that a kept exception holds through its traceback, and those of its causes."""
-    from traceback import clear_frames
+    """Drop the local variables that a kept exception holds through its traceback, and those of its causes.
 
+    Clearing the frame of a coroutine that is only suspended would close it, and a traceback can lead to such frames: an
+    exception that was wrapped, or raised again, remembers where it was before. Of coroutines only the first is
+    cleared, the node's own, which has just ended.
+    """
     for one in _chain(exc):
-        if one.__traceback__ is not None:
-            clear_frames(one.__traceback__)
+        trace = one.__traceback__
+        first = one is exc
+        while trace is not None:
+            frame = trace.tb_frame
+            if first or not frame.f_code.co_flags & _SUSPENDS:
+                try:
+                    frame.clear()
+                except RuntimeError:
+                    pass  # it is running
+            first = False
+            trace = trace.tb_next
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:

@@ -212,28 +212,27 @@ def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] 
     if isinstance(value, AsyncIterable):
         asynchronous = aiter(value)
         if asynchronous is value:
-            _consume(value, run, where, spent)
+            _consume(value, where, spent)
         return AsyncSource(asynchronous)
     iterator = iter(value)
     if iterator is value:
-        _consume(value, run, where, spent)
+        _consume(value, where, spent)
     return IteratorSource(iterator, run, pull)
 
 
-def _consume(iterator: Any, run: Run, where: Where, spent: list[Any] | None) -> None:
+def _consume(iterator: Any, where: Where, spent: list[Any] | None) -> None:
     """Note that ``iterator`` is used up by this map; refuse it if it was used up before.
 
     ``spent`` belongs to the ``Each``: it holds the iterator that it was written with, once that has been used.
     """
     ended = getattr(iterator, "gi_frame", iterator) is None or getattr(iterator, "ag_frame", iterator) is None
     number = id(iterator)
-    used = ended or number in run.consumed or _consumed.get(number) is iterator or number in _last_consumed
+    used = ended or _consumed.get(number) is iterator or number in _last_consumed
     if used or any(iterator is other for other in spent or ()):
         raise SourceError(
             f"Each got an iterator that was used up before: {iterator!r}. It gives its items once. Make it in a "
             f"function that returns it, or pass a fresh one as an input of each run. ({where})"
         )
-    run.consumed[id(iterator)] = iterator
     if spent is not None:
         spent.append(iterator)
     try:

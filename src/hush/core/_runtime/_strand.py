@@ -53,14 +53,13 @@ class Strand:
         "timed",
     )
 
-    task: asyncio.Task[Any]
+    task: Any  # an asyncio.Task, once it has begun
 
     def __init__(self, run: Run, domain: Domain, host: asyncio.Task[Any] | None = None, floor: int = 0) -> None:
         self.run = run
         self.domain = domain
         self.spawned = host is None
-        if host is not None:
-            self.task = host
+        self.task = host
         self.floor = floor
         self.ready: Ready = []
         self.pending: deque[Pending] = deque()
@@ -109,20 +108,16 @@ class Strand:
                     deadline_ns = budget.deadline_ns
                 try:
                     out = step.call(frame.slots)
-                    if type(out) is not dict:
-                        if hasattr(out, "__await__"):
-                            self.pending.append((frame, step, out))
-                            continue
-                        out = as_mapping(step, out)
-                    if TAGS in out:
-                        run.tag(step, out[TAGS])
-                    if tracing is None:
-                        frame.settle(step, out, ready)
+                    if type(out) is not dict and hasattr(out, "__await__"):
+                        self.pending.append((frame, step, out))
                     else:
-                        if hidden:
+                        if tracing is not None and hidden:
                             hidden = False
                             _set_running_loop(run.loop)
-                        tracing.node_settled(frame, step, out, ready)
+                        if type(out) is dict and tracing is None and TAGS not in out:
+                            frame.settle(step, out, ready)
+                        else:
+                            self._settle(frame, step, out)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     self.failed(frame, step, exc)
                 if not frame.left:
@@ -216,19 +211,29 @@ class Strand:
             else:
                 run.tracing.node_failed(frame, step, exc, handled=True, ready=self.ready)
             return
-        if run.tracing is not None:
-            run.tracing.node_failed(frame, step, exc, handled=False, ready=self.ready)
-        domain.fail(exc, self.task)
+        self._fail_domain(frame, step, exc)
         self.stop()
+
+    def fail_early(self, frame: Frame, step: StepPlan, exc: BaseException) -> bool:
+        """``step`` has failed, though its call has not ended: cancel the others now, unless the graph goes on."""
+        if step.handled or self.domain.closing:
+            return False
+        self.run.locate(exc, frame.item, step)
+        self._fail_domain(frame, step, exc)
+        return True
+
+    def _fail_domain(self, frame: Frame, step: StepPlan, exc: BaseException) -> None:
+        if self.run.tracing is not None:
+            self.run.tracing.node_failed(frame, step, exc, handled=False, ready=self.ready)
+        self.domain.fail(exc, self.task)
 
     def stop(self) -> None:
         """Forget what was still to do: the domain is ending."""
         self.ready.clear()
         while self.pending:
             _, _, awaitable = self.pending.popleft()
-            close = getattr(awaitable, "close", None)
-            if close is not None:
-                close()  # a coroutine that nobody will await
+            if awaitable is not None:
+                self.domain.drop(awaitable)
 
     # --- awaiting -----------------------------------------------------------------------------------------
     async def work(self) -> None:  # noqa: C901  # as above: one coroutine for each task, not two
@@ -237,6 +242,8 @@ class Strand:
         What a spawned strand raises is told to its domain, what the host's raises to ``conduct``.
         """
         run, domain, pending, budget = self.run, self.domain, self.pending, self.run.budget
+        if self.task is None:
+            self.task = asyncio.current_task()  # an eager task begins before its maker can tell
         try:
             self.context = context = copy_context()
             variables = len(context)

@@ -68,14 +68,18 @@ class Job:
                     self._timer = None
         return self.finished
 
-    async def linger(self, grace_s: float) -> bool:
-        """Give the call ``grace_s`` more, whatever cancellations come meanwhile: the caller is ending already."""
+    async def linger(self, grace_s: float, cancelled: Callable[[], None] | None = None) -> bool:
+        """Give the call ``grace_s`` more, whatever cancellations come meanwhile: the caller is ending already.
+
+        ``cancelled`` is called when one comes, so that others need not wait until this call has ended.
+        """
         end_s = self._loop.time() + grace_s
         while not self.finished and (left_s := end_s - self._loop.time()) > 0:
             try:
                 await self.wait(left_s)
             except asyncio.CancelledError:
-                continue  # the first one is on its way; the count of requests stays in task.cancelling()
+                if cancelled is not None:
+                    cancelled()  # the request itself stays in task.cancelling()
         return self.finished
 
     def withdraw(self) -> bool:
