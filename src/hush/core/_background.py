@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from hush.core._runtime._threads import step_aside
 from hush.core.errors import UsageError
 
 T = TypeVar("T")
@@ -118,7 +119,8 @@ def run_in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     while not call.ended.is_set():
         try:
             background.loop.call_soon_threadsafe(call.start if interrupted is None else call.cancel)
-            call.ended.wait()
+            with step_aside():
+                call.ended.wait()
         except BaseException as exc:  # Ctrl-C, or a signal handler that raises
             interrupted = exc
     if interrupted is not None:

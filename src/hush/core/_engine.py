@@ -14,6 +14,7 @@ from hush.core._plan._compile import compile_root
 from hush.core._plan._model import RootPlan
 from hush.core._result import Result
 from hush.core._runtime._compound import begin
+from hush.core._runtime._context import restore
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._policies import policies
@@ -206,6 +207,8 @@ async def _execute(run: Run, root: RootPlan, frame: Frame, timeout_s: float | No
     finally:
         for timer in timers:
             timer.cancel()
+        if strand.context is not None:
+            restore(strand.context)  # what nodes set in the caller's task is not the caller's business
     assert failure is not None or not frame.left, "the engine lost a step"
     return failure
 
@@ -239,7 +242,7 @@ def _finished(
 ) -> None:
     if run.tracing is not None:
         run.tracing.tell(
-            events.RunFinished(run.id, run.name, None, monotonic_ns(), status, seconds, error, result, tuple(run.tags))
+            events.RunFinished(run.id, run.name, None, monotonic_ns(), status, seconds, error, result, run.tags())
         )
 
 

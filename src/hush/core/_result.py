@@ -21,9 +21,8 @@ class Known(Protocol):
         """Whether something failed that nobody named."""
         ...
 
-    @property
-    def tags(self) -> Mapping[str, None]:
-        """The tags, in order."""
+    def tags(self) -> tuple[str, ...]:
+        """The tags, each once."""
         ...
 
     def errors(self) -> Errors:
@@ -55,7 +54,7 @@ class Result(dict[str, Any]):
         self.status = "partial" if run.partial else "ok"
         self.seconds = seconds
         self.errors = run.errors()
-        self.tags = tuple(run.tags)
+        self.tags = run.tags()
 
     def __missing__(self, key: object) -> NoReturn:
         raise missing_key("the result", key, self)

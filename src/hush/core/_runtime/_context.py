@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from contextvars import Context
+from contextvars import Context, copy_context
 from operator import is_
+
+
+def restore(before: Context) -> None:
+    """Set variables back to what they were. Those that had no value before keep theirs: Python cannot take it away."""
+    now = copy_context()
+    if not unchanged(before, now):
+        for variable, value in before.items():
+            if now.get(variable) is not value:
+                variable.set(value)
 
 
 def unchanged(before: Context, now: Context) -> bool:

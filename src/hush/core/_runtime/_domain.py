@@ -76,8 +76,6 @@ class Domain:
         self.host = host
         self.outer = outer
         self._inner: set[Domain] = set()
-        if outer is not None:
-            outer._inner.add(self)
         self.floor = host.cancelling()
         self.members: set[Member] = set()
         self.errors: list[BaseException] = []
@@ -161,6 +159,8 @@ class Domain:
         even then, as ``TaskGroup`` does, and the request stays in ``host.cancelling()``.
         """
         cancelled: CancelledError | None = None
+        if self.outer is not None:
+            self.outer._inner.add(self)
         try:
             await work()
         except CancelledError as exc:
@@ -198,8 +198,6 @@ class Domain:
         self.errors = []
         self.closing = False
         self._host_works = True
-        if self.outer is not None:
-            self.outer._inner.add(self)
 
 
 def combined(errors: Sequence[BaseException]) -> BaseException:
@@ -220,3 +218,10 @@ def combined(errors: Sequence[BaseException]) -> BaseException:
 
 
 _OURS = "_hush_made"
+
+
+def is_ordinary(error: BaseException) -> bool:
+    """Whether an error is one that may be handled or collected: not a ``KeyboardInterrupt`` or its like."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_ordinary(part) for part in error.exceptions)
+    return isinstance(error, Exception | CancelledError)

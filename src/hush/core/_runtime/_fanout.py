@@ -20,7 +20,7 @@ from hush.core._plan._model import MapPlan, StepPlan
 from hush.core._runtime._columns import Columns
 from hush.core._runtime._compound import timed_out
 from hush.core._runtime._context import unchanged
-from hush.core._runtime._domain import Domain, combined
+from hush.core._runtime._domain import Domain, combined, is_ordinary
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Raised
 from hush.core._runtime._sources import DONE, WAIT, ListSource, Signal, Source, open_source
@@ -253,6 +253,10 @@ class Fanout:
         self.domain.spawn(Worker(self), self.step.path, context)
 
 
+_LOOK_EVERY = 64
+"""Of items that failed upstream, and so cost nothing, every so many look at the clock."""
+
+
 class Worker:
     """One worker of a map: pulls items and hosts them, one after the other.
 
@@ -303,7 +307,7 @@ class Worker:
         fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
         context = copy_context()
         strand.more = self.next_item
-        strand.timed = any(type(source) is not ListSource for source in fanout.sources)
+        strand.timed = fanout.run.tracing is not None or any(type(one) is not ListSource for one in fanout.sources)
         while True:
             spent = not strand.drive()
             if strand.pending:
@@ -316,6 +320,9 @@ class Worker:
                 if self.signal is DONE:
                     return
                 await self._fill()
+                if not unchanged(context, copy_context()):
+                    fanout.spawn(context)  # the source has set one
+                    return
             if budget.must_wait(perf_counter_ns()):
                 await budget.turn(served=spent)
 
@@ -357,6 +364,9 @@ class Worker:
                     fanout.run.tracing.frame_started(frame, strand.ready)
                 return True
             fanout.fail(self.index, error, self.task)
+            if not self.index % _LOOK_EVERY and fanout.run.budget.must_wait(perf_counter_ns()):
+                self.signal = WAIT
+                return False
 
     def _settle(self, failure: BaseException | None) -> None:
         frame, self.frame = self.frame, None
@@ -388,10 +398,3 @@ class Worker:
             raise
         except BaseException as exc:  # the source failed, and with it the map
             self.fanout.stop_pulling(exc, self.task)
-
-
-def is_ordinary(error: BaseException) -> bool:
-    """Whether an error is one that may be collected: not a ``KeyboardInterrupt`` or its like."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(is_ordinary(part) for part in error.exceptions)
-    return isinstance(error, Exception | CancelledError)

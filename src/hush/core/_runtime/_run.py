@@ -53,12 +53,12 @@ class Run:
         budget: The inline work that a pass of the loop may do.
         tracing: Tells tracers; ``None`` if there are none.
         inline_only: Whether every ``def`` runs on the loop, as under the test kit's.
-        tags: What functions returned under ``"$tags"``, in order of appearance.
         partial: Whether something failed that nobody named.
     """
 
     __slots__ = (
         "_collected",
+        "_tags",
         "budget",
         "grace_s",
         "id",
@@ -66,7 +66,6 @@ class Run:
         "loop",
         "name",
         "partial",
-        "tags",
         "tracing",
     )
 
@@ -77,17 +76,22 @@ class Run:
         self.budget: Pass = pass_of(loop)
         self.inline_only: bool = getattr(loop, "runs_inline", False)
         self.tracing: Tracing | None = None
-        self.tags: dict[str, None] = {}
+        self._tags: set[tuple[str, tuple[int, ...], str]] = set()
         self.partial = False
         self.id = request_id if request_id is not None else f"{_process}-{next(_numbers):x}"
         self._collected: dict[str, Collected] | None = None
 
-    def tag(self, step: StepPlan, tags: Any) -> None:
+    def tag(self, step: StepPlan, item: tuple[int, ...], tags: Any) -> None:
         """Add what ``step`` returned under ``"$tags"``."""
         found = [tags] if isinstance(tags, str) else tags
         if not isinstance(found, Iterable) or isinstance(found, Mapping | bytes):
             raise OutputError(f'{step.path} returned "$tags": {tags!r}. Tags are a string or a list of strings.')
-        self.tags.update(dict.fromkeys(str(tag) for tag in found))
+        for tag in found:
+            self._tags.add((step.path, item, str(tag)))
+
+    def tags(self) -> tuple[str, ...]:
+        """The tags, each once, in order of path and item."""
+        return tuple(dict.fromkeys(tag for _, _, tag in sorted(self._tags)))
 
     # --- failures -----------------------------------------------------------------------------------------
     def locate(self, exc: BaseException, item: tuple[int, ...], step: StepPlan) -> None:

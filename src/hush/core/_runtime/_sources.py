@@ -63,7 +63,19 @@ class ListSource:
 class IteratorSource:
     """Any other sync iterable: pulled in a thread until ``next()`` has shown itself cheap."""
 
-    __slots__ = ("_abandoned", "_buffer", "_done", "_gate", "_iterator", "_lock", "_run", "_running", "size")
+    __slots__ = (
+        "_abandoned",
+        "_buffer",
+        "_context",
+        "_done",
+        "_error",
+        "_gate",
+        "_iterator",
+        "_lock",
+        "_run",
+        "_running",
+        "size",
+    )
 
     def __init__(self, iterator: Iterator[Any], run: Run, pull: str) -> None:
         self.size: int | None = None
@@ -74,18 +86,25 @@ class IteratorSource:
         self._done = False
         self._running = False
         self._abandoned = False
+        self._error: BaseException | None = None
+        self._context = copy_context()  # what the source sets, it alone sees, wherever it is pulled
         self._lock = Lock()
 
     def now(self) -> Any:
         """The next value, if it is at hand or cheap to get."""
         if self._buffer:
             return self._buffer.popleft()
+        if self._error is not None:
+            error, self._error = self._error, None
+            if type(error).__module__ == "sqlite3" and "thread" in str(error):
+                error.add_note('Hush: this cursor belongs to one thread: write Each(cursor, pull="inline").')
+            raise error
         if self._done:
             return DONE
         if self._running or not (self._gate.inline or self._run.inline_only):
             return WAIT
         began_ns = perf_counter_ns()
-        value = next(self._iterator, DONE)
+        value = self._context.run(next, self._iterator, DONE)
         self._gate.ran_inline(perf_counter_ns() - began_ns, "the source of a map")
         self._done = value is DONE
         return value
@@ -95,7 +114,7 @@ class IteratorSource:
         if self._buffer or self._done or self._gate.inline or self._run.inline_only:
             return
         self._running = True
-        job = start_in_thread(self._run.loop, partial(copy_context().run, self._pull_in_thread))
+        job = start_in_thread(self._run.loop, partial(self._context.run, self._pull_in_thread))
         try:
             await job.wait()
         except CancelledError:
@@ -103,13 +122,9 @@ class IteratorSource:
                 self._running = False
                 raise
             cancelled()  # the others need not wait until this thread ends
-            await job.linger(self._run.grace_s)
+            if await job.linger(self._run.grace_s, cancelled) and self._error is not None:
+                raise self._error from None  # it is not lost
             raise
-        if job.error is not None:
-            self._done = True
-            if type(job.error).__module__ == "sqlite3" and "thread" in str(job.error):
-                job.error.add_note('Hush: this cursor belongs to one thread: write Each(cursor, pull="inline").')
-            raise job.error
         values, times_ns = job.result
         self._buffer.extend(values)
         if isinstance(self._gate, AutoGate):
@@ -130,7 +145,12 @@ class IteratorSource:
         times_ns: list[int] = []
         first_ns = before_ns = perf_counter_ns()
         while len(found) < CHUNK and before_ns - first_ns < _CHUNK_NS:
-            value = next(self._iterator, DONE)
+            try:
+                value = next(self._iterator, DONE)
+            except BaseException as exc:  # what came before it is gone through first
+                self._error = exc
+                self._done = True
+                break
             now_ns = perf_counter_ns()
             times_ns.append(now_ns - before_ns)
             before_ns = now_ns
@@ -151,7 +171,7 @@ class IteratorSource:
         elif self._iterator.gi_frame is None or self._gate.inline or self._run.inline_only:
             self._close()
         else:
-            job = start_in_thread(self._run.loop, partial(copy_context().run, self._close))
+            job = start_in_thread(self._run.loop, partial(self._context.run, self._close))
             await job.linger(self._run.grace_s)
             if job.error is not None:
                 raise job.error

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._context import unchanged
-from hush.core._runtime._domain import Domain
+from hush.core._runtime._domain import Domain, is_ordinary
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._outputs import as_mapping
 from hush.core._runtime._run import Raised, Run
@@ -78,11 +78,19 @@ class Strand:
         try:
             while True:
                 if not ready:
-                    if self.more is None or not self.more():
+                    if self.more is None:
+                        return True
+                    if hidden and self.timed:  # sources see the loop, tracers too
+                        hidden = False
+                        _set_running_loop(run.loop)
+                    if not self.more():
                         return True
                     if self.timed:
                         now_ns = 0  # getting it is not the next step's time
                 frame, step = ready.pop()
+                if tracing is not None and hidden:
+                    hidden = False
+                    _set_running_loop(run.loop)
                 if frame.marks is not None and not self._may_run(frame, step):
                     continue
                 gate = step.gate
@@ -93,9 +101,6 @@ class Strand:
                         self.pending.append((frame, step, None))
                     continue
                 if tracing is not None:
-                    if hidden:  # tracers see the loop
-                        hidden = False
-                        _set_running_loop(run.loop)
                     tracing.node_started(frame, step)
                 if gate.hides_loop is not hidden:
                     hidden = not hidden
@@ -110,15 +115,17 @@ class Strand:
                     out = step.call(frame.slots)
                     if type(out) is not dict and hasattr(out, "__await__"):
                         self.pending.append((frame, step, out))
+                    elif type(out) is dict and tracing is None and TAGS not in out:
+                        frame.settle(step, out, ready)
                     else:
                         if tracing is not None and hidden:
                             hidden = False
                             _set_running_loop(run.loop)
-                        if type(out) is dict and tracing is None and TAGS not in out:
-                            frame.settle(step, out, ready)
-                        else:
-                            self._settle(frame, step, out)
+                        self._settle(frame, step, out)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
+                    if hidden:
+                        hidden = False
+                        _set_running_loop(run.loop)
                     self.failed(frame, step, exc)
                 if not frame.left:
                     self._complete(frame)
@@ -182,7 +189,7 @@ class Strand:
         if type(out) is not dict:
             out = as_mapping(step, out)
         if TAGS in out:
-            self.run.tag(step, out[TAGS])
+            self.run.tag(step, frame.item, out[TAGS])
         if self.run.tracing is None:
             frame.settle(step, out, self.ready)
         else:
@@ -199,7 +206,7 @@ class Strand:
             raise exc
         run = self.run
         run.locate(exc, frame.item, step)
-        if step.handled and isinstance(exc, Exception | CancelledError):
+        if step.handled and is_ordinary(exc):
             if cancelled:  # what would have been handled gives way to the cancellation
                 self.stop()
                 if not domain.closing:

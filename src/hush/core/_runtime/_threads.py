@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import SimpleQueue
 from time import perf_counter_ns
 from typing import Any
@@ -140,15 +141,36 @@ class Pool:
         job = Job(loop, call, from_start_s)
         with self._lock:
             if self._idle <= 0 and self._threads < MAX_THREADS:
-                self._threads += 1
-                name = f"hush-worker-{self._threads}"
-                threading.Thread(target=self._work, name=name, daemon=True).start()
+                self._add_thread()
             else:
                 self._idle -= 1  # below zero where all are busy: the next that ends its job takes this one
         self._jobs.put(job)
         return job
 
+    @contextmanager
+    def _aside(self) -> Generator[None, None, None]:
+        """Give the place of the calling worker to another while it waits for something that may need one."""
+        with self._lock:
+            self._threads -= 1
+            if self._idle < 0:
+                self._idle += 1
+                self._add_thread()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads += 1
+
+    def aside(self) -> AbstractContextManager[None]:
+        """``_aside`` for a thread of this pool, nothing for others."""
+        return self._aside() if getattr(_mine, "pool", None) is self else nullcontext()
+
+    def _add_thread(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._work, name=f"hush-worker-{self._threads}", daemon=True).start()
+
     def _work(self) -> None:
+        _mine.pool = self
         while True:
             job = self._jobs.get()
             job.run()
@@ -157,7 +179,13 @@ class Pool:
                 self._idle += 1
 
 
+_mine = threading.local()
 _pool = Pool()
+
+
+def step_aside() -> AbstractContextManager[None]:
+    """While a worker thread waits for a run of its own, others may have its place: or all could wait for one."""
+    return _pool.aside()
 
 
 def start_in_thread(loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None = None) -> Job:
