@@ -193,6 +193,8 @@ class _Drawer:
         options: list[Callable[[], Source]] = [lambda: Lit(self.draw(st.integers(0, 9) | st.none()))]
         if level.given:
             options += [lambda: Parent(self.pick(sorted(level.given)))] * 2
+        if rewritten := sorted(level.given.keys() & level.writers.keys()):
+            options += [lambda: Parent(self.pick(rewritten))] * 2
         if refs := level.refs(solid=solid):
             options += [lambda: self._then(level, self.pick(refs))] * (5 if self._is_dense else 1)
         if shaky := [ref for ref in refs if level.find(ref).may_skip]:

@@ -259,6 +259,21 @@ def test_tags_are_in_the_end_and_in_the_result():
     assert found.result == {"y": 1}
 
 
+def test_tags_come_in_an_order_that_does_not_depend_on_time():
+    """Results depend on inputs only, never on the order in which things finish."""
+    found = []
+    for seconds in ((1, 2), (2, 1)):
+        with GraphNode(name="g") as graph:
+            for name, after_s in zip("ab", seconds, strict=True):
+                leaf(
+                    name,
+                    lambda name, after_s: asyncio.sleep(after_s, {"$tags": name}),
+                    {"name": name, "after_s": after_s},
+                )
+        found.append(outcome(graph).result.tags)
+    assert list(found[0]) == list(found[1])
+
+
 # ── Maps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -180,6 +180,36 @@ def test_a_reader_of_other_keys_is_skipped_though_its_edge_is_live():
     assert ran == ["four"]
 
 
+def test_what_reads_from_a_skipped_node_gets_its_default_or_none():
+    """Edges decide whether it runs; without edges, a skipped node is forgiven where there is a default."""
+    with GraphNode(name="g") as graph:
+        one = leaf("one", bad, on_error="collect")
+        skipped = leaf("skipped", give, {"value": one["y"]})
+        alive = leaf("alive", lambda: {})
+        leaf("forgiven", lambda x=7: {"forgiven": x}, {"x": skipped["y"]}, outputs=PARENT)
+        leaf("not_forgiven", lambda x: {"not_forgiven": x}, {"x": skipped["y"]}, outputs=PARENT)
+        alive >> leaf("by_edge", lambda x: {"by_edge": [x]}, {"x": skipped["y"]}, outputs=PARENT)
+        alive >> leaf("by_edge_too", lambda x=7: {"by_edge_too": [x]}, {"x": skipped["y"]}, outputs=PARENT)
+        skipped >> leaf("dead_edge", lambda: {"dead_edge": 1}, outputs=PARENT)
+        [skipped, alive] >> leaf("one_is_live", lambda: {"one_is_live": 1}, outputs=PARENT)
+    assert outcome(graph).result == {
+        "forgiven": 7,
+        "not_forgiven": None,
+        "by_edge": [None],
+        "by_edge_too": [7],
+        "dead_edge": None,
+        "one_is_live": 1,
+    }
+
+
+def test_naming_the_error_of_one_node_does_not_excuse_reading_another():
+    with GraphNode(name="g") as graph:
+        one, two = leaf("one", bad, on_error="collect"), leaf("two", bad, on_error="collect")
+        leaf("three", lambda e, y: {"z": 1}, {"e": one["error"], "y": two["y"]}, outputs={"z": PARENT["z"]})
+    found = outcome(graph).result
+    assert (found["z"], len(found.errors)) == (None, 2)
+
+
 def test_a_node_that_names_the_error_runs_and_other_keys_are_none():
     with GraphNode(name="g") as graph:
         one = leaf("one", bad)

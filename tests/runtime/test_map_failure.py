@@ -198,6 +198,21 @@ def test_a_failure_that_the_body_hands_on_as_its_error_is_the_items_failure():
     assert (found["ys"], labels(found["errors"])) == ([10, None, 30], [None, "-2", None])
 
 
+def test_an_error_of_the_bodys_own_fails_a_map_that_fails_fast():
+    error = outcome(polite_map([1, -2, 3], on_error="raise", max_concurrency=1)).error
+    assert isinstance(error, ReportedError)
+    assert (error.value, error.hush.item) == ("-2 is below 0", 1)
+
+
+def test_an_exception_that_the_body_hands_on_as_its_error_is_raised_as_it_is():
+    mine = Boom("mine")
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([1])}, on_error="raise"):
+        CodeNode(
+            name="n", code_fn=lambda x: {"error": mine}, inputs={"x": PARENT["x"]}, outputs={"error": PARENT["error"]}
+        )
+    assert outcome(graph).error is mine
+
+
 def test_an_error_that_is_false_is_an_error_all_the_same():
     def body(x):
         return {"y": x, "error": [None, 0, "", False][x]}
@@ -259,6 +274,24 @@ def test_a_key_that_no_item_returned_is_an_error():
 def test_a_failed_item_may_lack_every_key():
     found = outcome(mapped(lambda x: unknown(y=1) if x else sync_body(-1), [0, 1], starred=True)).result
     assert (found["ys"], labels(found["errors"])) == ([None, 1], ["-1", None])
+
+
+def test_what_was_to_be_written_by_a_skipped_node_is_none_and_the_item_is_successful():
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each([1, -2])}) as each:
+            risky = CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["x"]}, on_error="collect")
+            CodeNode(name="o", code_fn=lambda y: {"y": y}, inputs={"y": risky["y"]}, outputs={"y": PARENT["y"]})
+        each["y"] >> PARENT["ys"]
+        each["error"] >> PARENT["errors"]
+    found = outcome(graph).result
+    assert (found["ys"], found["errors"]) == ([10, None], [None, None])
+    assert (labels(found.errors), found.status) == (["-2"], "partial")
+
+
+def test_a_star_carries_the_columns_and_never_the_errors():
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([1, -2])}, outputs=PARENT):
+        CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["x"]}, outputs=PARENT)
+    assert outcome(graph).result == {"y": [10, None]}
 
 
 def test_none_is_a_value_and_not_a_missing_one():
@@ -384,6 +417,73 @@ def test_a_failure_travels_through_three_maps():
         three["error"] >> PARENT["errors"]
     found = outcome(graph).result
     assert (found["xs"], labels(found["errors"])) == ([1000, None], [None, "-2"])
+
+
+def after_two(source, **options):
+    """A map whose first item failed, and one over what `source` makes of its columns."""
+    with GraphNode(name="g") as graph:
+        with MapNode(name="a", inputs={"x": Each([-1, 2, 3])}) as one:
+            CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]})
+        with MapNode(name="b", inputs={"y": Each(source(one))}, **options) as two:
+            CodeNode(name="n", code_fn=lambda y: {"z": y}, inputs={"y": PARENT["y"]}, outputs={"z": PARENT["z"]})
+        two["z"] >> PARENT["zs"]
+        two["error"] >> PARENT["errors"]
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (lambda one: one["y"].apply(lambda ys: [y for y in ys if y is not None]), [20, 30]),
+        (lambda one: one["y"][::-1], [30, 20, None]),
+        (lambda one: one["y"][1:], [20, 30]),
+    ],
+    ids=["filtered", "reversed", "sliced"],
+)
+def test_what_is_made_of_a_column_is_a_list_like_any_other(source, expected):
+    """Its places are not those of the items that failed."""
+    found = outcome(after_two(source)).result
+    assert (found["zs"], found["errors"]) == (expected, [None] * len(expected))
+
+
+def test_a_map_over_the_errors_runs_for_the_failed_items_too():
+    found = outcome(after_two(lambda one: one["error"])).result
+    assert (labels(found["zs"]), found["errors"]) == (["-1", None, None], [None] * 3)
+
+
+def test_a_failure_travels_into_a_nested_graph():
+    with GraphNode(name="g") as graph:
+        with MapNode(name="a", inputs={"x": Each([-1, 2])}) as one:
+            CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]})
+        with GraphNode(name="inner", outputs=PARENT):
+            with MapNode(name="b", inputs={"y": Each(one["y"])}) as two:
+                CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["y"]}, outputs={"y": PARENT["y"]})
+            two["error"] >> PARENT["errors"]
+    assert labels(outcome(graph).result["errors"]) == ["-1", None]
+
+
+def polite_then(**options):
+    """A map that reports the error "-1 is below 0" by itself, and one over its column."""
+    with GraphNode(name="g") as graph:
+        with MapNode(name="a", inputs={"x": Each([-1, 2])}) as one:
+            outputs = {"y": PARENT["y"], "error": PARENT["error"]}
+            CodeNode(name="n", code_fn=polite, inputs={"x": PARENT["x"]}, outputs=outputs)
+        with MapNode(name="b", inputs={"x": Each(one["y"])}, **options) as two:
+            CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]})
+        two["y"] >> PARENT["ys"]
+        two["error"] >> PARENT["errors"]
+    return graph
+
+
+def test_an_error_of_the_bodys_own_travels_as_it_is():
+    found = outcome(polite_then()).result
+    assert (found["ys"], found["errors"]) == ([None, 200], ["-1 is below 0", None])
+
+
+def test_an_error_of_the_bodys_own_fails_a_fail_fast_map_downstream():
+    error = outcome(polite_then(on_error="raise")).error
+    assert isinstance(error, ReportedError)
+    assert error.value == "-1 is below 0"
 
 
 def test_a_function_that_reads_a_column_gets_the_whole_list():

@@ -41,15 +41,19 @@ class Tracing:
 
     def node_started(self, frame: Frame, step: StepPlan) -> None:
         """``step`` is about to be called."""
-        self.tell(self._node(events.NodeStarted, frame, step, monotonic_ns()))
+        item = frame.item
+        index = item[-1] if item else None
+        self.tell(_new(events.NodeStarted, (self._run, step.path, index, monotonic_ns(), item[:-1])))
 
     def node_settled(self, frame: Frame, step: StepPlan, out: Mapping[str, Any], ready: Ready) -> None:
         """``step`` ended well: settle it, and tell what became ready."""
         before = len(ready)
         frame.settle(step, out, ready)
         at_ns = monotonic_ns()
-        self.tell(self._node(events.NodeFinished, frame, step, at_ns))
-        self._became_ready(ready, before, at_ns)
+        item = frame.item
+        self.tell(_new(events.NodeFinished, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
+        if len(ready) > before:
+            self._became_ready(ready, before, at_ns)
 
     def node_failed(self, frame: Frame, step: StepPlan, error: BaseException, *, handled: bool, ready: Ready) -> None:
         """``step`` raised: settle it if the graph goes on."""
@@ -62,7 +66,8 @@ class Tracing:
 
     def node_skipped(self, frame: Frame, step: StepPlan, ready: Ready) -> None:
         """``step`` does not run."""
-        self.tell(self._node(events.NodeSkipped, frame, step, monotonic_ns()))
+        item, outer = _place(frame)
+        self.tell(events.NodeSkipped(self._run, step.path, item, monotonic_ns(), outer))
         before = len(ready)
         frame.skip(step, ready)
         self._became_ready(ready, before, monotonic_ns())
@@ -92,19 +97,11 @@ class Tracing:
         self.tell(events.ItemFailed(self._run, step.path, item[-1], monotonic_ns(), error, item[:-1]))
 
     def _became_ready(self, ready: Ready, before: int, at_ns: int) -> None:
-        for place in range(len(ready) - 1, before - 1, -1):
-            frame, step = ready[place]
+        for frame, step in reversed(ready[before:]):
             if frame.marks is None or frame.runs(step):
-                self.tell(self._node(events.NodeReady, frame, step, at_ns))
-
-    def _node(self, kind: type[Event], frame: Frame, step: StepPlan, at_ns: int) -> Event:
-        item = frame.item
-        made: Event
-        if item:
-            made = _new(kind, (self._run, step.path, item[-1], at_ns, item[:-1]))
-        else:
-            made = _new(kind, (self._run, step.path, None, at_ns, ()))
-        return made
+                item = frame.item
+                index = item[-1] if item else None
+                self.tell(_new(events.NodeReady, (self._run, step.path, index, at_ns, item[:-1])))
 
 
 def _place(frame: Frame) -> tuple[int | None, tuple[int, ...]]:
