@@ -185,7 +185,7 @@ def test_what_reads_from_a_skipped_node_gets_its_default_or_none():
     with GraphNode(name="g") as graph:
         one = leaf("one", bad, on_error="collect")
         skipped = leaf("skipped", give, {"value": one["y"]})
-        alive = leaf("alive", lambda: {})
+        alive = leaf("alive", dict)
         leaf("forgiven", lambda x=7: {"forgiven": x}, {"x": skipped["y"]}, outputs=PARENT)
         leaf("not_forgiven", lambda x: {"not_forgiven": x}, {"x": skipped["y"]}, outputs=PARENT)
         alive >> leaf("by_edge", lambda x: {"by_edge": [x]}, {"x": skipped["y"]}, outputs=PARENT)

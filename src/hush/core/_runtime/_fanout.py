@@ -191,13 +191,17 @@ class Fanout:
         tracing = self.run.tracing
         if error is not None:
             if self.plan.fail_fast:
-                reported = error if isinstance(error, BaseException) else ReportedError(error)
-                self.run.locate(reported, (*self.frame.item, index), self.step)
-                self.domain.fail(reported, by)
+                self.domain.fail(self._reported(index, error), by)
             else:
                 self._note(index, error)
         elif tracing is not None:
             tracing.item_finished(self.step, (*self.frame.item, index))
+
+    def _reported(self, index: int, error: Any) -> BaseException:
+        """The exception for an item that failed, or that reported an error as a value."""
+        failure = error if isinstance(error, BaseException) else ReportedError(error)
+        self.run.locate(failure, (*self.frame.item, index), self.step)
+        return failure
 
     def fail(self, index: int, error: Any, by: asyncio.Task[Any] | None) -> None:
         """An item failed: collect it, or end the map."""
@@ -209,7 +213,7 @@ class Fanout:
             return
         if self.run.tracing is not None:
             self.run.tracing.item_failed(self.step, (*self.frame.item, index), error)
-        self.domain.fail(error if isinstance(error, BaseException) else SourceError(str(error)), by)
+        self.domain.fail(self._reported(index, error), by)
 
     def _note(self, index: int, error: Any) -> None:
         item = (*self.frame.item, index)
@@ -310,7 +314,7 @@ class Worker:
         strand.timed = fanout.run.tracing is not None or any(type(one) is not ListSource for one in fanout.sources)
         while True:
             spent = not strand.drive()
-            if strand.pending:
+            if strand.pending or self.domain.dropped:
                 await self._await_item()
                 if not fanout.exhausted and not unchanged(context, copy_context()):
                     # The item set a context variable in this task: the next must not see it.
@@ -332,7 +336,7 @@ class Worker:
     def next_item(self) -> bool:
         """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none."""
         strand, fanout = self.strand, self.fanout
-        if strand.pending:
+        if strand.pending or self.domain.dropped:
             return False
         frame = self.frame
         if frame is not None:

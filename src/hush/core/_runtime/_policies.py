@@ -119,7 +119,7 @@ async def in_thread(strand: Strand, frame: Frame, step: StepPlan, gate: AutoGate
         gate.ran_in_thread(job.took_ns)
     if job.error is not None:
         return Raised(job.error)
-    return await _awaited(strand, step, job.result)
+    return await _awaited(strand, step, job.take())
 
 
 async def _awaited(strand: Strand, step: StepPlan, out: Any) -> Any:
@@ -133,7 +133,7 @@ async def _let_end(strand: Strand, step: StepPlan, job: Job, told: Callable[[], 
     """Give a call that nobody wants any more its grace; say so if it does not end, and drop what it returns."""
     grace_s = strand.run.grace_s
     if await job.linger(grace_s, told):
-        strand.domain.drop(job.result)
+        strand.domain.drop(job.take())
         return
     log.warning(
         "%s did not end within %g s of its cancellation and is left behind in its thread (%s)",

@@ -15,7 +15,7 @@ from hush.core._plan._model import StepPlan
 from hush.core._runtime._pass import Pass, pass_of
 from hush.core._runtime._tracing import Tracing
 from hush.core._spec._signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
-from hush.core.errors import NO_ERRORS, Errors, FailureInfo, OutputError, ReportedError
+from hush.core.errors import NO_ERRORS, Errors, FailureInfo, HushError, OutputError, ReportedError
 
 log = logging.getLogger("hush.run")
 
@@ -194,7 +194,8 @@ def trim(exc: BaseException) -> None:
     trace = exc.__traceback__
     while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    exc.with_traceback(trace)
+    if trace is not None or isinstance(exc, HushError):
+        exc.with_traceback(trace)
 
 
 _SUSPENDS = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
@@ -210,6 +211,8 @@ def forget_frames(exc: BaseException) -> None:
     for one in _chain(exc):
         trace = one.__traceback__
         first = one is exc
+        while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
+            trace = trace.tb_next
         while trace is not None:
             frame = trace.tb_frame
             if first or not frame.f_code.co_flags & _SUSPENDS:

@@ -125,7 +125,7 @@ class IteratorSource:
             if await job.linger(self._run.grace_s, cancelled) and self._error is not None:
                 raise self._error from None  # it is not lost
             raise
-        values, times_ns = job.result
+        values, times_ns = job.take()
         self._buffer.extend(values)
         if isinstance(self._gate, AutoGate):
             for took_ns in times_ns:

@@ -297,6 +297,7 @@ class Strand:
                     await budget.turn(served=False)
                     self._check_cancelled()
         except BaseException as exc:
+            self.stop()  # a worker of a map uses its strand again
             if not self.spawned:
                 raise
             # A cancellation of this task alone comes from someone who is not of this run, as at the end of a loop.

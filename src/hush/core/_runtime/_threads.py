@@ -51,6 +51,11 @@ class Job:
         self.error: BaseException | None = None
         self.took_ns = 0
 
+    def take(self) -> Any:
+        """What the call returned, once: the thread that made it may hold the job a moment longer."""
+        result, self.result = self.result, None
+        return result
+
     async def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the call has returned, or ``timeout_s`` (of now, else as given from its start) is over.
 
