@@ -57,11 +57,6 @@ class Hush:
 
     def _prepare(self, spec: GraphSpec, grace_s: float) -> None:
         require_sound(spec)
-        if spec.on_error == "collect":
-            raise UsageError(
-                f"the graph {spec.name!r} at {spec.where} is the root: there is nobody who could read its error. "
-                'Leave on_error="collect" out, and catch what run raises.'
-            )
         self.name = spec.name
         self._grace_s = grace_s
         self._root: RootPlan = compile_root(spec, policies)
@@ -100,6 +95,9 @@ class Hush:
         tracers = _tracers(tracer)
         if timeout_s is not None:
             _check_seconds(timeout_s)
+        for name, given in (("request_id", request_id), ("user_id", user_id), ("session_id", session_id)):
+            if given is not None and not isinstance(given, str):
+                raise UsageError(f"{name}={given!r}: it is a string.")
         began_s = perf_counter()
         loop = asyncio.get_running_loop()
         run = Run(self.name, loop, self._grace_s, request_id)
@@ -121,6 +119,7 @@ class Hush:
         if isinstance(failure, StopIteration):
             failure = _as_runtime_error(failure)
         if failure is not None:
+            run.locate_root(failure, self._root.where)
             _finished(run, "failed", seconds, error=failure)
             try:
                 raise failure

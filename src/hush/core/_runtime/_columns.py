@@ -104,7 +104,8 @@ class Columns:
             if key in self._seen:
                 for index, value in enumerate(values[: self.count]):
                     if value is EMPTY and index not in self.failed_items:
-                        found.setdefault(index, missing_key(f"item {index} of {self._path}", key, there))
+                        own = [one for one, column in self._values.items() if column[index] is not EMPTY]
+                        found.setdefault(index, missing_key(f"item {index} of {self._path}", key, own))
             elif not self._all and self.failed < self.count:
                 raise missing_key(self._path, key, there)
         return sorted(found.items())

@@ -18,7 +18,7 @@ async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     run = strand.run
     inner = Frame(step.body, step.call(frame.slots), None, frame.item)
     frame.entered(step)
-    domain = Domain(run.loop, strand.task, strand.domain)
+    domain = Domain(run.loop, strand.task, strand.domain, fatal=not step.handled)
     work = Strand(run, domain, strand.task, domain.floor)
     begin(work, inner)
     timer = None

@@ -13,6 +13,7 @@ from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from functools import partial
+from types import CoroutineType
 from typing import Any, Protocol
 
 
@@ -50,6 +51,7 @@ class Domain:
         host: The task that awaits it.
         floor: ``host.cancelling()`` when it began: more than that is a cancellation from outside.
         outer: The domain in which it is awaited.
+        fatal: Whether its failure fails that one too: nobody handles it.
         errors: What failed on its own, in order of time.
         dropped: Futures that functions returned and nobody awaited, cancelled and waited for at the end.
         closing: Whether everything in it is being cancelled: it starts nothing any more.
@@ -64,6 +66,7 @@ class Domain:
         "closing",
         "dropped",
         "errors",
+        "fatal",
         "floor",
         "host",
         "loop",
@@ -71,10 +74,18 @@ class Domain:
         "outer",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, host: asyncio.Task[Any], outer: Domain | None = None) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        host: asyncio.Task[Any],
+        outer: Domain | None = None,
+        *,
+        fatal: bool = False,
+    ) -> None:
         self.loop = loop
         self.host = host
         self.outer = outer
+        self.fatal = fatal
         self._inner: set[Domain] = set()
         self.floor = host.cancelling()
         self.members: set[Member] = set()
@@ -107,6 +118,11 @@ class Domain:
         """Something failed on its own, in the task ``by``: end everything else."""
         self.errors.append(error)
         self.close(by)
+        domain = self
+        while domain.fatal and domain.outer is not None:
+            # The failure comes out when this domain has ended; what it will end anyway need not wait for that.
+            domain.outer.close(domain.host)
+            domain = domain.outer
 
     def close(self, by: asyncio.Task[Any] | None = None) -> None:
         """Cancel the members and the host, all but the task ``by``, which ends by itself."""
@@ -135,7 +151,7 @@ class Domain:
         if isinstance(awaitable, asyncio.Future):
             awaitable.cancel()
             self.dropped.append(awaitable)
-        elif hasattr(awaitable, "close"):
+        elif isinstance(awaitable, CoroutineType):
             awaitable.close()
 
     def host_cancelled(self) -> None:

@@ -91,7 +91,7 @@ class Fanout:
         self.slot = self.slots[0] if len(self.slots) == 1 else None
         self.total: int | None = None
         self.pull: Callable[[], Any] = self._pull_all
-        self.domain = Domain(self.run.loop, strand.task, strand.domain)
+        self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True)
         self.pulling = asyncio.Lock()
         self.exhausted = False
         self.done = 0
@@ -191,6 +191,8 @@ class Fanout:
         tracing = self.run.tracing
         if error is not None:
             if self.plan.fail_fast:
+                if tracing is not None:
+                    tracing.item_failed(self.step, (*self.frame.item, index), error)
                 self.domain.fail(self._reported(index, error), by)
             else:
                 self._note(index, error)
@@ -292,7 +294,7 @@ class Worker:
         if self.task is None:
             self.task = asyncio.current_task()  # an eager task begins before its maker can tell
         assert self.task is not None
-        self.domain = Domain(fanout.run.loop, self.task, fanout.domain)
+        self.domain = Domain(fanout.run.loop, self.task, fanout.domain, fatal=fanout.plan.fail_fast)
         self.strand = Strand(fanout.run, self.domain, self.task, self.floor)
         try:
             await self._work()
@@ -324,6 +326,7 @@ class Worker:
                 if self.signal is DONE:
                     return
                 await self._fill()
+                self._check_cancelled()
                 if not unchanged(context, copy_context()):
                     fanout.spawn(context)  # the source has set one
                     return
@@ -392,8 +395,15 @@ class Worker:
         finally:
             fanout.awaiting -= 1
         self.domain.reset()
+        if failure is None or (is_ordinary(failure) and not fanout.plan.fail_fast):
+            self._check_cancelled()  # what would have been collected gives way to the cancellation
         strand.more = self.next_item
         self._settle(failure)
+
+    def _check_cancelled(self) -> None:
+        """Pass on a cancellation from outside that an item or a source has swallowed."""
+        if not self.fanout.domain.closing and self.task.cancelling() > self.floor:
+            raise CancelledError
 
     async def _fill(self) -> None:
         try:

@@ -17,7 +17,7 @@ from hush.core._plan._model import Gate, StepPlan
 from hush.core._runtime._compound import run_hosted, timed_out
 from hush.core._runtime._fanout import run_map
 from hush.core._runtime._frame import Frame
-from hush.core._runtime._gate import PINNED, AutoGate, gate_of
+from hush.core._runtime._gate import PINNED, SLOW_NS, AutoGate, gate_of
 from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._threads import Job, start_in_thread
@@ -116,7 +116,7 @@ async def in_thread(strand: Strand, frame: Frame, step: StepPlan, gate: AutoGate
             raise CancelledError  # its domain has been told
         return Raised(late)
     if gate is not None:
-        gate.ran_in_thread(job.took_ns)
+        gate.ran_in_thread(SLOW_NS if job.waited else job.took_ns)
     if job.error is not None:
         return Raised(job.error)
     return await _awaited(strand, step, job.take())
@@ -135,6 +135,7 @@ async def _let_end(strand: Strand, step: StepPlan, job: Job, told: Callable[[], 
     if await job.linger(grace_s, told):
         strand.domain.drop(job.take())
         return
+    job.late = strand.domain.drop
     log.warning(
         "%s did not end within %g s of its cancellation and is left behind in its thread (%s)",
         step.path,

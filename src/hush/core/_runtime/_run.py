@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from hush.core._expr._where import is_own
+from hush.core._expr._where import Where, is_own
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._pass import Pass, pass_of
 from hush.core._runtime._tracing import Tracing
@@ -94,6 +94,11 @@ class Run:
         return tuple(dict.fromkeys(tag for _, _, tag in sorted(self._tags)))
 
     # --- failures -----------------------------------------------------------------------------------------
+    def locate_root(self, exc: BaseException, where: Where) -> None:
+        """Note on a failure of the run as a whole, which no node raised, where it came from."""
+        if not isinstance(exc.__dict__.get("hush"), FailureInfo):
+            exc.__dict__["hush"] = FailureInfo(self.name, None, (), None, 1, self.id, where.file, where.line)
+
     def locate(self, exc: BaseException, item: tuple[int, ...], step: StepPlan) -> None:
         """Note on ``exc`` where it came from, unless it says so already."""
         known = exc.__dict__.get("hush")
@@ -112,7 +117,8 @@ class Run:
         at = f", item {'.'.join(map(str, item))}" if item else ""
         # Past a class's own __setattr__: a frozen exception is located like any other.
         exc.__dict__["hush"] = info
-        notes = [note for note in exc.__dict__.get("__notes__", ()) if not str(note).startswith(_NOTE)]
+        old = _NOTE if isinstance(known, FailureInfo) and known.path == step.path else None
+        notes = [note for note in exc.__dict__.get("__notes__", ()) if not (old and str(note).startswith(old))]
         notes.append(f"{_NOTE} {step.path}{at} ({step.where}), run {self.id}")
         if type(exc).__module__ == "sqlite3" and "thread" in str(exc):
             notes.append(
@@ -198,6 +204,8 @@ def trim(exc: BaseException) -> None:
         exc.with_traceback(trace)
 
 
+_DEEPEST_TRACE = 64
+"""Frames that a kept exception's traceback may have: one that is raised again and again grows with each time."""
 _SUSPENDS = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 
 
@@ -210,7 +218,7 @@ def forget_frames(exc: BaseException) -> None:
     """
     for one in _chain(exc):
         trace = one.__traceback__
-        first = one is exc
+        first, depth = one is exc, 0
         while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
             trace = trace.tb_next
         while trace is not None:
@@ -221,6 +229,9 @@ def forget_frames(exc: BaseException) -> None:
                 except RuntimeError:
                     pass  # it is running
             first = False
+            depth += 1
+            if depth == _DEEPEST_TRACE:
+                trace.tb_next = None
             trace = trace.tb_next
 
 

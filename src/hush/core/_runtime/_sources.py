@@ -218,7 +218,7 @@ Source: TypeAlias = ListSource | IteratorSource | AsyncSource
 # Iterators that some run has gone through.
 _consumed: WeakValueDictionary[int, Any] = WeakValueDictionary()
 _last_consumed: dict[int, Any] = {}
-_KEPT_CONSUMED = 256
+_KEPT_CONSUMED = 32  # few, because they may hold files open
 
 
 def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] | None) -> Source:

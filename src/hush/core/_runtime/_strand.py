@@ -195,11 +195,14 @@ class Strand:
         else:
             self.run.tracing.node_settled(frame, step, out, self.ready)
 
-    def failed(self, frame: Frame, step: StepPlan, exc: BaseException) -> None:
-        """``step`` raised: go on without it if the graph does, else end the domain. Raises a cancellation again."""
+    def failed(self, frame: Frame, step: StepPlan, exc: BaseException, *, own: bool = False) -> None:
+        """``step`` raised: go on without it if the graph does, else end the domain.
+
+        Raises a cancellation again, unless it is ``own``: known to be what the step itself failed with.
+        """
         domain = self.domain
         cancelled = domain.closing or self.task.cancelling() > self.floor
-        if isinstance(exc, CancelledError) and cancelled:
+        if isinstance(exc, CancelledError) and cancelled and not own:
             if domain.closing:
                 self.stop()
                 return
@@ -273,7 +276,7 @@ class Strand:
                     out = await awaitable
                     awaitable = None
                     if type(out) is Raised:
-                        self.failed(frame, step, out.error)
+                        self.failed(frame, step, out.error, own=True)
                     elif domain.closing or self.task.cancelling() > self.floor:
                         self._check_cancelled()
                     elif type(out) is dict and TAGS not in out and run.tracing is None:

@@ -24,6 +24,8 @@ class Job:
         finished: Whether the call has returned, as far as the loop knows.
         result: What it returned, ``error`` what it raised instead.
         took_ns: How long it took, measured inside the thread.
+        late: Told of the result of a call that was left behind.
+        waited: Whether it waited for a run of its own, and so belongs in a thread however quick it is.
     """
 
     __slots__ = (
@@ -35,8 +37,10 @@ class Job:
         "_waiter",
         "error",
         "finished",
+        "late",
         "result",
         "took_ns",
+        "waited",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None) -> None:
@@ -50,6 +54,8 @@ class Job:
         self.result: Any = None
         self.error: BaseException | None = None
         self.took_ns = 0
+        self.waited = False
+        self.late: Callable[[Any], None] | None = None
 
     def take(self) -> Any:
         """What the call returned, once: the thread that made it may hold the job a moment longer."""
@@ -125,6 +131,8 @@ class Job:
 
     def _on_finish(self) -> None:
         self.finished = True
+        if self.late is not None:
+            self.late(self.take())
         self._wake()
 
     def _wake(self) -> None:
@@ -155,6 +163,7 @@ class Pool:
     @contextmanager
     def _aside(self) -> Generator[None, None, None]:
         """Give the place of the calling worker to another while it waits for something that may need one."""
+        _mine.job.waited = True
         with self._lock:
             self._threads -= 1
             if self._idle < 0:
@@ -177,9 +186,9 @@ class Pool:
     def _work(self) -> None:
         _mine.pool = self
         while True:
-            job = self._jobs.get()
+            _mine.job = job = self._jobs.get()
             job.run()
-            del job
+            del job, _mine.job
             with self._lock:
                 self._idle += 1
 

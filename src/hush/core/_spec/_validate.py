@@ -18,14 +18,15 @@ Levels = tuple[dict[str, Step], ...]
 """The steps by name of the graph at hand and of those around it, outermost first."""
 
 
-def check(root: GraphSpec) -> list[Problem]:
-    """All problems of ``root``, in the order of its nodes."""
+def check(root: GraphSpec, *, alone: bool = True) -> list[Problem]:
+    """All problems of ``root``, in the order of its nodes; ``alone`` if there is no graph around it."""
     problems: list[Problem] = []
     todo: list[tuple[str, GraphSpec, Levels, Step | None]] = [(root.name, root, (), None)]
     for path, graph, around, container in todo:  # grows while it is walked
         levels = (*around, {step.name: step for step in graph.steps})
         if graph is root:
             problems += _told(path, root.faults)
+            problems += _told(path, _root_faults(root)) if alone else ()
         for name, fault in _graph_faults(graph, container):
             problems += _told(f"{path}/{name}" if name else path, (fault,))
         for step, step_reads in zip(graph.steps, graph_reads(graph), strict=True):
@@ -48,6 +49,16 @@ def require_sound(root: GraphSpec) -> None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         listed = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(problems, 1))
         raise GraphError(f"the graph {root.name!r} has {count}:\n{listed}", problems)
+
+
+def _root_faults(root: GraphSpec) -> Iterator[Fault]:
+    """What is wrong with a graph only where there is none around it."""
+    if root.on_error == "collect":
+        yield Fault(
+            f'{root.name} is the root, and on_error="collect" leaves its error to nobody',
+            "Leave it out, and catch what run raises.",
+            root.where,
+        )
 
 
 def _told(path: str, faults: tuple[Fault, ...] | Iterator[Fault]) -> list[Problem]:

@@ -50,7 +50,8 @@ class CodeNode(Node):
         **unknown: Value,
     ) -> None:
         if code_fn is _MISSING:
-            raise UsageError("CodeNode(...) misses code_fn=: the function that it calls.")
+            given = " Its first argument is the name." if callable(name) else ""
+            raise UsageError(f"CodeNode(...) misses code_fn=: the function that it calls.{given}")
         keys_given = "return_keys" in unknown
         unknown.pop("return_keys", None)
         if unknown:
@@ -125,7 +126,7 @@ class NodeFactory(Generic[P, R]):
     ) -> CodeNode:
         """A node that calls the function."""
         return CodeNode(
-            name if name is not None else None,
+            name,
             code_fn=self.fn,
             inputs=inputs,
             outputs=outputs,

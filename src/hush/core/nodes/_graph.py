@@ -78,7 +78,7 @@ class GraphNode(Block):
 
     def check(self) -> list[Problem]:
         """All that is wrong with the graph, in its order; empty if it can run."""
-        return check(self._describe())
+        return check(self._describe(), alone=self._owner is None)
 
     def _describe(self) -> GraphSpec:
         given = Describer(self)
