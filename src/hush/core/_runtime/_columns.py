@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from itertools import islice
 from typing import Any
 
 from hush.core._plan._model import StepPlan
@@ -79,7 +80,10 @@ class Columns:
 
     def _put_unnamed(self, index: int, out: Mapping[str, Any]) -> None:
         """The keys of a body show only as its items end."""
-        self._seen.update(dict.fromkeys(out))
+        seen = self._seen
+        for key in out:
+            if key not in seen:
+                seen[key] = None
         if self._all:
             for key in out:
                 if key not in self._values and key not in NEVER_STARRED:
@@ -102,7 +106,7 @@ class Columns:
         there = [key for key in self._seen if key not in NEVER_STARRED]
         for key, values in self._values.items():
             if key in self._seen:
-                for index, value in enumerate(values[: self.count]):
+                for index, value in enumerate(islice(values, self.count)):
                     if value is EMPTY and index not in self.failed_items:
                         own = [one for one, column in self._values.items() if column[index] is not EMPTY]
                         found.setdefault(index, missing_key(f"item {index} of {self._path}", key, own))

@@ -61,19 +61,27 @@ def absent(step: StepPlan, key: str, out: Mapping[str, Any]) -> Any:
     raise missing_key(step.path, key, [name for name in out if name != TAGS])
 
 
+_plain_keys: set[object] = set()
+_MOST_PLAIN_KEYS = 4096
+
+
 def starred(step: StepPlan, out: Mapping[str, Any]) -> Mapping[str, Any]:
     """What ``"*"`` carries of an output. Raises for reserved keys, and for keys that are no strings."""
     for key in out:
-        if type(key) is not str or is_reserved(key):
-            if isinstance(key, str) and key in NEVER_STARRED:
-                continue
-            what = "is reserved" if isinstance(key, str) else "is not a string"
-            raise OutputError(
-                f'{step.path} returned the key {key!r}, which {what}, with outputs={{"*": PARENT}} ({step.where})'
-            )
+        if key not in _plain_keys:
+            _check_key(step, key)
     if NEVER_STARRED.isdisjoint(out):
         return out
     return {key: value for key, value in out.items() if key not in NEVER_STARRED}
+
+
+def _check_key(step: StepPlan, key: object) -> None:
+    if type(key) is str and not is_reserved(key):
+        if len(_plain_keys) < _MOST_PLAIN_KEYS:
+            _plain_keys.add(key)  # the same keys come with every item
+    elif key not in NEVER_STARRED:
+        what = "is reserved" if isinstance(key, str) else "is not a string"
+        raise OutputError(f"{step.path} hands all its keys over, but {key!r} {what}. Rename it. ({step.where})")
 
 
 def check_watch(step: StepPlan, watch: Watch, out: Mapping[str, Any], star_writers: dict[str, str]) -> None:
