@@ -27,12 +27,22 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"hush.core._plan", "hush.core.nodes", "hush.core._resources", "hush.core._admission", "hush.core._cache"}
     ),
     frozenset({"hush.core._runtime"}),
-    frozenset({"hush.core", "hush.core.extend", "hush.core._engine", "hush.core._background"}),
+    frozenset(
+        {
+            "hush.core",
+            "hush.core.extend",
+            "hush.core._engine",
+            "hush.core._background",
+            "hush.core._started",
+            "hush.core._stream",
+        }
+    ),
     frozenset({"hush.providers", "hush.observability"}),
     frozenset({"hush.cli", "hush.ui", "hush.testing"}),
 )
 STRANGERS = frozenset({4, 7})
-ONLY_PUBLIC = frozenset({"hush.providers", "hush.observability"})  # they know only public names of hush.core
+# These know only public names of hush.core.
+ONLY_PUBLIC = frozenset({"hush.providers", "hush.observability", "hush.testing"})
 DRAWERS = re.compile(r"(^|_)(util|helper|manager|handler)s?(_|$)")
 
 

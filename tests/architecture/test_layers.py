@@ -121,9 +121,10 @@ def test_an_import_of_a_stranger_is_found(plant, importer, line):
         "import hush.core._runtime",
     ],
 )
-def test_a_private_name_of_core_taken_from_outside_is_found(plant, line):
+@pytest.mark.parametrize("importer", ["providers/llm.py", "testing/_record.py"])
+def test_a_private_name_of_core_taken_from_outside_is_found(plant, importer, line):
     files = {"core/_spec/_model.py": "", "core/extend.py": "", "core/_engine.py": "", "core/_runtime/__init__.py": ""}
-    (wrong,) = house.upward_imports(plant({**files, "providers/llm.py": line}))
+    (wrong,) = house.upward_imports(plant({**files, importer: line}))
     assert "private to hush.core" in wrong
 
 
@@ -146,7 +147,9 @@ def test_what_the_table_allows_is_no_violation(plant):
             "core/_engine.py": "from hush.core.nodes import GraphNode\nfrom hush.core.extend import leaf",
             "core/extend.py": "from hush.core.nodes import GraphNode",
             "providers/llm.py": "from hush.core import GraphNode\nfrom hush.core.extend import leaf",
-            "testing/__init__.py": "from hush.core._runtime._frame import Frame",
+            "testing/_record.py": "from hush.core.events import RunStarted\nfrom hush.testing._loop import VirtualLoop",
+            "testing/_loop.py": "",
+            "cli/__init__.py": "from hush.core._runtime._frame import Frame",
             "core/_runtime/_frame.py": "",
         }
     )

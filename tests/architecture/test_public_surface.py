@@ -12,19 +12,37 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src"
 
-AUTHORING = {"END", "PARENT", "START", "CodeNode", "Each", "GraphNode", "Hush", "MapNode", "code_node"}
+AUTHORING = {
+    "END",
+    "PARENT",
+    "START",
+    "Branch",
+    "BranchNode",
+    "CodeNode",
+    "Each",
+    "ForLoopNode",
+    "GraphNode",
+    "Hush",
+    "MapNode",
+    "Tolerate",
+    "WhileLoopNode",
+    "code_node",
+}
 ERRORS = {
     "FailureInfo",
     "GraphError",
     "HushError",
     "InputError",
     "MissingKeyError",
+    "NoCaseMatched",
     "NodeTimeout",
     "OutputError",
     "Problem",
     "ReportedError",
     "RunTimeout",
     "SourceError",
+    "TooManyFailures",
+    "TooManyIterations",
     "UsageError",
 }
 EVENTS = {
@@ -38,16 +56,33 @@ EVENTS = {
     "NodeReady",
     "NodeSkipped",
     "NodeStarted",
+    "RoundFinished",
     "RunFinished",
     "RunStarted",
+}
+TESTING = {
+    "Deadlock",
+    "Ended",
+    "Leak",
+    "LeakCheck",
+    "LeftOver",
+    "Recorder",
+    "Runaway",
+    "VirtualLoop",
+    "cancel_everywhere",
+    "end_of",
+    "leak_check",
+    "run_virtual",
 }
 EXPORTS = {
     "hush.core": AUTHORING | ERRORS | EVENTS,
     "hush.core.errors": ERRORS,
     "hush.core.events": EVENTS,
     "hush.core.nodes": AUTHORING - {"Hush"},
-    "hush.core.nodes.iteration": {"Each", "MapNode"},
+    "hush.core.nodes.flow": {"Branch", "BranchNode"},
+    "hush.core.nodes.iteration": {"Each", "ForLoopNode", "MapNode", "WhileLoopNode"},
     "hush.core.nodes.iteration.base": {"Each"},
+    "hush.testing": TESTING,
 }
 
 
@@ -60,14 +95,14 @@ def test_a_module_exports_what_is_documented(name):
     assert set(module.__all__) == EXPORTS[name]
 
 
-@pytest.mark.parametrize("name", sorted(EXPORTS.keys() - {"hush.core"}))
+@pytest.mark.parametrize("name", sorted(EXPORTS.keys() - {"hush.core", "hush.testing"}))
 def test_every_path_gives_the_same_object(name):
     core, module = importlib.import_module("hush.core"), importlib.import_module(name)
     for public in EXPORTS[name]:
         assert getattr(module, public) is getattr(core, public)
 
 
-@pytest.mark.parametrize("name", ["BranchNode", "Branch", "ForLoopNode", "WhileLoopNode", "Retry", "Limit", "Tolerate"])
+@pytest.mark.parametrize("name", ["Retry", "Limit", "ResourceHub", "LLMNode"])
 def test_a_name_is_exported_only_once_it_works(name):
     for module in EXPORTS:
         assert not hasattr(importlib.import_module(module), name)
@@ -99,3 +134,24 @@ def test_importing_core_loads_no_compiler_tools_beyond_what_asyncio_does():
     beyond = loaded_by("import hush.core", after="import asyncio")
     assert "hush.core" in beyond
     assert not beyond & {"ast", "dis", "inspect", "opcode", "tokenize"}
+
+
+def test_importing_core_does_not_load_what_tests_are_written_with():
+    assert not {name for name in loaded_by("import hush.core") if name.startswith("hush.testing")}
+
+
+def test_every_public_name_of_testing_can_be_taken_and_is_described():
+    """They are loaded when they are asked for, so a wrong table would be found by users only."""
+    module = importlib.import_module("hush.testing")
+    assert set(TESTING) <= set(dir(module))
+    for name in TESTING:
+        assert getattr(module, name).__doc__, name
+    with pytest.raises(AttributeError, match="nonsense"):
+        module.nonsense
+
+
+def test_the_plug_in_that_is_loaded_into_everybodys_pytest_loads_nothing_else():
+    code = f"import sys; sys.path.insert(0, {str(SRC)!r}); import pytest; before = set(sys.modules); "
+    code += "import hush.testing._plugin; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30)
+    assert set(done.stdout.split()) == {"hush", "hush.testing", "hush.testing._plugin"}

@@ -6,27 +6,29 @@ import asyncio
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from time import monotonic_ns, perf_counter, time_ns
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
+from hush.core._started import InFlight, RunHandle
 from hush.core._plan._compile import compile_root
 from hush.core._plan._model import RootPlan
-from hush.core._result import Result
-from hush.core._runtime._compound import begin
+from hush.core._result import Nodes, Result
 from hush.core._runtime._context import restore
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._policies import policies
 from hush.core._runtime._run import Run
 from hush.core._runtime._strand import Strand
-from hush.core._runtime._tracing import Tracing
+from hush.core._runtime._tracing import Tracing, tracers_of
 from hush.core._runtime._watchdog import watchdog
 from hush.core._spec._model import GraphSpec
+from hush.core._spec._root import as_root
 from hush.core._spec._validate import require_sound
+from hush.core._stream import Buffer, Stream, map_called
 from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
 from hush.core.nodes._alone import alone
-from hush.core.nodes._graph import GraphNode
+from hush.core.nodes._graph import Block
 from hush.core.nodes._handle import Node
 from hush.core.nodes._wiring import open_containers
 from hush.core.protocols import Tracer, run_alone
@@ -34,11 +36,23 @@ from hush.core.protocols import Tracer, run_alone
 Tracers = Tracer | Sequence[Tracer] | None
 
 
+class RunOptions(TypedDict, total=False):
+    """What ``run`` takes besides its inputs."""
+
+    tracer: Tracers
+    request_id: str | None
+    user_id: str | None
+    session_id: str | None
+    timeout_s: float | None
+    keep: bool
+
+
 class Hush:
     """An engine for one graph: made once, run as often as you like, also at the same time.
 
     Args:
-        graph: The root graph. It is checked and compiled here.
+        graph: The root: a graph, map or loop. It is checked and compiled here. A map or loop gives all its outputs,
+            ``error`` and ``iteration_metrics`` too; in its own inputs ``PARENT`` is the run.
         grace_s: Seconds that a call in a thread gets to end after a cancellation or a timeout, before it is left
             behind and control returns.
 
@@ -46,18 +60,19 @@ class Hush:
         GraphError: With all problems of the graph.
     """
 
-    def __init__(self, graph: GraphNode, *, grace_s: float = 1.0) -> None:
-        if not isinstance(graph, GraphNode):
-            raise UsageError(f"Hush(...) runs a GraphNode, not {graph!r}.")
+    def __init__(self, graph: Block, *, grace_s: float = 1.0) -> None:
+        if not isinstance(graph, Block):
+            raise UsageError(f"Hush(...) runs a graph, map or loop, not {graph!r}.")
         if graph in open_containers.get():
             raise UsageError(f"the graph {graph.name!r} is still being written: make Hush(...) after its with block.")
         if isinstance(grace_s, bool) or not isinstance(grace_s, int | float) or not grace_s >= 0:
             raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
-        self._prepare(graph._describe(), grace_s)
+        self._prepare(as_root(graph._describe()), grace_s)
 
     def _prepare(self, spec: GraphSpec, grace_s: float) -> None:
         require_sound(spec)
         self.name = spec.name
+        self._spec = spec
         self._grace_s = grace_s
         self._root: RootPlan = compile_root(spec, policies)
 
@@ -70,6 +85,7 @@ class Hush:
         user_id: str | None = None,
         session_id: str | None = None,
         timeout_s: float | None = None,
+        keep: bool = False,
     ) -> Result:
         """Run the graph once.
 
@@ -80,6 +96,8 @@ class Hush:
             user_id: Carried to the result and to events.
             session_id: Carried to the result and to events.
             timeout_s: Seconds after which the run is cancelled and ``RunTimeout`` raised.
+            keep: Keep what every node gave: ``result.nodes["outer/inner"]["key"]``, the columns of maps included. If
+                the run fails, ``exc.hush.nodes`` has what had finished.
 
         Returns:
             The outputs of the graph, a ``dict`` with ``request_id``, ``status``, ``seconds``, ``errors`` and ``tags``.
@@ -92,7 +110,7 @@ class Hush:
         """
         slots = self._bind(inputs)
         del inputs
-        tracers = _tracers(tracer)
+        tracers = tracers_of(tracer)
         if timeout_s is not None:
             _check_seconds(timeout_s)
         for name, given in (("request_id", request_id), ("user_id", user_id), ("session_id", session_id)):
@@ -101,8 +119,11 @@ class Hush:
         began_s = perf_counter()
         loop = asyncio.get_running_loop()
         run = Run(self.name, loop, self._grace_s, request_id)
-        if tracers:
+        if tracers or keep:
             run.tracing = Tracing(run.id, tracers, loop)
+            run.keeps = bool(keep)
+            if keep:
+                run.tracing.kept = {}
             run.tracing.tell(events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id))
         frame = Frame(self._root.plan, slots)
         del slots
@@ -119,17 +140,21 @@ class Hush:
         if isinstance(failure, StopIteration):
             failure = _as_runtime_error(failure)
         if failure is not None:
-            run.locate_root(failure, self._root.where)
+            run.locate_root(failure, self._root.where, self._kept(run))
             _finished(run, "failed", seconds, error=failure)
             try:
                 raise failure
             finally:
                 del failure  # the traceback holds this frame, and the frame would hold it
-        result = Result(frame.outputs(), run, user_id, session_id, seconds)
+        result = Result(frame.outputs(), run, user_id, session_id, seconds, self._kept(run))
         if run.partial:
             run.warn()
         _finished(run, result.status, seconds, result=result)
         return result
+
+    def _kept(self, run: Run) -> Nodes | None:
+        """What the nodes of ``run`` gave, if it keeps that."""
+        return Nodes(self.name, run.tracing.kept) if run.tracing is not None and run.tracing.kept is not None else None
 
     def _bind(self, inputs: Mapping[str, Any] | None) -> list[Any]:
         """The first slots for the inputs of a run. Raises ``InputError`` for what is missing or not read."""
@@ -153,35 +178,58 @@ class Hush:
             said.append(f"no node of the graph reads the input {key!r}{hint or listed}")
         return f"the run of {self.name!r} cannot start: {'; '.join(said)}."
 
-    async def __call__(self, inputs: Mapping[str, Any] | None = None, **given: Any) -> Result:
+    async def __call__(self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]) -> Result:
         """``await engine(inputs)`` is ``await engine.run(inputs)``."""
-        return await self.run(inputs, **given)
+        return await self.run(inputs, **options)
 
-    def run_sync(
+    def run_sync(self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]) -> Result:
+        """``run`` for code that is not async: it waits for the result, also where a loop is running (notebooks).
+
+        It takes what ``run`` takes. All such runs share one loop in a daemon thread of its own, so that asyncio
+        objects made at import work in every call. On that thread itself it raises. Ctrl-C cancels the run and waits
+        for it.
+        """
+        return run_in_background(lambda: self.run(inputs, **options))
+
+    def start(self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]) -> RunHandle:
+        """Start a run in a task of its own, on the running loop, and give its handle at once.
+
+        ``await handle`` gives what ``run`` would: the result, or what was raised; if the awaiting task is cancelled,
+        so is the run. ``handle.cancel()`` cancels it, ``handle.why()`` tells what it is waiting for. It takes what
+        ``run`` takes. Wrong inputs raise here.
+        """
+        self._bind(inputs)
+        watcher = InFlight(self._spec)
+        options["tracer"] = [watcher, *tracers_of(options.get("tracer"))]
+        return RunHandle(self.name, self.run(inputs, **options), watcher)
+
+    def stream(
         self,
         inputs: Mapping[str, Any] | None = None,
         *,
-        tracer: Tracers = None,
-        request_id: str | None = None,
-        user_id: str | None = None,
-        session_id: str | None = None,
-        timeout_s: float | None = None,
-    ) -> Result:
-        """``run`` for code that is not async: it waits for the result, also where a loop is running (notebooks).
+        items: str | None = None,
+        buffer: int = 256,
+        **options: Unpack[RunOptions],
+    ) -> Stream:
+        """Run the graph and give its events as they come: ``async for event in engine.stream(inputs)``.
 
-        All such runs share one loop in a daemon thread of its own, so that asyncio objects made at import work in
-        every call. On that thread itself it raises. Ctrl-C cancels the run and waits for it.
+        The last event is ``RunFinished``, with the result; a run that fails raises after it. The run begins with the
+        loop. Leaving the loop cancels the run; ``async with engine.stream(inputs) as events`` also waits until it has
+        ended. It takes what ``run`` takes, besides:
+
+        Args:
+            inputs: As of ``run``. Wrong ones raise here.
+            items: The name or path of a map: then only its ``ItemFinished`` and ``ItemFailed`` are given, in the order
+                in which items end, with what the item gave as ``outputs``.
+            buffer: How many events may wait to be read. Once so many do, the run starts no new node and pulls no new
+                item until half of them have been read; what is in flight goes on.
         """
-        return run_in_background(
-            lambda: self.run(
-                inputs,
-                tracer=tracer,
-                request_id=request_id,
-                user_id=user_id,
-                session_id=session_id,
-                timeout_s=timeout_s,
-            )
-        )
+        self._bind(inputs)
+        if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
+            raise UsageError(f"buffer={buffer!r}: it is a number of events, at least 1.")
+        listener = Buffer(buffer, None if items is None else map_called(items, self._root.plan))
+        options["tracer"] = [listener, *tracers_of(options.get("tracer"))]
+        return Stream(listener, lambda: self.run(inputs, **options))
 
     def __repr__(self) -> str:
         return f"<Hush {self.name!r}>"
@@ -193,7 +241,7 @@ async def _execute(run: Run, root: RootPlan, frame: Frame, timeout_s: float | No
     assert task is not None
     domain = Domain(run.loop, task)
     strand = Strand(run, domain, task, domain.floor)
-    begin(strand, frame)
+    strand.begin(frame)
     timers: list[asyncio.TimerHandle] = []
     if timeout_s is not None:
         late = RunTimeout(f"the run of {run.name!r} took longer than timeout_s={timeout_s:g}")
@@ -219,16 +267,6 @@ def _as_runtime_error(stop: StopIteration) -> RuntimeError:
     error.__dict__.update(hush=info, __notes__=stop.__dict__.get("__notes__", []))
     error.__cause__ = stop
     return error
-
-
-def _tracers(tracer: Any) -> list[Tracer]:
-    if tracer is None:
-        return []
-    found = list(tracer) if isinstance(tracer, list | tuple) else [tracer]
-    for one in found:
-        if isinstance(one, type) or not callable(getattr(one, "emit", None)):
-            raise UsageError(f"tracer={one!r}: a tracer is an object with a method emit(event).")
-    return found
 
 
 def _check_seconds(timeout_s: object) -> None:

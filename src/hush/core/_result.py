@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
-from hush.core.errors import Errors, missing_key
+from hush.core.errors import Errors, MissingKeyError, missing_key
 
 
 class Known(Protocol):
@@ -30,6 +30,43 @@ class Known(Protocol):
         ...
 
 
+class Outputs(dict[str, Any]):
+    """What one node gave, by key."""
+
+    def __init__(self, path: str, outputs: Mapping[str, Any]) -> None:
+        super().__init__(outputs)
+        self._path = path
+
+    def __missing__(self, key: object) -> NoReturn:
+        raise missing_key(self._path, key, self)
+
+
+class Nodes(dict[str, Outputs]):
+    """What the nodes of a run gave, by path. ``nodes["outer/inner"]`` also finds ``"graph/outer/inner"``.
+
+    Nodes inside maps are not here by themselves: the columns of the map are. Of nodes inside loops, the last round's.
+    """
+
+    def __init__(self, root: str, kept: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__({path: Outputs(path, outputs) for path, outputs in kept.items()})
+        self._root = root
+
+    def __missing__(self, path: object) -> Outputs:
+        found = dict.get(self, f"{self._root}/{path}")
+        if found is None:
+            raise missing_key("the record of nodes", path, self._names())
+        return found
+
+    def _names(self) -> Iterable[str]:
+        return [path.removeprefix(f"{self._root}/") for path in self]
+
+    def __contains__(self, path: object) -> bool:
+        return dict.__contains__(self, path) or dict.__contains__(self, f"{self._root}/{path}")
+
+    def get(self, path: str, default: Any = None) -> Any:
+        return self[path] if path in self else default  # noqa: SIM401  # ``get`` knows one spelling only
+
+
 class Result(dict[str, Any]):
     """The outputs of a run, by key, with what else is known of it.
 
@@ -42,10 +79,17 @@ class Result(dict[str, Any]):
         errors: The failures that the run went on without, in order of path and item. At most 100 of each node or map
             are kept; ``errors.total`` counts them all.
         tags: What functions returned under ``"$tags"``.
+        nodes: With ``keep=True``: what each node gave, ``result.nodes["outer/inner"]["key"]``.
     """
 
     def __init__(
-        self, outputs: Mapping[str, Any], run: Known, user_id: str | None, session_id: str | None, seconds: float
+        self,
+        outputs: Mapping[str, Any],
+        run: Known,
+        user_id: str | None,
+        session_id: str | None,
+        seconds: float,
+        nodes: Nodes | None = None,
     ) -> None:
         super().__init__(outputs)
         self.request_id = run.id
@@ -55,6 +99,18 @@ class Result(dict[str, Any]):
         self.seconds = seconds
         self.errors = run.errors()
         self.tags = run.tags()
+        self._nodes = nodes
+
+    @property
+    def nodes(self) -> Nodes:
+        """What each node gave, of a run with ``keep=True``."""
+        if self._nodes is None:
+            raise AttributeError("this run has not kept what its nodes gave: write run(..., keep=True).")
+        return self._nodes
 
     def __missing__(self, key: object) -> NoReturn:
+        if key == "$state":
+            raise MissingKeyError(
+                'the result has no "$state": result.nodes has what each node gave, of a run with keep=True.'
+            )
         raise missing_key("the result", key, self)

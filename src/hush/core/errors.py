@@ -8,6 +8,9 @@
     ├── OutputError (TypeError)       a function returned something that has no keys
     ├── SourceError (ValueError)      what ``Each`` was given cannot be mapped over
     ├── ReportedError                 an item's body reported an error as a value
+    ├── TooManyFailures               more items of a map failed than it tolerates
+    ├── TooManyIterations (RuntimeError)  a loop did not end within its ``max_iterations``
+    ├── NoCaseMatched (ValueError)    no case of a branch held, and it has no default
     ├── NodeTimeout (TimeoutError)    a node took longer than its ``timeout_s``
     └── RunTimeout (TimeoutError)     a run took longer than its ``timeout_s``
 
@@ -27,12 +30,15 @@ __all__ = (
     "HushError",
     "InputError",
     "MissingKeyError",
+    "NoCaseMatched",
     "NodeTimeout",
     "OutputError",
     "Problem",
     "ReportedError",
     "RunTimeout",
     "SourceError",
+    "TooManyFailures",
+    "TooManyIterations",
     "UsageError",
 )
 
@@ -103,6 +109,30 @@ class ReportedError(HushError):
         self.value = value
 
 
+class TooManyFailures(HushError):
+    """Raised when more items of a map failed than its ``Tolerate(...)`` allows; ``__cause__`` is the first of them.
+
+    Attributes:
+        failed: How many items had failed by then.
+        total: How many items there are; where that is not known, how many were taken.
+        errors: The first failures by item, at most 100, exceptions or what bodies wrote as their ``error``.
+    """
+
+    def __init__(self, message: str, failed: int, total: int, errors: Sequence[Any]) -> None:
+        super().__init__(message)
+        self.failed = failed
+        self.total = total
+        self.errors = tuple(errors)
+
+
+class TooManyIterations(HushError, RuntimeError):
+    """Raised when a loop has reached its ``max_iterations`` and its condition still does not hold."""
+
+
+class NoCaseMatched(HushError, ValueError):
+    """Raised when no case of a branch holds and it has no default."""
+
+
 class NodeTimeout(HushError, TimeoutError):
     """Raised when a node, graph or map took longer than its own ``timeout_s``."""
 
@@ -125,6 +155,8 @@ class FailureInfo:
         file: The file in which the node was written.
         line: The line in that file.
         columns: Of a map that failed: its output columns so far, in input order.
+        round: The round of the innermost loop around the node, from 0, or ``None``.
+        nodes: Of a run with ``keep=True``: what had finished, as ``result.nodes`` would have it.
     """
 
     path: str
@@ -136,6 +168,8 @@ class FailureInfo:
     file: str
     line: int
     columns: Mapping[str, list[Any]] | None = None
+    round: int | None = None
+    nodes: Mapping[str, Mapping[str, Any]] | None = None
 
 
 class Errors(tuple[BaseException, ...]):  # noqa: SLOT001  # it has one attribute, made once a run

@@ -8,6 +8,7 @@ Without a tracer no event is made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 __all__ = (
@@ -21,6 +22,7 @@ __all__ = (
     "NodeReady",
     "NodeSkipped",
     "NodeStarted",
+    "RoundFinished",
     "RunFinished",
     "RunStarted",
 )
@@ -129,14 +131,30 @@ class MapFinished(NamedTuple):
     outer: tuple[int, ...] = ()
 
 
+class RoundFinished(NamedTuple):
+    """A round of a loop ended well. ``path`` is the loop's, ``round`` counts from 0."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    round: int
+    outer: tuple[int, ...] = ()
+
+
 class ItemFinished(NamedTuple):
-    """An item of a map ended well. ``path`` is the map's, ``item`` the index."""
+    """An item of a map ended well. ``path`` is the map's, ``item`` the index.
+
+    ``key`` is what the map's ``key=`` calls it. ``outputs`` is ``None`` but in ``engine.stream(..., items=...)``.
+    """
 
     run: str
     path: str
     item: int | None
     at_ns: int
     outer: tuple[int, ...] = ()
+    key: str | None = None
+    outputs: Mapping[str, Any] | None = None
 
 
 class ItemFailed(NamedTuple):
@@ -148,6 +166,7 @@ class ItemFailed(NamedTuple):
     at_ns: int
     error: Any = None
     outer: tuple[int, ...] = ()
+    key: str | None = None
 
 
 Event: TypeAlias = (
@@ -160,6 +179,7 @@ Event: TypeAlias = (
     | NodeSkipped
     | MapStarted
     | MapFinished
+    | RoundFinished
     | ItemFinished
     | ItemFailed
 )

@@ -181,7 +181,9 @@ def test_other_arrows_raise_and_name_the_right_one(slip):
         lambda a, b: a | b,
         lambda a, b: a & b,
         lambda a, b: a + b,
-        lambda a, b: a >> ~b,
+        lambda a, b: ~a >> b,
+        lambda a, b: a >> ~~b,
+        lambda a, b: [~a] >> b,
     ],
 )
 def test_what_is_no_order_at_all_raises(slip):

@@ -218,7 +218,7 @@ def test_wrong_arguments_raise_at_the_line():
     for given in ({"inputs": [1]}, {"inputs": "x"}, {"timeout_s": "1"}, {"timeout_s": True}, {"tracer": 5}):
         with pytest.raises(TypeError):
             engine.run_sync(**given)
-    for given in ({"keep": True}, {"limit": 1}):
+    for given in ({"kept": True}, {"limit": 1}):
         with pytest.raises(TypeError):
             engine.run_sync(**given)
     for seconds in (0, -1, float("nan")):

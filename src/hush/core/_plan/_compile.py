@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from hush.core._expr._model import Const, Expr, Read, reads
 from hush.core._plan._bind import Place, argument, call_of, expr_reader
+from hush.core._plan._choice import choice_of
 from hush.core._plan._model import (
     SKIPPED,
     Copy,
@@ -15,6 +16,7 @@ from hush.core._plan._model import (
     Gate,
     Gives,
     Liveness,
+    LoopPlan,
     MapPlan,
     Plan,
     Reader,
@@ -26,7 +28,20 @@ from hush.core._plan._model import (
 )
 from hush.core._plan._scope import Scope
 from hush.core._spec._keys import known_keys
-from hush.core._spec._model import ERROR, EVERYTHING, NEVER_STARRED, STAR, CallSpec, GraphSpec, MapSpec, Source, Step
+from hush.core._spec._model import (
+    ERROR,
+    EVERYTHING,
+    METRICS,
+    NEVER_STARRED,
+    STAR,
+    BranchSpec,
+    CallSpec,
+    GraphSpec,
+    LoopSpec,
+    MapSpec,
+    Source,
+    Step,
+)
 from hush.core._spec._order import order_of
 from hush.core._spec._reads import body_of, is_optional, parent_reads
 
@@ -105,6 +120,7 @@ class _Parts(NamedTuple):
     begin: Callable[..., Any] | None = None
     body: Plan | None = None
     map: MapPlan | None = None
+    loop: LoopPlan | None = None
 
 
 class _Compiler:
@@ -119,6 +135,8 @@ class _Compiler:
         graph, scope = self.graph, self.scope
         parts = [self._parts(number, step) for number, step in enumerate(graph.steps)]
         frees, shares, shared = self._releases()
+        self.soft_places = self._soft_places(len(parts) + len(shared))
+        self.soft_after = self._soft_after()
         liveness = self._liveness() if scope.goes_on else None
         after = scope.order.after
         steps = tuple(
@@ -141,12 +159,33 @@ class _Compiler:
             name=graph.name,
             steps=steps,
             template=scope.template,
-            countdowns=[*map(len, before), *shared],
-            first=tuple([step for step in reversed(steps) if not before[step.index]]),
+            countdowns=[
+                *[len(hard) + bool(soft) for hard, soft in zip(before, scope.order.soft, strict=True)],
+                *shared,
+                *[len(scope.order.soft[number]) for number in self.soft_places],
+            ],
+            first=tuple(
+                [step for step in reversed(steps) if not before[step.index] and not scope.order.soft[step.index]]
+            ),
             output_keys=tuple(scope.writers.by_key) if scope.writers is not None else (),
             several_writers=sum(bool(step.writes) for step in graph.steps) > 1,
             inputs=scope.inputs,
         )
+
+    def _soft_places(self, first: int) -> dict[int, int]:
+        """The countdown of the soft edges of each step that has some."""
+        joined = [number for number, soft in enumerate(self.scope.order.soft) if soft]
+        return {number: first + place for place, number in enumerate(joined)}
+
+    def _soft_after(self) -> list[list[tuple[int, int]]]:
+        """For each step, those joined by a soft edge from it, with their countdown; nothing if there are none."""
+        if not self.soft_places:
+            return []
+        found: list[list[tuple[int, int]]] = [[] for _ in self.graph.steps]
+        for number, place in self.soft_places.items():
+            for before in self.scope.order.soft[number]:
+                found[before].append((number, place))
+        return found
 
     def _liveness(self) -> list[Liveness]:
         order, scope = self.scope.order, self.scope
@@ -157,7 +196,7 @@ class _Compiler:
         blocked_after: list[list[int]] = [[] for _ in range(count)]
         for number in range(count):
             for table, befores in (
-                (edges_after, order.edges[number]),
+                (edges_after, scope.deciding(number)),
                 (strict_after, scope.unforgiven(number)),
                 (blocked_after, scope.blocking(number)),
             ):
@@ -165,8 +204,8 @@ class _Compiler:
                     table[before].append(number)
         return [
             Liveness(
-                edges=len(order.edges[number]),
-                from_start=number in starts,
+                edges=len(scope.deciding(number)) + bool(order.soft[number] and not scope.chosen_by[number]),
+                from_start=number in starts and not scope.chosen_by[number],
                 edges_after=tuple(edges_after[number]),
                 strict_after=tuple(strict_after[number]),
                 blocked_after=tuple(blocked_after[number]),
@@ -192,17 +231,39 @@ class _Compiler:
 
     # --- steps --------------------------------------------------------------------------------------------
     def _parts(self, number: int, step: Step) -> _Parts:
-        path = f"{self.path}/{step.name}"
+        path = self._path(step)
         if isinstance(step, CallSpec):
             return self._call_parts(number, step, path)
+        if isinstance(step, BranchSpec):
+            gate, begin = self.policies(step, path, handled=self.scope.handled[number])
+            return _Parts(choice_of(step, self.scope.resolver(number)), gate=gate, begin=begin)
         body = body_of(step)
         assert body is not None
         inner = Scope(body, order_of(body))
+        stop = self._stop(step, inner) if isinstance(step, LoopSpec) else None
         plan = _Compiler(body, inner, path, self.policies, (*self.around, self.graph)).plan()
         pairs = self._inner_pairs(number, step, inner)
         _, begin = self.policies(step, path, handled=self.scope.handled[number])
         over = self._map_plan(number, step, inner) if isinstance(step, MapSpec) else None
-        return _Parts(_slots_maker(plan, pairs), begin=begin, body=plan, map=over)
+        loop = self._loop_plan(number, step, stop) if isinstance(step, LoopSpec) else None
+        return _Parts(_slots_maker(plan, pairs), begin=begin, body=plan, map=over, loop=loop)
+
+    def _path(self, step: Step) -> str:
+        return self.path if self.graph.wraps else f"{self.path}/{step.name}"
+
+    def _stop(self, step: LoopSpec, inner: Scope) -> Reader | None:
+        """How the condition of a loop is read from the slots of its body, before a round."""
+        if step.stop is None:
+            return None
+        return _or_none(expr_reader(step.stop, inner.before_all))
+
+    def _loop_plan(self, number: int, step: LoopSpec, stop: Reader | None) -> LoopPlan:
+        variables: list[tuple[str, Reader]] = []
+        for name, expr in step.inputs:
+            optional = name in step.starred and is_optional(step, name)
+            reader = expr_reader(expr, self.scope.resolver(number, optional=optional))
+            variables.append((name, reader if optional else _or_none(reader)))
+        return LoopPlan(tuple(variables), stop, step.stop_text, step.max_iterations, step.on_limit == "stop")
 
     def _call_parts(self, number: int, step: CallSpec, path: str) -> _Parts:
         assert step.fn is not None
@@ -222,7 +283,7 @@ class _Compiler:
 
     def _inner_pairs(self, number: int, step: Step, inner: Scope) -> list[tuple[int, Reader]]:
         """How the slots of a container's body are filled: its inputs, then what is passed down into it."""
-        given: dict[str, Expr] = dict(step.inputs)
+        given: dict[str, Expr] = {} if isinstance(step, LoopSpec) else dict(step.inputs)  # a loop's are its variables
         pairs: list[tuple[int, Reader]] = []
         for key, slot in inner.inputs.items():
             if key in given:
@@ -259,6 +320,11 @@ class _Compiler:
             named=not any(write.key == STAR for one in step.body.steps for write in one.writes),
             max_concurrency=step.max_concurrency,
             fail_fast=step.on_error == "raise",
+            tolerate=step.tolerate,
+            batch=step.batch,
+            first=step.first,
+            key=step.key,
+            item_timeout_s=step.item_timeout_s,
         )
 
     def _is_map(self, source: Source) -> bool:
@@ -280,10 +346,13 @@ class _Compiler:
     ) -> StepPlan:
         scope = self.scope
         captures, optional = scope.copies(number)
+        arms = _arms(step, scope.order.index)
+        soft_after = tuple(self.soft_after[number]) if self.soft_after else ()
+        gives = optional or step.writes or arms or soft_after
         return StepPlan(
             index=number,
             name=step.name,
-            path=f"{self.path}/{step.name}",
+            path=self._path(step),
             where=step.where,
             call=parts.call,
             bind=parts.bind,
@@ -292,7 +361,7 @@ class _Compiler:
             handled=scope.handled[number],
             named=step.name in scope.named,
             captures=captures,
-            gives=self._gives(number, step, optional) if optional or step.writes else None,
+            gives=self._gives(number, step, optional, arms, soft_after) if gives else None,
             frees=frees if parts.body is None else (),
             shares=shares if parts.body is None else (),
             on_entry=(frees, shares) if parts.body is not None else None,
@@ -300,10 +369,19 @@ class _Compiler:
             liveness=liveness,
             body=parts.body,
             map=parts.map,
+            loop=parts.loop,
+            measured=parts.body is not None and _reads_metrics(step, scope.captures[number]),
             timeout_s=step.timeout_s,
         )
 
-    def _gives(self, number: int, step: Step, optional: tuple[Copy, ...]) -> Gives:
+    def _gives(
+        self,
+        number: int,
+        step: Step,
+        optional: tuple[Copy, ...],
+        arms: tuple[tuple[str, int], ...],
+        soft_after: tuple[tuple[int, int], ...],
+    ) -> Gives:
         writes, computed = _writes(step)
         stars = any(write.key == STAR for write in step.writes)
         known = sorted((known_keys(step) or frozenset()) - NEVER_STARRED) if stars and self.scope.goes_on else ()
@@ -320,6 +398,8 @@ class _Compiler:
             everything=any(write.key == EVERYTHING for write in step.writes),
             watch=self._watch(number) if stars else None,
             known_keys=tuple(known),
+            arms=arms,
+            soft_after=soft_after,
         )
 
     def _watch(self, number: int) -> Watch | None:
@@ -332,16 +412,29 @@ class _Compiler:
         keys: dict[str, str] = {}
         for key, who in writers.by_key.items():
             for other in who:
-                if other != number and not writers.ordered(other, number):
+                if other != number and not writers.never_meet(other, number):
                     keys[key] = steps[other].name
         for reader, _, read in parent_reads(self.graph):
             other = index[reader.name]
-            if other != number and not writers.ordered(other, number):
+            if other != number and not writers.never_meet(other, number):
                 keys.setdefault(read.key, reader.name)
         rivals = {
-            steps[other].name for other in writers.hidden if other != number and not writers.ordered(other, number)
+            steps[other].name for other in writers.hidden if other != number and not writers.never_meet(other, number)
         }
         return Watch(keys, frozenset(rivals)) if keys or rivals else None
+
+
+def _reads_metrics(step: Step, captures: Mapping[str, int]) -> bool:
+    """Whether anybody reads the ``iteration_metrics`` of ``step``."""
+    written = [read.key for write in step.writes if write.expr is not None for read in reads(write.expr)]
+    return METRICS in captures or METRICS in written or any(write.key == EVERYTHING for write in step.writes)
+
+
+def _arms(step: Step, index: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """The targets of a branch, by name and number."""
+    if not isinstance(step, BranchSpec):
+        return ()
+    return tuple([(target, index[target]) for target in step.targets() if target in index])
 
 
 def _writes(step: Step) -> tuple[tuple[Copy, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]:

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hush.core._expr._where import Where
+from hush.core._spec._model import Tolerate
 
 Slots: TypeAlias = list[Any]
 """One activation's values, by number. Slot 0 is the dict of what has been written to ``PARENT``."""
@@ -68,6 +69,8 @@ class Gives:
         everything: Whether all keys go to ``PARENT``, ``error`` too.
         stars: Whether all but ``error`` and its like go there, with ``watch`` over them, and ``known_keys`` where they
             are certain.
+        arms: Of a branch: its targets, by name and number.
+        soft_after: The steps joined by a soft edge from this one, with the countdown of those edges.
     """
 
     optional: tuple[Copy, ...]
@@ -78,6 +81,8 @@ class Gives:
     everything: bool
     watch: Watch | None
     known_keys: tuple[str, ...]
+    arms: tuple[tuple[str, int], ...]
+    soft_after: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,8 +90,9 @@ class Liveness:
     """Who is told when a step does not run, or fails and the graph goes on; only graphs in which that can be have it.
 
     Attributes:
-        edges: How many steps have an edge into this one; ``from_start`` if START has one too.
-        edges_after: Those that wait for this one and have an edge from it.
+        edges: How many edges decide whether this step runs: those of the branches that name it as a target, else all
+            into it, its soft ones counted as one; ``from_start`` if START has one too.
+        edges_after: Those that wait for this one and have an edge from it that decides.
         strict_after: Those that refer to it and are not forgiven if it was skipped.
         blocked_after: Those that read it and do not name its ``error``.
     """
@@ -115,6 +121,7 @@ class StepPlan:
         shares: Slots it reads with others, (countdown, slot): the last of them empties them.
         on_entry: Of a container, which reads when it starts: its ``frees`` and ``shares``, for then.
         after: The steps that wait for it, the last first.
+        measured: Whether somebody reads the ``iteration_metrics`` of this map or loop.
     """
 
     index: int
@@ -136,6 +143,8 @@ class StepPlan:
     liveness: Liveness | None
     body: Plan | None
     map: MapPlan | None
+    loop: LoopPlan | None
+    measured: bool
     timeout_s: float | None
 
 
@@ -182,6 +191,7 @@ class MapPlan:
     Attributes:
         upstream: Readers of the ``error`` columns of the maps it goes through: what failed there fails here.
         named: Whether the body writes its keys by name.
+        tolerate: How many items may fail, and so on: as in the spec.
     """
 
     each: tuple[EachPlan, ...]
@@ -189,6 +199,27 @@ class MapPlan:
     named: bool
     max_concurrency: int
     fail_fast: bool
+    tolerate: Tolerate | None
+    batch: int | None
+    first: int | None
+    key: Callable[[Any], Any] | None
+    item_timeout_s: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoopPlan:
+    """What a loop has besides its body.
+
+    Attributes:
+        variables: The loop's inputs by name, with their readers in the graph around it.
+        stop: Reads the condition from the slots of a round that is about to begin; ``None`` for a number of rounds.
+    """
+
+    variables: tuple[tuple[str, Reader], ...]
+    stop: Reader | None
+    stop_text: str
+    max_iterations: int
+    stops_at_limit: bool
 
 
 class RootInput(NamedTuple):

@@ -7,10 +7,11 @@ from typing import Any
 from hush.core._expr._model import Read, reads
 from hush.core._plan._bind import Place, Resolve
 from hush.core._plan._model import SKIPPED, Copy, Reader, Slots
-from hush.core._spec._model import ERROR, CallSpec, GraphSpec, Source
+from hush.core._spec._arms import arms_of
+from hush.core._spec._model import ERROR, GraphSpec, MapSpec, Source
 from hush.core._spec._order import Order
 from hush.core._spec._races import Writers
-from hush.core._spec._reads import graph_reads, is_optional, parent_reads
+from hush.core._spec._reads import graph_reads, is_optional, parent_reads, strict_sources
 from hush.core.errors import missing_key
 
 
@@ -24,7 +25,7 @@ class Scope:
         readers: For each slot, the steps that read it.
         named: The steps whose ``error`` somebody names.
         handled: Which steps the graph goes on without, should they fail.
-        goes_on: Whether there is any such step: without one, nothing is ever skipped.
+        goes_on: Whether there is any such step, a branch or a soft edge: without them nothing is ever skipped.
         may_skip: Which steps may be skipped.
         writers: Who writes to ``PARENT``; ``None`` if nobody does.
     """
@@ -41,11 +42,12 @@ class Scope:
         self.with_defaults = {read.key for step, name, read in parent_reads(graph) if is_optional(step, name)}
         self.named = self._named()
         self.handled = [
-            isinstance(step, CallSpec | GraphSpec)
+            not isinstance(step, MapSpec)
             and (step.on_error == "collect" or (step.on_error is None and step.name in self.named))
             for step in graph.steps
         ]
-        self.goes_on = any(self.handled)
+        self.chosen_by = arms_of(graph).chosen_by
+        self.goes_on = any(self.handled) or any(self.chosen_by) or any(order.soft)
         self.may_skip = self._may_skip() if self.goes_on else [False] * len(graph.steps)
         self.writers = Writers(graph, order) if any(step.writes for step in graph.steps) else None
 
@@ -76,7 +78,14 @@ class Scope:
         self._note(slot, step)
         if not optional:
             self._hard.add(slot)
-        return Place(slot, maybe=optional or self.may_skip[number])
+        return Place(slot, maybe=optional or self.may_skip[number] or number in self.order.soft[step])
+
+    def before_all(self, read: Read) -> Place:
+        """The slot that ``read`` looks into before any step of the graph runs: of an input, or of an outer value."""
+        up, source = read.source
+        if up:
+            return Place(self._slot(self.imports, (Source(up - 1, source), read.key)), maybe=True)
+        return Place(self._slot(self.inputs, read.key), maybe=True)
 
     def copies(self, step: int) -> tuple[tuple[Copy, ...], tuple[Copy, ...]]:
         """The captures of ``step`` that must be there, and those that may be missing."""
@@ -123,8 +132,10 @@ class Scope:
         found = [False] * len(steps)
         starts = {order.index[name] for name in self.graph.starts or ()}
         for number in order.topological:
-            edges = order.edges[number]
-            if edges or number in starts:
+            edges = (*order.edges[number], *order.soft[number])
+            if self.chosen_by[number]:
+                found[number] = True
+            elif edges or number in starts:
                 found[number] = number not in starts and all(found[before] for before in edges)
             else:
                 found[number] = any(found[before] for before in self.unforgiven(number))
@@ -132,14 +143,14 @@ class Scope:
                 found[number] = any(self.handled[before] for before in self.blocking(number))
         return found
 
+    def deciding(self, number: int) -> tuple[int, ...]:
+        """The steps whose edges decide whether ``number`` runs, but for its soft ones."""
+        return tuple(self.chosen_by[number]) or self.order.edges[number]
+
     def unforgiven(self, number: int) -> set[int]:
         """The steps that ``number`` refers to and cannot do without."""
-        step = self.graph.steps[number]
-        return {
-            self.order.index[read.source.step]
-            for name, read in graph_reads(self.graph)[number]
-            if read.source.step is not None and not read.source.up and (name is None or not is_optional(step, name))
-        }
+        names = strict_sources(self.graph.steps[number], graph_reads(self.graph)[number])
+        return {self.order.index[name] for name in names}
 
     def blocking(self, number: int) -> set[int]:
         """The steps whose other outputs ``number`` reads without naming their ``error``."""

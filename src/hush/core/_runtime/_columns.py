@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from hush.core._plan._model import StepPlan
-from hush.core._spec._model import ERROR, NEVER_STARRED
+from hush.core._spec._model import ERROR, METRICS, NEVER_STARRED
 from hush.core.errors import MissingKeyError, missing_key
 
 
@@ -36,18 +36,18 @@ class Columns:
 
     __slots__ = ("_all", "_errors", "_named", "_path", "_room", "_seen", "_values", "count", "failed", "failed_items")
 
-    def __init__(self, step: StepPlan) -> None:
+    def __init__(self, step: StepPlan, *, everything: bool) -> None:
         assert step.map is not None
         gives = step.gives
         more = (*gives.optional, *gives.writes) if gives is not None else ()
         keys = {copy.key for copy in (*step.captures, *more)}
-        self._all = gives is not None and (gives.stars or bool(gives.computed))
+        self._all = everything or (gives is not None and (gives.stars or gives.everything or bool(gives.computed)))
         self._named = step.map.named
         self._path = step.path
         self._errors: list[Any] | None = [] if ERROR in keys or self._all else None
         known = step.body.output_keys if step.body is not None and (self._all or not self._named) else ()
         wanted = [*keys, *known] if self._all else [*keys]
-        self._values: dict[str, list[Any]] = {key: [] for key in dict.fromkeys(wanted) if key != ERROR}
+        self._values: dict[str, list[Any]] = {key: [] for key in dict.fromkeys(wanted) if key not in (ERROR, METRICS)}
         self.count = 0
         self.failed = 0
         self.failed_items: set[int] = set()

@@ -1,4 +1,4 @@
-"""A nested graph that is a failure domain of its own: because its failure is handled, or because it has a deadline."""
+"""A nested graph or loop that is a failure domain of its own: its failure is handled, or it has a deadline."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ from typing import Any
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame
+from hush.core._runtime._loop import Rounds
 from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
 from hush.core.errors import NodeTimeout
 
 
 async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
-    """Run the graph of ``step`` in a domain whose host is the task that awaits this."""
+    """Run the graph or loop of ``step`` in a domain whose host is the task that awaits this."""
     assert step.body is not None
     run = strand.run
-    inner = Frame(step.body, step.call(frame.slots), None, frame.item)
-    frame.entered(step)
+    loop: Rounds | None = None
+    if step.loop is None:
+        inner = Frame(step.body, step.call(frame.slots), None, frame.item)
+        frame.entered(step)
+    else:
+        loop = Rounds(frame, step, hosted=True, measured=step.measured or run.keeps)
+        first = loop.first()
+        if first is None:
+            return loop.outputs()
+        inner = first
     domain = Domain(run.loop, strand.task, strand.domain, fatal=not step.handled)
     work = Strand(run, domain, strand.task, domain.floor)
-    begin(work, inner)
+    work.begin(inner)
     timer = None
     if step.timeout_s is not None:
         timer = run.loop.call_later(step.timeout_s, lambda: domain.fail(timed_out(step)))
@@ -29,16 +38,9 @@ async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     finally:
         if timer is not None:
             timer.cancel()
-    return Raised(failure) if failure is not None else inner.outputs()
-
-
-def begin(strand: Strand, frame: Frame) -> None:
-    """Make the first steps of ``frame`` ready in ``strand``."""
-    tracing = strand.run.tracing
-    if tracing is None:
-        frame.start(strand.ready)
-    else:
-        tracing.frame_started(frame, strand.ready)
+    if failure is not None:
+        return Raised(failure)
+    return inner.outputs() if loop is None else loop.outputs()
 
 
 def timed_out(step: StepPlan) -> NodeTimeout:

@@ -1,10 +1,7 @@
-"""Maps: a fixed set of workers that pull items from one source, never a task for each item.
+"""``Fanout``: one activation of a map: what it pulls, what its items gave, and how many workers it has.
 
-    worker 0    the task that awaits the map
-    the others  started when an item has suspended, twice as many each time, up to ``max_concurrency``
-
-A worker pulls an item, makes a frame of the body for it and drives it. Where the body is synchronous it goes on with
-the next at once, so such a map makes no task. An item is a failure domain of its own: its worker is the host.
+worker 0    the task that awaits the map
+the others  started when an item has suspended, twice as many each time, up to ``max_concurrency``
 """
 
 from __future__ import annotations
@@ -12,56 +9,19 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections.abc import Callable
-from contextvars import Context, copy_context
-from time import perf_counter_ns
+from contextvars import Context
 from typing import Any
 
 from hush.core._plan._model import MapPlan, StepPlan
 from hush.core._runtime._columns import Columns
-from hush.core._runtime._compound import timed_out
-from hush.core._runtime._context import unchanged
-from hush.core._runtime._domain import Domain, combined, is_ordinary
+from hush.core._runtime._domain import Domain, Member, combined, is_ordinary
 from hush.core._runtime._frame import Frame
-from hush.core._runtime._run import Raised
-from hush.core._runtime._sources import DONE, WAIT, ListSource, Signal, Source, open_source
+from hush.core._runtime._metrics import Latencies
+from hush.core._runtime._run import KEPT_ERRORS, Collected
+from hush.core._runtime._sources import DONE, WAIT, Source, open_source
 from hush.core._runtime._strand import Strand
-from hush.core.errors import FailureInfo, ReportedError, SourceError
-
-
-async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
-    """Run one activation of a map; give its columns."""
-    run, tracing = strand.run, strand.run.tracing
-    fanout = Fanout(strand, frame, step)
-    failure: BaseException | None = None
-    cancelled: CancelledError | None = None
-    timer = None
-    if step.timeout_s is not None:
-        timer = run.loop.call_later(step.timeout_s, lambda: fanout.domain.fail(timed_out(step)))
-    try:
-        fanout.open_sources()
-        if tracing is not None:
-            tracing.map_started(frame, step, fanout.total)
-        failure = await fanout.domain.conduct(Worker(fanout, strand.task, fanout.domain.floor).work)
-        if failure is None:
-            failure = fanout.settle_lacking()
-    except CancelledError as exc:
-        cancelled = exc
-    except Exception as exc:  # a source that cannot be gone through: the map's own failure
-        failure = exc
-    if timer is not None:
-        timer.cancel()
-    failure, cancelled = await fanout.close_sources(failure, cancelled)
-    if tracing is not None:
-        tracing.map_finished(frame, step, fanout.done, fanout.columns.failed)
-    if failure is not None:
-        run.locate(failure, frame.item, step)
-        info = failure.__dict__.get("hush")
-        if isinstance(info, FailureInfo) and info.columns is None:
-            info.columns = fanout.columns.lists()
-        return Raised(failure)
-    if cancelled is not None:
-        raise cancelled
-    return fanout.columns.lists()
+from hush.core._spec._model import METRICS
+from hush.core.errors import NodeTimeout, ReportedError, SourceError, TooManyFailures
 
 
 class Fanout:
@@ -70,27 +30,34 @@ class Fanout:
     Attributes:
         domain: Of the workers.
         pull: Gives the value of the next item (a list of them for several ``Each``), ``WAIT`` or ``DONE``.
+        taken: How many items of the sources were taken, where that is not how many the body is given.
         total: The number of items, where it is known before.
         done: How many items have ended.
         active: How many workers there are.
         awaiting: How many of them wait for their item.
     """
 
-    def __init__(self, strand: Strand, frame: Frame, step: StepPlan) -> None:
+    def __init__(self, strand: Strand, frame: Frame, step: StepPlan, hire: Callable[[Fanout], Member]) -> None:
         assert step.map is not None
         assert step.body is not None
+        self._hire = hire
         self.strand, self.frame, self.step = strand, frame, step
         self.plan: MapPlan = step.map
         self.body = step.body
         self.run = strand.run
         self.base = step.call(frame.slots)
-        self.columns = Columns(step)
+        measured = step.measured or self.run.keeps
+        self.columns = Columns(step, everything=self.run.keeps)
+        self.latencies = Latencies() if measured else None
+        self._failures = Collected() if self.plan.tolerate is not None else None
+        self._keys: dict[int, str] = {}
         self.upstream = [read(frame.slots) for read in self.plan.upstream]
         self.sources: list[Source] = []
         self.slots = [one.slot for one in self.plan.each]
         self.slot = self.slots[0] if len(self.slots) == 1 else None
         self.total: int | None = None
         self.pull: Callable[[], Any] = self._pull_all
+        self.taken = 0
         self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True)
         self.pulling = asyncio.Lock()
         self.exhausted = False
@@ -99,20 +66,28 @@ class Fanout:
         self.awaiting = 0
         self._growing = False
         self._held: list[Any] = [WAIT] * len(self.slots)
+        self._batch: list[Any] = []
 
     def open_sources(self) -> None:
         """Open the sources, and compare their lengths where they are known."""
         for one in self.plan.each:
             value = one.source(self.frame.slots)
-            self.sources.append(open_source(value, self.run, one.pull, one.where, one.spent))
+            self.sources.append(open_source(value, self.run, one.pull, one.where, one.spent, self.plan.first))
         self.frame.entered(self.step)
         sizes = [source.size for source in self.sources]
         known = [size for size in sizes if size is not None]
         if len(set(known)) > 1:
             raise self._unequal(", ".join(f"{e.name}: {size}" for e, size in zip(self.plan.each, sizes, strict=True)))
         self.total = known[0] if len(known) == len(sizes) else None
+        if self.plan.first is not None and self.total is not None:
+            self.total = min(self.total, self.plan.first)
         if len(self.sources) == 1:
             self.pull = self.sources[0].now
+        if self.plan.batch is not None:
+            self._pull_one, self.pull = self.pull, self._pull_batch
+            self._left_out, self.upstream = self.upstream, []
+            if self.total is not None:
+                self.total = -(-self.total // self.plan.batch) if not self._left_out else None
 
     def _unequal(self, lengths: str) -> SourceError:
         return SourceError(
@@ -136,6 +111,24 @@ class Fanout:
             return DONE
         self._held = [WAIT] * len(held)
         return held
+
+    def _pull_batch(self) -> Any:
+        """The next list of items, without those that failed in a map before."""
+        size, batch = self.plan.batch, self._batch
+        assert size is not None
+        while len(batch) < size:
+            values = self._pull_one()
+            if values is WAIT:
+                return WAIT
+            if values is DONE:
+                break
+            index, self.taken = self.taken, self.taken + 1
+            if not self._left_out or _failed_in(self._left_out, index) is None:
+                batch.append(values)
+        if not batch:
+            return DONE
+        self._batch = []
+        return batch if len(self.sources) == 1 else [list(column) for column in zip(*batch, strict=True)]
 
     async def fill(self, cancelled: Callable[[], None]) -> None:
         """Wait until each source has a value at hand; one worker at a time."""
@@ -177,27 +170,34 @@ class Fanout:
         around = self.frame.item
         return index, Frame(self.body, slots, None, (*around, index) if around else (index,))
 
+    def name(self, index: int, values: Any) -> BaseException | None:
+        """Note how the item is called in errors and events; what the key function raised, if it did."""
+        key = self.plan.key
+        assert key is not None
+        try:
+            self._keys[index] = str(key(values if len(self.sources) == 1 else values[0]))
+        except Exception as exc:
+            exc.add_note(f"Hush: while asking key= of {self.step.path} for the name of an item")
+            self.run.locate(exc, (*self.frame.item, index), self.step)
+            return exc
+        return None
+
     def failed_upstream(self, index: int) -> Any:
         """The error with which this item failed in a map before, if it did."""
-        for errors in self.upstream:
-            if errors is not None and index < len(errors) and errors[index] is not None:
-                return errors[index]
-        return None
+        return _failed_in(self.upstream, index)
 
     def finish(self, index: int, frame: Frame, by: asyncio.Task[Any]) -> None:
         """An item's body is complete."""
-        error = self.columns.put(index, frame.outputs())
+        out = frame.outputs()
+        error = self.columns.put(index, out)
         self.done += 1
-        tracing = self.run.tracing
         if error is not None:
-            if self.plan.fail_fast:
-                if tracing is not None:
-                    tracing.item_failed(self.step, (*self.frame.item, index), error)
-                self.domain.fail(self._reported(index, error), by)
-            else:
-                self._note(index, error)
-        elif tracing is not None:
-            tracing.item_finished(self.step, (*self.frame.item, index))
+            self._failed(index, error, by, collects=True)
+            return
+        if self.run.tracing is not None:
+            self.run.tracing.item_finished(self.step, (*self.frame.item, index), self._keys.get(index), out)
+        if self._keys:
+            self._keys.pop(index, None)
 
     def _reported(self, index: int, error: Any) -> BaseException:
         """The exception for an item that failed, or that reported an error as a value."""
@@ -207,21 +207,70 @@ class Fanout:
 
     def fail(self, index: int, error: Any, by: asyncio.Task[Any] | None) -> None:
         """An item failed: collect it, or end the map."""
-        collects = not isinstance(error, BaseException) or is_ordinary(error)
         self.columns.fail(index, error)
         self.done += 1
-        if collects and not self.plan.fail_fast:
-            self._note(index, error)
-            return
-        if self.run.tracing is not None:
-            self.run.tracing.item_failed(self.step, (*self.frame.item, index), error)
-        self.domain.fail(self._reported(index, error), by)
+        collects = not isinstance(error, BaseException) or is_ordinary(error)
+        self._failed(index, error, by, collects=collects)
 
-    def _note(self, index: int, error: Any) -> None:
+    def _failed(self, index: int, error: Any, by: asyncio.Task[Any] | None, *, collects: bool) -> None:
         item = (*self.frame.item, index)
-        self.run.collect(error, self.step.path, item, partial=True)
+        key = self._keys.pop(index, None) if self._keys else None
+        if key is not None and isinstance(error, BaseException):
+            self.run.note_key(error, index, key)
+        if collects and not self.plan.fail_fast:
+            self.run.collect(error, self.step.path, item, partial=True)
         if self.run.tracing is not None:
-            self.run.tracing.item_failed(self.step, item, error)
+            self.run.tracing.item_failed(self.step, item, key, error)
+        if not collects or self.plan.fail_fast:
+            self.domain.fail(self._reported(index, error), by)
+        elif self._failures is not None:
+            self._failures.add(error, item)
+            if self.total is not None or self.plan.tolerate.fraction is None:  # type: ignore[union-attr]
+                failure = self.too_many(self.total)
+                if failure is not None and not self.domain.closing:
+                    self.exhausted = True
+                    self.domain.fail(failure, by)
+
+    def too_many(self, total: int | None) -> TooManyFailures | None:
+        """The failure of a map in which more items failed than it tolerates, of ``total`` where that is known."""
+        tolerate, failures = self.plan.tolerate, self._failures
+        if tolerate is None or failures is None or not failures.total:
+            return None
+        count, fraction, failed = tolerate.count, tolerate.fraction, failures.total
+        if count is not None and failed > count:
+            bound = f"count={count}"
+        elif fraction is not None and total is not None and failed / total > fraction:
+            bound = f"fraction={fraction:g}"
+        else:
+            return None
+        errors = [error for _, _, error in failures.kept]
+        of = total if total is not None else self.columns.count
+        error = TooManyFailures(
+            f"{failed} of {of} items of {self.step.path} failed, more than Tolerate({bound}) allows; the first: "
+            f"{type(errors[0]).__name__}: {errors[0]} ({self.step.where})",
+            failed,
+            of,
+            errors[:KEPT_ERRORS],
+        )
+        error.__cause__ = errors[0]
+        return error
+
+    def timed_out(self, index: int) -> NodeTimeout:
+        """The error of an item that took longer than ``item_timeout_s``."""
+        error = NodeTimeout(
+            f"item {index} of {self.step.path} took longer than item_timeout_s={self.plan.item_timeout_s:g} "
+            f"({self.step.where})"
+        )
+        self.run.locate(error, (*self.frame.item, index), self.step)
+        return error
+
+    def outputs(self) -> dict[str, Any]:
+        """The columns, and the metrics if somebody reads them."""
+        out: dict[str, Any] = self.columns.lists()
+        if self.latencies is not None:
+            failed = self.columns.failed
+            out[METRICS] = self.latencies.metrics(self.done - failed, failed)
+        return out
 
     def settle_lacking(self) -> BaseException | None:
         """At the end: items that lack a key that others have fail, and say so."""
@@ -256,159 +305,12 @@ class Fanout:
     def spawn(self, context: Context | None) -> None:
         """One more worker."""
         self.active += 1
-        self.domain.spawn(Worker(self), self.step.path, context)
+        self.domain.spawn(self._hire(self), self.step.path, context)
 
 
-_LOOK_EVERY = 64
-"""Of items that failed upstream, and so cost nothing, every so many look at the clock."""
-
-
-class Worker:
-    """One worker of a map: pulls items and hosts them, one after the other.
-
-    Its strand asks it for more work whenever an item's steps have run, so a run of synchronous items is one stretch.
-
-    Attributes:
-        index: The item at hand, with its ``frame``; no frame between items.
-        signal: Why there is no next item at hand: ``WAIT`` or ``DONE``.
-    """
-
-    __slots__ = ("domain", "fanout", "floor", "frame", "index", "signal", "spawned", "strand", "task")
-
-    task: Any  # an asyncio.Task, once it has begun
-    domain: Domain
-    strand: Strand
-
-    def __init__(self, fanout: Fanout, host: asyncio.Task[Any] | None = None, floor: int = 0) -> None:
-        self.fanout = fanout
-        self.spawned = host is None
-        self.task = host
-        self.floor = floor
-        self.index = -1
-        self.frame: Frame | None = None
-        self.signal: Signal = WAIT
-
-    async def work(self) -> None:
-        """Pull and run items until there are none. What is raised here goes where a strand's goes."""
-        fanout = self.fanout
-        if self.task is None:
-            self.task = asyncio.current_task()  # an eager task begins before its maker can tell
-        assert self.task is not None
-        self.domain = Domain(fanout.run.loop, self.task, fanout.domain, fatal=fanout.plan.fail_fast)
-        self.strand = Strand(fanout.run, self.domain, self.task, self.floor)
-        try:
-            await self._work()
-        except BaseException as exc:
-            if not self.spawned:
-                raise
-            if not (isinstance(exc, CancelledError) and fanout.domain.closing):
-                fanout.domain.fail(exc, self.task)
-        finally:
-            self.strand.more = None  # or it and this worker would keep each other alive
-            if self.spawned:
-                fanout.active -= 1
-                fanout.domain.leave(self)
-
-    async def _work(self) -> None:
-        fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
-        context = copy_context()
-        strand.more = self.next_item
-        strand.timed = fanout.run.tracing is not None or any(type(one) is not ListSource for one in fanout.sources)
-        while True:
-            spent = not strand.drive()
-            if strand.pending or self.domain.dropped:
-                await self._await_item()
-                if not fanout.exhausted and not unchanged(context, copy_context()):
-                    # The item set a context variable in this task: the next must not see it.
-                    fanout.spawn(context)
-                    return
-            elif not spent:
-                if self.signal is DONE:
-                    return
-                await self._fill()
-                self._check_cancelled()
-                if not unchanged(context, copy_context()):
-                    fanout.spawn(context)  # the source has set one
-                    return
-            if budget.must_wait(perf_counter_ns()):
-                await budget.turn(served=spent)
-
-    def stop(self) -> None:
-        """It has pulled nothing yet."""
-
-    def next_item(self) -> bool:
-        """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none."""
-        strand, fanout = self.strand, self.fanout
-        if strand.pending or self.domain.dropped:
-            return False
-        frame = self.frame
-        if frame is not None:
-            if self.domain.errors:
-                self._settle(combined(self.domain.errors))
-            else:
-                self.frame = None
-                fanout.finish(self.index, frame, self.task)
-        while True:
-            if fanout.domain.closing:
-                self.signal = DONE
-                return False
-            try:
-                values = fanout.pull()
-            except BaseException as exc:  # the source failed, and with it the map
-                fanout.stop_pulling(exc, self.task)
-                continue
-            if values is WAIT or values is DONE:
-                self.signal = values
-                fanout.exhausted = values is DONE
-                return False
-            self.index, frame = fanout.open(values)
-            error = fanout.failed_upstream(self.index) if fanout.upstream else None
-            if error is None:
-                self.frame = frame
-                if fanout.run.tracing is None:
-                    frame.start(strand.ready)
-                else:
-                    fanout.run.tracing.frame_started(frame, strand.ready)
-                return True
-            fanout.fail(self.index, error, self.task)
-            if not self.index % _LOOK_EVERY and fanout.run.budget.must_wait(perf_counter_ns()):
-                self.signal = WAIT
-                return False
-
-    def _settle(self, failure: BaseException | None) -> None:
-        frame, self.frame = self.frame, None
-        assert frame is not None
-        if failure is None:
-            self.fanout.finish(self.index, frame, self.task)
-        else:
-            self.fanout.fail(self.index, failure, self.task)
-            self.domain.reset()
-
-    async def _await_item(self) -> None:
-        """Host the rest of the item, in which something is to be awaited."""
-        fanout, strand = self.fanout, self.strand
-        strand.more = None
-        fanout.awaiting += 1
-        fanout.suspending()
-        try:
-            failure = await self.domain.conduct(strand.work)
-        finally:
-            fanout.awaiting -= 1
-        self.domain.reset()
-        if failure is None or (is_ordinary(failure) and not fanout.plan.fail_fast):
-            self._check_cancelled()  # what would have been collected gives way to the cancellation
-        strand.more = self.next_item
-        self._settle(failure)
-
-    def _check_cancelled(self) -> None:
-        """Pass on a cancellation from outside that an item or a source has swallowed."""
-        if not self.fanout.domain.closing and self.task.cancelling() > self.floor:
-            raise CancelledError
-
-    async def _fill(self) -> None:
-        try:
-            await self.fanout.fill(self.domain.host_cancelled)
-        except CancelledError:
-            raise
-        except BaseException as exc:  # the source failed, and with it the map
-            self.fanout.stop_pulling(exc, self.task)
+def _failed_in(columns: list[Any], index: int) -> Any:
+    """The first error at ``index`` of some ``error`` columns."""
+    for errors in columns:
+        if errors is not None and index < len(errors) and errors[index] is not None:
+            return errors[index]
+    return None

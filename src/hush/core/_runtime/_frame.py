@@ -3,7 +3,8 @@
 State, all of it:
 
     slots       values by number; slot 0 is the dict of what was written to ``PARENT``
-    countdowns  for each step how many it still waits for; then, for each shared slot, how many still read it
+    countdowns  for each step how many it still waits for; then, for each shared slot, how many still read it; then,
+                for each step with soft edges, how many of them have not arrived, 0 once it need not wait for them
     left        how many steps have not settled; at 0 the frame is complete
     marks       what did not run or failed, made when the first such thing happens: most frames have none
 
@@ -15,11 +16,11 @@ here awaits, reads a clock or knows a task, so a frame can be tested without a l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from hush.core._plan._model import SKIPPED, Gives, Plan, Slots, StepPlan
 from hush.core._runtime._outputs import SKIPPED_OUTPUT, FailedOutput, Lacking, absent, check_watch, starred
-from hush.core._spec._model import TAGS
+from hush.core._spec._model import ERROR, TAGS
 from hush.core.errors import MissingKeyError
 
 Ready: TypeAlias = "list[tuple[Frame, StepPlan]]"
@@ -37,12 +38,30 @@ class Marks:
         self.blocked: set[int] = set()
 
 
+class Loop(Protocol):
+    """What goes on when a frame is complete that was one round of a loop."""
+
+    frame: Frame
+    step: StepPlan
+    hosted: bool
+    done: int
+
+    def next(self, last: Frame) -> Frame | None:
+        """The frame of the next round, ``None`` if ``last`` was the last one."""
+        ...
+
+    def outputs(self) -> dict[str, Any]:
+        """What the loop gives, once it has ended."""
+        ...
+
+
 class Frame:
     """One activation of ``plan``.
 
     Args:
         slots: Its first values.
-        owner: The frame and step that it runs for, if a frame around it goes on when it is complete.
+        owner: The frame and step that it runs for, if a frame around it goes on when it is complete; or the rounds
+            of a loop.
         item: Where it stands in the maps around it: the indexes, innermost last.
     """
 
@@ -52,7 +71,7 @@ class Frame:
         self,
         plan: Plan,
         slots: Slots,
-        owner: tuple[Frame, StepPlan] | None = None,
+        owner: tuple[Frame, StepPlan] | Loop | None = None,
         item: tuple[int, ...] = (),
     ) -> None:
         self.plan = plan
@@ -106,7 +125,7 @@ class Frame:
             except KeyError:
                 self._lack(step, key, slot, out)
         if step.gives is not None:
-            self._give(step, step.gives, out)
+            self._give(step, step.gives, out, ready)
         for slot in step.frees:
             self.slots[slot] = None
         countdowns = self.countdowns
@@ -138,12 +157,43 @@ class Frame:
         marks.unread.update(liveness.strict_after)
         self.settle(step, SKIPPED_OUTPUT, ready)
 
-    def _give(self, step: StepPlan, gives: Gives, out: Mapping[str, Any]) -> None:
+    def _give(self, step: StepPlan, gives: Gives, out: Mapping[str, Any], ready: Ready) -> None:
         """Take what may be missing, and hand over what the step writes to ``PARENT``."""
         for key, slot in gives.optional:
             self.slots[slot] = out.get(key, SKIPPED)
-        if out is SKIPPED_OUTPUT:
-            return
+        if out is not SKIPPED_OUTPUT:
+            self._write(step, gives, out)
+        if gives.arms and out is not SKIPPED_OUTPUT:
+            self._choose(gives, out)
+        if gives.soft_after:
+            self._deliver_softly(gives, live=out is not SKIPPED_OUTPUT, ready=ready)
+
+    def _choose(self, gives: Gives, out: Mapping[str, Any]) -> None:
+        """A branch ran: its edges to the targets that it did not choose are dead."""
+        marks, chosen = self._marked(), out["target"]
+        for name, number in gives.arms:
+            if name != chosen:
+                marks.dead_edges[number] = marks.dead_edges.get(number, 0) + 1
+
+    def _deliver_softly(self, gives: Gives, *, live: bool, ready: Ready) -> None:
+        """Tell those joined by soft edges: the first live delivery arrives, or, after the last, a dead one."""
+        countdowns = self.countdowns
+        for number, place in gives.soft_after:
+            left = countdowns[place]
+            if not left:
+                continue  # one has arrived before
+            countdowns[place] = 0 if live else left - 1
+            if countdowns[place]:
+                continue
+            if not live:
+                marks = self._marked()
+                marks.dead_edges[number] = marks.dead_edges.get(number, 0) + 1
+            countdowns[number] -= 1
+            if not countdowns[number]:
+                ready.append((self, self.plan.steps[number]))
+
+    def _write(self, step: StepPlan, gives: Gives, out: Mapping[str, Any]) -> None:
+        """Hand over what the step writes to ``PARENT``."""
         written: dict[str, Any] = self.slots[0]
         failed = type(out) is FailedOutput
         if gives.stars:
@@ -155,6 +205,8 @@ class Frame:
         if gives.everything:
             written.update(out)
             written.pop(TAGS, None)
+            if step.loop is not None:
+                written.setdefault(ERROR, None)
         for key, to in gives.writes:
             try:
                 written[to] = out[key]

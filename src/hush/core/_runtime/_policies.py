@@ -15,13 +15,13 @@ from typing import Any, TypeAlias
 
 from hush.core._plan._model import Gate, StepPlan
 from hush.core._runtime._compound import run_hosted, timed_out
-from hush.core._runtime._fanout import run_map
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._gate import PINNED, SLOW_NS, AutoGate, gate_of
 from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._threads import Job, start_in_thread
-from hush.core._spec._model import CallSpec, MapSpec, Step
+from hush.core._runtime._worker import run_map
+from hush.core._spec._model import BranchSpec, CallSpec, MapSpec, Step
 
 log = logging.getLogger("hush.executor")
 
@@ -32,6 +32,8 @@ def policies(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begi
     """The gate and the start of one step."""
     if isinstance(spec, MapSpec):
         return None, run_map
+    if isinstance(spec, BranchSpec):
+        return PINNED, None
     if not isinstance(spec, CallSpec):
         return None, run_hosted if handled or spec.timeout_s is not None else None
     if spec.signature.awaited:

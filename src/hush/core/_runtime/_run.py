@@ -54,6 +54,7 @@ class Run:
         tracing: Tells tracers; ``None`` if there are none.
         inline_only: Whether every ``def`` runs on the loop, as under the test kit's.
         partial: Whether something failed that nobody named.
+        keeps: Whether it keeps what all nodes gave.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Run:
         "grace_s",
         "id",
         "inline_only",
+        "keeps",
         "loop",
         "name",
         "partial",
@@ -78,6 +80,7 @@ class Run:
         self.tracing: Tracing | None = None
         self._tags: set[tuple[str, tuple[int, ...], str]] = set()
         self.partial = False
+        self.keeps = False
         self.id = request_id if request_id is not None else f"{_process}-{next(_numbers):x}"
         self._collected: dict[str, Collected] | None = None
 
@@ -94,10 +97,13 @@ class Run:
         return tuple(dict.fromkeys(tag for _, _, tag in sorted(self._tags)))
 
     # --- failures -----------------------------------------------------------------------------------------
-    def locate_root(self, exc: BaseException, where: Where) -> None:
-        """Note on a failure of the run as a whole, which no node raised, where it came from."""
-        if not isinstance(exc.__dict__.get("hush"), FailureInfo):
-            exc.__dict__["hush"] = FailureInfo(self.name, None, (), None, 1, self.id, where.file, where.line)
+    def locate_root(self, exc: BaseException, where: Where, nodes: Mapping[str, Mapping[str, Any]] | None) -> None:
+        """Note on a failure of the run as a whole where it came from, if no node raised it, and what was kept."""
+        info = exc.__dict__.get("hush")
+        if not isinstance(info, FailureInfo):
+            info = FailureInfo(self.name, None, (), None, 1, self.id, where.file, where.line)
+            exc.__dict__["hush"] = info
+        info.nodes = nodes
 
     def locate(self, exc: BaseException, item: tuple[int, ...], step: StepPlan) -> None:
         """Note on ``exc`` where it came from, unless it says so already."""
@@ -126,6 +132,19 @@ class Run:
             )
         exc.__dict__["__notes__"] = notes
         trim(exc)
+
+    def note_round(self, exc: BaseException, number: int) -> None:
+        """Note on ``exc`` in which round of the innermost loop around its node it was raised."""
+        info = exc.__dict__.get("hush")
+        if isinstance(info, FailureInfo) and info.round is None:
+            info.round = number
+
+    def note_key(self, exc: BaseException, index: int, key: str) -> None:
+        """Note on ``exc`` how its item is called in the innermost map that names its items."""
+        info = exc.__dict__.get("hush")
+        if isinstance(info, FailureInfo) and info.key is None:
+            info.key = key
+            exc.add_note(f"Hush: item {index} is {key!r}")
 
     def collect(self, error: Any, path: str, item: tuple[int, ...], *, partial: bool) -> None:
         """Keep a failure that the run goes on without, but not the values in its frames."""

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from contextvars import copy_context
 from enum import Enum, auto
 from functools import partial
+from itertools import islice
 from threading import Lock
 from time import perf_counter_ns
 from typing import Any, TypeAlias
@@ -48,9 +49,9 @@ class ListSource:
 
     __slots__ = ("_iterator", "now", "size")
 
-    def __init__(self, values: list[Any] | tuple[Any, ...] | range) -> None:
+    def __init__(self, values: list[Any] | tuple[Any, ...] | range, first: int | None) -> None:
         self.size: int | None = len(values)
-        self._iterator: Iterator[Any] = iter(values)
+        self._iterator: Iterator[Any] = iter(values) if first is None else islice(values, first)
         self.now = partial(next, self._iterator, DONE)
 
     async def fill(self, cancelled: Callable[[], None]) -> None:
@@ -71,15 +72,17 @@ class IteratorSource:
         "_error",
         "_gate",
         "_iterator",
+        "_left",
         "_lock",
         "_run",
         "_running",
         "size",
     )
 
-    def __init__(self, iterator: Iterator[Any], run: Run, pull: str) -> None:
+    def __init__(self, iterator: Iterator[Any], run: Run, pull: str, first: int | None) -> None:
         self.size: int | None = None
         self._iterator = iterator
+        self._left = first  # how many more may be pulled
         self._run = run
         self._gate: AutoGate | PinnedGate = PINNED if pull == "inline" else gate_of_source(iterator)
         self._buffer: deque[Any] = deque()
@@ -99,19 +102,21 @@ class IteratorSource:
             if type(error).__module__ == "sqlite3" and "thread" in str(error):
                 error.add_note('Hush: this cursor belongs to one thread: write Each(cursor, pull="inline").')
             raise error
-        if self._done:
+        if self._done or self._left == 0:
             return DONE
         if self._running or not (self._gate.inline or self._run.inline_only):
             return WAIT
         began_ns = perf_counter_ns()
         value = self._context.run(next, self._iterator, DONE)
+        if self._left is not None:
+            self._left -= 1
         self._gate.ran_inline(perf_counter_ns() - began_ns, "the source of a map")
         self._done = value is DONE
         return value
 
     async def fill(self, cancelled: Callable[[], None]) -> None:
         """Pull a chunk in a thread."""
-        if self._buffer or self._done or self._gate.inline or self._run.inline_only:
+        if self._buffer or self._done or self._left == 0 or self._gate.inline or self._run.inline_only:
             return
         self._running = True
         job = start_in_thread(self._run.loop, partial(self._context.run, self._pull_in_thread))
@@ -144,7 +149,8 @@ class IteratorSource:
         found: list[Any] = []
         times_ns: list[int] = []
         first_ns = before_ns = perf_counter_ns()
-        while len(found) < CHUNK and before_ns - first_ns < _CHUNK_NS:
+        most = CHUNK if self._left is None else min(CHUNK, self._left)
+        while len(found) < most and before_ns - first_ns < _CHUNK_NS:
             try:
                 value = next(self._iterator, DONE)
             except BaseException as exc:  # what came before it is gone through first
@@ -158,6 +164,8 @@ class IteratorSource:
                 self._done = True
                 break
             found.append(value)
+        if self._left is not None:
+            self._left -= len(found)
         return found, times_ns
 
     async def close(self) -> None:
@@ -184,10 +192,11 @@ class IteratorSource:
 class AsyncSource:
     """An async iterable: awaited one value at a time."""
 
-    __slots__ = ("_buffer", "_done", "_iterator", "size")
+    __slots__ = ("_buffer", "_done", "_iterator", "_left", "size")
 
-    def __init__(self, iterator: AsyncIterator[Any]) -> None:
+    def __init__(self, iterator: AsyncIterator[Any], first: int | None) -> None:
         self.size: int | None = None
+        self._left = first
         self._iterator = iterator
         self._buffer: deque[Any] = deque()
         self._done = False
@@ -202,6 +211,11 @@ class AsyncSource:
         """Await one value."""
         if self._buffer or self._done:
             return
+        if self._left is not None:
+            self._done = not self._left
+            self._left -= 1
+            if self._done:
+                return
         try:
             self._buffer.append(await anext(self._iterator))
         except StopAsyncIteration:
@@ -221,23 +235,26 @@ _last_consumed: dict[int, Any] = {}
 _KEPT_CONSUMED = 32  # few, because they may hold files open
 
 
-def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] | None) -> Source:
-    """The source for what an ``Each`` was given. Raises ``SourceError`` with advice if it cannot be gone through."""
+def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] | None, first: int | None) -> Source:
+    """The source for what an ``Each`` was given, of at most ``first`` items.
+
+    Raises ``SourceError`` with advice if it cannot be gone through.
+    """
     reason = refusal(value)
     if reason is not None:
         message, mend = reason
         raise SourceError(f"{message}. {mend} ({where})")
     if isinstance(value, list | tuple | range):
-        return ListSource(value)
+        return ListSource(value, first)
     if isinstance(value, AsyncIterable):
         asynchronous = aiter(value)
         if asynchronous is value:
             _consume(value, where, spent)
-        return AsyncSource(asynchronous)
+        return AsyncSource(asynchronous, first)
     iterator = iter(value)
     if iterator is value:
         _consume(value, where, spent)
-    return IteratorSource(iterator, run, pull)
+    return IteratorSource(iterator, run, pull, first)
 
 
 def _consume(iterator: Any, where: Where, spent: list[Any] | None) -> None:

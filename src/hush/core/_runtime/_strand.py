@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain, is_ordinary
-from hush.core._runtime._frame import Frame, Ready
+from hush.core._runtime._frame import Frame, Loop, Ready
+from hush.core._runtime._loop import Rounds
 from hush.core._runtime._outputs import as_mapping
 from hush.core._runtime._run import Raised, Run
 from hush.core._spec._model import TAGS
@@ -77,10 +78,16 @@ class Strand:
         now_ns = deadline_ns = 0  # read when the first function is to be called
         try:
             while True:
+                if tracing is not None:
+                    if hidden:  # tracers see the loop
+                        hidden = False
+                        _set_running_loop(run.loop)
+                    if tracing.held and ready:
+                        return False
                 if not ready:
                     if self.more is None:
                         return True
-                    if hidden and self.timed:  # sources see the loop, tracers too
+                    if hidden and self.timed:  # sources see the loop
                         hidden = False
                         _set_running_loop(run.loop)
                     if not self.more():
@@ -88,9 +95,6 @@ class Strand:
                     if self.timed:
                         now_ns = 0  # getting it is not the next step's time
                 frame, step = ready.pop()
-                if tracing is not None and hidden:
-                    hidden = False
-                    _set_running_loop(run.loop)
                 if frame.marks is not None and not self._may_run(frame, step):
                     continue
                 gate = step.gate
@@ -163,27 +167,64 @@ class Strand:
         if tracing is not None:
             tracing.node_started(frame, step)
         try:
-            slots = step.call(frame.slots)
+            if step.loop is None:
+                slots = step.call(frame.slots)
+                frame.entered(step)
+                self.begin(Frame(step.body, slots, (frame, step), frame.item))
+                return
+            loop = Rounds(frame, step, hosted=False, measured=step.measured or self.run.keeps)
+            inner = loop.first()
+            if inner is not None:
+                self.begin(inner)
+                return
+            self._settle(frame, step, loop.outputs())
         except BaseException as exc:
             self.failed(frame, step, exc)
-            self._complete(frame)
-            return
-        frame.entered(step)
-        inner = Frame(step.body, slots, (frame, step), frame.item)
+        self._complete(frame)
+
+    def begin(self, frame: Frame) -> None:
+        """Make the first steps of ``frame`` ready."""
+        tracing = self.run.tracing
         if tracing is None:
-            inner.start(self.ready)
+            frame.start(self.ready)
         else:
-            tracing.frame_started(inner, self.ready)
+            tracing.frame_started(frame, self.ready)
 
     def _complete(self, frame: Frame) -> None:
         """If ``frame`` has settled all its steps, settle the step that it runs for, and so on outwards."""
         while not frame.left and frame.owner is not None:
-            outer, step = frame.owner
-            try:
-                self._settle(outer, step, frame.outputs())
-            except BaseException as exc:
-                self.failed(outer, step, exc)
-            frame = outer
+            owner = frame.owner
+            if isinstance(owner, tuple):
+                outer, step = owner
+                try:
+                    self._settle(outer, step, frame.outputs())
+                except BaseException as exc:
+                    self.failed(outer, step, exc)
+                frame = outer
+            elif self._next_round(owner, frame):
+                frame = owner.frame
+            else:
+                return
+
+    def _next_round(self, loop: Loop, last: Frame) -> bool:
+        """Go on with a loop; ``True`` if it has ended and the step that it runs for is settled."""
+        try:
+            if self.run.tracing is not None:
+                self.run.tracing.round_finished(loop.step, loop.frame, loop.done)
+            inner = loop.next(last)
+            if inner is not None:
+                self.begin(inner)
+            elif not loop.hosted:
+                self._settle(loop.frame, loop.step, loop.outputs())
+                return True
+        except BaseException as exc:
+            if not loop.hosted:
+                self.failed(loop.frame, loop.step, exc)
+                return True
+            self.run.locate(exc, loop.frame.item, loop.step)
+            self.domain.fail(exc, self.task)
+            self.stop()
+        return False
 
     def _settle(self, frame: Frame, step: StepPlan, out: Any) -> None:
         if type(out) is not dict:
@@ -209,6 +250,8 @@ class Strand:
             raise exc
         run = self.run
         run.locate(exc, frame.item, step)
+        if frame.owner is not None and not isinstance(frame.owner, tuple):
+            run.note_round(exc, frame.owner.done)
         if step.handled and is_ordinary(exc):
             if cancelled:  # what would have been handled gives way to the cancellation
                 self.stop()
@@ -261,9 +304,13 @@ class Strand:
                 while self.ready and not self.drive():
                     self._spawn_pending()
                     await budget.turn(served=True)
-                    self._check_cancelled()
+                    await self._room()
                 if not pending:
                     return
+                if run.tracing is not None and run.tracing.held:
+                    self._spawn_pending(1)
+                    await self._room()
+                    continue
                 frame, step, awaitable = pending.popleft()
                 if pending and not self._spawning:
                     self._spawning = True
@@ -311,6 +358,13 @@ class Strand:
             if self.spawned:
                 domain.leave(self)
 
+    async def _room(self) -> None:
+        """Wait until whoever listens to the run can take more."""
+        tracing = self.run.tracing
+        if tracing is not None and tracing.held:
+            await tracing.room()
+        self._check_cancelled()
+
     def _check_cancelled(self) -> None:
         """After an await: stop if the domain is ending, and pass on a cancellation that a step swallowed."""
         if self.domain.closing:
@@ -325,11 +379,12 @@ class Strand:
         if not self.domain.closing:
             self._spawn_pending()
 
-    def _spawn_pending(self) -> None:
+    def _spawn_pending(self, left: int = 0) -> None:
+        """Give steps that are to be awaited tasks of their own, all but ``left``."""
         pending, domain = self.pending, self.domain
-        while pending:
+        while len(pending) > left:
             strand = Strand(self.run, domain)
-            one = pending.popleft()
+            one = pending.pop() if left else pending.popleft()
             strand.pending.append(one)
             domain.spawn(strand, one[1].path)
 

@@ -11,6 +11,8 @@ from typing import Any
 from hush.core import events
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._frame import Frame, Ready
+from hush.core._spec._model import ERROR, TAGS
+from hush.core.errors import UsageError
 from hush.core.events import Event
 from hush.core.protocols import Tracer
 
@@ -20,15 +22,72 @@ log = logging.getLogger("hush.tracing")
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, three times a node
 
 
-class Tracing:
-    """The tracers of one run."""
+class Listener:
+    """A tracer of the engine's own, which may also hold the run back."""
 
-    __slots__ = ("_emits", "_loop", "_run")
+    tracing: Tracing
+
+    def attach(self, tracing: Tracing) -> None:
+        """The run begins."""
+        self.tracing = tracing
+
+    def emit(self, event: Event, /) -> None:
+        raise AssertionError("each listener takes events in its own way")
+
+
+def tracers_of(tracer: Any) -> list[Tracer]:
+    """The tracers that ``tracer=`` was given, one or a list."""
+    if tracer is None:
+        return []
+    found = list(tracer) if isinstance(tracer, list | tuple) else [tracer]
+    for one in found:
+        if isinstance(one, type) or not callable(getattr(one, "emit", None)):
+            raise UsageError(f"tracer={one!r}: a tracer is an object with a method emit(event).")
+    return found
+
+
+class Tracing:
+    """The tracers of one run.
+
+    Attributes:
+        items_of: The path of the map whose items' outputs are told too.
+        held: Whether whoever listens cannot take more for now: nothing new is to start until ``room`` returns.
+        kept: What the nodes outside maps gave, by path, if the run keeps it.
+    """
+
+    __slots__ = ("_emits", "_loop", "_run", "_waiting", "held", "items_of", "kept")
 
     def __init__(self, run_id: str, tracers: Sequence[Tracer], loop: asyncio.AbstractEventLoop) -> None:
         self._run = run_id
         self._emits = [tracer.emit for tracer in tracers]
         self._loop = loop
+        self._waiting: list[asyncio.Future[None]] = []
+        self.items_of: str | None = None
+        self.held = False
+        self.kept: dict[str, dict[str, Any]] | None = None
+        for tracer in tracers:
+            if isinstance(tracer, Listener):
+                tracer.attach(self)
+
+    async def room(self) -> None:
+        """Wait until whoever listens can take more."""
+        while self.held:
+            waiter = self._loop.create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    def hold(self, *, held: bool) -> None:
+        """Start holding back, or go on."""
+        self.held = held
+        if not held:
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _keep(self, frame: Frame, step: StepPlan, out: Mapping[str, Any]) -> None:
+        if self.kept is not None and not frame.item:
+            self.kept[step.path] = {key: value for key, value in out.items() if key != TAGS}
 
     def tell(self, event: Event) -> None:
         """Hand ``event`` to every tracer; one that raises is dropped for the rest of the run and logged."""
@@ -49,6 +108,8 @@ class Tracing:
         """``step`` ended well: settle it, and tell what became ready."""
         before = len(ready)
         frame.settle(step, out, ready)
+        if self.kept is not None:
+            self._keep(frame, step, out)
         at_ns = monotonic_ns()
         item = frame.item
         self.tell(_new(events.NodeFinished, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
@@ -60,6 +121,7 @@ class Tracing:
         item, outer = _place(frame)
         self.tell(events.NodeFailed(self._run, step.path, item, monotonic_ns(), error, handled, outer))
         if handled:
+            self._keep(frame, step, {ERROR: error})
             before = len(ready)
             frame.fail(step, error, ready)
             self._became_ready(ready, before, monotonic_ns())
@@ -78,6 +140,11 @@ class Tracing:
         frame.start(ready)
         self._became_ready(ready, before, monotonic_ns())
 
+    def round_finished(self, step: StepPlan, frame: Frame, number: int) -> None:
+        """A round of a loop ended well."""
+        item, outer = _place(frame)
+        self.tell(events.RoundFinished(self._run, step.path, item, monotonic_ns(), number, outer))
+
     def map_started(self, frame: Frame, step: StepPlan, total: int | None) -> None:
         """A map begins to pull."""
         item, outer = _place(frame)
@@ -88,13 +155,14 @@ class Tracing:
         item, outer = _place(frame)
         self.tell(events.MapFinished(self._run, step.path, item, monotonic_ns(), done, failed, outer))
 
-    def item_finished(self, step: StepPlan, item: tuple[int, ...]) -> None:
+    def item_finished(self, step: StepPlan, item: tuple[int, ...], key: str | None, out: Mapping[str, Any]) -> None:
         """An item ended well."""
-        self.tell(events.ItemFinished(self._run, step.path, item[-1], monotonic_ns(), item[:-1]))
+        outputs = out if step.path == self.items_of else None
+        self.tell(events.ItemFinished(self._run, step.path, item[-1], monotonic_ns(), item[:-1], key, outputs))
 
-    def item_failed(self, step: StepPlan, item: tuple[int, ...], error: Any) -> None:
+    def item_failed(self, step: StepPlan, item: tuple[int, ...], key: str | None, error: Any) -> None:
         """An item failed."""
-        self.tell(events.ItemFailed(self._run, step.path, item[-1], monotonic_ns(), error, item[:-1]))
+        self.tell(events.ItemFailed(self._run, step.path, item[-1], monotonic_ns(), error, item[:-1], key))
 
     def _became_ready(self, ready: Ready, before: int, at_ns: int) -> None:
         for frame, step in reversed(ready[before:]):

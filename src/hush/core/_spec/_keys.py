@@ -12,11 +12,12 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from hush.core._spec._model import ERROR, STAR, CallSpec, GraphSpec, MapSpec, Step
+from hush.core._spec._model import ERROR, METRICS, STAR, BranchSpec, CallSpec, GraphSpec, LoopSpec, MapSpec, Step
 from hush.core._spec._signature import code_of
 
 Keys = frozenset[str]
 _by_function: WeakKeyDictionary[types.FunctionType, tuple[Keys | None]] = WeakKeyDictionary()
+_BRANCH_KEYS = frozenset({"target", "matched"})
 _DICT_LITERAL_BYTECODE = (3, 11) <= sys.version_info[:2] <= (3, 14)
 
 
@@ -24,8 +25,13 @@ def known_keys(step: Step) -> Keys | None:
     """The keys that ``step`` can have, ``None`` if they are not known. ``error`` is always there besides."""
     if isinstance(step, CallSpec):
         return None if step.fn is None else return_keys(step.fn)
+    if isinstance(step, BranchSpec):
+        return _BRANCH_KEYS
     if isinstance(step, MapSpec):
         return written_keys(step.body)
+    if isinstance(step, LoopSpec):
+        written = written_keys(step.body)
+        return None if written is None else written | {name for name, _ in step.inputs}
     return written_keys(step)
 
 
@@ -46,7 +52,7 @@ def written_keys(graph: GraphSpec) -> Keys | None:
 
 def lacks_key(step: Step, key: str) -> Keys | None:
     """The keys of ``step`` if ``key`` is certainly not one of them."""
-    if key == ERROR:
+    if key == ERROR or (key == METRICS and isinstance(step, MapSpec | LoopSpec)):
         return None
     if isinstance(step, CallSpec) and step.fn is not None and _mentions(step.fn, key):
         return None  # the cheap answer first: disassembling is most of what a check could cost

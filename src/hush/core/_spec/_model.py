@@ -9,19 +9,22 @@ from typing import Any, NamedTuple, TypeAlias
 from hush.core._expr._model import Expr
 from hush.core._expr._where import Where
 from hush.core._spec._signature import Signature
+from hush.core.errors import UsageError
 
 STAR = "*"
 EVERYTHING = "**"
 """The key of the write of a node that runs alone: all its keys, those that ``"*"`` does not carry too."""
 ERROR = "error"
 TAGS = "$tags"
-NEVER_STARRED = frozenset({ERROR, "iteration_metrics", TAGS})
+METRICS = "iteration_metrics"
+"""What a map or loop tells of its iterations, beside what its body writes."""
+NEVER_STARRED = frozenset({ERROR, METRICS, TAGS})
 """What ``"*"`` does not carry."""
 
 
 def is_reserved(key: object) -> bool:
     """Whether no function may return ``key``, and nobody may write or read it."""
-    return type(key) is str and (key in (STAR, "iteration_metrics") or (key[:1] == "$" and key != TAGS))
+    return type(key) is str and (key in (STAR, METRICS) or (key[:1] == "$" and key != TAGS))
 
 
 class Source(NamedTuple):
@@ -66,11 +69,58 @@ class EachInput(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """``before >> after``."""
+    """``before >> after``, or ``before >> ~after`` if it is ``soft``."""
 
     before: str
     after: str
     where: Where
+    soft: bool = False
+
+
+class Case(NamedTuple):
+    """One case of a branch: where to go if ``condition`` holds.
+
+    Attributes:
+        text: The condition as it was written.
+        condition: Over names if it was written as text: its reads of ``Source(0, None)`` are the branch's own inputs.
+            Else over references, as they stand in the graph of the branch.
+        names: The names that a condition written as text speaks of; ``None`` for references.
+        target: The step to run, ``None`` for ``END``.
+    """
+
+    text: str
+    condition: Expr
+    names: frozenset[str] | None
+    target: str | None
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerate:
+    """How many items of a map may fail: ``on_error=Tolerate(count=5)``, or ``Tolerate(fraction=0.1)``, or both.
+
+    Failures within the bound are collected. One more than ``count``, or more than ``fraction`` of all items, ends the
+    map with ``TooManyFailures``. Where the number of items is not known before, ``fraction`` is judged at the end.
+
+    Args:
+        count: Failed items that are still tolerated, 0 or more.
+        fraction: Their share of all items, from 0 to 1.
+    """
+
+    count: int | None = None
+    fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.count is None and self.fraction is None:
+            raise UsageError("Tolerate() names no bound: write Tolerate(count=5) or Tolerate(fraction=0.1).")
+        count: Any = self.count
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+            raise UsageError(f"Tolerate(count={count!r}): it is a number of items, 0 or more.")
+        fraction: Any = self.fraction
+        if fraction is not None and (
+            isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 <= fraction <= 1
+        ):
+            raise UsageError(f"Tolerate(fraction={fraction!r}): it is a share of all items, from 0 to 1.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,22 +161,74 @@ class GraphSpec(StepSpec):
 
     Attributes:
         starts: The targets of ``START``, ``None`` if the graph does not use it.
+        wraps: Whether it was made around its only step, a root that is no graph, and has no place in paths.
         memo: What has been worked out of it: everything in it follows from the rest.
     """
 
     steps: tuple[Step, ...]
     edges: tuple[Edge, ...]
     starts: tuple[str, ...] | None
+    wraps: bool = False
     memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapSpec(StepSpec):
-    """A body that runs once for each item. ``on_error`` speaks of the items."""
+    """A body that runs once for each item. ``on_error`` speaks of the items.
+
+    Attributes:
+        tolerate: How many of them may fail; ``None`` for as many as there are, if ``on_error`` collects.
+        batch: How many items make one that the body gets as a list; ``None`` for each by itself.
+        first: How many items are taken at most.
+        key: Gives an item's name for errors and records.
+        item_timeout_s: Seconds that one item may take.
+    """
 
     each: tuple[EachInput, ...]
     body: GraphSpec
     max_concurrency: int
+    tolerate: Tolerate | None = None
+    batch: int | None = None
+    first: int | None = None
+    key: Callable[[Any], Any] | None = None
+    item_timeout_s: float | None = None
 
 
-Step: TypeAlias = CallSpec | GraphSpec | MapSpec
+@dataclass(frozen=True, slots=True, eq=False)
+class LoopSpec(StepSpec):
+    """A body that runs again and again: its inputs are variables, which it writes for the next round.
+
+    Attributes:
+        stop: Tried before each round; the loop ends when it holds. A read of ``Source(0, None)`` is a variable of the
+            loop, as in the body. ``None`` for a loop of ``max_iterations`` rounds.
+        stop_text: The condition as it was written.
+        on_limit: ``"raise"`` or ``"stop"``: what becomes of a loop that reaches ``max_iterations``.
+    """
+
+    body: GraphSpec
+    stop: Expr | None
+    stop_text: str
+    max_iterations: int
+    on_limit: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BranchSpec(StepSpec):
+    """A choice among steps of its graph: the first case whose condition holds, else the default.
+
+    Attributes:
+        default: The step to run if no case holds; ``None`` for ``END``, or if there is none.
+        has_default: Whether there is one.
+    """
+
+    cases: tuple[Case, ...]
+    default: str | None
+    has_default: bool
+
+    def targets(self) -> tuple[str, ...]:
+        """The steps that it may choose, each once."""
+        found = dict.fromkeys([case.target for case in self.cases] + [self.default])
+        return tuple([target for target in found if target is not None])
+
+
+Step: TypeAlias = CallSpec | GraphSpec | MapSpec | LoopSpec | BranchSpec

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from hush.core._expr._where import Where
+from hush.core._spec._arms import arms_of
 from hush.core._spec._keys import known_keys
 from hush.core._spec._model import EVERYTHING, NEVER_STARRED, STAR, Fault, GraphSpec
 from hush.core._spec._order import Order, ancestor_masks, order_of
@@ -36,35 +37,44 @@ def readers_by_key(graph: GraphSpec, order: Order) -> dict[str, dict[int, Where]
 def races(graph: GraphSpec, order: Order) -> Iterator[tuple[int, Fault]]:
     """Each race: the later step, and what is wrong.
 
-    Writers of one key stand in a line if each comes after the one before it in topological order; a reader then
-    has a place in that line if it comes after the writer before it and before the writer behind it.
+    Mostly the writers of one key stand in a line, each after the one before it in topological order; a reader then
+    has a place in that line if it comes after the writer before it and before the writer behind it. Where they do
+    not, because some lie on different arms of a branch, each pair is looked at.
     """
     writers = writers_by_key(graph)
     readers = readers_by_key(graph, order) if writers else {}
     contested = {key: steps for key, steps in writers.items() if len(steps) > 1 or key in readers}
     if not contested:
         return
+    apart = arms_of(graph).apart
     members = {step for key in contested for step in (*writers[key], *readers.get(key, ()))}
-    bits, masks = ancestor_masks(order, sorted(members))
+    bits, masks = ancestor_masks(order, sorted(members), apart)
     place = {step: at for at, step in enumerate(order.topological)}
 
     def ordered(first: int, then: int) -> bool:
         return bool(masks[then] & bits[first])
 
+    def races_with(one: int, other: int) -> bool:
+        return not (ordered(one, other) or ordered(other, one) or apart(one, other))
+
     for key, found in contested.items():
         line = sorted((step for step in found if step in place), key=place.__getitem__)
-        for first, then in pairwise(line):
-            if not ordered(first, then):
-                yield then, _fault(graph, key, first, then, "both write", found[then])
+        straight = all(ordered(first, then) for first, then in pairwise(line))
+        if not straight:
+            for at, then in enumerate(line):
+                rival = next((first for first in reversed(line[:at]) if races_with(first, then)), None)
+                if rival is not None:
+                    yield then, _fault(graph, key, rival, then, "both write", found[then])
         for reader, where in readers.get(key, {}).items():
             if reader not in place or reader in found:
                 continue
-            earlier = [step for step in line if place[step] < place[reader]][-1:]
-            later = [step for step in line if place[step] > place[reader]][:1]
-            if earlier and not ordered(earlier[0], reader):
-                yield reader, _fault(graph, key, earlier[0], reader, "write and read", where)
-            elif later and not ordered(reader, later[0]):
-                yield reader, _fault(graph, key, later[0], reader, "write and read", where)
+            near = line
+            if straight:
+                near = [step for step in line if place[step] < place[reader]][-1:]
+                near += [step for step in line if place[step] > place[reader]][:1]
+            rival = next((writer for writer in near if races_with(writer, reader)), None)
+            if rival is not None:
+                yield reader, _fault(graph, key, rival, reader, "write and read", where)
 
 
 def _fault(graph: GraphSpec, key: str, first: int, then: int, what: str, where: Where) -> Fault:
@@ -83,7 +93,7 @@ class Writers:
         hidden: The steps whose ``"*"`` writes keys that are not known.
     """
 
-    __slots__ = ("_bits", "_masks", "by_key", "hidden")
+    __slots__ = ("_apart", "_bits", "_masks", "by_key", "hidden")
 
     def __init__(self, graph: GraphSpec, order: Order) -> None:
         self.by_key = writers_by_key(graph)
@@ -96,7 +106,8 @@ class Writers:
         if self.hidden:
             # Which keys it writes shows at run time; it must know then which readers came before.
             members.update(order.index[step.name] for step, _, _ in parent_reads(graph))
-        self._bits, self._masks = ancestor_masks(order, sorted(members))
+        self._apart = arms_of(graph).apart
+        self._bits, self._masks = ancestor_masks(order, sorted(members), self._apart)
 
     def may_precede(self, step: int, key: str) -> bool:
         """Whether some step before ``step`` may write ``key``."""
@@ -107,6 +118,10 @@ class Writers:
         """Whether ``step`` and ``writer`` come one after the other, whichever is first."""
         after = self._masks[step] & self._bits[writer]
         return bool(after) or (step in self._bits and bool(self._masks[writer] & self._bits[step]))
+
+    def never_meet(self, step: int, writer: int) -> bool:
+        """Whether ``step`` and ``writer`` cannot run at the same time: in order, or on different arms of a branch."""
+        return self.ordered(step, writer) or self._apart(step, writer)
 
 
 def needed_keys(graph: GraphSpec) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from hush.core._expr._model import Const, Expr, Read, reads
-from hush.core._spec._model import CallSpec, GraphSpec, MapSpec, Source, Step
+from hush.core._spec._model import BranchSpec, CallSpec, GraphSpec, LoopSpec, MapSpec, Source, Step
 
 StepReads: TypeAlias = "tuple[tuple[str | None, Read], ...]"
 """The reads of one step, each with the input it stands in; ``None`` for those passed down to steps inside it."""
@@ -16,7 +16,7 @@ def body_of(step: Step) -> GraphSpec | None:
     """The graph inside a container, ``None`` for a leaf."""
     if isinstance(step, GraphSpec):
         return step
-    return step.body if isinstance(step, MapSpec) else None
+    return step.body if isinstance(step, MapSpec | LoopSpec) else None
 
 
 def own_inputs(step: Step) -> Iterator[tuple[str, Expr]]:
@@ -25,6 +25,15 @@ def own_inputs(step: Step) -> Iterator[tuple[str, Expr]]:
     if isinstance(step, MapSpec):
         for each in step.each:
             yield each.name, each.source
+
+
+def _expressions(step: Step) -> Iterator[tuple[str, Expr]]:
+    """The step's inputs, and the conditions of a branch that speak of references."""
+    yield from own_inputs(step)
+    if isinstance(step, BranchSpec):
+        for case in step.cases:
+            if case.names is None:
+                yield f"condition {case.text}", case.condition
 
 
 def graph_reads(graph: GraphSpec) -> tuple[StepReads, ...]:
@@ -37,7 +46,7 @@ def graph_reads(graph: GraphSpec) -> tuple[StepReads, ...]:
 
 def _step_reads(step: Step) -> StepReads:
     found: list[tuple[str | None, Read]] = []
-    for name, expr in step.inputs if type(step) is CallSpec else own_inputs(step):
+    for name, expr in step.inputs if type(step) is CallSpec else _expressions(step):
         if type(expr) is Read:
             found.append((name, expr))
         elif type(expr) is not Const:
@@ -49,6 +58,11 @@ def _step_reads(step: Step) -> StepReads:
                 up, source = read.source
                 if up:
                     found.append((None, Read(Source(up - 1, source), read.key, read.where)))
+    if isinstance(step, LoopSpec) and step.stop is not None:
+        for read in reads(step.stop):
+            up, source = read.source
+            if up:
+                found.append((None, Read(Source(up - 1, source), read.key, read.where)))
     return tuple(found)
 
 
@@ -65,6 +79,22 @@ def parent_reads(graph: GraphSpec) -> list[tuple[Step, str, Read]]:
     return found
 
 
+def tried(loop: LoopSpec) -> dict[str, Read]:
+    """The variables that the condition of ``loop`` reads."""
+    if loop.stop is None:
+        return {}
+    return {read.key: read for read in reads(loop.stop) if read.source == (0, None)}
+
+
+def strict_sources(step: Step, step_reads: StepReads) -> set[str]:
+    """The steps of its graph that ``step`` refers to and cannot do without, should it have no edges."""
+    return {
+        read.source.step
+        for name, read in step_reads
+        if read.source.step is not None and not read.source.up and (name is None or not is_optional(step, name))
+    }
+
+
 def is_optional(step: Step, name: str) -> bool:
     """Whether the step can do without its input ``name``: a parameter with a default."""
     if isinstance(step, CallSpec):
@@ -73,6 +103,7 @@ def is_optional(step: Step, name: str) -> bool:
     if isinstance(step, MapSpec) and any(each.name == name for each in step.each):
         return False
     body = body_of(step)
-    assert body is not None
+    if body is None or (isinstance(step, LoopSpec) and name in tried(step)):
+        return False
     readers = [(inner, key) for inner, key, read in parent_reads(body) if read.key == name]
     return bool(readers) and all(is_optional(inner, key) for inner, key in readers)

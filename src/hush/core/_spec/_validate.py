@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import CodeType
 
 from hush.core._expr._model import Const, Read, reads
+from hush.core._spec._arms import arms_of
 from hush.core._spec._items import refusal
 from hush.core._spec._keys import lacks_key, return_keys
-from hush.core._spec._model import STAR, CallSpec, Fault, GraphSpec, MapSpec, Step, is_reserved
+from hush.core._spec._model import (
+    STAR,
+    BranchSpec,
+    CallSpec,
+    Fault,
+    GraphSpec,
+    LoopSpec,
+    MapSpec,
+    Step,
+    is_reserved,
+)
 from hush.core._spec._order import Order, order_of
 from hush.core._spec._races import Writers, races
-from hush.core._spec._reads import StepReads, body_of, graph_reads, is_optional, own_inputs, parent_reads
+from hush.core._spec._reads import StepReads, body_of, graph_reads, is_optional, own_inputs, parent_reads, tried
 from hush.core.errors import GraphError, Problem, nearest
 
 Levels = tuple[dict[str, Step], ...]
@@ -28,15 +39,15 @@ def check(root: GraphSpec, *, alone: bool = True) -> list[Problem]:
             problems += _told(path, root.faults)
             problems += _told(path, _root_faults(root)) if alone else ()
         for name, fault in _graph_faults(graph, container):
-            problems += _told(f"{path}/{name}" if name else path, (fault,))
+            problems += _told(f"{path}/{name}" if name and not graph.wraps else path, (fault,))
         for step, step_reads in zip(graph.steps, graph_reads(graph), strict=True):
-            inner = f"{path}/{step.name}"
+            inner = path if graph.wraps else f"{path}/{step.name}"
             if step.faults:
                 problems += _told(inner, step.faults)
             problems += _told(inner, _step_faults(step, step_reads, levels))
             body = body_of(step)
             if body is not None:
-                if isinstance(step, MapSpec):
+                if isinstance(step, MapSpec | LoopSpec):
                     problems += _told(inner, body.faults)
                 todo.append((inner, body, levels, step))
     return problems
@@ -83,6 +94,10 @@ def _graph_faults(graph: GraphSpec, container: Step | None) -> Iterator[tuple[st
         )
     if graph.starts is not None:
         yield from _unreachable(graph, order)
+    yield from _never_run(graph, order)
+    for step in graph.steps:
+        if isinstance(step, BranchSpec) and not graph.wraps:
+            yield from ((step.name, fault) for fault in _unknown_targets(step, order.index))
     yield from ((graph.steps[number].name, fault) for number, fault in races(graph, order))
     yield from _double_writes(graph)
     if container is not None:
@@ -95,6 +110,34 @@ def _unreachable(graph: GraphSpec, order: Order) -> Iterator[tuple[str, Fault]]:
         if number not in reached and all(before in reached for before in order.before[number]):
             message = f"{step.name} cannot be reached from START"
             yield step.name, Fault(message, f"Add: START >> {step.name}", step.where)
+
+
+def _never_run(graph: GraphSpec, order: Order) -> Iterator[tuple[str, Fault]]:
+    arms = arms_of(graph)
+    for number in arms.never:
+        step = graph.steps[number]
+        sources = [graph.steps[before].name for before in order.before[number]]
+        yield (
+            step.name,
+            Fault(
+                f"{step.name} could never run: it has no edges and needs values of {', '.join(sources)}, "
+                "which lie on different arms of a branch",
+                f"Join the arms by edges: [{', '.join(sources)}] >> {step.name}; what was skipped is read as the "
+                "parameter's default, or None.",
+                step.where,
+            ),
+        )
+
+
+def _unknown_targets(branch: BranchSpec, names: Mapping[str, int]) -> Iterator[Fault]:
+    written = [(case.target, case.where) for case in branch.cases] + [(branch.default, branch.where)]
+    for target, where in written:
+        if target is None or target in names:
+            continue
+        others = [name for name in names if name != branch.name]
+        near = nearest(target, others)
+        mend = f"Did you mean {near!r}?" if near else f"There are: {', '.join(others) or 'none'}."
+        yield Fault(f"the target {target!r} of {branch.name} is no node of this graph", mend, where)
 
 
 def _double_writes(graph: GraphSpec) -> Iterator[tuple[str, Fault]]:
@@ -138,6 +181,10 @@ def _step_faults(step: Step, step_reads: StepReads, levels: Levels) -> Iterator[
             reason = refusal(each.source.value) if isinstance(each.source, Const) else None
             if reason is not None:
                 yield Fault(*reason, each.where)
+    elif isinstance(step, BranchSpec):
+        yield from _branch_faults(step)
+    elif isinstance(step, LoopSpec):
+        yield from _loop_faults(step, levels)
     for name, read in step_reads:
         if name is not None and read.source.step is not None:
             yield from _key_faults(step, name, read, levels)
@@ -147,7 +194,54 @@ def _step_faults(step: Step, step_reads: StepReads, levels: Levels) -> Iterator[
                 yield from _key_faults(step, None, read, levels)
 
 
-def _key_faults(step: Step, name: str | None, read: Read, levels: Levels) -> Iterator[Fault]:
+def _branch_faults(step: BranchSpec) -> Iterator[Fault]:
+    if not step.cases:
+        mend = f'{step.name}.if_(node["k"] == 1, "target")' if not step.inputs else 'cases={"x > 1": "target"}'
+        yield Fault(f"{step.name} has no cases", f"Say what to choose, and when: {mend}.", step.where)
+        return
+    given = {name for name, _ in step.inputs}
+    known = ", ".join(sorted(given)) or "none"
+    named: set[str] = set()
+    for case in step.cases:
+        named |= case.names or set()
+        for name in sorted((case.names or frozenset()) - given):
+            near = nearest(name, given)
+            hint = f"Did you mean {near!r}? " if near else ""
+            yield Fault(
+                f"the condition {case.text!r} speaks of {name!r}, no input of {step.name} (its inputs: {known})",
+                f'{hint}Add to {step.name}: inputs={{"{name}": …}}.',
+                case.where,
+            )
+    for name in sorted(given - named):
+        near = nearest(name, named)
+        hint = f"Did you mean {near!r}? " if near else ""
+        yield Fault(
+            f"no condition of {step.name} reads its input {name!r}", f"{hint}Leave it out, or use it.", step.where
+        )
+
+
+def _loop_faults(step: LoopSpec, levels: Levels) -> Iterator[Fault]:
+    given = {name for name, _ in step.inputs}
+    for name, read in tried(step).items():
+        if name not in given:
+            near = nearest(name, given)
+            hint = f"Did you mean {near!r}? " if near else ""
+            yield Fault(
+                f"the stop_condition of {step.name} reads {name!r}, which has no value before the first round "
+                f"(its inputs: {', '.join(sorted(given)) or 'none'})",
+                f'{hint}Add to {step.name}: inputs={{"{name}": …}}.',
+                read.where,
+            )
+    if step.stop is not None:
+        for read in reads(step.stop):
+            if read.source.up and read.source.step is not None:
+                outer = Read(read.source._replace(up=read.source.up - 1), read.key, read.where)
+                yield from _key_faults(step, None, outer, levels, verb="is read by the stop_condition from")
+
+
+def _key_faults(
+    step: Step, name: str | None, read: Read, levels: Levels, *, verb: str = "is written from"
+) -> Iterator[Fault]:
     up, source_name = read.source
     assert source_name is not None
     if up >= len(levels):
@@ -163,7 +257,8 @@ def _key_faults(step: Step, name: str | None, read: Read, levels: Levels) -> Ite
         return
     near = nearest(read.key, keys)
     have = ", ".join(sorted(keys)) or "none"
-    verb = "is written from" if name is None else f"is read by {step.name} from"
+    if name is not None:
+        verb = f"is read by {step.name} from"
     mend = f'Did you mean {source_name}["{near}"]?' if near else f"Read one of those, or return {read.key!r} too."
     yield Fault(f"the key {read.key!r} {verb} {source_name}, whose keys are: {have}", mend, read.where)
 

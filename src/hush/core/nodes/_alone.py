@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hush.core._expr._model import Const
-from hush.core._spec._model import EVERYTHING, GraphSpec
+from hush.core._expr._model import Const, Expr, Read, reads, rebase
+from hush.core._expr._where import Where
+from hush.core._spec._model import EVERYTHING, BranchSpec, GraphSpec, LoopSpec, MapSpec, Source, Step, Write
+from hush.core._spec._root import NONE, around
 from hush.core.errors import UsageError
 from hush.core.nodes._code import CodeNode
 from hush.core.nodes._graph import GraphNode
-from hush.core.nodes._handle import PARENT, Node
+from hush.core.nodes._handle import Node
+
+_RUN = Source(0, None)
 
 
 def alone(node: Node, inputs: Mapping[str, Any]) -> tuple[GraphSpec, dict[str, Any]]:
@@ -19,22 +23,61 @@ def alone(node: Node, inputs: Mapping[str, Any]) -> tuple[GraphSpec, dict[str, A
 
     The node's literals stay; ``inputs`` replace what it would have read.
     """
+    spec = node._describe()
     if isinstance(node, GraphNode):
-        spec = node._describe()
-        literals = tuple((name, expr) for name, expr in spec.inputs if isinstance(expr, Const))
+        assert isinstance(spec, GraphSpec)
+        literals = tuple([(name, expr) for name, expr in spec.inputs if isinstance(expr, Const)])
         return replace(spec, inputs=literals, on_error=None), dict(inputs)
-    if not isinstance(node, CodeNode) or node._fn is None:
-        raise UsageError(f"{node.name} cannot be run alone: put it into a graph, and run that with Hush(graph).")
-    given: dict[str, Any] = {name: expr.value for name, expr in node._inputs if isinstance(expr, Const)}
-    given.update(inputs)
-    with GraphNode(name=node.name) as graph:
-        copy = CodeNode(
-            node.name,
-            code_fn=node._fn,
-            inputs={name: PARENT[name] for name in given},
-            executor=node._executor,
-            timeout_s=node._timeout_s,
-            on_error=node._on_error,
-        )
-        copy._writes.append((EVERYTHING, None, node.where))
-    return graph._describe(), given
+    if isinstance(node, CodeNode) and node._fn is None:
+        raise UsageError(f"{node.name} cannot be run alone: {node._faults[0].message}.")
+    step: Step = replace(
+        spec,
+        starred=NONE,
+        writes=(Write(EVERYTHING, None, node.where),),
+        faults=tuple(node._faults),  # those of its place in a graph do not count
+    )
+    if isinstance(step, BranchSpec):
+        step = _by_name(step)
+    given = {name: expr.value for name, expr in spec.inputs if isinstance(expr, Const) and not _is_fault(node, name)}
+    wanted = [name for name, _ in step.inputs] if isinstance(step, MapSpec | LoopSpec | BranchSpec) else [*given]
+    names = dict.fromkeys([*wanted, *inputs]) if not isinstance(step, MapSpec | LoopSpec) else dict.fromkeys(wanted)
+    each = {one.name for one in step.each} if isinstance(step, MapSpec) else frozenset()
+    step = replace(step, inputs=tuple([(n, _given(n, given, inputs, node.where)) for n in names if n not in each]))
+    if isinstance(step, MapSpec):
+        sources = [
+            one
+            if isinstance(one.source, Const) and one.name not in inputs
+            else one._replace(source=Read(_RUN, one.name, one.where))
+            for one in step.each
+        ]
+        step = replace(step, each=tuple(sources))
+    return around(step), dict(inputs)
+
+
+def _given(name: str, literals: Mapping[str, Any], inputs: Mapping[str, Any], where: Where) -> Expr:
+    return Const(literals[name]) if name in literals and name not in inputs else Read(_RUN, name, where)
+
+
+def _is_fault(node: Node, name: str) -> bool:
+    """Whether the input ``name`` became a literal only because what it reads is out of reach."""
+    return any(key == name and not isinstance(expr, Const) for key, expr in node._inputs)
+
+
+def _by_name(step: BranchSpec) -> BranchSpec:
+    """``step`` with conditions over names: a reference is called as its key."""
+    cases = []
+    keys = {name: None for name, _ in step.inputs}
+    sources: dict[str, Source] = {}
+    for case in step.cases:
+        if case.names is not None:
+            cases.append(case)
+            continue
+        for read in reads(case.condition):
+            if sources.setdefault(read.key, read.source) != read.source:
+                raise UsageError(f"{step.name} cannot be run alone: its conditions read two nodes' {read.key!r}.")
+            keys[read.key] = None
+        condition = rebase(case.condition, lambda read: Read(_RUN, read.key, read.where))
+        cases.append(case._replace(condition=condition, names=frozenset(read.key for read in reads(case.condition))))
+    inputs = tuple([(name, Read(_RUN, name, step.where)) for name in keys])
+    known = dict(step.inputs)
+    return replace(step, cases=tuple(cases), inputs=tuple([(name, known.get(name, expr)) for name, expr in inputs]))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from hush.core._expr._model import Const, Expr, Read, rebase
 from hush.core._expr._where import Where
-from hush.core._spec._model import NEVER_STARRED, Fault, Source, Write, is_reserved
+from hush.core._spec._model import METRICS, NEVER_STARRED, Fault, Source, Write, is_reserved
 from hush.core.nodes._handle import PARENT, Container, Node, Parent
 
 NONE_STARRED: frozenset[str] = frozenset()
@@ -47,14 +47,31 @@ class Describer:
         """``expr`` with sources named."""
         return rebase(expr, self._read)
 
+    def variables(self, expr: Expr) -> Expr:
+        """``expr`` as the body of the node sees it: ``PARENT`` is the node, all else lies one level further out."""
+
+        def read(one: Read) -> Expr:
+            if one.source is PARENT and one.key is not ...:
+                return Read(_HERE, one.key, one.where)
+            found = self._read(one)
+            if not isinstance(found, Read):
+                return found
+            return Read(Source(found.source.up + 1, found.source.step), found.key, found.where)
+
+        return rebase(expr, read)
+
+    def fault(self, message: str, mend: str, where: Where) -> None:
+        """Note a mistake."""
+        self.faults.append(Fault(message, mend, where))
+
     def _read(self, read: Read) -> Expr:
         if read.key is ...:
             name = read.source.name
-            self.faults.append(Fault(f"{name}[...] is read as a value", f'Name a key: {name}["key"].', read.where))
+            self.fault(f"{name}[...] is read as a value", f'Name a key: {name}["key"].', read.where)
             return Const(None)
-        if is_reserved(read.key):
-            message = f"the key {read.key!r} is reserved: nothing is ever written under it"
-            self.faults.append(Fault(message, "Read another key.", read.where))
+        if is_reserved(read.key) and not (read.key == METRICS and getattr(read.source, "has_metrics", False)):
+            who = "only maps and loops have it" if read.key == METRICS else "nothing is ever written under it"
+            self.fault(f"the key {read.key!r} is reserved: {who}", "Read another key.", read.where)
             return Const(None)
         source = self._source(read.source, read.where)
         return Const(None) if source is None else Read(source, read.key, read.where)

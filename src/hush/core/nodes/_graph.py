@@ -7,8 +7,9 @@ from typing import Any
 
 from hush.core._expr._model import Expr
 from hush.core._expr._ref import Ref
-from hush.core._spec._model import Edge, GraphSpec
+from hush.core._spec._model import BranchSpec, Edge, GraphSpec
 from hush.core._spec._races import needed_keys
+from hush.core._spec._root import as_root
 from hush.core._spec._validate import check
 from hush.core.errors import Problem
 from hush.core.nodes._code import CodeNode
@@ -29,8 +30,17 @@ class Block(Container):
         # A value made from several nodes has no node of its own yet: this one waits for all of them.
         CodeNode(None, code_fn=_same, inputs={"value": Ref(expr)}, outputs={"value": PARENT[key]}, executor="inline")
 
+    def check(self) -> list[Problem]:
+        """All that is wrong with the node and what is in it, in its order; empty if it can run."""
+        return check(as_root(self._describe()), alone=self._owner is None)
+
     def _describe_block(self, faults: tuple[Any, ...] = ()) -> GraphSpec:
         """The steps and edges of the block, without what the container itself was given."""
+        steps = tuple([node._describe() for node in self._nodes.values()])
+        edges = [Edge(before.name, after.name, where, soft) for before, after, where, soft in self._edges]
+        for step in steps:
+            if isinstance(step, BranchSpec):
+                edges += [Edge(step.name, name, step.where) for name in step.targets() if name in self._nodes]
         return GraphSpec(
             name=self.name,
             kind="graph",
@@ -41,8 +51,8 @@ class Block(Container):
             timeout_s=None,
             where=self.where,
             faults=faults,
-            steps=tuple([node._describe() for node in self._nodes.values()]),
-            edges=tuple([Edge(before.name, after.name, where) for before, after, where in self._edges]),
+            steps=steps,
+            edges=tuple(edges),
             starts=None if self._starts is None else tuple([node.name for node in self._starts]),
         )
 
@@ -75,10 +85,6 @@ class GraphNode(Block):
         on_error: str | None = None,
     ) -> None:
         super().__init__(name, inputs=inputs, outputs=outputs, timeout_s=timeout_s, on_error=on_error)
-
-    def check(self) -> list[Problem]:
-        """All that is wrong with the graph, in its order; empty if it can run."""
-        return check(self._describe(), alone=self._owner is None)
 
     def _describe(self) -> GraphSpec:
         given = Describer(self)

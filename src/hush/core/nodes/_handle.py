@@ -57,6 +57,8 @@ class Node(Wired):
     """
 
     kind = "node"
+    has_metrics = False
+    """Whether it has ``iteration_metrics``, as maps and loops do."""
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class Node(Wired):
             raise UsageError(f'on_error={on_error!r} at {self.where}: it is "raise" or "collect".')
         if on_error not in (None, "raise", "collect"):
             self._fault(f"on_error={on_error!r} is not known", 'Use on_error="raise" or on_error="collect".')
-        self._timeout_s = self._checked_seconds(timeout_s)
+        self._timeout_s = self._checked_seconds("timeout_s", timeout_s)
         self._take_inputs(inputs)
         self._take_outputs(outputs)
         containers = open_containers.get()
@@ -132,14 +134,23 @@ class Node(Wired):
     def _fault(self, message: str, mend: str, where: Where | None = None) -> None:
         self._faults.append(Fault(message, mend, where or self.where))
 
-    def _checked_seconds(self, timeout_s: Value) -> float | None:
-        if timeout_s is None:
+    def _checked_seconds(self, name: str, seconds: Value) -> float | None:
+        if seconds is None:
             return None
-        if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float):
-            raise UsageError(f"timeout_s={timeout_s!r} at {self.where}: it is a number of seconds.")
-        if not timeout_s > 0:
-            self._fault(f"timeout_s={timeout_s!r} is not above 0", "Give a number of seconds, or leave it out.")
-        return float(timeout_s)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise UsageError(f"{name}={seconds!r} at {self.where}: it is a number of seconds.")
+        if not seconds > 0:
+            self._fault(f"{name}={seconds!r} is not above 0", "Give a number of seconds, or leave it out.")
+        return float(seconds)
+
+    def _checked_count(self, name: str, value: Value, what: str) -> int | None:
+        """``value`` if it is a whole number of at least 1; else ``None``, and a fault that says ``what`` it counts."""
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise UsageError(f"{name}={value!r} at {self.where}: it is a whole number of {what}.")
+        if value is None or value < 1:
+            self._fault(f"{name}={value!r} is below 1", f"Give a number of {what}.")
+            return None
+        return int(value)
 
     def _take_inputs(self, inputs: Value) -> None:
         if inputs is None:
@@ -298,7 +309,7 @@ class Container(Node, Holder):
 
     def __init__(self, name: str | None, **given: Value) -> None:
         self._nodes: dict[str, Node] = {}
-        self._edges: list[tuple[Wired, Wired, Where]] = []
+        self._edges: list[tuple[Wired, Wired, Where, bool]] = []
         self._starts: list[Wired] | None = None
         self._closed = False
         self._entered = False

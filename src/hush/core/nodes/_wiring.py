@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -21,15 +21,22 @@ class Wired(Handle):
     _owner: Any  # its holder, or None
 
     def __rshift__(self, after: Value) -> Value:
-        """``self >> after``: ``after`` (a node, a list of nodes, or ``END``) comes after this node."""
+        """``self >> after``: ``after`` (a node, ``~node``, a list of nodes, or ``END``) comes after this node."""
         return wire(self, after)
 
     def __rrshift__(self, before: Value) -> Value:
         """``[a, b] >> self``."""
         return wire(before, self)
 
+    def __invert__(self) -> Soft:
+        """``a >> ~self``: a soft edge."""
+        return Soft(self)
+
     def __gt__(self, other: Value) -> NoReturn:
-        raise UsageError(f"`{self.name} > …` at {caller()} is no edge. Write {self.name} >> the next node.")
+        raise UsageError(
+            f"`{self.name} > …` at {caller()} is no edge. Write {self.name} >> the next node, "
+            f"or {self.name} >> ~the next node for a soft edge."
+        )
 
     def __lt__(self, other: Value) -> NoReturn:
         raise UsageError(f"`{self.name} < …` at {caller()} is no edge. Write the other node >> {self.name}.")
@@ -43,7 +50,7 @@ class Holder(Wired):
 
     _closed: bool
     _faults: list[Fault]
-    _edges: list[tuple[Wired, Wired, Where]]
+    _edges: list[tuple[Wired, Wired, Where, bool]]
     _starts: list[Wired] | None
 
     def _adopt(self, node: Wired) -> None:
@@ -76,6 +83,34 @@ START = Marker("START")
 END = Marker("END")
 
 
+class Soft(Handle):
+    """``~node``, as it stands at the end of a soft edge: ``a >> ~node``."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Wired) -> None:
+        self.node = node
+
+    @property
+    def name(self) -> str:
+        """How it is written."""
+        return f"~{self.node.name}"
+
+    def __rrshift__(self, before: Value) -> Value:
+        return wire(before, self)
+
+    def __rshift__(self, after: Value) -> NoReturn:
+        raise UsageError(
+            f"`~{self.node.name} >> …` at {caller()}: `~` stands before the node that an edge leads to, as in a >> ~b."
+        )
+
+    def __invert__(self) -> NoReturn:
+        raise UsageError(f"`~~{self.node.name}` at {caller()}: one `~` makes an edge soft.")
+
+    def __repr__(self) -> str:
+        return self.name
+
+
 class Group(Handle):
     """Several nodes side by side, as ``a >> [b, c]`` gives them, so that ``a >> [b, c] >> d`` goes on."""
 
@@ -101,35 +136,45 @@ def wire(before: Value, after: Value) -> Value:
     """``before >> after``; gives ``after``, so that chains go on."""
     where = caller()
     befores, afters = _ends(before, where), _ends(after, where)
+    for left in befores:
+        if isinstance(left, Soft):
+            raise UsageError(
+                f"`[~…] >> …` at {where}: `~` stands before the node that an edge leads to, as in a >> ~b."
+            )
     if not befores or not afters:
         _fault_of(
-            befores + afters,
+            [*befores, *afters],
             where,
             f"`{_text(before)} >> {_text(after)}` joins nothing",
             "Leave it out, or name a node.",
         )
         return _result(after, afters)
     for left in befores:
+        assert isinstance(left, Wired)
         for right in afters:
-            _edge(left, right, where)
+            soft = isinstance(right, Soft)
+            _edge(left, right.node if isinstance(right, Soft) else right, where, soft=soft)
     return _result(after, afters)
 
 
-def _result(after: Value, afters: list[Wired]) -> Value:
+def _result(after: Value, afters: list[Wired | Soft]) -> Value:
     if isinstance(after, Wired | Group):
         return after
-    return Group(tuple(node for node in afters if not isinstance(node, Marker)))
+    nodes = [end.node if isinstance(end, Soft) else end for end in afters]
+    if isinstance(after, Soft):
+        return nodes[0]
+    return Group(tuple(node for node in nodes if not isinstance(node, Marker)))
 
 
-def _ends(value: Value, where: Where) -> list[Wired]:
-    if isinstance(value, Wired):
+def _ends(value: Value, where: Where) -> list[Wired | Soft]:
+    if isinstance(value, Wired | Soft):
         return [value]
     if isinstance(value, Group):
         return list(value.nodes)
     if isinstance(value, list | tuple):
-        ends: list[Wired] = []
+        ends: list[Wired | Soft] = []
         for part in value:
-            if not isinstance(part, Wired):
+            if not isinstance(part, Wired | Soft):
                 raise UsageError(f"the list at {where} holds {part!r}, which is not a node: {_advice(part)}")
             ends.append(part)
         return ends
@@ -152,7 +197,13 @@ def _text(value: Value) -> str:
     return str(getattr(value, "name", value))
 
 
-def _edge(before: Wired, after: Wired, where: Where) -> None:
+def _edge(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
+    if soft and (isinstance(before, Marker) or isinstance(after, Marker)):
+        marker = before if isinstance(before, Marker) else after
+        message = f"`{before.name} >> ~{after.name}`: an edge of {marker.name} cannot be soft"
+        mend = f"Leave the `~` out: {before.name} >> {after.name}."
+        _fault_of([before, after], where, message, mend)
+        return
     if before is END or after is START:
         place = "comes after nothing" if after is START else "comes before nothing"
         _fault_of(
@@ -167,7 +218,7 @@ def _edge(before: Wired, after: Wired, where: Where) -> None:
         if not belongs(node, where):
             return
     if not isinstance(before, Marker) and not isinstance(after, Marker):
-        _join(before, after, where)
+        _join(before, after, where, soft=soft)
     elif not isinstance(after, Marker):
         graph = after._owner
         assert graph is not None
@@ -177,7 +228,7 @@ def _edge(before: Wired, after: Wired, where: Where) -> None:
             graph._starts.append(after)
 
 
-def _join(before: Wired, after: Wired, where: Where) -> None:
+def _join(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
     graph = before._owner
     assert graph is not None
     if before is after:
@@ -193,7 +244,7 @@ def _join(before: Wired, after: Wired, where: Where) -> None:
             )
         )
     else:
-        graph._edges.append((before, after, where))
+        graph._edges.append((before, after, where, soft))
 
 
 def belongs(node: Wired, where: Where) -> bool:
@@ -238,12 +289,12 @@ def _open_around(owner: Holder) -> Holder | None:
     return None
 
 
-def _fault_of(ends: list[Wired], where: Where, message: str, mend: str) -> None:
+def _fault_of(ends: Sequence[Wired | Soft], where: Where, message: str, mend: str) -> None:
     """Keep a mistake with the graph that it belongs to."""
     containers = open_containers.get()
     owner: Holder | None = containers[-1] if containers else None
     if owner is None:
-        owner = next((end._owner for end in ends if not isinstance(end, Marker)), None)
+        owner = next((end._owner for end in ends if isinstance(end, Wired) and not isinstance(end, Marker)), None)
     if owner is None or owner._closed:
         raise UsageError(f"{message}, at {where}. {mend}")
     owner._faults.append(Fault(message, mend, where))

@@ -1,8 +1,9 @@
-"""Nodes that run their body many times."""
+"""Nodes that run a body again and again."""
 
 from __future__ import annotations
 
 from hush.core.nodes._each import Each
-from hush.core.nodes.iteration._map import MapNode
+from hush.core.nodes.iteration._map import ForLoopNode, MapNode
+from hush.core.nodes.iteration._while import WhileLoopNode
 
-__all__ = ("Each", "MapNode")
+__all__ = ("Each", "ForLoopNode", "MapNode", "WhileLoopNode")

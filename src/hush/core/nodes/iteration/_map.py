@@ -1,13 +1,13 @@
-"""``MapNode``: a body that runs once for each item."""
+"""``MapNode`` and ``ForLoopNode``: a body that runs once for each item."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hush.core._expr._model import Expr, reads
 from hush.core._expr._ref import to_expr
-from hush.core._spec._model import EachInput, MapSpec
+from hush.core._spec._model import EachInput, MapSpec, Tolerate
 from hush.core._spec._races import needed_keys
 from hush.core.errors import UsageError
 from hush.core.nodes._describe import Describer
@@ -23,19 +23,28 @@ class MapNode(Block):
 
     Each key that the block writes to ``PARENT`` becomes a list with one place for each item, in input order whatever
     order they finish in: ``None`` where an item failed. ``map["error"]`` has the exception at those places and
-    ``None`` elsewhere.
+    ``None`` elsewhere. ``map["iteration_metrics"]`` has ``total_iterations``, ``success_count``, ``error_count`` and
+    ``latency_avg_ms``, ``latency_p50_ms``, ``latency_p95_ms``, ``latency_p99_ms`` of the items.
 
     Args:
         inputs: At least one is ``Each(source)``; several are zipped and must have the same length. The others are
             passed whole to every item. The block reads them as ``PARENT["name"]``.
         max_concurrency: Items in flight at once, at least 1.
+        batch: Hand the block lists of up to so many items instead of single ones; a list then counts as one item.
+            Items that failed in a map before are left out.
+        first: Take only the first so many items of the source, to try; no further one is pulled.
+        key: Names items in errors (``exc.hush.key``) and events: the name of a field of the item, or a function of it.
+            Of several ``Each`` the first is meant; with ``batch`` it is a function of the list.
+        item_timeout_s: Seconds from when an item is taken, after which it is cancelled and fails with ``NodeTimeout``.
         on_error: ``"collect"``: a failed item does not touch the others. ``"raise"``: the first failure ends the map;
-            no new item starts, those in flight are cancelled and awaited. A source that raises, or lengths that
-            differ, fail the map either way.
+            no new item starts, those in flight are cancelled and awaited. ``Tolerate(count=, fraction=)``: collect up
+            to a bound, then end the map with ``TooManyFailures``. A source that raises, or lengths that differ, fail
+            the map in any case.
         timeout_s: Seconds from the start of the map, after which it is cancelled and fails.
     """
 
     kind = "map"
+    has_metrics = True
 
     def __init__(
         self,
@@ -44,20 +53,36 @@ class MapNode(Block):
         inputs: Mapping[str, Value] | None = None,
         outputs: Value = None,
         max_concurrency: int = 16,
-        on_error: str = "collect",
+        batch: int | None = None,
+        first: int | None = None,
+        key: str | Callable[[Any], Any] | None = None,
+        item_timeout_s: float | None = None,
+        on_error: str | Tolerate = "collect",
         timeout_s: float | None = None,
     ) -> None:
         self._each: list[tuple[str, Expr, Each]] = []
+        self._tolerate = on_error if isinstance(on_error, Tolerate) else None
+        if isinstance(on_error, Tolerate):
+            on_error = "collect"
         super().__init__(name, inputs=inputs, outputs=outputs, timeout_s=timeout_s, on_error=on_error)
-        if max_concurrency is not None and (isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int)):
-            raise UsageError(f"max_concurrency={max_concurrency!r} at {self.where}: it is a whole number of items.")
-        if max_concurrency is None or max_concurrency < 1:
-            self._fault(
-                f"max_concurrency={max_concurrency!r} is below 1", "Give the number of items in flight at once."
-            )
-        self._max_concurrency = max_concurrency
+        self._max_concurrency = self._checked_count("max_concurrency", max_concurrency, "items in flight at once") or 1
+        self._batch = None if batch is None else self._checked_count("batch", batch, "items to a list")
+        self._first = None if first is None else self._checked_count("first", first, "items to take")
+        self._item_timeout_s = self._checked_seconds("item_timeout_s", item_timeout_s)
+        self._key = self._checked_key(key)
         if not self._each:
             self._fault("no input is Each(...)", 'Say what to go through: inputs={"item": Each(source)}.')
+
+    def _checked_key(self, key: Value) -> Callable[[Any], Any] | None:
+        if key is None or (callable(key) and not isinstance(key, Node)):
+            return key
+        if not isinstance(key, str):
+            raise UsageError(f"key={key!r} at {self.where}: it is the name of a field of an item, or a function of it.")
+        if self._batch is not None:
+            self._fault(
+                f"key={key!r} names a field, but with batch= the item is a list", "Give a function of the list."
+            )
+        return _field(key)
 
     def _take_each(self, key: str, each: Each) -> None:
         source = each.source
@@ -95,6 +120,53 @@ class MapNode(Block):
                 ]
             ),
             body=body,
-            max_concurrency=self._max_concurrency or 1,
+            max_concurrency=self._max_concurrency,
+            tolerate=self._tolerate,
+            batch=self._batch,
+            first=self._first,
+            key=self._key,
+            item_timeout_s=self._item_timeout_s,
             faults=tuple(given.faults),
         )
+
+
+class ForLoopNode(MapNode):
+    """A map that takes one item after the other and ends at the first failure.
+
+    As ``MapNode`` with one worker: outputs are lists in input order. ``on_error`` is ``"raise"`` if not given.
+    """
+
+    kind = "for"
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        inputs: Mapping[str, Value] | None = None,
+        outputs: Value = None,
+        batch: int | None = None,
+        first: int | None = None,
+        key: str | Callable[[Any], Any] | None = None,
+        item_timeout_s: float | None = None,
+        on_error: str | Tolerate = "raise",
+        timeout_s: float | None = None,
+    ) -> None:
+        super().__init__(
+            name,
+            inputs=inputs,
+            outputs=outputs,
+            max_concurrency=1,
+            batch=batch,
+            first=first,
+            key=key,
+            item_timeout_s=item_timeout_s,
+            on_error=on_error,
+            timeout_s=timeout_s,
+        )
+
+
+def _field(name: str) -> Callable[[Any], Any]:
+    def key(item: Any) -> Any:
+        return item[name] if isinstance(item, Mapping) else getattr(item, name)
+
+    return key

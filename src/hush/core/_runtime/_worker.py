@@ -1,0 +1,257 @@
+"""Maps: a fixed set of workers that pull items from one source, never a task for each item.
+
+A worker pulls an item, makes a frame of the body for it and drives it. Where the body is synchronous it goes on with
+the next at once, so such a map makes no task. An item is a failure domain of its own: its worker is the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from contextvars import copy_context
+from time import perf_counter_ns
+from typing import Any
+
+from hush.core._plan._model import StepPlan
+from hush.core._runtime._compound import timed_out
+from hush.core._runtime._context import unchanged
+from hush.core._runtime._domain import Domain, combined, is_ordinary
+from hush.core._runtime._fanout import Fanout
+from hush.core._runtime._frame import Frame
+from hush.core._runtime._run import Raised
+from hush.core._runtime._sources import DONE, WAIT, ListSource, Signal
+from hush.core._runtime._strand import Strand
+from hush.core.errors import FailureInfo
+
+
+async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
+    """Run one activation of a map; give its columns."""
+    run, tracing = strand.run, strand.run.tracing
+    fanout = Fanout(strand, frame, step, Worker)
+    failure: BaseException | None = None
+    cancelled: CancelledError | None = None
+    timer = None
+    if step.timeout_s is not None:
+        timer = run.loop.call_later(step.timeout_s, lambda: fanout.domain.fail(timed_out(step)))
+    try:
+        fanout.open_sources()
+        if tracing is not None:
+            tracing.map_started(frame, step, fanout.total)
+        failure = await fanout.domain.conduct(Worker(fanout, strand.task, fanout.domain.floor).work)
+        if failure is None:
+            failure = fanout.settle_lacking() or fanout.too_many(fanout.columns.count)
+    except CancelledError as exc:
+        cancelled = exc
+    except Exception as exc:  # a source that cannot be gone through: the map's own failure
+        failure = exc
+    if timer is not None:
+        timer.cancel()
+    failure, cancelled = await fanout.close_sources(failure, cancelled)
+    if tracing is not None:
+        tracing.map_finished(frame, step, fanout.done, fanout.columns.failed)
+    if failure is not None:
+        run.locate(failure, frame.item, step)
+        info = failure.__dict__.get("hush")
+        if isinstance(info, FailureInfo) and info.columns is None:
+            info.columns = fanout.columns.lists()
+        return Raised(failure)
+    if cancelled is not None:
+        raise cancelled
+    return fanout.outputs()
+
+
+_LOOK_EVERY = 64
+"""Of items that failed upstream, and so cost nothing, every so many look at the clock."""
+
+
+class Worker:
+    """One worker of a map: pulls items and hosts them, one after the other.
+
+    Its strand asks it for more work whenever an item's steps have run, so a run of synchronous items is one stretch.
+
+    Attributes:
+        index: The item at hand, with its ``frame``; no frame between items.
+        signal: Why there is no next item at hand: ``WAIT`` or ``DONE``.
+    """
+
+    __slots__ = (
+        "_began_ns",
+        "_began_s",
+        "domain",
+        "fanout",
+        "floor",
+        "frame",
+        "index",
+        "signal",
+        "spawned",
+        "strand",
+        "task",
+    )
+
+    task: Any  # an asyncio.Task, once it has begun
+    domain: Domain
+    strand: Strand
+
+    def __init__(self, fanout: Fanout, host: asyncio.Task[Any] | None = None, floor: int = 0) -> None:
+        self.fanout = fanout
+        self.spawned = host is None
+        self.task = host
+        self.floor = floor
+        self.index = -1
+        self.frame: Frame | None = None
+        self.signal: Signal = WAIT
+        self._began_ns = 0
+        self._began_s = 0.0
+
+    async def work(self) -> None:
+        """Pull and run items until there are none. What is raised here goes where a strand's goes."""
+        fanout = self.fanout
+        if self.task is None:
+            self.task = asyncio.current_task()  # an eager task begins before its maker can tell
+        assert self.task is not None
+        self.domain = Domain(fanout.run.loop, self.task, fanout.domain, fatal=fanout.plan.fail_fast)
+        self.strand = Strand(fanout.run, self.domain, self.task, self.floor)
+        try:
+            await self._work()
+        except BaseException as exc:
+            if not self.spawned:
+                raise
+            if not (isinstance(exc, CancelledError) and fanout.domain.closing):
+                fanout.domain.fail(exc, self.task)
+        finally:
+            self.strand.more = None  # or it and this worker would keep each other alive
+            if self.spawned:
+                fanout.active -= 1
+                fanout.domain.leave(self)
+
+    async def _work(self) -> None:
+        fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
+        context, tracing = copy_context(), fanout.run.tracing
+        strand.more = self.next_item
+        strand.timed = fanout.run.tracing is not None or any(type(one) is not ListSource for one in fanout.sources)
+        while True:
+            spent = not strand.drive()
+            if tracing is not None and tracing.held:
+                await tracing.room()
+                self._check_cancelled()
+            if strand.pending or self.domain.dropped:
+                await self._await_item()
+                if not fanout.exhausted and not unchanged(context, copy_context()):
+                    # The item set a context variable in this task: the next must not see it.
+                    fanout.spawn(context)
+                    return
+            elif not spent:
+                if self.signal is DONE:
+                    return
+                await self._fill()
+                self._check_cancelled()
+                if not unchanged(context, copy_context()):
+                    fanout.spawn(context)  # the source has set one
+                    return
+            if budget.must_wait(perf_counter_ns()):
+                await budget.turn(served=spent)
+
+    def stop(self) -> None:
+        """It has pulled nothing yet."""
+
+    def next_item(self) -> bool:
+        """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none."""
+        strand, fanout = self.strand, self.fanout
+        if strand.pending or self.domain.dropped:
+            return False
+        frame = self.frame
+        if frame is not None:
+            if self.domain.errors:
+                self._settle(combined(self.domain.errors))
+            else:
+                self.frame = None
+                self._measure()
+                fanout.finish(self.index, frame, self.task)
+        while True:
+            if fanout.domain.closing:
+                self.signal = DONE
+                return False
+            if fanout.run.tracing is not None and fanout.run.tracing.held:
+                self.signal = WAIT
+                return False
+            try:
+                values = fanout.pull()
+            except BaseException as exc:  # the source failed, and with it the map
+                fanout.stop_pulling(exc, self.task)
+                continue
+            if values is WAIT or values is DONE:
+                self.signal = values
+                fanout.exhausted = values is DONE
+                return False
+            self.index, frame = fanout.open(values)
+            error = fanout.failed_upstream(self.index) if fanout.upstream else None
+            if fanout.plan.key is not None:
+                unnamed = fanout.name(self.index, values)
+                error = unnamed if error is None else error
+            if error is None:
+                self.frame = frame
+                if fanout.latencies is not None:
+                    self._began_ns = perf_counter_ns()
+                if fanout.plan.item_timeout_s is not None:
+                    self._began_s = fanout.run.loop.time()
+                if fanout.run.tracing is None:
+                    frame.start(strand.ready)
+                else:
+                    fanout.run.tracing.frame_started(frame, strand.ready)
+                return True
+            fanout.fail(self.index, error, self.task)
+            if not self.index % _LOOK_EVERY and fanout.run.budget.must_wait(perf_counter_ns()):
+                self.signal = WAIT
+                return False
+
+    def _settle(self, failure: BaseException | None) -> None:
+        frame, self.frame = self.frame, None
+        assert frame is not None
+        self._measure()
+        if failure is None:
+            self.fanout.finish(self.index, frame, self.task)
+        else:
+            self.fanout.fail(self.index, failure, self.task)
+            self.domain.reset()
+
+    def _measure(self) -> None:
+        if self.fanout.latencies is not None:
+            self.fanout.latencies.add(perf_counter_ns() - self._began_ns)
+
+    def _time_out(self) -> None:
+        self.domain.fail(self.fanout.timed_out(self.index))
+
+    async def _await_item(self) -> None:
+        """Host the rest of the item, in which something is to be awaited."""
+        fanout, strand = self.fanout, self.strand
+        strand.more = None
+        fanout.awaiting += 1
+        fanout.suspending()
+        timer, timeout_s = None, fanout.plan.item_timeout_s
+        if timeout_s is not None:
+            loop = fanout.run.loop
+            timer = loop.call_at(max(loop.time(), self._began_s + timeout_s), self._time_out)
+        try:
+            failure = await self.domain.conduct(strand.work)
+        finally:
+            fanout.awaiting -= 1
+            if timer is not None:
+                timer.cancel()
+        self.domain.reset()
+        if failure is None or (is_ordinary(failure) and not fanout.plan.fail_fast):
+            self._check_cancelled()  # what would have been collected gives way to the cancellation
+        strand.more = self.next_item
+        self._settle(failure)
+
+    def _check_cancelled(self) -> None:
+        """Pass on a cancellation from outside that an item or a source has swallowed."""
+        if not self.fanout.domain.closing and self.task.cancelling() > self.floor:
+            raise CancelledError
+
+    async def _fill(self) -> None:
+        try:
+            await self.fanout.fill(self.domain.host_cancelled)
+        except CancelledError:
+            raise
+        except BaseException as exc:  # the source failed, and with it the map
+            self.fanout.stop_pulling(exc, self.task)

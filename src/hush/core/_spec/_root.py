@@ -1,0 +1,61 @@
+"""Any step as the root of a run: a graph as it is, anything else in a graph made around it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hush.core._expr._model import Const, Expr, Read, rebase
+from hush.core._spec._model import EVERYTHING, Fault, GraphSpec, MapSpec, Step, Write
+
+NONE: frozenset[str] = frozenset()
+
+
+def as_root(step: Step) -> GraphSpec:
+    """``step`` as a root. One that is no graph gives all its outputs, its ``error`` too; ``PARENT`` is the run.
+
+    What it reads of nodes around it is a fault.
+    """
+    if isinstance(step, GraphSpec):
+        return step
+    faults: list[Fault] = []
+
+    def outside(read: Read) -> Expr:
+        if read.source.step is None:
+            return read
+        faults.append(
+            Fault(
+                f"{step.name} reads {read.source.step}, a node of the graph around it",
+                "It runs inside that graph only; to run it alone, let its inputs read PARENT: the inputs of the run.",
+                read.where,
+            )
+        )
+        return Const(None)
+
+    inputs = tuple([(name, rebase(expr, outside)) for name, expr in step.inputs])
+    writes = (Write(EVERYTHING, None, step.where),)
+    inner: Step
+    if isinstance(step, MapSpec):
+        each = tuple([one._replace(source=rebase(one.source, outside)) for one in step.each])
+        inner = replace(step, inputs=inputs, each=each, writes=writes, faults=(*step.faults, *faults))
+    else:
+        inner = replace(step, inputs=inputs, writes=writes, faults=(*step.faults, *faults))
+    return around(inner)
+
+
+def around(step: Step) -> GraphSpec:
+    """A graph whose only step is ``step``."""
+    return GraphSpec(
+        name=step.name,
+        kind="graph",
+        inputs=(),
+        starred=NONE,
+        writes=(),
+        on_error=None,
+        timeout_s=None,
+        where=step.where,
+        faults=(),
+        steps=(step,),
+        edges=(),
+        starts=None,
+        wraps=True,
+    )

@@ -1,0 +1,215 @@
+"""``BranchNode`` and ``Branch``: a choice among nodes of the same graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+from hush.core._expr._condition import ConditionError, parse_condition
+from hush.core._expr._model import Apply, Expr, Read, reads
+from hush.core._expr._ref import Ref
+from hush.core._expr._where import Where, caller
+from hush.core._spec._model import BranchSpec, Case, Source
+from hush.core.errors import UsageError
+from hush.core.nodes._describe import Describer
+from hush.core.nodes._handle import Node
+from hush.core.nodes._wiring import END, Marker
+
+Value = Any
+_MISSING: Any = object()
+_HERE = Source(0, None)
+
+
+class _Written(NamedTuple):
+    """A case as it was written: a condition over names, or over references."""
+
+    text: str
+    condition: Expr
+    names: frozenset[str] | None
+    target: str | Node | None
+    where: Where
+
+
+class BranchNode(Node):
+    """Choose which nodes of the graph run: the target of the first case whose condition holds.
+
+    A target runs only if a branch chose it; its other edges then only order it. Nodes that come after a branch and
+    are no targets run as usual, so a join after the arms needs nothing special: ``[high, low] >> join``.
+
+    Outputs: ``target``, the name of the chosen node (``None`` for ``END``), and ``matched``, the condition as it was
+    written, ``"default"``, or ``None`` where nothing matched and the default is ``END``.
+
+    Args:
+        name: Letters, digits, ``_`` and ``-``; unique in its graph.
+        cases: Conditions and their targets, tried in this order: ``{"score >= 90": "high"}``. A condition speaks of
+            the branch's inputs, in a small grammar: literals, names, comparison, ``and or not in``, arithmetic,
+            indexing and ``len``. A target is the name of a node of this graph, also of one made later, the node
+            itself, or ``END`` for nothing.
+        default: The target if no condition holds. Without one that is an error, ``NoCaseMatched``, when it happens.
+        inputs: Where the names come from: ``{"score": PARENT["score"]}`` or ``{"*": PARENT}``.
+        outputs: ``PARENT``, ``{"*": PARENT}``, ``{"target": PARENT["route"]}``.
+        on_error: ``"collect"`` goes on if a condition raises or none holds: nothing is chosen then.
+    """
+
+    kind = "branch"
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        cases: Mapping[str, Value] = _MISSING,
+        default: Value = None,
+        inputs: Mapping[str, Value] | None = None,
+        outputs: Value = None,
+        on_error: str | None = None,
+    ) -> None:
+        self._cases: list[_Written] = []
+        self._default: str | Node | None = None
+        self._has_default = False
+        super().__init__(name, inputs=inputs, outputs=outputs, timeout_s=None, on_error=on_error)
+        if cases is _MISSING and type(self) is BranchNode:
+            raise UsageError(f'BranchNode(...) at {self.where} misses cases=: {{"score >= 90": "high"}}.')
+        if cases is not _MISSING:
+            if not isinstance(cases, Mapping):
+                raise UsageError(f"cases={cases!r} at {self.where}: it is a dict of conditions and their targets.")
+            for condition, target in cases.items():
+                self._add_case(condition, target, self.where)
+        if default is not None:
+            self._set_default(default, self.where)
+        self._adopt_sources()
+
+    def _add_case(self, condition: Value, target: Value, where: Where) -> None:
+        to = self._target(target, where)
+        if isinstance(condition, str):
+            try:
+                parsed = parse_condition(condition)
+            except ConditionError as exc:
+                self._fault(f"the condition {condition!r} of {self.name} cannot be read: {exc}", exc.mend, where)
+                return
+            form = condition.replace("{", "{{").replace("}", "}}")
+            args = tuple([Read(_HERE, name, where) for name in parsed.names])
+            names = frozenset(parsed.names)
+            self._cases.append(_Written(condition, Apply(form, parsed.holds, args), names, to, where))
+        elif isinstance(condition, Ref):
+            text = repr(condition).removeprefix("<reference ").removesuffix(">")
+            self._cases.append(_Written(text, condition._hush_expr, None, to, where))
+        else:
+            raise UsageError(
+                f"the condition {condition!r} at {where} is neither a reference nor text. "
+                'Write node["kind"] == "x", or "kind == \'x\'" with inputs={"kind": node["kind"]}.'
+            )
+
+    def _set_default(self, target: Value, where: Where) -> None:
+        if self._has_default:
+            self._fault(f"{self.name} has two defaults", "Keep one of them.", where)
+        self._default = self._target(target, where)
+        self._has_default = True
+
+    def _target(self, target: Value, where: Where) -> str | Node | None:
+        if target is END:
+            return None
+        if isinstance(target, Marker) or not isinstance(target, str | Node):
+            raise UsageError(f"the target {target!r} at {where} is no node. Name one: a node, its name, or END.")
+        if target is self:
+            self._fault(f"{self.name} is its own target", "Name another node; a loop is a WhileLoopNode.", where)
+            return None
+        return target
+
+    def _adopt_sources(self) -> None:
+        """Make nodes that were named, and are in no graph yet, part of this one's."""
+        if self._owner is not None and any(source._owner is None for source in self._sources()):
+            self._owner._adopt(self)
+
+    def _sources(self) -> list[Node]:
+        found = super()._sources()
+        for case in self._cases:
+            if case.names is None:
+                found += [read.source for read in reads(case.condition) if isinstance(read.source, Node)]
+        targets = [case.target for case in self._cases] + [self._default]
+        return found + [target for target in targets if isinstance(target, Node)]
+
+    def _describe(self) -> BranchSpec:
+        given = Describer(self)
+        names = dict.fromkeys(name for case in self._cases for name in sorted(case.names or ()))
+        inputs, starred = given.inputs(lambda: names)
+        cases = tuple(
+            [
+                Case(
+                    case.text,
+                    case.condition if case.names is not None else given.expr(case.condition),
+                    case.names,
+                    self._name_of(case.target, given, case.where),
+                    case.where,
+                )
+                for case in self._cases
+            ]
+        )
+        default = self._name_of(self._default, given, self.where)
+        return BranchSpec(
+            name=self.name,
+            kind=self.kind,
+            inputs=inputs,
+            starred=starred,
+            writes=given.writes(),
+            on_error=self._on_error,
+            timeout_s=None,
+            where=self.where,
+            faults=tuple(given.faults),
+            cases=cases,
+            default=default,
+            has_default=self._has_default,
+        )
+
+    def _name_of(self, target: str | Node | None, given: Describer, where: Where) -> str | None:
+        """The name of a target, which lies in the branch's own graph."""
+        if isinstance(target, Node):
+            if target._owner is not self._owner:
+                given.fault(
+                    f"the target {target.name} of {self.name} lies in another graph",
+                    "A branch chooses among the nodes of its own graph: name the container of that node.",
+                    where,
+                )
+                return None
+            return target.name
+        return target
+
+
+class Branch(BranchNode):
+    """A branch written step by step: ``Branch("router").if_(node["kind"] == "x", "a").otherwise("b")``.
+
+    Args:
+        name: As of ``BranchNode``.
+        inputs: For conditions written as text: where their names come from.
+        outputs: As of ``BranchNode``.
+        on_error: As of ``BranchNode``.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        inputs: Mapping[str, Value] | None = None,
+        outputs: Value = None,
+        on_error: str | None = None,
+    ) -> None:
+        super().__init__(name, inputs=inputs, outputs=outputs, on_error=on_error)
+
+    def if_(self, condition: Value, target: Value) -> Self:
+        """One more case: ``target`` if ``condition`` holds, a reference or text over the branch's inputs."""
+        self._require_open()
+        self._add_case(condition, target, caller())
+        self._adopt_sources()
+        return self
+
+    def otherwise(self, target: Value) -> Self:
+        """The target if no condition holds."""
+        self._require_open()
+        self._set_default(target, caller())
+        self._adopt_sources()
+        return self
+
+    def _require_open(self) -> None:
+        if self._owner is not None and self._owner._closed:
+            raise UsageError(
+                f"the graph {self._owner.name!r} is fixed since its with block closed; {caller()} comes too late."
+            )
