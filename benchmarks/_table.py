@@ -23,9 +23,8 @@ HEAD = (
 def render(lines: Iterable[Line], *, quick: bool) -> str:
     """The table and where it comes from."""
     effort = "; **few repetitions** (`--quick`)" if quick else ""
-    machine = f"{_cpu()}, {_cores()} cores, {platform.system()}"
     versions = f"{platform.python_implementation()} {platform.python_version()}, hush {hush.__version__}"
-    origin = f"{datetime.now(UTC):%Y-%m-%d}: {machine}; {versions}{effort}."
+    origin = f"{datetime.now(UTC):%Y-%m-%d}: {machine()}; {versions}{effort}."
     return "\n".join([origin, "", *HEAD, *map(render_line, lines)])
 
 
@@ -84,14 +83,19 @@ def number(figure: float) -> str:
     return f"{figure:.1f}" if figure >= 10 else f"{figure:.{decimals}f}"
 
 
-def write(table: str) -> None:
-    """Put the table between the page's two markers; the rest of the page stays."""
+def write(table: str, opening: str = BEGIN, closing: str = END) -> None:
+    """Put the table between two of the page's markers; the rest of the page stays."""
     text = PAGE.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(opening)
+    _, end, after = rest.partition(closing)
     if not begin or not end:
-        raise SystemExit(f"{PAGE} needs the lines {BEGIN} and {END}: the table goes between them.")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")
+        raise SystemExit(f"{PAGE} needs the lines {opening} and {closing}: the table goes between them.")
+    PAGE.write_text(f"{before}{opening}\n\n{table}\n\n{closing}{after}", encoding="utf-8")
+
+
+def machine() -> str:
+    """What it was measured on."""
+    return f"{_cpu()}, {_cores()} cores, {platform.system()}"
 
 
 def _cpu() -> str:

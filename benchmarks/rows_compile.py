@@ -13,10 +13,10 @@ from typing import Any
 
 from benchmarks._measure import Effort, compare, must_agree
 from benchmarks._row import AtMost, Line, Row, Times
-from benchmarks.rows_graphs import add_one, chain
+from benchmarks._work import MANY, NODES, add_one
+from benchmarks.rows_graphs import chain
 from hush.core import END, PARENT, START, CodeNode, GraphNode, Hush
 
-NODES, MANY = 1_000, 10_000
 LINEAR = 1.5  # a node of the long chain may cost so many times one of the short chain: caches, not order of growth
 
 

@@ -10,11 +10,9 @@ from typing import Any
 from benchmarks._measure import Effort, WrongResultError, compare
 from benchmarks._race import micros_for
 from benchmarks._row import AtLeast, Line, Over, Row
-from benchmarks.rows_graphs import LONG, add_one, add_up, chain, scale
+from benchmarks._work import ARMS, LONG, RUNS, add_one, add_up, scale
+from benchmarks.rows_graphs import chain
 from hush.core import END, PARENT, START, CodeNode, Event, GraphNode, Hush, NodeFinished
-
-RUNS = 1_000
-ARMS = (2, 3, 5)
 
 # ── 1,000 runs at once ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -14,10 +13,10 @@ from benchmarks._measure import Effort
 from benchmarks._processes import Record, alternate
 from benchmarks._race import micros_for
 from benchmarks._row import AtMost, Goal, Line, Row
-from benchmarks.rows_graphs import LONG, add_one, chain, chain_of_calls
+from benchmarks._work import BLOCK_S, BRANCHES, LONG, add_one, block
+from benchmarks.rows_graphs import chain, chain_of_calls
 from hush.core import END, PARENT, START, CodeNode, GraphNode, Hush
 
-BRANCHES, BLOCK_S = 3, 0.3
 BLOCKED_GOAL_S = 0.35  # the branches overlap: one after the other they would take 0.9 s
 
 
@@ -42,11 +41,6 @@ def calls_cold() -> Record:
 
 
 # ── Blocking branches ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def block(by: int) -> dict[str, int]:
-    time.sleep(BLOCK_S)
-    return {f"x{by}": by}
 
 
 def hush_blocking() -> Record:

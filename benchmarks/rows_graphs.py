@@ -8,38 +8,21 @@ from typing import Any
 
 from benchmarks._race import Race, micros_for
 from benchmarks._row import AtMost, Row, Times
+from benchmarks._work import (
+    FAN,
+    LAYERS,
+    LEVELS,
+    LONG,
+    WIDTH,
+    Outputs,
+    add_one,
+    add_one_async,
+    add_up,
+    mix,
+    scale,
+    scale_and_suspend,
+)
 from hush.core import END, PARENT, START, CodeNode, GraphNode
-
-Outputs = dict[str, Any]
-LONG = 100  # nodes of a chain, and arms of a fan
-FAN = LONG + 2  # with the node before and the one after
-LAYERS = WIDTH = LEVELS = 10
-
-
-def add_one(x: int) -> Outputs:
-    return {"x": x + 1}
-
-
-async def add_one_async(x: int) -> Outputs:
-    return {"x": x + 1}
-
-
-def scale(x: int, by: int) -> Outputs:
-    return {"x": x * by}
-
-
-async def scale_and_suspend(x: int, by: int) -> Outputs:
-    await asyncio.sleep(0)
-    return {"x": x * by}
-
-
-def add_up(values: list[int]) -> Outputs:
-    return {"total": sum(values)}
-
-
-def mix(values: list[int], by: int) -> Outputs:
-    return {"x": (sum(values) + by) % 1009}
-
 
 # ── Chains ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -12,28 +12,28 @@ from typing import Any
 from benchmarks._measure import Effort
 from benchmarks._processes import Record, alternate, peak_mb
 from benchmarks._row import AtMost, Line, Over, Row
-from benchmarks.rows_maps import double, map_by_workers, mapped
+from benchmarks._work import MILLION, MILLION_AT_ONCE, WARM_ITEMS, double, map_by_workers
+from benchmarks.rows_maps import mapped
 from hush.core import Hush
 
-ITEMS, WARM_ITEMS, AT_ONCE = 1_000_000, 1_000, 10
 SLACK_MB = 5.0  # what may be held beside the results: items in flight, stacks, an arena
 
 
 def hush_million() -> Record:
     """Map by a graph."""
-    engine = Hush(mapped(double, AT_ONCE))
+    engine = Hush(mapped(double, MILLION_AT_ONCE))
     return asyncio.run(_million(lambda count: engine.run(inputs={"xs": range(count)})))
 
 
 def workers_million() -> Record:
     """Map by hand-written workers."""
-    return asyncio.run(_million(lambda count: map_by_workers(double, range(count), AT_ONCE)))
+    return asyncio.run(_million(lambda count: map_by_workers(double, range(count), MILLION_AT_ONCE)))
 
 
 async def _million(run: Callable[[int], Awaitable[Mapping[str, Any]]]) -> Record:
     await run(WARM_ITEMS)
     begun = perf_counter()
-    found = (await run(ITEMS))["y"]
+    found = (await run(MILLION))["y"]
     seconds = perf_counter() - begun
     # The peak is read before the results are looked at, because looking takes memory too.
     return {"seconds": seconds, "mb": peak_mb(), "result": [len(found), sum(found), found[::99_991]]}
@@ -44,7 +44,7 @@ class Million:
     """Both figures come from the same runs."""
 
     name: str = "map-million"
-    work: str = f"map over {ITEMS:,}, {AT_ONCE} at a time"
+    work: str = f"map over {MILLION:,}, {MILLION_AT_ONCE} at a time"
 
     def measure(self, effort: Effort) -> list[Line]:
         """Seconds, then memory."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kit.values import COUNTS, Counts
+
 
 class Boom(Exception):
     """What failing leaves raise; its argument is the leaf's name."""
@@ -19,14 +21,21 @@ class Failure:
     labels: frozenset[str]
 
 
+# Raised by branches, loops and maps themselves, or by what their conditions say: these name the node.
+OF_NODES = {"NoCaseMatched", "TooManyIterations", "TooManyFailures", "TypeError", "IndexError"}
+
+
 def label(error: BaseException) -> str:
-    """The leaf's name for what leaves raise on purpose, else the type's name."""
+    """The leaf's name for what leaves raise on purpose, else the type's name, with the node's where that is certain."""
     match error:
         case Boom(args=(name,)):
             return str(name)
         case asyncio.CancelledError(args=(name,)):
             return f"cancelled {name}"
-    return type(error).__name__
+    kind = type(error).__name__
+    if kind not in OF_NODES:
+        return kind
+    return f"{kind} {str(getattr(getattr(error, 'hush', None), 'path', '')).rpartition('/')[2]}"
 
 
 def members(error: BaseException) -> list[BaseException]:
@@ -48,6 +57,12 @@ def differences(actual: Any, expected: Any, where: str = "outputs") -> Iterator[
             else:
                 for place, (one, other) in enumerate(zip(actual, expected, strict=True)):
                     yield from differences(one, other, f"{where}[{place}]")
+        case Counts():
+            if not isinstance(actual, dict) or not {*COUNTS} <= set(actual):
+                yield f"{where} is {actual!r}, without some of {COUNTS}"
+            else:
+                for key, value in expected.items():
+                    yield from differences(actual.get(key, "missing"), value, f'{where}["{key}"]')
         case dict():
             if set(actual) != set(expected):
                 yield f"{where} has the keys {sorted(actual)}, not {sorted(expected)}"

@@ -1,4 +1,4 @@
-"""Graphs as plain data: what `kit.strategies` draws, `kit.reference` interprets and `kit.build` turns into Hush source.
+"""Graphs as plain data: what `kit.strategies` draws, `kit.reference` interprets and `kit.say` turns into Hush source.
 
 Nodes of a graph stand in an order in which they could run. Names are unique in the whole tree, so that a reference
 needs no path.
@@ -6,18 +6,18 @@ needs no path.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-OnError = Literal["raise", "collect"] | None
-
-# What a leaf does, simplest first. Those after "many" may fail. All but the last three give `v`.
-Does = Literal["mix", "nothing", "fussy", "fail", "cancelled", "late", "bad", "flagged", "many", "empty"]
-MAY_FAIL = {"fussy", "fail", "cancelled", "late", "bad"}
+# What a leaf does, simplest first. "many" gives `xs`, "empty" and those after "many" that fail give nothing, all others
+# give `v`. "late" is stopped by its own timeout, "stuck" by its item's.
+Does = Literal["mix", "nothing", "fussy", "fail", "cancelled", "late", "bad", "flagged", "many", "empty", "stuck"]
+MAY_FAIL = {"fussy", "fail", "cancelled", "late", "bad", "stuck"}
 # def, pinned def, async def that never suspends, async def that sleeps.
 How = Literal["def", "inline", "async", "slow"]
+# What is done to a reference; the last three are made of what stands in a map's `iteration_metrics`.
+Then = Literal["", "apply", "plus", "total_iterations", "success_count", "error_count"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Ref:
 
     node: str
     key: str
-    then: Literal["", "apply", "plus"] = ""
+    then: Then = ""
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,47 @@ class Param:
     default: int | None = None
 
 
+# What an atom says of its value; `kit.conditions` spells them. The first four never raise.
+Form = Literal["true", "null", "same", "among", "even", "least", "between", "longer", "first"]
+
+
+@dataclass(frozen=True)
+class Atom:
+    """One comparison; in the condition of a loop, `Parent` is a variable."""
+
+    form: Form
+    source: Source
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Cond:
+    """One or two atoms, as text in the grammar, as a recorded reference, or as a lambda."""
+
+    atoms: tuple[Atom, ...]
+    joined: Literal["and", "or"] = "and"
+    negated: bool = False
+    style: Literal["text", "ref", "call"] = "text"
+
+
+@dataclass(frozen=True)
+class Tolerate:
+    """A map's `on_error=Tolerate(...)`."""
+
+    count: int | None = None
+    fraction: float | None = None
+
+
+OnError = Literal["raise", "collect"] | Tolerate | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Placed:
     """What every node has: a name, its place in the order, what it writes, what becomes of its failure."""
 
     name: str
     after: tuple[str, ...] = ()
+    soft: tuple[str, ...] = ()  # nodes with a soft edge into it
     start: bool = False
     writes: tuple[tuple[str, str], ...] = ()  # own key, PARENT key
     on_error: OnError = None
@@ -85,6 +120,17 @@ class Leaf(Placed):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Branch(Placed):
+    """A BranchNode; a target is the name of a node that stands later in the order, or `None` for END."""
+
+    cases: tuple[tuple[Cond, str | None], ...]
+    default: str | None = None
+    has_default: bool = True
+    # `BranchNode(cases=)`; `Branch(...).if_(...)` with names; the same, said at the end of the block, with nodes.
+    style: Literal["cases", "names", "nodes"] = "cases"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Box(Placed):
     """A nested GraphNode."""
 
@@ -94,15 +140,31 @@ class Box(Placed):
 
 @dataclass(frozen=True, kw_only=True)
 class Map(Placed):
-    """A MapNode; `each` are its `Each` inputs, `inputs` what every item gets."""
+    """A MapNode or ForLoopNode; `each` are its `Each` inputs, `inputs` what every item gets."""
 
     each: tuple[tuple[str, Source], ...]
     inputs: tuple[tuple[str, Source], ...] = ()
     body: Graph
-    max_concurrency: int = 16
+    max_concurrency: int = 16  # 1 in a ForLoopNode
+    is_for: bool = False
+    batch: int | None = None
+    first: int | None = None
+    times_out: bool = False  # it has an `item_timeout_s` that only what is stuck exceeds
 
 
-Node = Leaf | Box | Map
+@dataclass(frozen=True, kw_only=True)
+class Loop(Placed):
+    """A WhileLoopNode."""
+
+    inputs: tuple[tuple[str, Source], ...]
+    body: Graph
+    stop: Cond | None = None
+    limit: int = 3
+    on_limit: Literal["raise", "stop"] | None = None
+
+
+Container = Box | Map | Loop
+Node = Leaf | Branch | Container
 
 
 @dataclass(frozen=True)
@@ -121,7 +183,7 @@ class Case:
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Hypothesis prints a failing case as the program that it is."""
-        from kit.build import source  # here because it imports this module
+        from kit.say import source  # here because it imports this module
 
         printer.text("\n" + source(self))
 
@@ -147,55 +209,54 @@ def parents_in(source: Source) -> Iterator[str]:
 
 
 def sources_of(node: Node) -> list[Source]:
-    """What the node's own inputs say."""
+    """What the node's own inputs say; of a loop's condition only what it reads of the graph around it."""
     match node:
         case Leaf(params=params):
             return [each.source for each in params]
+        case Branch(cases=cases):
+            return [atom.source for cond, _ in cases for atom in cond.atoms]
         case Box(inputs=inputs):
             return [each for _, each in inputs]
         case Map(each=each, inputs=inputs):
             return [one for _, one in (*each, *inputs)]
+        case Loop(inputs=inputs, stop=stop):
+            atoms = stop.atoms if stop else ()
+            return [one for _, one in inputs] + [atom.source for atom in atoms if isinstance(atom.source, Ref)]
 
 
 def refs_of(node: Node) -> list[Ref]:
     """The node's references, those of a container's body to nodes outside it included (law 4)."""
     own = [ref for each in sources_of(node) for ref in refs_in(each)]
-    if isinstance(node, Leaf):
+    if isinstance(node, Leaf | Branch):
         return own
     inside = {each.name for each in node.body.nodes}
     return own + [ref for each in node.body.nodes for ref in refs_of(each) if ref.node not in inside]
+
+
+def targets_of(node: Branch) -> list[str]:
+    """The nodes that the branch may choose."""
+    found = [*(target for _, target in node.cases), node.default]
+    return list(dict.fromkeys(target for target in found if target is not None))
+
+
+def choosers_in(graph: Graph) -> dict[str, list[str]]:
+    """For each target of a branch, the branches that name it."""
+    found: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        if isinstance(node, Branch):
+            for target in targets_of(node):
+                found.setdefault(target, []).append(node.name)
+    return found
+
+
+def keys_written(graph: Graph) -> list[str]:
+    """The PARENT keys that nodes of the graph write."""
+    return list(dict.fromkeys(target for node in graph.nodes for _, target in node.writes))
 
 
 def nodes_in(graph: Graph, path: str = "g") -> Iterator[tuple[str, Node]]:
     """Every node of the tree with its path."""
     for node in graph.nodes:
         yield f"{path}/{node.name}", node
-        if not isinstance(node, Leaf):
+        if not isinstance(node, Leaf | Branch):
             yield from nodes_in(node.body, f"{path}/{node.name}")
-
-
-def mix(*values: Any) -> int:
-    """What all leaves compute: an int below 100 of any values. All exceptions are the same to it."""
-    return zlib.crc32(repr(_plain(values)).encode()) % 100
-
-
-def is_fussy_about(*values: Any) -> bool:
-    """Whether the leaf that does "fussy" fails on them."""
-    return mix(*values) % 2 == 0
-
-
-def flag(*values: Any) -> int | None:
-    """The `error` that the leaf that does "flagged" gives beside its value."""
-    return mix("flag", *values) if mix(*values) % 2 else None
-
-
-def spread(count: int, *values: Any) -> list[int | None]:
-    """The list that the leaf that does "many" gives; `None` is an item like any other."""
-    numbers = [mix(place, *values) for place in range(count)]
-    return [None if each % 7 == 0 else each for each in numbers]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value if value is None or isinstance(value, int) else "an error"

@@ -2,36 +2,40 @@
 
 Where the design leaves something open, no graph is drawn that would ask for it: what a default means for a key that is
 passed down, on which side of a reference a missing key fails if either side is handled, a list of references one of
-which is skipped, a `PARENT` key that is written before anything reads it and then read, zipped columns of two maps.
+which is skipped, zipped columns of two maps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
+from kit.conditions import matched
 from kit.levels import Kind, Level
+from kit.places import Places
 from kit.shapes import (
     MAY_FAIL,
     Box,
+    Branch,
     Case,
+    Cond,
     Does,
     Graph,
     Leaf,
-    Lit,
+    Loop,
     Map,
     Node,
     OnError,
-    Pack,
     Param,
     Parent,
     Ref,
     Source,
-    refs_of,
+    Tolerate,
+    targets_of,
 )
+from kit.sources import Draw
 
 # What leaves do in a calm graph, and in a stormy one, where failures meet or are handled.
 _CALM: list[Does] = ["mix"] * 6 + ["many"] * 3 + ["fussy"] * 2 + ["nothing", "empty", "flagged", "fail"]
@@ -40,60 +44,57 @@ _STORMY: list[Does] = [*_CALM, "fussy", "fussy", "fail", "fail", "fail", "late",
 _FEW: list[OnError] = [None, None, "collect", "raise"]
 _MANY: list[OnError] = ["collect", "collect", None, "raise"]
 # What comes next in a graph: mostly leaves.
-_STEPS = ["leaf"] * 4 + ["map"] * 2 + ["box", "skip"]
+_STEPS = ["leaf"] * 5 + ["branch"] * 3 + ["map"] * 2 + ["loop"] * 2 + ["box", "skip"]
 
 Drawn = tuple[Node, dict[str, Kind], bool]  # a node without its place, its keys, whether it may fail
 
 
-class _Drawer:
+class _Drawer(Places):
     """Draws one tree; `left` is how many more leaves it may have."""
 
-    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], left: int) -> None:
-        self.draw, self.left, self._number = draw, left, 0
-        self._does, self._faults = draw(st.sampled_from([(_CALM, _FEW), (_STORMY, _FEW), (_STORMY, _MANY)]))
-        self._is_dense = draw(st.booleans())  # whether nodes mostly wait for others, or mostly stand side by side
-
-    def one_in(self, many: int) -> bool:
-        return self.draw(st.integers(0, many - 1)) == many - 1
-
-    def pick(self, options: list[Any]) -> Any:
-        return self.draw(st.sampled_from(options))
-
-    def fresh(self, prefix: str) -> str:
-        self._number += 1
-        return f"{prefix}{self._number}"
+    def __init__(self, draw: Draw, left: int, timeouts: bool) -> None:
+        super().__init__(draw)
+        self.left, self._timeouts = left, timeouts
+        self._does, self.faults = draw(
+            st.sampled_from([(_CALM, _FEW), (_CALM, _FEW), (_STORMY, _FEW), (_STORMY, _MANY)])
+        )
 
     def graph(self, level: Level, depth: int, must_read: str = "") -> Graph:
         """Fill the level with nodes, the first of which reads `must_read`."""
         # Each step is drawn right after the word that there is one more, so that shrinking can take any of them out.
-        more = 12 if depth == 0 else 3
-        while (self.draw(st.integers(0, more)) > 0 and self.left > 0) or not level.seen:
-            step = self.pick(_STEPS) if level.seen or not must_read else "leaf"
-            if step == "box" and depth < 3 and self.left > 0:
-                self._place(level, *self._box(level, depth))
-            elif step == "map" and depth < 3 and self.left > 0:
-                self._place(level, *self._map(level, depth))
+        most = 12 if depth == 0 else 3
+        while True:
+            more = self.draw(st.integers(0, most)) > 0 and self.left > 0
+            if not (more or level.pending) and level.seen:
+                return Graph(tuple(each.node for each in level.seen.values()))
+            target = self.pick(level.pending) if level.pending and (not more or self.one_in(2)) else ""
+            step = self.pick(_STEPS) if more and (level.seen or not must_read) else "leaf"
+            if step in ("box", "map", "loop") and depth < 3:
+                drawn = {"box": self._box, "map": self._map, "loop": self._loop}[step](level, depth)
+                self.place(level, *drawn, target=target)
+            elif step == "branch":
+                self.place(level, *self._branch(level, target), target=target)
             elif step == "skip":
                 self._skip(level)
+            elif must_read and not level.seen:  # now and then it is fussy about the item
+                usual: Does = "fussy" if level.is_item else "mix"
+                self.place(level, *self._leaf(level, [Parent(must_read)], usual if self.one_in(2) else None))
             else:
-                first = bool(must_read) and not level.seen  # of a map's body, and fussy about its items now and then
-                does = "fussy" if first and self.one_in(2) else None
-                self._place(level, *self._leaf(level, [Parent(must_read)] if first else [], does))
-        return Graph(tuple(each.node for each in level.seen.values()))
+                self.place(level, *self._leaf(level, []), target=target)
 
-    # ── Nodes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Leaves and branches ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _leaf(self, level: Level, must_read: list[Source], does: Does | None = None) -> Drawn:
         self.left -= 1
-        does = does or self.pick(self._does)
+        if does is None:
+            does = "stuck" if level.can_time_out and self.one_in(4) else self.pick(self._does)
         params = [Param("", each) for each in must_read]
-        params += [self._param(level) for _ in range(self.draw(st.integers(0, 2)))]
-        params.sort(key=lambda each: each.default is not None)
+        params += [self.param(level) for _ in range(self.draw(st.integers(0, 2)))]
         node = Leaf(
             name=self.fresh("n"),
             does=does,
             how=self.pick(["def", "slow", "async", "inline"]),
-            params=tuple(replace(each, name="abc"[place]) for place, each in enumerate(params)),
+            params=self.named(params),
             stains=self.one_in(8),
             count=self.draw(st.integers(0, 4)) if does == "many" else 2,
         )
@@ -102,136 +103,115 @@ class _Drawer:
     def _skip(self, level: Level) -> None:
         """A leaf that fails, handled, and one that reads only its value, and so is skipped: for others to read."""
         node, keys, may_fail = self._leaf(level, [], self.pick(["fail", "fussy"]))
-        self._place(level, replace(node, on_error="collect"), keys, may_fail)
-        self._place(level, *self._leaf(level, [Ref(node.name, "v")], self.pick(["mix", "many"])))
+        self.place(level, replace(node, on_error="collect"), keys, may_fail)
+        self.place(level, *self._leaf(level, [Ref(node.name, "v")], self.pick(["mix", "many"])))
 
-    def _param(self, level: Level) -> Param:
-        """A parameter; one that reads from a node that may be skipped has a default now and then."""
-        source = self._source(level)
-        if isinstance(source, Ref) and source.node in level.seen and not source.then:
-            each = level.find(source)
-            if not each.is_solid and not each.is_empty and self.one_in(2):
-                return Param("", source, default=self.draw(st.integers(0, 9)))
-        return Param("", source)
+    def _branch(self, level: Level, own_name: str) -> Drawn:
+        """A branch; its targets are placed later, or were named by another branch and are not placed yet."""
+        style = self.pick(["cases", "cases", "names", "nodes"])
+        cases: list[tuple[Cond, str | None]] = []
+        may_raise = False
+        targets = [one for one in level.pending if one != own_name]
+        for place in range(self.draw(st.integers(1, 3))):
+            cond, raises = self.condition(level, "text" if style == "cases" else self.pick(["text", "ref"]))
+            cases.append((cond, self._target(targets, must=place == 0)))
+            may_raise |= raises
+        node = Branch(name=self.fresh("b"), cases=tuple(cases), style=style, has_default=not self.one_in(4))
+        if style == "cases":
+            node = _without_twins(node)
+        if node.has_default and targets_of(node):
+            node = replace(node, default=self._target(targets, must=False))
+        keys: dict[str, Kind] = {"target": "any", "matched": "any"}
+        if any(cond.style == "ref" for cond, _ in node.cases):
+            del keys["matched"]  # how a recorded condition is written nobody knows
+        return node, keys, may_raise or not node.has_default
+
+    def _target(self, targets: list[str], *, must: bool) -> str | None:
+        """One of the targets, a new one, or END."""
+        kind = self.pick(["new", "new", "old", "end"])
+        if kind == "end" and not must:
+            return None
+        if kind == "old" and targets:
+            return self.pick(targets)
+        targets.append(self.fresh("t"))
+        return targets[-1]
+
+    # ── Containers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _box(self, level: Level, depth: int) -> Drawn:
         given: dict[str, Kind] = {self.fresh("i"): "any", self.fresh("l"): "list"}
-        inner = Level(given, level.for_bodies(), self.draw(st.booleans()))
+        inner = level.inner(given, uses_start=self.draw(st.booleans()), can_time_out=level.can_time_out)
         body = self.graph(inner, depth + 1)
-        inputs = [(key, self._source_for(level, given[key])) for key in given if key in inner.readers]
+        inputs = [(key, self.source_for(level, given[key])) for key in given if key in inner.readers]
         node = Box(name=self.fresh("g"), inputs=tuple(inputs), body=body)
-        return node, dict.fromkeys(inner.writers, "any"), inner.may_fail
+        return node, inner.keys_out("any"), inner.may_fail
 
     def _map(self, level: Level, depth: int) -> Drawn:
+        batch = self.draw(st.integers(1, 3)) if self.one_in(5) else None
+        times_out = self._timeouts and not level.can_time_out and self.one_in(5)
+        of_item: Kind = "list" if batch else "any"
         items = [self.fresh("x"), self.fresh("x")]
-        given: dict[str, Kind] = {items[0]: "any", items[1]: "any", self.fresh("i"): "any", self.fresh("l"): "list"}
-        inner = Level(given, level.for_bodies(), self.draw(st.booleans()))
+        given: dict[str, Kind] = {items[0]: of_item, items[1]: of_item, self.fresh("i"): "any", self.fresh("l"): "list"}
+        inner = level.inner(given, uses_start=self.draw(st.booleans()), can_time_out=times_out)
         body = self.graph(inner, depth + 1, must_read=items[0])
         each: list[tuple[str, Source]] = []
         for key in items:
             if key in inner.readers:
-                each.append((key, self._list_source(level, [one for _, one in each])))
+                each.append((key, self.list_source(level, [one for _, one in each])))
         columns = {one.node for _, one in each if isinstance(one, Ref)}
         others = [key for key in given if key in inner.readers and key not in items]
-        inputs = [(key, self._source_for(level, given[key], but_errors_of=columns)) for key in others]
+        inputs = [(key, self.source_for(level, given[key], but_errors_of=columns)) for key in others]
+        is_for = self.one_in(4)
         node = Map(
             name=self.fresh("m"),
             each=tuple(each),
             inputs=tuple(inputs),
             body=body,
-            max_concurrency=self.draw(st.integers(1, 4)),
+            max_concurrency=1 if is_for else self.draw(st.integers(1, 4)),
+            is_for=is_for,
+            batch=batch,
+            first=self.draw(st.integers(1, 3)) if self.one_in(5) else None,
+            times_out=times_out,
+            on_error=self.pick([None, "raise", "collect", self._tolerance()]),
         )
-        reports = inner.reports or any(one.reports for one in level.upstream(node))
-        node = replace(node, on_error=self.pick([None, "collect"] if reports else [None, "raise", "collect"]))
-        keys: dict[str, Kind] = {**dict.fromkeys(inner.writers, "list"), "error": "list"}
+        keys: dict[str, Kind] = {**inner.keys_out("list"), "error": "list", "iteration_metrics": "metrics"}
         return node, keys, level.map_may_fail(node, inner)
 
-    # ── Their places ─────────────────────────────────────────────────────────────────────────────────────────────────
+    def _tolerance(self) -> Tolerate:
+        count = self.draw(st.none() | st.integers(0, 2))
+        return Tolerate(count, self.pick([0.25, 0.5, 0.75] if count is None else [None, None, 0.5]))
 
-    def _place(self, level: Level, node: Node, keys: dict[str, Kind], may_fail: bool) -> None:
-        """Give the node its edges, its writes and its fault policy, and add it to the level."""
-        touchy = level.reads_hollow(node)
-        places = self.draw(st.sets(st.integers(1, 8 if self._is_dense else 20), max_size=2))
-        after = {name for back, name in enumerate(reversed(level.seen), 1) if back in places}
-        if touchy:
-            after = {name for name in after if level.is_sure(name)}
-        writes = () if touchy else self._writes(level, node, keys)
-        refs = {ref.node for ref in refs_of(node) if ref.node in level.seen}
-        missing = level.must_follow(node, [target for _, target in writes]) - level.closure(after | refs)
-        after |= {name for name in missing if not any(name in level.seen[other].before for other in missing)}
-        if touchy and not all(level.is_sure(name) for name in after | refs):
-            node, touchy = _without_hollow(level, node), False
-        node = replace(
-            node,
-            after=tuple(name for name in level.seen if name in after),
-            start=level.uses_start and (not (after | refs) or self.one_in(4)),
-            writes=writes,
+    def _loop(self, level: Level, depth: int) -> Drawn:
+        counter = self.fresh("v")
+        given: dict[str, Kind] = {counter: "int", self.fresh("u"): "any", self.fresh("l"): "list"}
+        inner = level.inner(given, uses_start=self.draw(st.booleans()), can_time_out=level.can_time_out)
+        body = self.graph(inner, depth + 1, must_read=counter)
+        stop, raises = None, False
+        if not self.one_in(5):
+            sure: dict[str, Kind] = {key: "any" if inner.is_unsure(key) else kind for key, kind in given.items()}
+            stop, raises = self.stop(level, sure, self.pick(["text", "ref", "call"]))
+        asked = {atom.source.key for atom in stop.atoms if isinstance(atom.source, Parent)} if stop else set()
+        inputs = {key: kind for key, kind in given.items() if key in {*inner.readers, *inner.writers, *asked}}
+        node = Loop(
+            name=self.fresh("w"),
+            inputs=tuple((key, self.source_for(level, kind)) for key, kind in inputs.items()),
+            body=body,
+            stop=stop,
+            limit=self.draw(st.integers(1, 4)),
+            on_limit=self.pick([None, "stop", "stop", "raise"]),
         )
-        is_first_of_item = level.is_item and not level.seen  # whose failures are best left to the map
-        if not (is_first_of_item or node.on_error or isinstance(node, Map) or touchy) and (may_fail or self.one_in(6)):
-            node = replace(node, on_error=self.pick(self._faults))
-        level.add(node, keys, may_fail=may_fail, touchy=touchy)
-
-    def _writes(self, level: Level, node: Node, keys: dict[str, Kind]) -> tuple[tuple[str, str], ...]:
-        """Some of the node's keys go to PARENT: to a new key, to one written before, or to one that was read before."""
-        writes: dict[str, str] = {}
-        flagged = isinstance(node, Leaf) and node.does == "flagged"
-        if flagged and level.is_item and not level.reports and self.one_in(2):
-            writes["error"] = "error"
-        for key in keys:
-            if key != "error" and (self.one_in(2) or (level.is_item and not level.seen)):
-                old = [each for each in level.write_again(node) if each not in writes]
-                writes[self.pick(old) if old and self.one_in(2) else self.fresh("o")] = key
-        if self.one_in(6):
-            writes[self.fresh("o")] = "error"
-        return tuple((key, target) for target, key in writes.items())
-
-    # ── Sources ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _source(self, level: Level, *, solid: bool = False) -> Source:
-        """Anything that a leaf's parameter may be fed from."""
-        options: list[Callable[[], Source]] = [lambda: Lit(self.draw(st.integers(0, 9) | st.none()))]
-        if level.given:
-            options += [lambda: Parent(self.pick(sorted(level.given)))] * 2
-        if rewritten := sorted(level.given.keys() & level.writers.keys()):
-            options += [lambda: Parent(self.pick(rewritten))] * 2
-        if refs := level.refs(solid=solid):
-            options += [lambda: self._then(level, self.pick(refs))] * (5 if self._is_dense else 1)
-        if shaky := [ref for ref in refs if level.find(ref).may_skip]:
-            options += [lambda: self.pick(shaky)] * 3
-        if not solid:
-            options.append(lambda: Pack(tuple(self._source(level, solid=True) for _ in range(2))))
-            if (hollow := level.hollow()) and self.one_in(2):
-                options += [lambda: self.pick(hollow)] * 4
-        return self.pick(options)()
-
-    def _then(self, level: Level, ref: Ref) -> Ref:
-        each = level.find(ref)
-        if not each.is_solid or ref.key == "error" or not self.one_in(3):
-            return ref
-        return replace(ref, then="plus" if each.keys[ref.key] == "int" and self.one_in(2) else "apply")
-
-    def _source_for(self, level: Level, kind: Kind, but_errors_of: set[str] | None = None) -> Source:
-        """What a container's input may be fed from."""
-        if kind == "list":
-            return self._list_source(level, [], columns=False)
-        refs = [ref for ref in level.refs() if ref.key != "error" or ref.node not in (but_errors_of or ())]
-        parents = [Parent(key) for key in sorted(level.given)]
-        return self.pick([Lit(self.draw(st.integers(0, 9))), *parents, *refs])
-
-    def _list_source(self, level: Level, zipped_with: list[Source], *, columns: bool = True) -> Source:
-        """What an `Each` may go over."""
-        written = Lit(self.draw(st.lists(st.integers(0, 9) | st.none(), max_size=4)))
-        refs = level.list_refs(zipped_with, columns=columns)
-        if not refs or self.one_in(2):
-            refs += [written, *level.list_keys()]
-        return self.pick(refs)
+        keys = {**inner.keys_out("any"), "iteration_metrics": "metrics"}
+        keys |= {key: kind if key not in inner.writers else "any" for key, kind in inputs.items()}
+        limited = stop is not None and node.on_limit != "stop"
+        return node, keys, inner.may_fail or raises or limited
 
 
-def _without_hollow(level: Level, node: Node) -> Node:
-    assert isinstance(node, Leaf)
-    params = [replace(each, source=Lit(0)) if each.source in level.hollow() else each for each in node.params]
-    return replace(node, params=tuple(params))
+def _without_twins(node: Branch) -> Branch:
+    """The cases of a dictionary are all different, as they are written."""
+    cases: dict[str, tuple[Any, Any]] = {}
+    for cond, target in node.cases:
+        cases.setdefault(matched(node, cond), (cond, target))
+    return replace(node, cases=tuple(cases.values()))
 
 
 def _keys_of(does: Does) -> dict[str, Kind]:
@@ -247,11 +227,18 @@ def _keys_of(does: Does) -> dict[str, Kind]:
 
 
 @st.composite
-def cases(draw: Callable[[st.SearchStrategy[Any]], Any], max_leaves: int = 12) -> Case:
-    """Whole runs: a root graph of up to so many leaves, with the inputs that it reads."""
-    drawer = _Drawer(draw, draw(st.sampled_from([3, 6, max_leaves, max_leaves, max_leaves])))
-    given: dict[str, Kind] = {"i": "any", "j": "any", "l": "list"}
+def cases(draw: Draw, max_leaves: int = 12, timeouts: bool = True) -> Case:
+    """Whole runs: a root graph of up to so many leaves, with the inputs that it reads.
+
+    Args:
+        draw: Given by hypothesis.
+        max_leaves: How large the graphs may be.
+        timeouts: Whether items may have deadlines, which mean something only where time stands still while others work.
+    """
+    drawer = _Drawer(draw, draw(st.sampled_from([3, 6, max_leaves, max_leaves, max_leaves])), timeouts)
+    given: dict[str, Kind] = {"i": "any", "j": "any", "k": "int", "l": "list"}
     level = Level(given, [], draw(st.booleans()))
     graph = drawer.graph(level, 0)
-    values = {"any": st.integers(0, 9), "list": st.lists(st.integers(0, 9) | st.none(), max_size=4)}
+    numbers = st.integers(0, 9)
+    values = {"any": numbers, "int": numbers, "list": st.lists(numbers | st.none(), max_size=4)}
     return Case(graph, tuple((key, draw(values[kind])) for key, kind in given.items() if key in level.readers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 
 import pytest
@@ -10,10 +9,11 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from hush.core import Hush
-from kit.build import build, source
+from hush.testing import leak_check
+from kit.build import build
 from kit.judge import complaints, run_case
-from kit.loop import overheard
 from kit.reference import interpret
+from kit.say import source
 from kit.shapes import Case
 from kit.strategies import cases
 
@@ -27,10 +27,8 @@ nightly = settings(max_examples=5_000, deadline=None, database=None, print_blob=
 @pytest.fixture(autouse=True)
 def nobody_complains_later():
     """A task whose error nobody took says so when it is collected, after its loop was closed."""
-    overheard.clear()
-    yield
-    gc.collect()
-    assert not overheard
+    with leak_check():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.testing import end_of
 from kit.cancel_shapes import Log
 from kit.faults import Boom, label, members
-from kit.loop import end_of
 
 # ── A node's own CancelledError ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -7,11 +7,12 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 
-from kit.build import source
 from kit.faults import Boom, Failure, differences, members
 from kit.reference import interpret
-from kit.shapes import Box, Case, Graph, Leaf, Lit, Map, Param, Parent, Ref, is_fussy_about, mix, nodes_in, refs_of
+from kit.say import source
+from kit.shapes import Box, Branch, Case, Graph, Leaf, Lit, Map, Param, Parent, Ref, choosers_in, nodes_in, refs_of
 from kit.strategies import cases
+from kit.values import is_fussy_about, mix
 
 # ── The reference, on cases made by hand ─────────────────────────────────────────────────────────────────────────────
 
@@ -138,13 +139,19 @@ def test_what_is_drawn_is_valid(case):
 def assert_valid(graph):
     before: dict[str, set[str]] = {}
     uses_start = any(node.start for node in graph.nodes)
+    choosers = choosers_in(graph)
     for node in graph.nodes:
-        near = {*node.after, *(ref.node for ref in refs_of(node) if ref.node not in outside(graph, node))}
+        hard = {*node.after, *choosers.get(node.name, ())}
+        near = {*hard, *node.soft, *(ref.node for ref in refs_of(node) if ref.node not in outside(graph, node))}
         assert near <= set(before), "something later is read"
+        assert not hard & set(node.soft), "an edge is hard and soft"
         assert not uses_start or node.start or near, "it cannot be reached"
         before[node.name] = near.union(*(before[name] for name in near)) if near else set()
-        if not isinstance(node, Leaf):
+        if not isinstance(node, Leaf | Branch):
             assert_valid(node.body)
+    assert set(choosers) <= set(before), "a target is missing"
+    if choosers:
+        return
     for key in {target for node in graph.nodes for _, target in node.writes}:
         writers = [node.name for node in graph.nodes if key in [target for _, target in node.writes]]
         for one, other in pairwise(writers):

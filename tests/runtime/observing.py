@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hush.core import PARENT, CodeNode, GraphNode, Hush
-from kit.loop import VirtualLoop, play, run_virtual
+from hush.testing import VirtualLoop, run_virtual
+from hush.testing._run import play
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -20,20 +21,6 @@ async def until(condition: Callable[[], object]) -> None:
 def unknown(**given: Any) -> dict[str, Any]:
     """Give what it is given. What calls it has return keys that nobody can read from its code."""
     return given
-
-
-class Recorder:
-    """A tracer that keeps every event."""
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def emit(self, event: Any) -> None:
-        self.events.append(event)
-
-    def of(self, *kinds: type) -> list[Any]:
-        """The events of these kinds, in order."""
-        return [event for event in self.events if isinstance(event, kinds)]
 
 
 @dataclass

@@ -7,10 +7,9 @@ import asyncio
 import pytest
 
 from hush.core import PARENT, Each, GraphNode, Hush, MapNode, NodeTimeout, RunTimeout
-from kit.cancel import cancel_everywhere
+from hush.testing import cancel_everywhere, end_of, run_virtual
 from kit.cancel_shapes import SHAPES, Log
 from kit.faults import label
-from kit.loop import end_of, run_virtual
 
 by_name = pytest.mark.parametrize("shape", SHAPES, ids=[shape.make.__name__ for shape in SHAPES])
 

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.testing import Recorder, run_virtual
 from kit.faults import Boom, label
-from kit.loop import run_virtual
-from runtime.observing import Recorder, outcome
+from runtime.observing import outcome
 
 
 def cancelled_at(graph, *seconds, tracer=None, inputs=None):

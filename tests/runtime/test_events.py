@@ -29,8 +29,9 @@ from hush.core import (
     RunFinished,
     RunStarted,
 )
+from hush.testing import Recorder
 from kit.faults import Boom, label
-from runtime.observing import Recorder, outcome
+from runtime.observing import outcome
 
 NODE_EVENTS = (NodeReady, NodeStarted, NodeFinished, NodeFailed, NodeSkipped)
 STORIES = {

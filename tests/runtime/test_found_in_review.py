@@ -11,9 +11,9 @@ import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
 from hush.core.errors import NodeTimeout
+from hush.testing import Recorder, run_virtual
 from kit.faults import Boom
-from kit.loop import run_virtual
-from runtime.observing import Recorder, outcome
+from runtime.observing import outcome
 
 var: contextvars.ContextVar[int] = contextvars.ContextVar("var")
 

@@ -12,8 +12,8 @@ import time
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeTimeout
+from hush.testing import run_virtual
 from kit.faults import Boom
-from kit.loop import run_virtual
 from runtime.observing import until
 
 GRACE_S = 0.5  # in virtual time

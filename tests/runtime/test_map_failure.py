@@ -10,8 +10,8 @@ import weakref
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, MissingKeyError, ReportedError
+from hush.testing import run_virtual
 from kit.faults import Boom, label, members
-from kit.loop import run_virtual
 from runtime.observing import outcome, unknown
 
 

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphError, GraphNode, Hush, HushError, MapNode, SourceError
+from hush.testing import run_virtual
 from kit.faults import Boom, label
-from kit.loop import run_virtual
 from runtime.observing import outcome, until
 
 

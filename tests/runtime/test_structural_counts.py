@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
-from kit.loop import run_virtual
-from runtime.observing import Recorder, chain, cheapest, counted, fan, until
+from hush.testing import Recorder, run_virtual
+from runtime.observing import chain, cheapest, counted, fan, until
 
 
 def step(x):

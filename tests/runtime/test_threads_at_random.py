@@ -11,8 +11,8 @@ import time
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeTimeout, RunFinished, RunTimeout
+from hush.testing import Recorder
 from kit.faults import Boom, members
-from runtime.observing import Recorder
 
 var = contextvars.ContextVar("var", default="nothing")
 SECONDS = [0, 0, 0.0005, 0.002]

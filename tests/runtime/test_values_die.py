@@ -9,8 +9,8 @@ import weakref
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.testing import run_virtual
 from kit.faults import Boom
-from kit.loop import run_virtual
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ from typing import Any, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
-from hush.core._started import InFlight, RunHandle
 from hush.core._plan._compile import compile_root
 from hush.core._plan._model import RootPlan
 from hush.core._result import Nodes, Result
@@ -25,6 +24,7 @@ from hush.core._runtime._watchdog import watchdog
 from hush.core._spec._model import GraphSpec
 from hush.core._spec._root import as_root
 from hush.core._spec._validate import require_sound
+from hush.core._started import InFlight, RunHandle
 from hush.core._stream import Buffer, Stream, map_called
 from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
 from hush.core.nodes._alone import alone

@@ -177,14 +177,14 @@ class _Compiler:
         joined = [number for number, soft in enumerate(self.scope.order.soft) if soft]
         return {number: first + place for place, number in enumerate(joined)}
 
-    def _soft_after(self) -> list[list[tuple[int, int]]]:
+    def _soft_after(self) -> list[list[tuple[int, int, bool]]]:
         """For each step, those joined by a soft edge from it, with their countdown; nothing if there are none."""
         if not self.soft_places:
             return []
-        found: list[list[tuple[int, int]]] = [[] for _ in self.graph.steps]
+        found: list[list[tuple[int, int, bool]]] = [[] for _ in self.graph.steps]
         for number, place in self.soft_places.items():
             for before in self.scope.order.soft[number]:
-                found[before].append((number, place))
+                found[before].append((number, place, not self.scope.chosen_by[number]))
         return found
 
     def _liveness(self) -> list[Liveness]:
@@ -380,7 +380,7 @@ class _Compiler:
         step: Step,
         optional: tuple[Copy, ...],
         arms: tuple[tuple[str, int], ...],
-        soft_after: tuple[tuple[int, int], ...],
+        soft_after: tuple[tuple[int, int, bool], ...],
     ) -> Gives:
         writes, computed = _writes(step)
         stars = any(write.key == STAR for write in step.writes)

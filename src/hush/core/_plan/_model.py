@@ -70,7 +70,8 @@ class Gives:
         stars: Whether all but ``error`` and its like go there, with ``watch`` over them, and ``known_keys`` where they
             are certain.
         arms: Of a branch: its targets, by name and number.
-        soft_after: The steps joined by a soft edge from this one, with the countdown of those edges.
+        soft_after: The steps joined by a soft edge from this one, with the countdown of those edges, and whether they
+            decide if the step runs: not of the target of a branch.
     """
 
     optional: tuple[Copy, ...]
@@ -82,7 +83,7 @@ class Gives:
     watch: Watch | None
     known_keys: tuple[str, ...]
     arms: tuple[tuple[str, int], ...]
-    soft_after: tuple[tuple[int, int], ...]
+    soft_after: tuple[tuple[int, int, bool], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -178,14 +178,14 @@ class Frame:
     def _deliver_softly(self, gives: Gives, *, live: bool, ready: Ready) -> None:
         """Tell those joined by soft edges: the first live delivery arrives, or, after the last, a dead one."""
         countdowns = self.countdowns
-        for number, place in gives.soft_after:
+        for number, place, decides in gives.soft_after:
             left = countdowns[place]
             if not left:
                 continue  # one has arrived before
             countdowns[place] = 0 if live else left - 1
             if countdowns[place]:
                 continue
-            if not live:
+            if not live and decides:
                 marks = self._marked()
                 marks.dead_edges[number] = marks.dead_edges.get(number, 0) + 1
             countdowns[number] -= 1

@@ -80,7 +80,10 @@ class Rounds:
         return Frame(body, slots, self, self.frame.item)
 
     def outputs(self) -> dict[str, Any]:
-        """The last values of the variables."""
+        """The last values of the variables; ``None`` for one that was never given nor written."""
+        assert self.step.body is not None
+        for key in self.step.body.output_keys:
+            self._variables.setdefault(key, None)
         if self._latencies is None:
             return self._variables
         metrics = self._latencies.metrics(self.done, 0)
