@@ -19,6 +19,7 @@ from benchmarks import (
 )
 from benchmarks._measure import FULL, QUICK, Effort
 from benchmarks._row import Line, Row
+from benchmarks.peers import __main__ as peers
 
 ROWS: tuple[Row, ...] = (
     *rows_graphs.ROWS,
@@ -41,9 +42,15 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few repetitions: does it work, and about how fast")
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--peers", action="store_true", help="measure other engines too: a table of its own")
     asked = parser.parse_args()
     if asked.write and asked.only:
         parser.error("--write keeps the whole table: leave --only out")
+    if asked.peers:
+        if asked.only:
+            parser.error("its rows have names of their own: python -m benchmarks.peers run --only ...")
+        flags = [flag for flag in ("--quick", "--write") if getattr(asked, flag[2:])]
+        return peers.main(["run", *flags])
 
     lines: list[Line] = []
     failed: list[str] = []

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.peers import _environments, _page, _rows, _runner
-from benchmarks.peers._contestants import PEERS, Contestant
+from benchmarks.peers._contestants import ALL, PEERS, Contestant
 from benchmarks.peers._runner import FULL, QUICK, Effort, Way, say
 
 LAST = _environments.FOLDER / "last-run.json"
@@ -18,13 +18,16 @@ FRESH = {_rows.IMPORTED.name, _rows.CHAIN_COLD.name, _rows.BLOCKING.name}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what is asked for; 1 if an environment is missing."""
+    """Do what is asked for; 1 if something that it takes is missing."""
     asked = _parser().parse_args(arguments)
     contestants = _page.columns(asked.peer)
     if asked.do == "make":
         _environments.make(each for each in contestants if each.distribution is not None)
         return 0
     if asked.do == "show":
+        if not LAST.exists():
+            say("There was no whole run yet.")
+            return 1
         table = _shown(json.loads(LAST.read_text(encoding="utf-8")))
     else:
         if missing := [each.name for each in contestants if not _environments.stands(each)]:
@@ -42,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("do", choices=("make", "run", "show"), help="environments, a new run, or the last run again")
+    parser.add_argument("do", choices=("make", "run", "show"), help="environments, a run, or the last whole run again")
     parser.add_argument("--quick", action="store_true", help="few repetitions: does it work, and about how fast")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     names = [row.name for row in _rows.ALL]
@@ -73,8 +76,8 @@ def _measured(contestants: list[Contestant], effort: Effort, only: set[str]) -> 
     say(f"all: {perf_counter() - begun:.0f} s")
     names = [each.name for each in contestants]
     record = {"names": names, "hellos": warm.hellos, "effort": asdict(effort), "ways": [asdict(way) for way in ways]}
-    LAST.parent.mkdir(exist_ok=True)
-    LAST.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    if not only and len(contestants) == len(ALL):  # a part does not displace a whole run
+        LAST.write_text(json.dumps(record, indent=1), encoding="utf-8")
     return _shown(record)
 
 

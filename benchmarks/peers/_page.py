@@ -12,6 +12,7 @@ from benchmarks.peers import _rows
 from benchmarks.peers._contestants import ALL, HUSH, Contestant
 from benchmarks.peers._runner import FULL, Effort, Way
 
+NOTHING = "–"
 BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 
 
@@ -52,16 +53,19 @@ def _line(
     for contestant in contestants:
         mine = [way for way in ways if way.contestant == contestant.name and way.row == row.name]
         hello = hellos[contestant.name]
-        text = "<br>".join(map(_figure, mine)) or hello["cannot"].get(row.name, "–")
+        text = _figures(mine) or hello["cannot"].get(row.name, NOTHING)
         if mine and (note := hello["notes"].get(row.name)):
             text += f" <sup>{_number(f'{contestant.name}: {note}.', notes)}</sup>"
         cells.append(text)
     return f"| {row.work} | {row.unit} | {' | '.join(cells)} |"
 
 
-def _figure(way: Way) -> str:
-    text = way.verdict or _table.number(way.figure)
-    return f"{text} ({way.label})" if way.label else text
+def _figures(ways: list[Way]) -> str:
+    texts = []
+    for way in ways:
+        text = way.verdict or _table.number(way.figure)
+        texts.append(f"{text} ({way.label})" if way.label and text != NOTHING else text)
+    return "<br>".join(dict.fromkeys(texts))
 
 
 def _number(note: str, notes: list[str]) -> int:

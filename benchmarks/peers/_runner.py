@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ from benchmarks.peers._fresh import FIRST, MANY_ITEMS
 from benchmarks.peers._session import DiedError, Session, TookTooLongError
 
 Answer = dict[str, Any]
+SLACK_S = 20.0  # for imports, and for smaller maps before the large one
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,13 @@ class Effort:
     enough_s: float  # of samples of one way to do one row
     fresh: int  # processes for the first runs
     heavy: int  # maps over a million
-    once_s: float = 4.0  # a first call that takes longer is the only one
-    cap_s: float = 60.0  # and one that takes longer than this is ended
+    once_s: float  # a first call that takes longer is the only one
+    cap_s: float  # and one that takes longer than this is ended
+    million_s: float  # so is a map over a million
 
 
-FULL = Effort(rounds=15, sample_s=0.02, enough_s=2.0, fresh=7, heavy=3)
-QUICK = Effort(rounds=3, sample_s=0.005, enough_s=0.3, fresh=2, heavy=1, once_s=1.0, cap_s=15.0)
+FULL = Effort(rounds=15, sample_s=0.02, enough_s=1.0, fresh=5, heavy=3, once_s=4.0, cap_s=30.0, million_s=60.0)
+QUICK = Effort(rounds=3, sample_s=0.005, enough_s=0.3, fresh=2, heavy=1, once_s=1.0, cap_s=10.0, million_s=10.0)
 
 
 @dataclass
@@ -86,17 +87,15 @@ class Warm:
             for name, hello in self.hellos.items()
             for label in hello["ways"].get(row.name, ())
         ]
-        racing = {place: calls for place, way in enumerate(found) if (calls := self._prepared(way))}
+        racing = {way.label + way.contestant: (way, calls) for way in found if (calls := self._prepared(way))}
         for _ in range(self._effort.rounds):
-            for place, calls in list(racing.items()):
-                way = found[place]
-                if (
-                    sum(way.samples) * calls > self._effort.enough_s
-                    or (answer := self._ask(way, do="sample", label=way.label, calls=calls)) is None
-                ):
-                    del racing[place]
-                else:
+            for key, (way, calls) in list(racing.items()):
+                if sum(way.samples) * calls > self._effort.enough_s:
+                    del racing[key]
+                elif answer := self._ask(way, do="sample", label=way.label, calls=calls):
                     way.samples.append(answer["seconds"])
+                else:
+                    del racing[key]
         return found
 
     def _prepared(self, way: Way) -> int:
@@ -116,15 +115,17 @@ class Warm:
         try:
             answer = session.ask(self._effort.cap_s, **request)
         except TookTooLongError:
-            way.verdict = f"> {self._effort.cap_s:.0f} s"
+            verdict = f"> {self._effort.cap_s:.0f} s"
         except DiedError as died:
             say(str(died))
-            way.verdict = "crashes"
+            verdict = "crashes"
         else:
-            way.verdict = answer.get("wrong") or answer.get("failed") or ""
-            if not way.verdict:
+            verdict = answer.get("wrong") or answer.get("failed") or ""
+            if not verdict:
                 return answer
-        say(f"  {way.contestant} {way.label}: {way.verdict}")
+        say(f"  {way.contestant} {way.label}: {verdict}")
+        # What it did before its process ended, perhaps by another way's fault, stands.
+        way.verdict = "" if way.samples else verdict
         return None
 
 
@@ -138,9 +139,11 @@ def first_runs(contestants: Iterable[Contestant], effort: Effort) -> list[Way]:
         say(f"first runs {turn} of {effort.fresh} ...")
         for contestant in contestants:
             code = FIRST.format(imports=contestant.imports, module=contestant.module)
-            answers = _python(contestant, code, effort.cap_s)
+            answers = _python(contestant, code, effort.cap_s + SLACK_S)
             if turn == 0:
                 continue  # it wrote the compiled files and filled the caches of the disk
+            if "failed" in answers or "over" in answers:
+                raise RuntimeError(f"{contestant.name}: its first runs could not be measured: {answers}")
             for row, answer in answers.items():
                 way = found.setdefault((contestant.name, row), Way(contestant.name, row, ""))
                 _note(way, answer)
@@ -160,8 +163,8 @@ def millions(contestants: Iterable[Contestant], labels: Callable[[str], Iterable
             if seconds.verdict or (seconds.samples and seconds.samples[0] > effort.once_s * 2):
                 continue
             begun = perf_counter()
-            code = MANY_ITEMS.format(module=contestant.module, label=seconds.label, cap_s=effort.cap_s)
-            answer = _python(contestant, code, 3 * effort.cap_s)
+            code = MANY_ITEMS.format(module=contestant.module, label=seconds.label, cap_s=effort.million_s)
+            answer = _python(contestant, code, effort.million_s + SLACK_S)
             say(f"map-million {turn + 1}: {contestant.name} {seconds.label} {perf_counter() - begun:.1f} s {answer}")
             _note(seconds, answer)
             if "mb" in answer:
@@ -176,7 +179,7 @@ def _note(way: Way, answer: Answer) -> None:
         way.verdict = f"> {answer['over']:.0f} s"
     elif verdict := answer.get("wrong") or answer.get("failed"):
         way.verdict = verdict
-    elif answer["seconds"] < math.inf:
+    else:
         way.samples.append(answer["seconds"])
 
 
@@ -192,7 +195,8 @@ def _python(contestant: Contestant, code: str, limit_s: float) -> Answer:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return {"over": limit_s}
+        return {"over": limit_s - SLACK_S}
     if done.returncode != 0:
-        raise RuntimeError(f"{contestant.name} ended with {done.returncode}: {done.stderr[-2000:]}")
+        say(f"{contestant.name} ended with {done.returncode}: {done.stderr[-2000:]}")
+        return {"failed": "crashes"}
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -40,4 +40,4 @@ JOBS: Jobs = {
     "map-million": lambda: Job(call=lambda count: mapped(cheap, range(count), MILLION_AT_ONCE)),
 }
 CANNOT = {row.name: "no graphs" for row in _rows.ALL if row.name not in JOBS}
-NOTES: dict[str, str] = {}
+NOTES = {"import": "asyncio itself comes with the first run"}

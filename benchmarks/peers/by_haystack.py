@@ -1,6 +1,7 @@
-"""haystack: components in a pipeline; ``run`` for sync components, ``run_async`` where there is something to await."""
+"""haystack: components in a pipeline; ``run`` for sync components, ``run_async`` where there is something to await.
 
-from __future__ import annotations
+Its inputs are read from annotations, which therefore are not postponed here.
+"""
 
 import asyncio
 import os

@@ -236,7 +236,8 @@ JOBS: Jobs = {
     **long_chains(lambda length: chain(one_more, length), run_chain, compiled=Hush),
 }
 CANNOT: dict[str, str] = {}
+AS_THEY_COME = "results in the order in which items finish, without those that failed"
 NOTES = {
-    "map-cheap": "results in the order in which items finish, without those that failed",
+    **dict.fromkeys(("map-cheap", "map-waiting", "map-million"), AS_THEY_COME),
     "blocking": 'threads asked for (`bound="cpu"`)',
 }

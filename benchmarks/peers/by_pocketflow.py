@@ -7,6 +7,7 @@ parameters. So the arms of a fan are runs of one node, each with its own ``by``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -118,7 +119,7 @@ class AddUp(Node):
 
 
 class Arms(BatchFlow):
-    def __init__(self, start: Node, places: Any) -> None:
+    def __init__(self, start: Node, places: Iterable[int]) -> None:
         super().__init__(start)
         self.places = [{"by": by} for by in places]
 
@@ -129,7 +130,7 @@ class Arms(BatchFlow):
 
 
 class ArmsAtOnce(AsyncParallelBatchFlow):
-    def __init__(self, start: AsyncNode, places: Any) -> None:
+    def __init__(self, start: AsyncNode, places: Iterable[int]) -> None:
         super().__init__(start)
         self.places = [{"by": by} for by in places]
 
@@ -211,10 +212,6 @@ def chain(length: int = LONG) -> Flow:
     return linked([AddOne() for _ in range(length)])
 
 
-def fan_suspending() -> Job:
-    return awaited(linked([AddOne(), ArmsAtOnce(ScaleAndSuspend(), range(LONG)), AddUp()], AsyncFlow), "total", x=1)
-
-
 def layers() -> Job:
     rest = [Arms(Mix(), range(WIDTH)) for _ in range(1, LAYERS)]
     return ran(linked([Arms(Scale(), range(WIDTH)), *rest]), "values", x=1)
@@ -246,9 +243,11 @@ def mapped(body: Any, at_once: int, xs: list[int]) -> Make:
 
 
 def million() -> Job:
+    flow = AsyncFlow(start=Each(double, MILLION_AT_ONCE))
+
     async def call(count: int) -> list[int]:
         shared: Shared = {"xs": range(count)}
-        await AsyncFlow(start=Each(double, MILLION_AT_ONCE)).run_async(shared)
+        await flow.run_async(shared)
         return shared["ys"]
 
     return Job(call=call)
@@ -264,9 +263,7 @@ def million_one_by_one() -> Job:
 
 
 def run_chain(flow: Flow) -> int:
-    shared: Shared = {"x": 0}
-    flow.run(shared)
-    return shared["x"]
+    return ran(flow, "x", x=0).call()["x"]
 
 
 BY_HAND = "no limit of its own: a semaphore by hand"
@@ -275,7 +272,9 @@ JOBS: Jobs = {
     "chain-async": lambda: awaited(linked([AddOneAsync() for _ in range(LONG)], AsyncFlow), "x", x=0),
     "chain-cold": lambda: ran(chain(), "x", x=0),
     "fan-sync": lambda: ran(linked([AddOne(), Arms(Scale(), range(LONG)), AddUp()]), "total", x=1),
-    "fan-suspending": fan_suspending,
+    "fan-suspending": lambda: awaited(
+        linked([AddOne(), ArmsAtOnce(ScaleAndSuspend(), range(LONG)), AddUp()], AsyncFlow), "total", x=1
+    ),
     "layers": layers,
     "nested": nested,
     "map-cheap": {
@@ -289,14 +288,10 @@ JOBS: Jobs = {
     **long_chains(chain, run_chain),
 }
 CANNOT = {"compile": "–"}
-ARMS_ARE_RUNS = "no fan: the arms are runs of one node with parameters, one after the other (`BatchFlow`)"
+ARE_RUNS = "no fan: the arms are runs of one node with parameters, one after the other (`BatchFlow`)"
 NOTES = {
-    "fan-sync": ARMS_ARE_RUNS,
-    "layers": ARMS_ARE_RUNS,
-    "runs-at-once": ARMS_ARE_RUNS,
+    **dict.fromkeys(("fan-sync", "layers", "runs-at-once"), ARE_RUNS),
     "fan-suspending": "no fan: the arms are runs of one node with parameters (`AsyncParallelBatchFlow`)",
-    "map-cheap": BY_HAND,
-    "map-waiting": BY_HAND,
-    "map-million": BY_HAND,
+    **dict.fromkeys(("map-cheap", "map-waiting", "map-million"), BY_HAND),
     "blocking": "threads by hand (`asyncio.to_thread`)",
 }

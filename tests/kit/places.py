@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import strategies as st
-
 from kit.arms import Arms, exclude, is_possible
 from kit.levels import Kind, Level
 from kit.shapes import Branch, Leaf, Map, Node, OnError, Param, Ref, parents_in, refs_of, sources_of
@@ -22,7 +20,7 @@ class Places(Sources):
         if target:
             node = without_hollow(level, replace(node, name=target))
         touchy = level.reads_hollow(node)
-        places = self.draw(st.sets(st.integers(1, 8 if self.is_dense else 20), max_size=2))
+        places = {1 + self.up_to(7 if self.is_dense else 19) for _ in range(self.up_to(2))}
         after = {name for back, name in enumerate(reversed(level.seen), 1) if back in places}
         if touchy:
             after = {name for name in after if level.is_sure(name)}
@@ -65,7 +63,7 @@ class Places(Sources):
         node = replace(node, soft=tuple(name for name in level.seen if name in chosen))
         refs = [ref for ref in level.refs() if ref.node in chosen]
         if isinstance(node, Leaf) and refs:
-            read = [self.pick(refs) for _ in range(self.draw(st.integers(0, 2)))]
+            read = [self.pick(refs) for _ in range(self.up_to(2))]
             params = [*node.params, *(self.with_default(level, ref) for ref in read)]
             node = replace(node, params=self.named(params))
         return node

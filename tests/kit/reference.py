@@ -61,7 +61,7 @@ def run_graph(graph: Graph, given: Mapping[str, Any], outside: Mapping[str, Stat
     mine = Tally()
     for node in graph.nodes:
         try:
-            state = _run_node(node, graph, {**given, **written}, states, mine)
+            state = run_node(node, graph, {**given, **written}, states, mine)
             if isinstance(state, Ran):
                 written |= {target: take(state, key) for key, target in node.writes}
         except Failed as failed:
@@ -85,7 +85,7 @@ def names_error(graph: Graph, name: str) -> bool:
     return refs or any(node.name == name and key == "error" for node in graph.nodes for key, _ in node.writes)
 
 
-def _run_node(node: Node, graph: Graph, parent: Mapping[str, Any], states: Mapping[str, State], tally: Tally) -> State:
+def run_node(node: Node, graph: Graph, parent: Mapping[str, Any], states: Mapping[str, State], tally: Tally) -> State:
     choosers = choosers_in(graph).get(node.name, [])
     state = is_to_run(node, choosers, states)
     if state is not True:

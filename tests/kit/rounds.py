@@ -77,6 +77,7 @@ def _of_the_map(node: Map, errors: list[Any], tally: Tally) -> set[str]:
             too_many = count is not None and len(failed) > count
             if too_many or (fraction is not None and len(failed) > fraction * len(errors)):
                 tally.excess[node.name] = labels
+                tally.handled |= labels  # those before the last straw were collected
                 return {f"TooManyFailures {node.name}"}
     return set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,18 +17,27 @@ from kit.values import COUNTS
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
+_up_to = cache(lambda most: st.integers(0, most))  # made once, a strategy is checked once
+NUMBERS = _up_to(9)
+ITEM = NUMBERS | st.none()
+LISTS = st.lists(ITEM, max_size=4)
+
+
 class Sources:
     """Draws sources and conditions."""
 
     def __init__(self, draw: Draw) -> None:
         self.draw, self._number = draw, 0
-        self.is_dense = draw(st.booleans())  # whether nodes mostly wait for others, or mostly stand side by side
+        self.is_dense = self.one_in(2)  # whether nodes mostly wait for others, or mostly stand side by side
+
+    def up_to(self, most: int) -> int:
+        return self.draw(_up_to(most))
 
     def one_in(self, many: int) -> bool:
-        return self.draw(st.integers(0, many - 1)) == many - 1
+        return self.up_to(many - 1) == many - 1
 
     def pick(self, options: list[Any] | tuple[Any, ...]) -> Any:
-        return self.draw(st.sampled_from(options))
+        return options[self.up_to(len(options) - 1)]
 
     def fresh(self, prefix: str) -> str:
         self._number += 1
@@ -41,12 +51,12 @@ class Sources:
         if isinstance(source, Ref) and source.node in level.seen and not source.then:
             each = level.find(source)
             if not each.is_solid and not each.is_empty and self.one_in(2):
-                return Param("", source, default=self.draw(st.integers(0, 9)))
+                return Param("", source, default=self.up_to(9))
         return Param("", source)
 
     def source(self, level: Level, *, solid: bool = False) -> Source:
         """Anything that a leaf's parameter may be fed from."""
-        options: list[Callable[[], Source]] = [lambda: Lit(self.draw(st.integers(0, 9) | st.none()))]
+        options: list[Callable[[], Source]] = [lambda: Lit(self.draw(ITEM))]
         if level.given:
             options += [lambda: Parent(self.pick(sorted(level.given)))] * 2
         if written := level.written():
@@ -74,7 +84,7 @@ class Sources:
         """What a container's input may be fed from."""
         if kind == "list":
             return self.list_source(level, [], columns=False)
-        literal = Lit(self.draw(st.integers(0, 9)))
+        literal = Lit(self.up_to(9))
         if kind == "int":
             ints = [Parent(key) for key, one in level.given.items() if one == "int" and not level.is_unsure(key)]
             refs = [ref for ref in level.refs(solid=True) if self._kind_of(level, ref) == "int"]
@@ -85,7 +95,7 @@ class Sources:
 
     def list_source(self, level: Level, zipped_with: list[Source], *, columns: bool = True) -> Source:
         """What an `Each` may go over."""
-        written = Lit(self.draw(st.lists(st.integers(0, 9) | st.none(), max_size=4)))
+        written = Lit(self.draw(LISTS))
         refs = level.list_refs(zipped_with, columns=columns)
         if not refs or self.one_in(2):
             refs += [written, *level.list_keys()]
@@ -100,7 +110,7 @@ class Sources:
         for _ in range(self.pick([1, 1, 2])):
             source, kind = self._asked(level)
             form, may_raise = self._form(kind)
-            atoms.append(Atom(form, source, self.draw(st.integers(0, 9))))
+            atoms.append(Atom(form, source, self.up_to(9)))
             raises |= may_raise
         return self._joined(atoms, style), raises
 
@@ -115,7 +125,7 @@ class Sources:
                 source = self.pick(outer)
             kind = variables[source.key] if isinstance(source, Parent) else self._kind_of(level, source)
             form, may_raise = self._form(kind)
-            atoms.append(Atom(form, source, self.draw(st.integers(0, 9))))
+            atoms.append(Atom(form, source, self.up_to(9)))
             raises |= may_raise
         return self._joined(atoms, style), raises
 
@@ -142,7 +152,7 @@ class Sources:
             options += [(ref, self._kind_of(level, ref))] * 2
         for ref in level.metrics():
             options.append((replace(ref, then=self.pick(COUNTS)), "int"))
-        return self.pick(options) if options else (Lit(self.draw(st.integers(0, 9))), "int")
+        return self.pick(options) if options else (Lit(self.up_to(9)), "int")
 
     def _kind_of(self, level: Level, source: Source) -> Kind:
         assert isinstance(source, Ref)

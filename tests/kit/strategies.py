@@ -2,7 +2,7 @@
 
 Where the design leaves something open, no graph is drawn that would ask for it: what a default means for a key that is
 passed down, on which side of a reference a missing key fails if either side is handled, a list of references one of
-which is skipped, zipped columns of two maps.
+which is skipped, zipped columns of two maps, `first=` over columns whose lengths differ.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from kit.shapes import (
     Tolerate,
     targets_of,
 )
-from kit.sources import Draw
+from kit.sources import LISTS, NUMBERS, Draw
 
 # What leaves do in a calm graph, and in a stormy one, where failures meet or are handled.
 _CALM: list[Does] = ["mix"] * 6 + ["many"] * 3 + ["fussy"] * 2 + ["nothing", "empty", "flagged", "fail"]
@@ -64,7 +64,7 @@ class _Drawer(Places):
         # Each step is drawn right after the word that there is one more, so that shrinking can take any of them out.
         most = 12 if depth == 0 else 3
         while True:
-            more = self.draw(st.integers(0, most)) > 0 and self.left > 0
+            more = self.up_to(most) > 0 and self.left > 0
             if not (more or level.pending) and level.seen:
                 return Graph(tuple(each.node for each in level.seen.values()))
             target = self.pick(level.pending) if level.pending and (not more or self.one_in(2)) else ""
@@ -89,14 +89,14 @@ class _Drawer(Places):
         if does is None:
             does = "stuck" if level.can_time_out and self.one_in(4) else self.pick(self._does)
         params = [Param("", each) for each in must_read]
-        params += [self.param(level) for _ in range(self.draw(st.integers(0, 2)))]
+        params += [self.param(level) for _ in range(self.up_to(2))]
         node = Leaf(
             name=self.fresh("n"),
             does=does,
             how=self.pick(["def", "slow", "async", "inline"]),
             params=self.named(params),
             stains=self.one_in(8),
-            count=self.draw(st.integers(0, 4)) if does == "many" else 2,
+            count=self.up_to(4) if does == "many" else 2,
         )
         return node, _keys_of(does), does in MAY_FAIL
 
@@ -112,7 +112,7 @@ class _Drawer(Places):
         cases: list[tuple[Cond, str | None]] = []
         may_raise = False
         targets = [one for one in level.pending if one != own_name]
-        for place in range(self.draw(st.integers(1, 3))):
+        for place in range(1 + self.up_to(2)):
             cond, raises = self.condition(level, "text" if style == "cases" else self.pick(["text", "ref"]))
             cases.append((cond, self._target(targets, must=place == 0)))
             may_raise |= raises
@@ -140,19 +140,19 @@ class _Drawer(Places):
 
     def _box(self, level: Level, depth: int) -> Drawn:
         given: dict[str, Kind] = {self.fresh("i"): "any", self.fresh("l"): "list"}
-        inner = level.inner(given, uses_start=self.draw(st.booleans()), can_time_out=level.can_time_out)
+        inner = level.inner(given, uses_start=self.one_in(2), can_time_out=level.can_time_out)
         body = self.graph(inner, depth + 1)
         inputs = [(key, self.source_for(level, given[key])) for key in given if key in inner.readers]
         node = Box(name=self.fresh("g"), inputs=tuple(inputs), body=body)
         return node, inner.keys_out("any"), inner.may_fail
 
     def _map(self, level: Level, depth: int) -> Drawn:
-        batch = self.draw(st.integers(1, 3)) if self.one_in(5) else None
+        batch = 1 + self.up_to(2) if self.one_in(5) else None
         times_out = self._timeouts and not level.can_time_out and self.one_in(5)
         of_item: Kind = "list" if batch else "any"
         items = [self.fresh("x"), self.fresh("x")]
         given: dict[str, Kind] = {items[0]: of_item, items[1]: of_item, self.fresh("i"): "any", self.fresh("l"): "list"}
-        inner = level.inner(given, uses_start=self.draw(st.booleans()), can_time_out=times_out)
+        inner = level.inner(given, uses_start=self.one_in(2), can_time_out=times_out)
         body = self.graph(inner, depth + 1, must_read=items[0])
         each: list[tuple[str, Source]] = []
         for key in items:
@@ -167,10 +167,10 @@ class _Drawer(Places):
             each=tuple(each),
             inputs=tuple(inputs),
             body=body,
-            max_concurrency=1 if is_for else self.draw(st.integers(1, 4)),
+            max_concurrency=1 if is_for else 1 + self.up_to(3),
             is_for=is_for,
             batch=batch,
-            first=self.draw(st.integers(1, 3)) if self.one_in(5) else None,
+            first=1 + self.up_to(2) if len(each) == 1 and self.one_in(5) else None,
             times_out=times_out,
             on_error=self.pick([None, "raise", "collect", self._tolerance()]),
         )
@@ -178,13 +178,13 @@ class _Drawer(Places):
         return node, keys, level.map_may_fail(node, inner)
 
     def _tolerance(self) -> Tolerate:
-        count = self.draw(st.none() | st.integers(0, 2))
+        count = self.pick([None, 0, 1, 2])
         return Tolerate(count, self.pick([0.25, 0.5, 0.75] if count is None else [None, None, 0.5]))
 
     def _loop(self, level: Level, depth: int) -> Drawn:
         counter = self.fresh("v")
         given: dict[str, Kind] = {counter: "int", self.fresh("u"): "any", self.fresh("l"): "list"}
-        inner = level.inner(given, uses_start=self.draw(st.booleans()), can_time_out=level.can_time_out)
+        inner = level.inner(given, uses_start=self.one_in(2), can_time_out=level.can_time_out)
         body = self.graph(inner, depth + 1, must_read=counter)
         stop, raises = None, False
         if not self.one_in(5):
@@ -197,7 +197,7 @@ class _Drawer(Places):
             inputs=tuple((key, self.source_for(level, kind)) for key, kind in inputs.items()),
             body=body,
             stop=stop,
-            limit=self.draw(st.integers(1, 4)),
+            limit=1 + self.up_to(3),
             on_limit=self.pick([None, "stop", "stop", "raise"]),
         )
         keys = {**inner.keys_out("any"), "iteration_metrics": "metrics"}
@@ -239,6 +239,5 @@ def cases(draw: Draw, max_leaves: int = 12, timeouts: bool = True) -> Case:
     given: dict[str, Kind] = {"i": "any", "j": "any", "k": "int", "l": "list"}
     level = Level(given, [], draw(st.booleans()))
     graph = drawer.graph(level, 0)
-    numbers = st.integers(0, 9)
-    values = {"any": numbers, "int": numbers, "list": st.lists(numbers | st.none(), max_size=4)}
+    values = {"any": NUMBERS, "int": NUMBERS, "list": LISTS}
     return Case(graph, tuple((key, draw(values[kind])) for key, kind in given.items() if key in level.readers))

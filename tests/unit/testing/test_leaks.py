@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core import CodeNode, GraphNode, Hush
 from hush.testing import LeftOver, leak_check, run_virtual
 
 
@@ -96,11 +96,12 @@ def test_an_error_that_nobody_took_from_a_task_of_a_virtual_loop_is_found():
 
     async def main():
         kept.append(asyncio.ensure_future(fail()))
+        kept.append(kept)  # so that it takes the garbage collector
         await asyncio.sleep(1)
 
     with pytest.raises(LeftOver, match=r"never retrieved: ValueError\('nobody took me'\)") as raised, leak_check():
         run_virtual(main)
-        kept.clear()
+        kept = None
     assert found(raised) == ["complaint"]
 
 
@@ -244,67 +245,4 @@ def test_a_call_that_a_run_left_behind_is_found():
 
 def test_a_thread_that_is_about_to_end_is_no_leak():
     with leak_check():
-        told = threading.Event()
-        threading.Thread(target=told.wait).start()
-        told.set()
-
-
-# ── No false alarms ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_runs_of_every_kind_leave_nothing(tmp_path):
-    def blocking(item):
-        with (tmp_path / f"{item}").open("w") as file:
-            file.write("x")
-        if item == 3:
-            raise ValueError(item)
-        return {"y": item}
-
-    async def waiting(item):
-        await asyncio.sleep(0.001)
-        await asyncio.to_thread(int)
-        return {"z": item}
-
-    with GraphNode(name="g") as graph:
-        with MapNode(name="m", inputs={"item": Each(PARENT["items"])}, outputs=PARENT):
-            CodeNode(code_fn=blocking, inputs={"*": PARENT}, outputs=PARENT)
-            CodeNode(code_fn=waiting, inputs={"*": PARENT}, outputs=PARENT)
-    engine = Hush(graph)
-    given = {"items": list(range(20))}
-    with leak_check():
-        assert engine.run_sync(given)["z"][4] == 4
-        assert asyncio.run(engine.run(given)).status == "partial"
-        assert run_virtual(lambda: engine.run(given)).errors.total == 1
-
-
-async def test_threads_of_the_loops_own_executor_are_no_leak():
-    async with leak_check():
-        await asyncio.to_thread(int)
-
-
-def test_what_the_block_raises_comes_out_alone(tmp_path):
-    with pytest.raises(KeyError), leak_check():
-        file = (tmp_path / "x").open("w")
-        raise KeyError
-    file.close()
-
-
-def test_leaks_can_be_let_through_and_looked_at(tmp_path):
-    with leak_check(ignore=["known.txt"]), (tmp_path / "known.txt").open("w"):
-        pass
-    with leak_check(ignore=["known.txt"]) as leaks:
-        known, other = (tmp_path / "known.txt").open("w"), (tmp_path / "other.txt").open("w")
-        assert [leak.kind for leak in leaks.leaks()] == ["file"]
-        other.close()
-    known.close()
-    with pytest.raises(TypeError, match="list of texts"):
-        leak_check(ignore="known.txt")
-
-
-def test_a_check_can_be_used_again(tmp_path):
-    check = leak_check()
-    with pytest.raises(LeftOver), check:
-        file = (tmp_path / "x").open("w")
-    with check:
-        pass
-    file.close()
+        threading.Timer(0.1, int).start()

@@ -93,6 +93,23 @@ def _table(keys: tuple[Any, ...], values: list[Any]) -> dict[Any, Any]:
     return dict(zip(keys, values, strict=True))
 
 
+def none_for_skipped(resolve: Resolve) -> Resolve:
+    """Reads as a condition written as text would: what was skipped is ``None`` before anything is done to it."""
+
+    def place(read: Read) -> Place:
+        found = resolve(read)
+        if not found.maybe:
+            return found
+        reader = found.reader or slot_reader(found.slot)
+        return Place(found.slot, maybe=False, reader=lambda slots: _or_none(reader(slots)))
+
+    return place
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is SKIPPED else value
+
+
 class Argument(NamedTuple):
     """One bound parameter: a slot that surely holds its value, or a reader."""
 

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from hush.core._expr._model import Read
-from hush.core._plan._bind import Place, Resolve, expr_reader
+from hush.core._plan._bind import Place, Resolve, expr_reader, none_for_skipped
 from hush.core._plan._model import SKIPPED, Reader, Slots
 from hush.core._spec._model import BranchSpec
 from hush.core.errors import NoCaseMatched
@@ -22,7 +22,7 @@ def choice_of(step: BranchSpec, resolve: Resolve) -> Callable[[Slots], dict[str,
     cases: list[tuple[Reader, bool, str, dict[str, Any]]] = []
     for case in step.cases:
         by_name = case.names is not None
-        reader = expr_reader(case.condition, _of_inputs if by_name else resolve)
+        reader = expr_reader(case.condition, _of_inputs if by_name else none_for_skipped(resolve))
         cases.append((reader, by_name, case.text, {"target": case.target, "matched": case.text}))
     matched = "default" if step.default is not None else None
     default = {"target": step.default, "matched": matched} if step.has_default else None
@@ -34,7 +34,7 @@ def choice_of(step: BranchSpec, resolve: Resolve) -> Callable[[Slots], dict[str,
                 values[name] = None
         for read, by_name, text, out in cases:
             value = read(values if by_name else slots)
-            if value is not SKIPPED and _holds(value, text):
+            if _holds(value, text):
                 return out.copy()
         if default is None:
             raise NoCaseMatched(

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from hush.core._expr._model import Const, Expr, Read, reads
-from hush.core._plan._bind import Place, argument, call_of, expr_reader
+from hush.core._plan._bind import Place, argument, call_of, expr_reader, none_for_skipped
 from hush.core._plan._choice import choice_of
 from hush.core._plan._model import (
     SKIPPED,
@@ -255,7 +255,7 @@ class _Compiler:
         """How the condition of a loop is read from the slots of its body, before a round."""
         if step.stop is None:
             return None
-        return _or_none(expr_reader(step.stop, inner.before_all))
+        return expr_reader(step.stop, none_for_skipped(inner.before_all))
 
     def _loop_plan(self, number: int, step: LoopSpec, stop: Reader | None) -> LoopPlan:
         variables: list[tuple[str, Reader]] = []
@@ -358,6 +358,7 @@ class _Compiler:
             bind=parts.bind,
             gate=parts.gate,
             begin=parts.begin,
+            awaited=parts.gate is None and (parts.body is None or parts.begin is not None),
             handled=scope.handled[number],
             named=step.name in scope.named,
             captures=captures,

@@ -115,6 +115,7 @@ class StepPlan:
         bind: Of a leaf: binds its inputs and gives the call to make, for another thread.
         gate: Of a ``def``: where it runs. ``None`` for what is always awaited.
         begin: How to start what is awaited, where ``call`` alone does not say: threads, deadlines.
+        awaited: Whether it is always awaited by whoever reached it: it has no gate, and is no graph to be gone into.
         handled: Whether the graph goes on when the step fails; ``named`` if somebody reads its ``error``.
         captures: Keys that must be there, and the slots they go to.
         gives: What else is taken of its output.
@@ -133,6 +134,7 @@ class StepPlan:
     bind: Callable[[Slots], Callable[[], Any]] | None
     gate: Gate | None
     begin: Callable[..., Awaitable[Any]] | None
+    awaited: bool
     handled: bool
     named: bool
     captures: tuple[Copy, ...]

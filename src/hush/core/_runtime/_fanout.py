@@ -74,13 +74,14 @@ class Fanout:
             value = one.source(self.frame.slots)
             self.sources.append(open_source(value, self.run, one.pull, one.where, one.spent, self.plan.first))
         self.frame.entered(self.step)
-        sizes = [source.size for source in self.sources]
+        first = self.plan.first
+        sizes = [
+            source.size if first is None or source.size is None else min(source.size, first) for source in self.sources
+        ]
         known = [size for size in sizes if size is not None]
         if len(set(known)) > 1:
             raise self._unequal(", ".join(f"{e.name}: {size}" for e, size in zip(self.plan.each, sizes, strict=True)))
         self.total = known[0] if len(known) == len(sizes) else None
-        if self.plan.first is not None and self.total is not None:
-            self.total = min(self.total, self.plan.first)
         if len(self.sources) == 1:
             self.pull = self.sources[0].now
         if self.plan.batch is not None:
@@ -156,8 +157,8 @@ class Fanout:
         return failure, cancelled
 
     # --- items --------------------------------------------------------------------------------------------
-    def open(self, values: Any) -> tuple[int, Frame]:
-        """The frame of the next item."""
+    def open(self, values: Any, spare: Frame | None) -> tuple[int, Frame]:
+        """The frame of the next item: ``spare``, of one that has ended well, made anew, if there is one."""
         index = self.columns.open()
         slots = self.base.copy()
         slots[0] = {}
@@ -168,7 +169,15 @@ class Fanout:
                 if slot is not None:
                     slots[slot] = value
         around = self.frame.item
-        return index, Frame(self.body, slots, None, (*around, index) if around else (index,))
+        item = (*around, index) if around else (index,)
+        if spare is None:
+            return index, Frame(self.body, slots, None, item)
+        spare.slots = slots
+        spare.countdowns = self.body.countdowns.copy()
+        spare.left = len(self.body.steps)
+        spare.marks = None
+        spare.item = item
+        return index, spare
 
     def name(self, index: int, values: Any) -> BaseException | None:
         """Note how the item is called in errors and events; what the key function raised, if it did."""
@@ -188,7 +197,7 @@ class Fanout:
 
     def finish(self, index: int, frame: Frame, by: asyncio.Task[Any]) -> None:
         """An item's body is complete."""
-        out = frame.outputs()
+        out = frame.slots[0] if frame.marks is None and not self.body.several_writers else frame.outputs()
         error = self.columns.put(index, out)
         self.done += 1
         if error is not None:
@@ -215,8 +224,10 @@ class Fanout:
     def _failed(self, index: int, error: Any, by: asyncio.Task[Any] | None, *, collects: bool) -> None:
         item = (*self.frame.item, index)
         key = self._keys.pop(index, None) if self._keys else None
-        if key is not None and isinstance(error, BaseException):
-            self.run.note_key(error, index, key)
+        if isinstance(error, BaseException):
+            self.run.note_round(error, self.frame)
+            if key is not None:
+                self.run.note_key(error, index, key)
         if collects and not self.plan.fail_fast:
             self.run.collect(error, self.step.path, item, partial=True)
         if self.run.tracing is not None:

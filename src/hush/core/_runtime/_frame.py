@@ -82,6 +82,13 @@ class Frame:
         self.owner = owner
         self.item = item
 
+    def round(self) -> int | None:
+        """The round of the innermost loop around, as far as frames know of those that they run for."""
+        owner = self.owner
+        while isinstance(owner, tuple):
+            owner = owner[0].owner
+        return None if owner is None else owner.done
+
     def start(self, ready: Ready) -> None:
         """Hand over the steps that wait for nothing; the last of the list is to run first."""
         for step in self.plan.first:

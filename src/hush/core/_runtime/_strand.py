@@ -250,8 +250,7 @@ class Strand:
             raise exc
         run = self.run
         run.locate(exc, frame.item, step)
-        if frame.owner is not None and not isinstance(frame.owner, tuple):
-            run.note_round(exc, frame.owner.done)
+        run.note_round(exc, frame)
         if step.handled and is_ordinary(exc):
             if cancelled:  # what would have been handled gives way to the cancellation
                 self.stop()
@@ -300,18 +299,26 @@ class Strand:
         try:
             self.context = context = copy_context()
             variables = len(context)
+            ready = self.ready
             while True:
-                while self.ready and not self.drive():
+                # One step that is to be awaited, and nothing else: no need to drive for that.
+                alone = len(ready) == 1 and not pending and ready[0][1].awaited and ready[0][0].marks is None
+                while ready and not alone and not self.drive():
                     self._spawn_pending()
                     await budget.turn(served=True)
                     await self._room()
-                if not pending:
+                if not pending and not alone:
                     return
                 if run.tracing is not None and run.tracing.held:
                     self._spawn_pending(1)
                     await self._room()
                     continue
-                frame, step, awaitable = pending.popleft()
+                awaitable: Any
+                if alone:
+                    frame, step = ready.pop()
+                    awaitable = None
+                else:
+                    frame, step, awaitable = pending.popleft()
                 if pending and not self._spawning:
                     self._spawning = True
                     domain.loop.call_soon(self._suspended)
@@ -327,7 +334,7 @@ class Strand:
                     elif domain.closing or self.task.cancelling() > self.floor:
                         self._check_cancelled()
                     elif type(out) is dict and TAGS not in out and run.tracing is None:
-                        frame.settle(step, out, self.ready)
+                        frame.settle(step, out, ready)
                     else:
                         self._settle(frame, step, out)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
@@ -335,14 +342,15 @@ class Strand:
                 awaitable = out = None  # what nobody reads dies now
                 if not frame.left:
                     self._complete(frame)
-                if not self.ready and not pending:
+                if not ready and not pending:
                     return
                 now = copy_context()
                 if len(now) != variables or (variables and not unchanged(context, now)):
                     # The step set a context variable in this task: what follows goes on in one that has not seen it.
                     self._move()
                     return
-                if budget.must_wait(perf_counter_ns()):
+                now_ns = perf_counter_ns()
+                if now_ns > budget.limit_ns and budget.must_wait(now_ns):
                     self._spawn_pending()
                     await budget.turn(served=False)
                     self._check_cancelled()

@@ -154,24 +154,26 @@ class Worker:
     def stop(self) -> None:
         """It has pulled nothing yet."""
 
-    def next_item(self) -> bool:
+    def next_item(self) -> bool:  # noqa: C901  # the hot loop of a map, as a strand's
         """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none."""
         strand, fanout = self.strand, self.fanout
         if strand.pending or self.domain.dropped:
             return False
-        frame = self.frame
+        frame, tracing = self.frame, fanout.run.tracing
+        spare: Frame | None = None
         if frame is not None:
             if self.domain.errors:
                 self._settle(combined(self.domain.errors))
             else:
-                self.frame = None
-                self._measure()
+                self.frame, spare = None, frame
+                if fanout.latencies is not None:
+                    self._measure()
                 fanout.finish(self.index, frame, self.task)
         while True:
             if fanout.domain.closing:
                 self.signal = DONE
                 return False
-            if fanout.run.tracing is not None and fanout.run.tracing.held:
+            if tracing is not None and tracing.held:
                 self.signal = WAIT
                 return False
             try:
@@ -183,7 +185,7 @@ class Worker:
                 self.signal = values
                 fanout.exhausted = values is DONE
                 return False
-            self.index, frame = fanout.open(values)
+            self.index, frame = fanout.open(values, spare)
             error = fanout.failed_upstream(self.index) if fanout.upstream else None
             if fanout.plan.key is not None:
                 unnamed = fanout.name(self.index, values)
@@ -194,11 +196,12 @@ class Worker:
                     self._began_ns = perf_counter_ns()
                 if fanout.plan.item_timeout_s is not None:
                     self._began_s = fanout.run.loop.time()
-                if fanout.run.tracing is None:
+                if tracing is None:
                     frame.start(strand.ready)
                 else:
-                    fanout.run.tracing.frame_started(frame, strand.ready)
+                    tracing.frame_started(frame, strand.ready)
                 return True
+            spare = None
             fanout.fail(self.index, error, self.task)
             if not self.index % _LOOK_EVERY and fanout.run.budget.must_wait(perf_counter_ns()):
                 self.signal = WAIT

@@ -1,0 +1,112 @@
+"""How a drawing puts into words what a step was given: its policies, its sources, its conditions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hush.core._expr._model import Apply, Const, Expr, Read, describe, in_postorder, reads
+from hush.core._spec._model import BranchSpec, CallSpec, LoopSpec, MapSpec, Step
+
+_LONGEST = 60
+_PLAIN = (int, float, complex, bool, str, bytes, type(None))
+
+
+def notes_of(step: Step) -> tuple[str, ...]:
+    """How ``step`` runs, in a few words each."""
+    found: list[str] = []
+    if isinstance(step, MapSpec):
+        found += _of_map(step)
+    elif isinstance(step, LoopSpec):
+        found += _of_loop(step)
+    elif isinstance(step, CallSpec) and step.executor != "auto":
+        found.append({"thread": "in a thread", "process": "in a process"}.get(step.executor, step.executor))
+    if step.timeout_s is not None:
+        found.append(f"timeout {step.timeout_s:g} s")
+    if step.on_error == "collect" and not isinstance(step, MapSpec):
+        found.append("goes on if it fails")
+    return tuple(found)
+
+
+def _of_map(step: MapSpec) -> list[str]:
+    found = ["one at a time" if step.max_concurrency == 1 else f"{step.max_concurrency} at a time"]
+    if step.batch is not None:
+        found.append(f"lists of {step.batch}")
+    if step.first is not None:
+        found.append(f"only the first {step.first}")
+    if step.tolerate is not None:
+        bounds: list[str] = []
+        if step.tolerate.count is not None:
+            bounds.append(f"{step.tolerate.count}")
+        if step.tolerate.fraction is not None:
+            bounds.append(f"{step.tolerate.fraction * 100:g} %")
+        found.append(f"tolerates {' and '.join(bounds)} failed")
+    else:
+        found.append("stops at a failure" if step.on_error == "raise" else "collects")
+    if step.item_timeout_s is not None:
+        found.append(f"{step.item_timeout_s:g} s an item")
+    return found
+
+
+def _of_loop(step: LoopSpec) -> list[str]:
+    if step.stop is None:
+        return [f"{step.max_iterations} rounds"]
+    limit = f"at most {step.max_iterations} rounds"
+    return [f"until {step.stop_text}", limit if step.on_limit == "raise" else f"{limit}, then on"]
+
+
+def each_lines(step: MapSpec) -> tuple[str, ...]:
+    """What a map goes through, a line for each ``Each``."""
+    return tuple([f"each {each.name} ← {source_text(each.source)}" for each in step.each])
+
+
+def case_lines(step: BranchSpec) -> tuple[str, ...]:
+    """A line for each case of a branch, in the order in which they are tried."""
+    found = [f"if {one_line(case.text)} → {'END' if case.target is None else case.target}" for case in step.cases]
+    if step.has_default:
+        found.append(f"else → {'END' if step.default is None else step.default}")
+    else:
+        found.append("else NoCaseMatched")
+    return tuple(found)
+
+
+def source_text(expr: Expr) -> str:
+    """``expr`` as it was written, where that is short and calls no ``repr`` of a user's object; else what it is."""
+    if isinstance(expr, Const):
+        return _literal(expr.value)
+    if isinstance(expr, Read):
+        return f"{expr.source.name}[{_key(expr.key)}]"
+    if all(_is_plain(part) for part in in_postorder(expr)):
+        text = one_line(describe(expr)).replace("'", '"')
+        if len(text) <= _LONGEST:
+            return text
+    names = dict.fromkeys(f"{read.source.name}[{_key(read.key)}]" for read in reads(expr))
+    return f"made from {', '.join(names)}"
+
+
+def one_line(text: str) -> str:
+    """``text`` with runs of blanks, line breaks included, as one blank."""
+    return " ".join(text.split())
+
+
+def _key(key: Any) -> str:
+    return f'"{key}"' if type(key) is str else repr(key) if isinstance(key, _PLAIN) else type(key).__name__
+
+
+def _is_plain(part: Expr) -> bool:
+    if isinstance(part, Const):
+        return type(part.value) in _PLAIN
+    # A function or a keyword argument is told by its value, which may be any object.
+    return not isinstance(part, Apply) or (part.form != "call" and not part.kwargs)
+
+
+def _literal(value: Any) -> str:
+    """A literal by its kind: a large list would be long, and an object's ``repr`` may change from run to run."""
+    kind = type(value)
+    if kind is range:
+        return repr(value)
+    if kind in (list, tuple, dict, set, frozenset):
+        return f"a {kind.__name__} of {len(value)}"
+    if kind in _PLAIN:
+        text = repr(value)
+        return text if len(text) <= _LONGEST else f"a {kind.__name__}"
+    return f"a {kind.__name__}"

@@ -1,0 +1,46 @@
+"""Which kind of event loop the suite runs on: ``HUSH_TEST_LOOP=debug``, ``uvloop`` or ``eager``; else asyncio's own.
+
+Tests that bring a loop of their own, such as those in virtual time, keep it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+KIND = os.environ.get("HUSH_TEST_LOOP", "")
+
+
+class DebugPolicy(asyncio.DefaultEventLoopPolicy):
+    """Loops in debug mode."""
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        loop = super().new_event_loop()
+        loop.set_debug(True)
+        loop.slow_callback_duration = 60.0  # the tests block on purpose, and it would be logged
+        return loop
+
+
+class EagerPolicy(asyncio.DefaultEventLoopPolicy):
+    """Loops whose tasks begin at once, as Python has them since 3.12."""
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        loop = super().new_event_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]  # not on 3.11
+        return loop
+
+
+def pytest_configure() -> None:
+    if KIND == "debug":
+        asyncio.set_event_loop_policy(DebugPolicy())
+    elif KIND == "uvloop":
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    elif KIND == "eager":
+        if sys.version_info < (3, 12):
+            raise SystemExit("HUSH_TEST_LOOP=eager needs Python 3.12 or newer")
+        asyncio.set_event_loop_policy(EagerPolicy())
+    elif KIND:
+        raise SystemExit(f"HUSH_TEST_LOOP={KIND!r} is not debug, uvloop or eager")

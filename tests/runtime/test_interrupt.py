@@ -1,0 +1,57 @@
+"""Ctrl-C in the middle of a map: everything in flight is cancelled and has cleaned up before control returns."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import asyncio, sys, threading
+from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode
+
+begun, cleaned = [], []
+
+async def wait_for_ever(x):
+    begun.append(x)
+    if len(begun) == 4:
+        print("ready", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0)
+        cleaned.append(x)
+
+with GraphNode(name="g") as graph:
+    with MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, max_concurrency=4) as m:
+        node = CodeNode(name="n", code_fn=wait_for_ever, inputs={"x": PARENT["x"]})
+        START >> node >> END
+    START >> m >> END
+
+engine = Hush(graph)
+try:
+    if sys.argv[1] == "run_sync":
+        engine.run_sync(inputs={"xs": range(1000)})
+    else:
+        asyncio.run(engine.run(inputs={"xs": range(1000)}))
+except KeyboardInterrupt:
+    print("interrupted", sorted(begun) == sorted(cleaned) == [0, 1, 2, 3], flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+@pytest.mark.parametrize("how", ["run_sync", "asyncio.run"])
+def test_an_interrupt_in_the_middle_of_a_map_leaves_nothing_running(how):
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, how], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert out == "interrupted True\n"
+    assert process.returncode == 0
