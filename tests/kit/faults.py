@@ -22,7 +22,7 @@ class Failure:
 
 
 # Raised by branches, loops and maps themselves, or by what their conditions say: these name the node.
-OF_NODES = {"NoCaseMatched", "TooManyIterations", "TooManyFailures", "TypeError", "IndexError"}
+OF_NODES = {"NoCaseMatched", "TooManyIterations", "TooManyFailures", "TypeError", "IndexError", "ValueError"}
 
 
 def label(error: BaseException) -> str:

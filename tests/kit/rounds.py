@@ -78,6 +78,8 @@ def _of_the_map(node: Map, errors: list[Any], tally: Tally) -> set[str]:
             if too_many or (fraction is not None and len(failed) > fraction * len(errors)):
                 tally.excess[node.name] = labels
                 tally.handled |= labels  # those before the last straw were collected
+                tally.maybe_partial = True
+                tally.maybe_partial = True
                 return {f"TooManyFailures {node.name}"}
     return set()
 

@@ -176,7 +176,7 @@ def _words(node: Node, inline: bool) -> list[str]:
             words.append("" if node.is_for else f"max_concurrency={node.max_concurrency}")
             words.append(f"batch={node.batch}" if node.batch else "")
             words.append(f"first={node.first}" if node.first else "")
-            words.append(f"item_timeout_s={ITEM_TIMEOUT_S}" if node.times_out else "")
+            words.append(f"item_timeout_s={_item_timeout_s(node)}" if node.times_out else "")
             return words
         case Loop():
             words = [_dict("inputs", [(key, _say(each)) for key, each in node.inputs])]
@@ -184,6 +184,16 @@ def _words(node: Node, inline: bool) -> list[str]:
             words.append(f"max_iterations={node.limit}")
             words.append(f'on_limit="{node.on_limit}"' if node.on_limit else "")
             return words
+
+
+def _item_timeout_s(node: Map) -> int:
+    """Far longer than those of the maps inside: which of two equal ones is over first is nobody's law."""
+    return ITEM_TIMEOUT_S * 1_000 ** _timing_inside(node.body)
+
+
+def _timing_inside(graph: Graph) -> int:
+    heights = [_timing_inside(n.body) + isinstance(n, Map) for n in graph.nodes if isinstance(n, Box | Loop | Map)]
+    return max(heights, default=0)
 
 
 def _choices(node: Branch) -> str:

@@ -29,7 +29,7 @@ from kit.shapes import (
 from kit.sources import Draw, Sources
 from kit.strategies import cases
 
-_DOES: list[Does] = ["mix"] * 12 + ["nothing", "fussy", "flagged", "fail"]
+_DOES: list[Does] = ["mix"] * 8 + ["nothing", "fussy", "flagged", "fail", "fail"]
 
 
 class _Small(Sources):

@@ -1,4 +1,7 @@
-"""Random graphs in random orders of completion give what a small interpreter says that they give."""
+"""Random graphs in random orders of completion give what a small interpreter says that they give.
+
+With `test_soft_edges` these are 2,000 graphs in the every-change tier, and 50,000 in the nightly one.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ patient = pytest.mark.timeout(600)  # of which only a failure needs most: hypoth
 
 _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 every_change = settings(deadline=None, derandomize=True, database=None, suppress_health_check=_slow)
-nightly = settings(max_examples=5_000, deadline=None, database=None, print_blob=True, suppress_health_check=_slow)
+nightly = settings(deadline=None, database=None, print_blob=True, suppress_health_check=_slow)
 
 
 @pytest.fixture(autouse=True)
@@ -55,26 +58,26 @@ def hold(
         play.reset(seed)
         found = complaints(case, expected, run_case(case, engine, seed, cancel_at, threads=threads), play)
         if found:
-            note(f"{expected}\nseed {seed}" + (f", as it ran:\n{source(case, inline=True)}" if inline else ""))
+            note(f"{expected}\nas it ran:\n{source(case, inline=inline, seed=seed, cancel_at=cancel_at)}")
         assert not found, "\n".join(found)
 
 
 @patient
-@settings(every_change, max_examples=1_200)
+@settings(every_change, max_examples=900)
 @given(cases(), st.integers(0, 9))
 def test_random_graphs_give_what_the_reference_gives_in_any_order(case, seed):
     hold(case, [seed, seed + 10, seed + 20])
 
 
 @patient
-@settings(every_change, max_examples=400)
+@settings(every_change, max_examples=250)
 @given(cases())
 def test_random_graphs_pinned_to_the_loop_give_the_same(case):
     hold(case, [0], inline=True)
 
 
 @patient
-@settings(every_change, max_examples=400)
+@settings(every_change, max_examples=350)
 @given(cases(), st.integers(0, 9), st.integers(1, 25))
 def test_random_graphs_can_be_cancelled_at_any_tick(case, seed, tick):
     hold(case, [seed], cancel_at=tick)
@@ -82,14 +85,14 @@ def test_random_graphs_can_be_cancelled_at_any_tick(case, seed, tick):
 
 # Threads come and go as the machine likes, so there is nothing that shrinking could hold on to.
 @patient
-@settings(every_change, max_examples=300, phases=[Phase.generate])
-@given(cases(), st.integers(0, 9))
+@settings(every_change, max_examples=150, phases=[Phase.generate])
+@given(cases(timeouts=False), st.integers(0, 9))
 def test_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
     hold(case, [seed, seed + 10], threads=True)
 
 
 @pytest.mark.nightly
-@nightly
+@settings(nightly, max_examples=30_000)
 @given(cases(max_leaves=20), st.integers(0, 1_000), st.integers(1, 50))
 def test_many_random_graphs_give_what_the_reference_gives_in_any_order(case, seed, tick):
     hold(case, [seed, seed + 1, seed + 2, seed + 3])
@@ -98,7 +101,7 @@ def test_many_random_graphs_give_what_the_reference_gives_in_any_order(case, see
 
 
 @pytest.mark.nightly
-@settings(nightly, phases=[Phase.generate])
-@given(cases(max_leaves=20), st.integers(0, 1_000))
+@settings(nightly, max_examples=10_000, phases=[Phase.generate])
+@given(cases(max_leaves=20, timeouts=False), st.integers(0, 1_000))
 def test_many_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
     hold(case, [seed, seed + 1, seed + 2], threads=True)

@@ -21,13 +21,14 @@ from hush.core._runtime._run import Run
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._tracing import Tracing, tracers_of
 from hush.core._runtime._watchdog import watchdog
-from hush.core._spec._model import GraphSpec
+from hush.core._spec._model import GraphSpec, Step
 from hush.core._spec._root import as_root
 from hush.core._spec._validate import require_sound
 from hush.core._started import InFlight, RunHandle
 from hush.core._stream import Buffer, Stream, map_called
 from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
 from hush.core.nodes._alone import alone
+from hush.core.nodes._drawn import Drawn
 from hush.core.nodes._graph import Block
 from hush.core.nodes._handle import Node
 from hush.core.nodes._wiring import open_containers
@@ -47,7 +48,7 @@ class RunOptions(TypedDict, total=False):
     keep: bool
 
 
-class Hush:
+class Hush(Drawn):
     """An engine for one graph: made once, run as often as you like, also at the same time.
 
     Args:
@@ -230,6 +231,13 @@ class Hush:
         listener = Buffer(buffer, None if items is None else map_called(items, self._root.plan))
         options["tracer"] = [listener, *tracers_of(options.get("tracer"))]
         return Stream(listener, lambda: self.run(inputs, **options))
+
+    def show(self) -> None:
+        """Print the graph as text; ``engine.to_text()`` gives it, ``to_mermaid()`` and ``to_svg()`` other forms."""
+        print(self.to_text())  # noqa: T201  # what it is for
+
+    def _describe(self) -> Step:
+        return self._spec.steps[0] if self._spec.wraps else self._spec
 
     def __repr__(self) -> str:
         return f"<Hush {self.name!r}>"

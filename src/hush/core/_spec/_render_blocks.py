@@ -12,8 +12,6 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from hush.core._spec._render import STRUCTURE, Body, Item, Link
 
-FOLD = 20
-"""How many alike steps side by side are drawn one by one."""
 _DEEPEST = 8
 """Blocks nest as far as this; what is deeper is a weave, so that the work stays linear, and the page narrow."""
 
@@ -47,7 +45,7 @@ class Layout(NamedTuple):
     started: frozenset[int]
 
 
-def folded(root: Item, most: int | None = FOLD) -> Item:
+def folded(root: Item, most: int | None = 20) -> Item:
     """``root`` with alike leaves, if there are more than ``most``, drawn as one. ``None`` folds nothing.
 
     Leaves are alike if they are of one kind and run, come after and come before the same.

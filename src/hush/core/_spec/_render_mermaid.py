@@ -41,9 +41,10 @@ _ARROWS = {
     "end": "-->",
     "again": "-.->",
 }
-# Letters of any script, digits, `_` and `.` between them, blanks and some more stand as they are; all else could mean
-# something to Mermaid, to Markdown or to HTML, each of which reads a label.
-_MEANINGFUL = re.compile(r"(?!(?<=[^\W_])_(?=[^\W_])|(?<=\d)\.(?=\d))(?:_|[^\w ,=·…←→])")
+# Letters of any script, digits, `_`, `-` and `.` between them, blanks and some more stand as they are; all else could
+# mean something to Mermaid, to Markdown or to HTML, each of which reads a label.
+_MEANINGFUL = re.compile(r"(?!(?<=[^\W_])[_-](?=[^\W_])|(?<=\d)\.(?=\d))(?:_|[^\w ,=·…←→])")
+_NO_NAME = re.compile(r"[^\w-]+")
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -84,7 +85,7 @@ class _Writer:
         self.styled: defaultdict[str, list[str]] = defaultdict(list)
 
     def root(self, item: Item) -> list[str]:
-        lines = [f"flowchart {self.direction}", f"    accTitle: {item.name}"]
+        lines = [f"flowchart {self.direction}", f"    accTitle: {_NO_NAME.sub(' ', item.name)}"]
         if item.kind == "graph" and item.body is not None and item.body.items:
             self.body(lines, item.body, "    ")
         else:

@@ -13,7 +13,7 @@ from hush.core._spec._render_words import one_line
 _NAME_COLUMNS = 36
 """Words stand in one column behind the names; longer names push theirs out of it."""
 _PLAIN_ASCII = str.maketrans(
-    {"┌": "/", "├": "+", "└": "\\", "│": "|", "┃": "#", "→": ">", "←": "<", "…": ".", "·": ","}
+    {"┌": "/", "├": "+", "└": "\\", "│": "|", "┃": "#", "┊": ":", "→": ">", "←": "<", "…": ".", "·": ","}
 )
 
 
@@ -27,7 +27,7 @@ class _Line(NamedTuple):
 
 
 def to_text(root: Item, width: int | None = 100, *, ascii_only: bool = False) -> str:
-    """``root`` as lines of at most ``width`` columns; ``None`` cuts nothing. ``ascii_only`` draws with ``/ + | #``."""
+    """``root`` as lines of at most ``width`` columns; ``None`` cuts nothing."""
     lines: list[_Line] = []
     _write_item(lines, root, "", "", [], [])
     column = 2 + min(max((columns(one.lead + one.name) for one in lines if one.words), default=0), _NAME_COLUMNS)
@@ -110,5 +110,7 @@ class _Writer:
                 first = (lead if not at else below) + corner + " "
                 self.write(part, first, below + ("│ " if at < last else "  "))
             return
+        if block.shape == "weave":  # below each other does not mean one after the other here
+            lead, below = lead + "┊ ", below + "┊ "
         for at, part in enumerate(block.parts):
             self.write(part, lead if not at else below, below)

@@ -14,6 +14,7 @@ from hush.core._spec._validate import check
 from hush.core.errors import Problem
 from hush.core.nodes._code import CodeNode
 from hush.core.nodes._describe import NONE_STARRED, Describer
+from hush.core.nodes._drawn import Drawn
 from hush.core.nodes._handle import PARENT, Container
 
 Value = Any
@@ -23,7 +24,7 @@ def _same(value: Value) -> dict[str, Value]:
     return {"value": value}
 
 
-class Block(Container):
+class Block(Drawn, Container):
     """What graphs and iteration nodes share: a block of nodes that describes itself."""
 
     def _make_writer(self, expr: Expr, key: str) -> None:
