@@ -28,9 +28,8 @@ def to_html(root: Item) -> str:
 
 
 def text(value: str) -> str:
-    """``value`` as text between tags or in an attribute, without characters that no page may hold."""
-    kept = one_line(value).encode("utf-8", "replace").decode("utf-8")
-    return escape("".join([char for char in kept if char.isprintable() or char == " "]), quote=True)
+    """``value`` as text between tags or in an attribute."""
+    return escape(one_line(value), quote=True)
 
 
 def _write_item(parts: list[str], item: Item, said: list[str], flows: list[str]) -> None:

@@ -45,7 +45,6 @@ _ARROWS = {
 # mean something to Mermaid, to Markdown or to HTML, each of which reads a label.
 _MEANINGFUL = re.compile(r"(?!(?<=[^\W_])[_-](?=[^\W_])|(?<=\d)\.(?=\d))(?:_|[^\w ,=·…←→])")
 _NO_NAME = re.compile(r"[^\w-]+")
-_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def to_mermaid(root: Item, direction: str = "TB") -> str:
@@ -65,10 +64,10 @@ def fits(text: str) -> bool:
 
 def escaped(text: str) -> str:
     """``text`` as a label between quotes: one line, cut where it is long, with codes for what could mean something."""
-    text = one_line(_UNREADABLE.sub(" ", text)).replace("ﬂ°", "fl°")  # Mermaid's own mark for a code, read twice
+    text = one_line(text).replace("ﬂ°", "fl°")  # Mermaid's own mark for a code, read twice
     if len(text) > _LONGEST_LABEL:
         text = text[: _LONGEST_LABEL - 1] + "…"
-    return _MEANINGFUL.sub(_code, text)
+    return _MEANINGFUL.sub(_code, text) or "…"  # a label without a letter is none
 
 
 def _code(match: re.Match[str]) -> str:
@@ -85,7 +84,7 @@ class _Writer:
         self.styled: defaultdict[str, list[str]] = defaultdict(list)
 
     def root(self, item: Item) -> list[str]:
-        lines = [f"flowchart {self.direction}", f"    accTitle: {_NO_NAME.sub(' ', item.name)}"]
+        lines = [f"flowchart {self.direction}", f"    accTitle: {_NO_NAME.sub(' ', item.name).strip() or 'graph'}"]
         if item.kind == "graph" and item.body is not None and item.body.items:
             self.body(lines, item.body, "    ")
         else:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from hush.core._spec._render import Body, Item, Link
 from hush.core._spec._render_html import text
 from hush.core._spec._render_text import columns
+from hush.core._spec._render_words import one_line
 
 Point: TypeAlias = tuple[float, float]
 
@@ -221,6 +222,7 @@ def _read(found: Any, boxes: list[_Box], links: Sequence[Link]) -> _Placed:
 
 
 def _short(line: str) -> str:
+    line = one_line(line)
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 

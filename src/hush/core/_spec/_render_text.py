@@ -79,9 +79,10 @@ def _write_item(lines: list[_Line], item: Item, lead: str, below: str, said: lis
     words = [f"{len(item.folded)} alike, side by side"] if item.folded else []
     if item.kind != "code":
         words.append(item.kind)
-    lines.append(_Line(lead, item.name, tuple([one_line(one) for one in (*words, *item.notes, *said)]), below))
-    lines += [_Line(below, one_line(line)) for line in item.lines]
-    lines += [_Line(below, line) for line in flows]
+    lines.append(
+        _Line(lead, one_line(item.name), tuple([one_line(one) for one in (*words, *item.notes, *said)]), below)
+    )
+    lines += [_Line(below, one_line(line)) for line in (*item.lines, *flows)]
     if item.body is not None:
         layout = arrange(item.body)
         if layout.block is None:

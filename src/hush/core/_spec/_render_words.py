@@ -51,7 +51,7 @@ def _of_loop(step: LoopSpec) -> list[str]:
     if step.stop is None:
         return [f"{step.max_iterations} rounds"]
     limit = f"at most {step.max_iterations} rounds"
-    return [f"until {step.stop_text}", limit if step.on_limit == "raise" else f"{limit}, then on"]
+    return [f"until {step.stop_text}", limit if step.on_limit == "raise" else f"{limit}, then goes on"]
 
 
 def each_lines(step: MapSpec) -> tuple[str, ...]:
@@ -84,7 +84,9 @@ def source_text(expr: Expr) -> str:
 
 
 def one_line(text: str) -> str:
-    """``text`` with runs of blanks, line breaks included, as one blank."""
+    """``text`` as one line: line breaks, runs of blanks and what no page or terminal should get as one blank."""
+    if not text.isprintable():
+        text = "".join([char if char.isprintable() else " " for char in text])
     return " ".join(text.split())
 
 
