@@ -6,25 +6,29 @@ With `test_soft_edges` these are 2,000 graphs in the every-change tier, and 50,0
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hush.core import Hush
 from hush.testing import leak_check
-from kit.build import build
+from kit.build import Play, build
 from kit.judge import complaints, run_case
 from kit.reference import interpret
 from kit.say import source
 from kit.shapes import Case
+from kit.smaller import smaller
 from kit.strategies import cases
+from kit.tally import Expected
 
-patient = pytest.mark.timeout(600)  # of which only a failure needs most: hypothesis makes the graph smaller
+patient = pytest.mark.timeout(600)  # of which only a failure needs most: the graph is made smaller
 
 _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-every_change = settings(deadline=None, derandomize=True, database=None, suppress_health_check=_slow)
-nightly = settings(deadline=None, database=None, print_blob=True, suppress_health_check=_slow)
+_usual = settings(deadline=None, database=None, phases=[Phase.generate], suppress_health_check=_slow)
+every_change = settings(_usual, derandomize=True)  # `kit.smaller` makes what fails small
+nightly = settings(_usual, print_blob=True)
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +59,35 @@ def hold(
         if engine is None or threads:
             graph, play = build(case, inline=inline)
             engine = Hush(graph)
-        play.reset(seed)
-        found = complaints(case, expected, run_case(case, engine, seed, cancel_at, threads=threads), play)
-        if found:
-            note(f"{expected}\nas it ran:\n{source(case, inline=inline, seed=seed, cancel_at=cancel_at)}")
-        assert not found, "\n".join(found)
+        if _trouble(case, expected, engine, play, seed, cancel_at, threads):
+            raise AssertionError(_report(case, seed, inline, cancel_at, threads))
+
+
+def _report(case: Case, seed: int, inline: bool, cancel_at: int | None, threads: bool) -> str:
+    """What is wrong, with the smallest graph that shows it, as a program."""
+    if not threads:
+        case = smaller(case, lambda less: bool(_fresh_trouble(less, seed, inline, cancel_at)))
+    found = _fresh_trouble(case, seed, inline, cancel_at, threads)
+    program = source(case, inline=inline, seed=seed, cancel_at=cancel_at)
+    return f"{found}\n{interpret(case)}\nin this program, which shows it when it is run:\n\n{program}"
+
+
+def _trouble(
+    case: Case, expected: Expected, engine: Any, play: Play, seed: int, cancel_at: int | None, threads: bool
+) -> str:
+    play.reset(seed)
+    try:
+        return "\n".join(complaints(case, expected, run_case(case, engine, seed, cancel_at, threads=threads), play))
+    except AssertionError as error:  # it hangs, or leaves something behind
+        return f"{type(error).__name__}: {error}"
+
+
+def _fresh_trouble(case: Case, seed: int, inline: bool, cancel_at: int | None, threads: bool = False) -> str:
+    """The same of a case that stands for itself; none if it is no right graph."""
+    graph, play = build(case, inline=inline)
+    if graph.check():
+        return ""
+    return _trouble(case, interpret(case), Hush(graph), play, seed, cancel_at, threads)
 
 
 @patient
@@ -83,9 +111,9 @@ def test_random_graphs_can_be_cancelled_at_any_tick(case, seed, tick):
     hold(case, [seed], cancel_at=tick)
 
 
-# Threads come and go as the machine likes, so there is nothing that shrinking could hold on to.
+# Threads come and go as the machine likes, so there is nothing that making smaller could hold on to.
 @patient
-@settings(every_change, max_examples=150, phases=[Phase.generate])
+@settings(every_change, max_examples=150)
 @given(cases(timeouts=False), st.integers(0, 9))
 def test_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
     hold(case, [seed, seed + 10], threads=True)
@@ -101,7 +129,7 @@ def test_many_random_graphs_give_what_the_reference_gives_in_any_order(case, see
 
 
 @pytest.mark.nightly
-@settings(nightly, max_examples=10_000, phases=[Phase.generate])
+@settings(nightly, max_examples=10_000)
 @given(cases(max_leaves=20, timeouts=False), st.integers(0, 1_000))
 def test_many_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
     hold(case, [seed, seed + 1, seed + 2], threads=True)

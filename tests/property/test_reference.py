@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import Phase, assume, given, settings
 
 from kit.faults import Boom, Failure, differences, members
 from kit.reference import interpret
 from kit.say import source
 from kit.shapes import Box, Branch, Case, Graph, Leaf, Lit, Map, Param, Parent, Ref, choosers_in, nodes_in, refs_of
+from kit.smaller import smaller
 from kit.strategies import cases
 from kit.values import is_fussy_about, mix
 
@@ -156,6 +157,16 @@ def assert_valid(graph):
         writers = [node.name for node in graph.nodes if key in [target for _, target in node.writes]]
         for one, other in pairwise(writers):
             assert one in before[other], f"{one} and {other} race for {key}"
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@given(cases())
+def test_what_fails_is_made_small(case):
+    assume(interpret(case).failure is not None)
+    small = smaller(case, lambda less: interpret(less).failure is not None)
+    assert interpret(small).failure is not None
+    assert len(list(nodes_in(small.graph))) <= 2
+    ast.parse(source(small))
 
 
 def outside(graph, node):

@@ -77,7 +77,7 @@ class Drawn:
     def _repr_mimebundle_(
         self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
     ) -> dict[str, str]:
-        """What notebooks show: Mermaid where they know it, else HTML that needs no network, else text."""
+        """What notebooks choose from: Mermaid, HTML that needs no network, and text."""
         from hush.core._spec._render_html import to_html
         from hush.core._spec._render_mermaid import fits, to_mermaid
         from hush.core._spec._render_text import to_text
