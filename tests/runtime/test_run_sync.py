@@ -199,15 +199,15 @@ THREAD = """CodeNode(name="n", code_fn=lambda: (say("started"), threading.Event(
 def interrupted(body, run):
     """Run the script, press Ctrl-C once it has started, and give what it said."""
     script = SCRIPT.replace("BODY", body).replace("RUN", run)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout.readline() == "started\n"
-        process.send_signal(signal.SIGINT)
-        said, errors = process.communicate(timeout=20)
-    finally:
-        process.kill()
+    ) as process:
+        try:
+            assert process.stdout.readline() == "started\n"
+            process.send_signal(signal.SIGINT)
+            said, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == 0, errors
     return said.split()
 

@@ -63,10 +63,18 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Call:
-    """One call that a thread waits for. ``start`` and ``cancel`` run on the loop, and again without effect."""
+    """One call that a thread waits for. ``start`` and ``cancel`` run on the loop, and again without effect.
+
+    Attributes:
+        ended: Whether it has; ``result`` and ``error`` are there then.
+        at_work: Held until it has ended. A bare lock, since the interpreter itself waits for one: an interrupt in the
+            middle of ``threading.Event.wait``, which is Python, can leave the event's own lock locked for ever.
+    """
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        self.ended = threading.Event()
+        self.ended = False
+        self.at_work = threading.Lock()
+        self.at_work.acquire()
         self.result: Any = None
         self.error: BaseException | None = None
         self._make = make
@@ -75,7 +83,7 @@ class _Call:
         self._cancelled = False
 
     def start(self) -> None:
-        if self._task is None:
+        if self._task is None and not self.ended:
             self._task = asyncio.get_running_loop().create_task(self._main(), context=self._context)
             self._task.add_done_callback(self._done)
 
@@ -94,7 +102,9 @@ class _Call:
     def _done(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() and self.error is None:
             self.error = asyncio.CancelledError()  # cancelled before its first step
-        self.ended.set()
+        self._task = None  # it dies here: Python loses an interrupt that comes while a dead task is swept up
+        self.ended = True
+        self.at_work.release()
 
 
 def _runs_here(background: Background) -> bool:
@@ -116,11 +126,13 @@ def run_in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     call = _Call(make)
     interrupted: BaseException | None = None
     # An interrupt can come between any two steps here. Whatever it cuts off is done again, which does no harm.
-    while not call.ended.is_set():
+    while True:
         try:
+            if call.ended:
+                break
             background.loop.call_soon_threadsafe(call.start if interrupted is None else call.cancel)
             with step_aside():
-                call.ended.wait()
+                call.at_work.acquire()
         except BaseException as exc:  # Ctrl-C, or a signal handler that raises
             interrupted = exc
     if interrupted is not None:
