@@ -11,6 +11,7 @@ from hush.core._plan._bind import Place, argument, call_of, expr_reader, none_fo
 from hush.core._plan._choice import choice_of
 from hush.core._plan._model import (
     SKIPPED,
+    UNGATED,
     Copy,
     EachPlan,
     Gate,
@@ -167,6 +168,7 @@ class _Compiler:
             first=tuple(
                 [step for step in reversed(steps) if not before[step.index] and not scope.order.soft[step.index]]
             ),
+            ends=sum(not step.after for step in steps),
             output_keys=tuple(scope.writers.by_key) if scope.writers is not None else (),
             several_writers=sum(bool(step.writes) for step in graph.steps) > 1,
             inputs=scope.inputs,
@@ -356,7 +358,7 @@ class _Compiler:
             where=step.where,
             call=parts.call,
             bind=parts.bind,
-            gate=parts.gate,
+            gate=parts.gate or UNGATED,
             begin=parts.begin,
             awaited=parts.gate is None and (parts.body is None or parts.begin is not None),
             handled=scope.handled[number],
@@ -367,6 +369,7 @@ class _Compiler:
             shares=shares if parts.body is None else (),
             on_entry=(frees, shares) if parts.body is not None else None,
             after=after,
+            then=scope.order.only_after(number),
             liveness=liveness,
             body=parts.body,
             map=parts.map,
@@ -385,7 +388,9 @@ class _Compiler:
     ) -> Gives:
         writes, computed = _writes(step)
         stars = any(write.key == STAR for write in step.writes)
+        everything = any(write.key == EVERYTHING for write in step.writes)
         known = sorted((known_keys(step) or frozenset()) - NEVER_STARRED) if stars and self.scope.goes_on else ()
+        watch = self._watch(number) if stars else None
         return Gives(
             optional=optional,
             writes=writes,
@@ -396,11 +401,12 @@ class _Compiler:
                 if write.expr is not None and all(read.key == ERROR for read in reads(write.expr))
             ),
             stars=stars,
-            everything=any(write.key == EVERYTHING for write in step.writes),
-            watch=self._watch(number) if stars else None,
+            everything=everything,
+            watch=watch,
             known_keys=tuple(known),
             arms=arms,
             soft_after=soft_after,
+            plain=not (optional or computed or everything or watch or arms or soft_after),
         )
 
     def _watch(self, number: int) -> Watch | None:

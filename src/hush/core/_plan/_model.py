@@ -25,16 +25,35 @@ class Skipped(Enum):
 SKIPPED = Skipped.SKIPPED
 
 
-class Gate(Protocol):
-    """Says whether a ``def`` may run on the loop, and learns how long it took."""
+AWAITED, IN_THREAD, INLINE, WATCHED, PINNED = range(5)
+"""The modes of a gate: how a step is to be called now. Numbers, because the hot loop compares one for each step.
 
-    inline: bool
-    hides_loop: bool
-    limit_ns: int
+Awaited, or gone into (what is no ``def``); in a thread; on the loop, which it must not see; the same with each call
+timed; on the loop, in sight of it.
+"""
+
+
+class Gate(Protocol):
+    """Says how a step is to be called now, and learns how long calls of a ``def`` took."""
+
+    mode: int
 
     def ran_inline(self, took_ns: int, where: str) -> None:
-        """Learn of a call on the loop."""
+        """Learn of a call on the loop: of each if it is ``WATCHED``, else at least of those that took over 5 ms."""
         ...
+
+
+class Ungated:
+    """The gate of what is no ``def``."""
+
+    __slots__ = ()
+    mode = AWAITED
+
+    def ran_inline(self, took_ns: int, where: str) -> None:
+        """Nothing to learn: it has not."""
+
+
+UNGATED: Gate = Ungated()
 
 
 class Copy(NamedTuple):
@@ -72,6 +91,7 @@ class Gives:
         arms: Of a branch: its targets, by name and number.
         soft_after: The steps joined by a soft edge from this one, with the countdown of those edges, and whether they
             decide if the step runs: not of the target of a branch.
+        plain: Whether there are only ``writes``, or ``stars`` that nobody has to watch: what most steps give.
     """
 
     optional: tuple[Copy, ...]
@@ -84,6 +104,7 @@ class Gives:
     known_keys: tuple[str, ...]
     arms: tuple[tuple[str, int], ...]
     soft_after: tuple[tuple[int, int, bool], ...]
+    plain: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,9 +134,9 @@ class StepPlan:
         call: Of a leaf: binds its inputs and calls its function, a ``def`` in a fresh copy of the context. Of a graph
             or map: gives the first slots of its body.
         bind: Of a leaf: binds its inputs and gives the call to make, for another thread.
-        gate: Of a ``def``: where it runs. ``None`` for what is always awaited.
+        gate: Where it runs: ``UNGATED`` if it is no ``def``.
         begin: How to start what is awaited, where ``call`` alone does not say: threads, deadlines.
-        awaited: Whether it is always awaited by whoever reached it: it has no gate, and is no graph to be gone into.
+        awaited: Whether it is always awaited by whoever reached it: it is no ``def``, and no graph to be gone into.
         handled: Whether the graph goes on when the step fails; ``named`` if somebody reads its ``error``.
         captures: Keys that must be there, and the slots they go to.
         gives: What else is taken of its output.
@@ -123,6 +144,7 @@ class StepPlan:
         shares: Slots it reads with others, (countdown, slot): the last of them empties them.
         on_entry: Of a container, which reads when it starts: its ``frees`` and ``shares``, for then.
         after: The steps that wait for it, the last first.
+        then: The one step that waits for it, if that one waits for nothing else.
         measured: Whether somebody reads the ``iteration_metrics`` of this map or loop.
     """
 
@@ -132,7 +154,7 @@ class StepPlan:
     where: Where
     call: Callable[[Slots], Any]
     bind: Callable[[Slots], Callable[[], Any]] | None
-    gate: Gate | None
+    gate: Gate
     begin: Callable[..., Awaitable[Any]] | None
     awaited: bool
     handled: bool
@@ -143,6 +165,7 @@ class StepPlan:
     shares: tuple[tuple[int, int], ...]
     on_entry: tuple[tuple[int, ...], tuple[tuple[int, int], ...]] | None
     after: tuple[int, ...]
+    then: int | None
     liveness: Liveness | None
     body: Plan | None
     map: MapPlan | None
@@ -159,6 +182,7 @@ class Plan:
         template: The first values of the slots.
         countdowns: How many each step waits for, then how many readers each shared slot has.
         first: The steps that wait for nothing, last first.
+        ends: How many steps nothing waits for.
         output_keys: The keys known to be written, in the order of their writers: each is in the outputs, ``None`` if
             its writers were skipped.
         several_writers: Whether the order of writing may differ from that.
@@ -171,6 +195,7 @@ class Plan:
     template: Slots
     countdowns: list[int]
     first: tuple[StepPlan, ...]
+    ends: int
     output_keys: tuple[str, ...]
     several_writers: bool
     inputs: Mapping[str, int]

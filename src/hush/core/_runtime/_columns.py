@@ -30,11 +30,11 @@ class Columns:
     """The columns of one map that somebody reads.
 
     Attributes:
-        count: How many items were pulled.
+        count: How many items were pulled; there is ``room`` for so many.
         failed: How many of them failed.
     """
 
-    __slots__ = ("_all", "_errors", "_named", "_path", "_room", "_seen", "_values", "count", "failed", "failed_items")
+    __slots__ = ("_all", "_errors", "_named", "_path", "_seen", "_values", "count", "failed", "failed_items", "room")
 
     def __init__(self, step: StepPlan, *, everything: bool) -> None:
         assert step.map is not None
@@ -52,19 +52,15 @@ class Columns:
         self.failed = 0
         self.failed_items: set[int] = set()
         self._seen: dict[str, Any] = {}
-        self._room = 0
+        self.room = 0
 
-    def open(self) -> int:
-        """A place for one more item; gives its index."""
-        index = self.count
-        self.count = index + 1
-        if index == self._room:
-            self._room += _BLOCK
-            for values in self._values.values():
-                values.extend(_EMPTY_BLOCK)
-            if self._errors is not None:
-                self._errors.extend(_NONE_BLOCK)
-        return index
+    def make_room(self) -> None:
+        """Places for more items."""
+        self.room += _BLOCK
+        for values in self._values.values():
+            values.extend(_EMPTY_BLOCK)
+        if self._errors is not None:
+            self._errors.extend(_NONE_BLOCK)
 
     def put(self, index: int, out: Mapping[str, Any]) -> Any:
         """Keep what an item gave, and give the ``error`` it wrote by itself."""
@@ -81,13 +77,12 @@ class Columns:
     def _put_unnamed(self, index: int, out: Mapping[str, Any]) -> None:
         """The keys of a body show only as its items end."""
         seen = self._seen
-        for key in out:
-            if key not in seen:
-                seen[key] = None
+        if not out.keys() <= seen.keys():
+            seen.update(dict.fromkeys(out))
         if self._all:
             for key in out:
                 if key not in self._values and key not in NEVER_STARRED:
-                    self._values[key] = [EMPTY] * self._room
+                    self._values[key] = [EMPTY] * self.room
                     self._values[key][index] = out[key]
 
     def fail(self, index: int, error: Any) -> None:

@@ -42,6 +42,7 @@ class Fanout:
         assert step.body is not None
         self._hire = hire
         self.strand, self.frame, self.step = strand, frame, step
+        self.around = frame.item
         self.plan: MapPlan = step.map
         self.body = step.body
         self.run = strand.run
@@ -65,6 +66,10 @@ class Fanout:
         self.active = 1
         self.awaiting = 0
         self._growing = False
+        # Whether nothing but the body is to be done for an item: no name, no clock, nobody to tell.
+        self.plain = self.run.tracing is None and not (
+            self.upstream or measured or self.plan.key is not None or self.plan.item_timeout_s is not None
+        )
         self._held: list[Any] = [WAIT] * len(self.slots)
         self._batch: list[Any] = []
 
@@ -159,7 +164,11 @@ class Fanout:
     # --- items --------------------------------------------------------------------------------------------
     def open(self, values: Any, spare: Frame | None) -> tuple[int, Frame]:
         """The frame of the next item: ``spare``, of one that has ended well, made anew, if there is one."""
-        index = self.columns.open()
+        columns = self.columns
+        index = columns.count
+        if index == columns.room:
+            columns.make_room()
+        columns.count = index + 1
         slots = self.base.copy()
         slots[0] = {}
         if self.slot is not None:
@@ -168,13 +177,12 @@ class Fanout:
             for slot, value in zip(self.slots, values, strict=True):
                 if slot is not None:
                     slots[slot] = value
-        around = self.frame.item
-        item = (*around, index) if around else (index,)
+        item = (*self.around, index)
         if spare is None:
             return index, Frame(self.body, slots, None, item)
         spare.slots = slots
         spare.countdowns = self.body.countdowns.copy()
-        spare.left = len(self.body.steps)
+        spare.left = self.body.ends
         spare.marks = None
         spare.item = item
         return index, spare

@@ -5,7 +5,7 @@ State, all of it:
     slots       values by number; slot 0 is the dict of what was written to ``PARENT``
     countdowns  for each step how many it still waits for; then, for each shared slot, how many still read it; then,
                 for each step with soft edges, how many of them have not arrived, 0 once it need not wait for them
-    left        how many steps have not settled; at 0 the frame is complete
+    left        how many of the steps that nothing waits for have not settled; at 0 all have: the frame is complete
     marks       what did not run or failed, made when the first such thing happens: most frames have none
 
 A step settles exactly once: with its output, by ``fail`` (it failed and the graph goes on) or by ``skip``. Each takes
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
 
 from hush.core._plan._model import SKIPPED, Gives, Plan, Slots, StepPlan
-from hush.core._runtime._outputs import SKIPPED_OUTPUT, FailedOutput, Lacking, absent, check_watch, starred
+from hush.core._runtime._outputs import SKIPPED_OUTPUT, FailedOutput, Lacking, absent, check_watch, plain_keys, starred
 from hush.core._spec._model import ERROR, TAGS
 from hush.core.errors import MissingKeyError
 
@@ -77,7 +77,7 @@ class Frame:
         self.plan = plan
         self.slots = slots
         self.countdowns = plan.countdowns.copy()
-        self.left = len(plan.steps)
+        self.left = plan.ends
         self.marks: Marks | None = None
         self.owner = owner
         self.item = item
@@ -131,8 +131,12 @@ class Frame:
                 self.slots[slot] = out[key]
             except KeyError:
                 self._lack(step, key, slot, out)
-        if step.gives is not None:
-            self._give(step, step.gives, out, ready)
+        gives = step.gives
+        if gives is not None:
+            if gives.plain and type(out) is dict:
+                self._write_plainly(step, gives, out)
+            else:
+                self._give(step, gives, out, ready)
         for slot in step.frees:
             self.slots[slot] = None
         countdowns = self.countdowns
@@ -141,7 +145,14 @@ class Frame:
                 left = countdowns[place] = countdowns[place] - 1
                 if not left:
                     self.slots[slot] = None
-        self.left -= 1
+        self.arrive(step, ready)
+
+    def arrive(self, step: StepPlan, ready: Ready) -> None:
+        """Count down those that wait for ``step``, and hand over those that have become ready."""
+        if not step.after:
+            self.left -= 1
+            return
+        countdowns = self.countdowns
         for number in step.after:
             left = countdowns[number] = countdowns[number] - 1
             if not left:
@@ -163,6 +174,17 @@ class Frame:
             marks.dead_edges[number] = marks.dead_edges.get(number, 0) + 1
         marks.unread.update(liveness.strict_after)
         self.settle(step, SKIPPED_OUTPUT, ready)
+
+    def _write_plainly(self, step: StepPlan, gives: Gives, out: dict[str, Any]) -> None:
+        """``_write`` of a step that ran and gives nothing out of the ordinary: most do."""
+        written: dict[str, Any] = self.slots[0]
+        if gives.stars:
+            written.update(out if out.keys() <= plain_keys else starred(step, out))
+        for key, to in gives.writes:
+            try:
+                written[to] = out[key]
+            except KeyError:
+                written[to] = absent(step, key, out)
 
     def _give(self, step: StepPlan, gives: Gives, out: Mapping[str, Any], ready: Ready) -> None:
         """Take what may be missing, and hand over what the step writes to ``PARENT``."""

@@ -18,6 +18,8 @@ from time import monotonic_ns
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
+from hush.core._plan._model import IN_THREAD, INLINE, PINNED, WATCHED
+
 QUICK_NS = 200_000
 SLOW_NS = 5_000_000
 FORGIVEN_NS = 1_000_000_000
@@ -32,22 +34,24 @@ class AutoGate:
     """What is known of how long one function takes.
 
     Attributes:
-        inline: Whether its next call runs on the loop.
-        row: How many quick calls in a row it needs to run there.
-        limit_ns: The gate wants to hear of inline calls longer than this: of slow ones, or, after one, of all until
-            it is forgiven.
+        mode: How its next call is made: in a thread, or on the loop. After a slow call there, each one that follows
+            is told to the gate until it is forgiven.
+        row: How many quick calls in a row it needs to run on the loop.
     """
 
-    __slots__ = ("__weakref__", "_inline_ns", "_logged_ns", "_quick", "hides_loop", "inline", "limit_ns", "row")
+    __slots__ = ("__weakref__", "_inline_ns", "_logged_ns", "_quick", "mode", "row")
 
     def __init__(self) -> None:
-        self.inline = False
-        self.hides_loop = True
+        self.mode = IN_THREAD
         self.row = FIRST_ROW
-        self.limit_ns = SLOW_NS
         self._quick = 0
         self._inline_ns = 0
         self._logged_ns = 0
+
+    @property
+    def inline(self) -> bool:
+        """Whether its next call runs on the loop."""
+        return self.mode != IN_THREAD
 
     def ran_in_thread(self, took_ns: int) -> None:
         """Learn of a call in a thread, measured inside the call."""
@@ -56,23 +60,22 @@ class AutoGate:
             return
         self._quick += 1
         if self._quick >= self.row:
-            self.inline = True
+            self.mode = INLINE if self.row == FIRST_ROW else WATCHED
             self._quick = 0
             self._inline_ns = 0
 
     def ran_inline(self, took_ns: int, where: str) -> None:
-        """Learn of a call on the loop; those within ``limit_ns`` need not be told."""
+        """Learn of a call on the loop; while it is ``INLINE``, the quick ones need not be told."""
         if took_ns > SLOW_NS:
-            self.inline = False
-            self.limit_ns = -1
+            self.mode = IN_THREAD
             self.row = min(self.row * 2, LONGEST_ROW)
             self._quick = 0
             self._log(took_ns, where)
-        elif self.limit_ns < 0:
+        elif self.mode == WATCHED:
             self._inline_ns += took_ns
             if self._inline_ns >= FORGIVEN_NS:
                 self.row = FIRST_ROW
-                self.limit_ns = SLOW_NS
+                self.mode = INLINE
 
     def _log(self, took_ns: int, where: str) -> None:
         now_ns = monotonic_ns()
@@ -90,15 +93,14 @@ class PinnedGate:
     """The gate of ``executor="inline"``: always open. Such a function sees the running loop."""
 
     __slots__ = ()
+    mode = PINNED
     inline = True
-    hides_loop = False
-    limit_ns = 1 << 62
 
     def ran_inline(self, took_ns: int, where: str) -> None:
         """Nothing to learn."""
 
 
-PINNED = PinnedGate()
+PINNED_GATE = PinnedGate()
 
 _by_code: dict[int, tuple[ref[types.CodeType], AutoGate]] = {}  # by identity: equal code may call other functions
 _by_function: WeakKeyDictionary[Any, AutoGate] = WeakKeyDictionary()

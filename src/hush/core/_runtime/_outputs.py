@@ -61,14 +61,15 @@ def absent(step: StepPlan, key: str, out: Mapping[str, Any]) -> Any:
     raise missing_key(step.path, key, [name for name in out if name != TAGS])
 
 
-_plain_keys: set[object] = set()
+plain_keys: set[object] = set()
+"""Keys that are strings, not reserved, and none that ``"*"`` never carries: the same ones come with every item."""
 _MOST_PLAIN_KEYS = 4096
 
 
 def starred(step: StepPlan, out: Mapping[str, Any]) -> Mapping[str, Any]:
     """What ``"*"`` carries of an output. Raises for reserved keys, and for keys that are no strings."""
     for key in out:
-        if key not in _plain_keys:
+        if key not in plain_keys:
             _check_key(step, key)
     if NEVER_STARRED.isdisjoint(out):
         return out
@@ -76,10 +77,12 @@ def starred(step: StepPlan, out: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _check_key(step: StepPlan, key: object) -> None:
+    if key in NEVER_STARRED:
+        return
     if type(key) is str and not is_reserved(key):
-        if len(_plain_keys) < _MOST_PLAIN_KEYS:
-            _plain_keys.add(key)  # the same keys come with every item
-    elif key not in NEVER_STARRED:
+        if len(plain_keys) < _MOST_PLAIN_KEYS:
+            plain_keys.add(key)
+    else:
         what = "is reserved" if isinstance(key, str) else "is not a string"
         raise OutputError(f"{step.path} hands all its keys over, but {key!r} {what}. Rename it. ({step.where})")
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from hush.core._plan._model import Gate, StepPlan
 from hush.core._runtime._compound import run_hosted, timed_out
 from hush.core._runtime._frame import Frame
-from hush.core._runtime._gate import PINNED, SLOW_NS, AutoGate, gate_of
+from hush.core._runtime._gate import PINNED_GATE, SLOW_NS, AutoGate, gate_of
 from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._threads import Job, start_in_thread
@@ -33,13 +33,13 @@ def policies(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begi
     if isinstance(spec, MapSpec):
         return None, run_map
     if isinstance(spec, BranchSpec):
-        return PINNED, None
+        return PINNED_GATE, None
     if not isinstance(spec, CallSpec):
         return None, run_hosted if handled or spec.timeout_s is not None else None
     if spec.signature.awaited:
         return None, None if spec.timeout_s is None else until_deadline
     if spec.executor == "inline":
-        return PINNED, None
+        return PINNED_GATE, None
     if spec.executor == "thread" or spec.timeout_s is not None:
         return None, in_thread
     assert spec.fn is not None

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 from hush.core._expr._where import Where
-from hush.core._runtime._gate import PINNED, AutoGate, PinnedGate, gate_of_code
+from hush.core._runtime._gate import PINNED_GATE, AutoGate, PinnedGate, gate_of_code
 from hush.core._runtime._run import Run
 from hush.core._runtime._threads import start_in_thread
 from hush.core._spec._items import refusal
@@ -84,7 +84,7 @@ class IteratorSource:
         self._iterator = iterator
         self._left = first  # how many more may be pulled
         self._run = run
-        self._gate: AutoGate | PinnedGate = PINNED if pull == "inline" else gate_of_source(iterator)
+        self._gate: AutoGate | PinnedGate = PINNED_GATE if pull == "inline" else gate_of_source(iterator)
         self._buffer: deque[Any] = deque()
         self._done = False
         self._running = False

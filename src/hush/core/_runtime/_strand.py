@@ -17,7 +17,7 @@ from contextvars import Context, copy_context
 from time import perf_counter_ns
 from typing import Any, TypeAlias
 
-from hush.core._plan._model import StepPlan
+from hush.core._plan._model import AWAITED, IN_THREAD, PINNED, WATCHED, StepPlan
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain, is_ordinary
 from hush.core._runtime._frame import Frame, Loop, Ready
@@ -27,6 +27,8 @@ from hush.core._runtime._run import Raised, Run
 from hush.core._spec._model import TAGS
 
 Pending: TypeAlias = "tuple[Frame, StepPlan, Any]"
+
+NO_MODE = -1
 
 
 class Strand:
@@ -74,71 +76,101 @@ class Strand:
         """Run all that is ready and need not be awaited. ``False`` if the budget of the pass was spent before."""
         ready, run = self.ready, self.run
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
-        hidden = False
+        hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = 0  # read when the first function is to be called
+        then: int | None = None
         try:
             while True:
-                if tracing is not None:
-                    if hidden:  # tracers see the loop
-                        hidden = False
-                        _set_running_loop(run.loop)
-                    if tracing.held and ready:
-                        return False
-                if not ready:
-                    if self.more is None:
-                        return True
-                    if hidden and self.timed:  # sources see the loop
-                        hidden = False
-                        _set_running_loop(run.loop)
-                    if not self.more():
-                        return True
-                    if self.timed:
-                        now_ns = 0  # getting it is not the next step's time
-                frame, step = ready.pop()
-                if frame.marks is not None and not self._may_run(frame, step):
-                    continue
+                if then is not None:  # in a frame in which nothing unusual has happened
+                    step = frame.plan.steps[then]
+                    then = None
+                else:
+                    if tracing is not None:
+                        mode = NO_MODE
+                        if hidden:  # tracers see the loop
+                            hidden = False
+                            _set_running_loop(run.loop)
+                        if tracing.held and ready:
+                            return False
+                    if not ready:
+                        if self.more is None:
+                            return True
+                        if hidden and self.timed:  # sources see the loop
+                            hidden, mode = False, NO_MODE
+                            _set_running_loop(run.loop)
+                        if not self.more():
+                            return True
+                        if self.timed:
+                            now_ns = 0  # getting it is not the next step's time
+                    frame, step = ready.pop()
+                    if frame.marks is not None and not self._may_run(frame, step):
+                        continue
                 gate = step.gate
-                if gate is None or not (gate.inline or inline_only):
-                    if step.body is not None and step.begin is None:
-                        self._enter(frame, step)
-                    else:
-                        self.pending.append((frame, step, None))
-                    continue
-                if tracing is not None:
-                    tracing.node_started(frame, step)
-                if gate.hides_loop is not hidden:
-                    hidden = not hidden
-                    _set_running_loop(None if hidden else run.loop)
+                if gate.mode != mode:
+                    if gate.mode == AWAITED or (gate.mode == IN_THREAD and not inline_only):
+                        if step.body is not None and step.begin is None:
+                            self._enter(frame, step)
+                        else:
+                            self.pending.append((frame, step, None))
+                        continue
+                    if tracing is not None:
+                        tracing.node_started(frame, step)
+                    mode = gate.mode
+                    if hidden is (mode == PINNED):
+                        hidden = not hidden
+                        _set_running_loop(None if hidden else run.loop)
                 budget.at = step
                 if not now_ns:
                     now_ns = perf_counter_ns()
                     if not budget.deadline_ns:
                         budget.open(now_ns)
                     deadline_ns = budget.deadline_ns
+                before_ns = now_ns
                 try:
-                    out = step.call(frame.slots)
-                    if type(out) is not dict and hasattr(out, "__await__"):
+                    slots = frame.slots
+                    out = step.call(slots)
+                    if type(out) is dict and tracing is None and TAGS not in out:
+                        if step.gives is not None or frame.marks is not None:
+                            frame.settle(step, out, ready)
+                        else:
+                            # ``Frame.settle``, spelt out: the call, and the way over ``ready``, are a fifth of a node.
+                            try:
+                                for key, slot in step.captures:
+                                    slots[slot] = out[key]
+                            except KeyError:
+                                frame.settle(step, out, ready)
+                            else:
+                                for slot in step.frees:
+                                    slots[slot] = None
+                                for place, slot in step.shares:
+                                    left = frame.countdowns[place] = frame.countdowns[place] - 1
+                                    if not left:
+                                        slots[slot] = None
+                                then = step.then
+                                if then is None:
+                                    frame.arrive(step, ready)
+                    elif type(out) is not dict and hasattr(out, "__await__"):
                         self.pending.append((frame, step, out))
-                    elif type(out) is dict and tracing is None and TAGS not in out:
-                        frame.settle(step, out, ready)
                     else:
                         if tracing is not None and hidden:
-                            hidden = False
+                            hidden, mode = False, NO_MODE
                             _set_running_loop(run.loop)
                         self._settle(frame, step, out)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     if hidden:
-                        hidden = False
+                        hidden, mode = False, NO_MODE
                         _set_running_loop(run.loop)
                     self.failed(frame, step, exc)
-                if not frame.left:
-                    self._complete(frame)
                 out = None  # what nobody reads dies now
-                before_ns, now_ns = now_ns, perf_counter_ns()
-                if now_ns - before_ns > gate.limit_ns:
+                if not frame.left and frame.owner is not None:
+                    self._complete(frame)
+                now_ns = perf_counter_ns()
+                if now_ns > deadline_ns or mode == WATCHED:
                     gate.ran_inline(now_ns - before_ns, step.path)
-                if now_ns > deadline_ns and (ready or self.more is not None):
-                    return False
+                    if now_ns > deadline_ns and (ready or then is not None or self.more is not None):
+                        if then is not None:
+                            ready.append((frame, frame.plan.steps[then]))
+                        return False
         finally:
             budget.at = None
             if hidden:

@@ -154,26 +154,25 @@ class Worker:
     def stop(self) -> None:
         """It has pulled nothing yet."""
 
-    def next_item(self) -> bool:  # noqa: C901  # the hot loop of a map, as a strand's
+    def next_item(self) -> bool:
         """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none."""
         strand, fanout = self.strand, self.fanout
         if strand.pending or self.domain.dropped:
             return False
-        frame, tracing = self.frame, fanout.run.tracing
-        spare: Frame | None = None
+        frame, spare = self.frame, None
         if frame is not None:
             if self.domain.errors:
                 self._settle(combined(self.domain.errors))
             else:
                 self.frame, spare = None, frame
-                if fanout.latencies is not None:
+                if not fanout.plain:
                     self._measure()
                 fanout.finish(self.index, frame, self.task)
         while True:
             if fanout.domain.closing:
                 self.signal = DONE
                 return False
-            if tracing is not None and tracing.held:
+            if not fanout.plain and self._held():
                 self.signal = WAIT
                 return False
             try:
@@ -186,26 +185,40 @@ class Worker:
                 fanout.exhausted = values is DONE
                 return False
             self.index, frame = fanout.open(values, spare)
-            error = fanout.failed_upstream(self.index) if fanout.upstream else None
-            if fanout.plan.key is not None:
-                unnamed = fanout.name(self.index, values)
-                error = unnamed if error is None else error
-            if error is None:
+            if fanout.plain:
                 self.frame = frame
-                if fanout.latencies is not None:
-                    self._began_ns = perf_counter_ns()
-                if fanout.plan.item_timeout_s is not None:
-                    self._began_s = fanout.run.loop.time()
-                if tracing is None:
-                    frame.start(strand.ready)
-                else:
-                    tracing.frame_started(frame, strand.ready)
+                for step in fanout.body.first:
+                    strand.ready.append((frame, step))
+                return True
+            error = self._begin(frame, values)
+            if error is None:
                 return True
             spare = None
             fanout.fail(self.index, error, self.task)
             if not self.index % _LOOK_EVERY and fanout.run.budget.must_wait(perf_counter_ns()):
                 self.signal = WAIT
                 return False
+
+    def _held(self) -> bool:
+        """Whether whoever listens to the run cannot take more for now."""
+        tracing = self.fanout.run.tracing
+        return tracing is not None and tracing.held
+
+    def _begin(self, frame: Frame, values: Any) -> Any:
+        """Make the first steps of an item ready, with what a map may want besides; the error if it fails before."""
+        fanout = self.fanout
+        error = fanout.failed_upstream(self.index) if fanout.upstream else None
+        if fanout.plan.key is not None:
+            unnamed = fanout.name(self.index, values)
+            error = unnamed if error is None else error
+        if error is None:
+            self.frame = frame
+            if fanout.latencies is not None:
+                self._began_ns = perf_counter_ns()
+            if fanout.plan.item_timeout_s is not None:
+                self._began_s = fanout.run.loop.time()
+            self.strand.begin(frame)
+        return error
 
     def _settle(self, failure: BaseException | None) -> None:
         frame, self.frame = self.frame, None

@@ -46,6 +46,11 @@ class Order:
             left.difference_update(seen)
         return found
 
+    def only_after(self, number: int) -> int | None:
+        """The one step that waits for this one, if it waits for nothing else."""
+        after = self.after[number]
+        return after[0] if len(after) == 1 and self.before[after[0]] == (number,) and not self.soft[after[0]] else None
+
     def reached_from(self, starts: Iterable[int]) -> set[int]:
         """All steps that can be reached from ``starts`` along edges and references."""
         todo = list(starts)
