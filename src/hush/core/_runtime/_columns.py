@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from itertools import islice
+from itertools import repeat
+from operator import is_
 from typing import Any
 
 from hush.core._plan._model import StepPlan
@@ -34,7 +35,7 @@ class Columns:
         failed: How many of them failed.
     """
 
-    __slots__ = ("_all", "_errors", "_named", "_path", "_seen", "_values", "count", "failed", "failed_items", "room")
+    __slots__ = ("_all", "_errors", "_looks", "_named", "_path", "_seen", "_seen_keys", "_values", "_wanted", "count", "failed", "failed_items", "room")
 
     def __init__(self, step: StepPlan, *, everything: bool) -> None:
         assert step.map is not None
@@ -51,7 +52,10 @@ class Columns:
         self.count = 0
         self.failed = 0
         self.failed_items: set[int] = set()
-        self._seen: dict[str, Any] = {}
+        self._wanted = [*self._values.items()]
+        self._looks = not self._named or self._all
+        self._seen: dict[str, None] = {}
+        self._seen_keys = self._seen.keys()
         self.room = 0
 
     def make_room(self) -> None:
@@ -64,26 +68,25 @@ class Columns:
 
     def put(self, index: int, out: Mapping[str, Any]) -> Any:
         """Keep what an item gave, and give the ``error`` it wrote by itself."""
-        for key, values in self._values.items():
+        for key, values in self._wanted:
             if key in out:
                 values[index] = out[key]
-        if not self._named or self._all:
-            self._put_unnamed(index, out)
+        if self._looks and not out.keys() <= self._seen_keys:
+            self._look(index, out)
         error = out.get(ERROR)
         if error is not None:
             self.fail(index, error)
         return error
 
-    def _put_unnamed(self, index: int, out: Mapping[str, Any]) -> None:
+    def _look(self, index: int, out: Mapping[str, Any]) -> None:
         """The keys of a body show only as its items end."""
-        seen = self._seen
-        if not out.keys() <= seen.keys():
-            seen.update(dict.fromkeys(out))
+        self._seen.update(dict.fromkeys(out))
         if self._all:
             for key in out:
                 if key not in self._values and key not in NEVER_STARRED:
-                    self._values[key] = [EMPTY] * self.room
-                    self._values[key][index] = out[key]
+                    values = self._values[key] = [EMPTY] * self.room
+                    values[index] = out[key]
+                    self._wanted.append((key, values))
 
     def fail(self, index: int, error: Any) -> None:
         """Note that an item failed."""
@@ -101,7 +104,8 @@ class Columns:
         there = [key for key in self._seen if key not in NEVER_STARRED]
         for key, values in self._values.items():
             if key in self._seen:
-                for index, value in enumerate(islice(values, self.count)):
+                del values[self.count :]
+                for index, value in enumerate(values) if _has_empty(values) else ():
                     if value is EMPTY and index not in self.failed_items:
                         own = [one for one, column in self._values.items() if column[index] is not EMPTY]
                         found.setdefault(index, missing_key(f"item {index} of {self._path}", key, own))
@@ -114,10 +118,13 @@ class Columns:
         columns: dict[str, list[Any]] = {}
         for key, values in self._values.items():
             del values[self.count :]
-            # ``in`` would ask the values' own ``==``, so this looks by identity.
-            empty = any(value is EMPTY for value in values)
-            columns[key] = [None if value is EMPTY else value for value in values] if empty else values
+            columns[key] = [None if value is EMPTY else value for value in values] if _has_empty(values) else values
         if self._errors is not None:
             del self._errors[self.count :]
             columns[ERROR] = self._errors
         return columns
+
+
+def _has_empty(values: list[Any]) -> bool:
+    """Whether a place is empty. ``in`` would ask the values' own ``==``, so this looks by identity."""
+    return any(map(is_, values, repeat(EMPTY)))

@@ -134,24 +134,23 @@ class Frame:
         gives = step.gives
         if gives is not None:
             if gives.plain and type(out) is dict:
-                self._write_plainly(step, gives, out)
+                self.write_plainly(step, gives, out)
             else:
                 self._give(step, gives, out, ready)
         for slot in step.frees:
             self.slots[slot] = None
         countdowns = self.countdowns
-        if step.shares:
-            for place, slot in step.shares:
-                left = countdowns[place] = countdowns[place] - 1
-                if not left:
-                    self.slots[slot] = None
-        self.arrive(step, ready)
+        for place, slot in step.shares:
+            left = countdowns[place] = countdowns[place] - 1
+            if not left:
+                self.slots[slot] = None
+        if step.after:
+            self.arrive(step, ready)
+        else:
+            self.left -= 1
 
     def arrive(self, step: StepPlan, ready: Ready) -> None:
         """Count down those that wait for ``step``, and hand over those that have become ready."""
-        if not step.after:
-            self.left -= 1
-            return
         countdowns = self.countdowns
         for number in step.after:
             left = countdowns[number] = countdowns[number] - 1
@@ -175,7 +174,7 @@ class Frame:
         marks.unread.update(liveness.strict_after)
         self.settle(step, SKIPPED_OUTPUT, ready)
 
-    def _write_plainly(self, step: StepPlan, gives: Gives, out: dict[str, Any]) -> None:
+    def write_plainly(self, step: StepPlan, gives: Gives, out: dict[str, Any]) -> None:
         """``_write`` of a step that ran and gives nothing out of the ordinary: most do."""
         written: dict[str, Any] = self.slots[0]
         if gives.stars:

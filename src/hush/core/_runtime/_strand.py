@@ -130,7 +130,8 @@ class Strand:
                     slots = frame.slots
                     out = step.call(slots)
                     if type(out) is dict and tracing is None and TAGS not in out:
-                        if step.gives is not None or frame.marks is not None:
+                        gives = step.gives
+                        if frame.marks is not None or (gives is not None and not gives.plain):
                             frame.settle(step, out, ready)
                         else:
                             # ``Frame.settle``, spelt out: the call, and the way over ``ready``, are a fifth of a node.
@@ -140,6 +141,8 @@ class Strand:
                             except KeyError:
                                 frame.settle(step, out, ready)
                             else:
+                                if gives is not None:
+                                    frame.write_plainly(step, gives, out)
                                 for slot in step.frees:
                                     slots[slot] = None
                                 for place, slot in step.shares:
@@ -148,7 +151,10 @@ class Strand:
                                         slots[slot] = None
                                 then = step.then
                                 if then is None:
-                                    frame.arrive(step, ready)
+                                    if step.after:
+                                        frame.arrive(step, ready)
+                                    else:
+                                        frame.left -= 1
                     elif type(out) is not dict and hasattr(out, "__await__"):
                         self.pending.append((frame, step, out))
                     else:
