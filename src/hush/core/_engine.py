@@ -18,7 +18,7 @@ from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._policies import policies
 from hush.core._runtime._run import Run
-from hush.core._runtime._strand import Strand
+from hush.core._runtime._strand import HostStrand
 from hush.core._runtime._tracing import Tracing, tracers_of
 from hush.core._runtime._watchdog import watchdog
 from hush.core._spec._model import GraphSpec, Step
@@ -248,7 +248,7 @@ async def _execute(run: Run, root: RootPlan, frame: Frame, timeout_s: float | No
     task = asyncio.current_task(run.loop)
     assert task is not None
     domain = Domain(run.loop, task)
-    strand = Strand(run, domain, task, domain.floor)
+    strand = HostStrand(run, domain, task, domain.floor)
     strand.begin(frame)
     timers: list[asyncio.TimerHandle] = []
     if timeout_s is not None:

@@ -9,7 +9,7 @@ from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._loop import Rounds
 from hush.core._runtime._run import Raised
-from hush.core._runtime._strand import Strand
+from hush.core._runtime._strand import HostStrand, Strand
 from hush.core.errors import NodeTimeout
 
 
@@ -28,7 +28,7 @@ async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
             return loop.outputs()
         inner = first
     domain = Domain(run.loop, strand.task, strand.domain, fatal=not step.handled)
-    work = Strand(run, domain, strand.task, domain.floor)
+    work = HostStrand(run, domain, strand.task, domain.floor)
     work.begin(inner)
     timer = None
     if step.timeout_s is not None:

@@ -32,44 +32,40 @@ NO_MODE = -1
 
 
 class Strand:
-    """One line of execution in ``domain``, in the task of its ``host`` or in one that is spawned for it.
+    """One line of execution in ``domain``, in a task that is spawned for it.
 
     Attributes:
+        first: The step that it was spawned to await, if it was.
         ready: Steps to run now, the next one last.
         pending: Steps to await, oldest first, each with its awaitable if the step has given one already.
         context: The context variables that every step of this strand starts from.
-        more: Asked for more work when nothing is ready; says whether it made some. Workers of maps bring the next item.
-        timed: Whether getting more may take long.
     """
 
-    __slots__ = (
-        "_spawning",
-        "context",
-        "domain",
-        "floor",
-        "more",
-        "pending",
-        "ready",
-        "run",
-        "spawned",
-        "task",
-        "timed",
-    )
+    __slots__ = ("_spawning", "context", "domain", "first", "pending", "ready", "run", "task")
 
     task: Any  # an asyncio.Task, once it has begun
 
-    def __init__(self, run: Run, domain: Domain, host: asyncio.Task[Any] | None = None, floor: int = 0) -> None:
+    # Those of a ``HostStrand``; here they take no place, and no time to set.
+    spawned = True
+    floor = 0
+    more: Callable[[], bool] | None = None
+    timed = False
+
+    def __init__(self, run: Run, domain: Domain, context: Context | None, first: Pending | None = None) -> None:
         self.run = run
         self.domain = domain
-        self.spawned = host is None
-        self.task = host
-        self.floor = floor
+        self.context = context
+        self.first = first
+        self.task = None
         self.ready: Ready = []
-        self.pending: deque[Pending] = deque()
-        self.context: Context | None = None
-        self.more: Callable[[], bool] | None = None
-        self.timed = False
+        self.pending: deque[Pending] | tuple[()] = ()
         self._spawning = False
+
+    def later(self, frame: Frame, step: StepPlan, awaitable: Any) -> None:
+        """Await ``step`` when nothing is ready any more."""
+        if type(self.pending) is tuple:
+            self.pending = deque()  # most strands that are spawned never need one
+        self.pending.append((frame, step, awaitable))
 
     # --- inline -------------------------------------------------------------------------------------------
     def drive(self) -> bool:  # noqa: C901  # the hot loop: a call for each part would cost a tenth of a node
@@ -111,7 +107,7 @@ class Strand:
                         if step.body is not None and step.begin is None:
                             self._enter(frame, step)
                         else:
-                            self.pending.append((frame, step, None))
+                            self.later(frame, step, None)
                         continue
                     if tracing is not None:
                         tracing.node_started(frame, step)
@@ -156,7 +152,7 @@ class Strand:
                                     else:
                                         frame.left -= 1
                     elif type(out) is not dict and hasattr(out, "__await__"):
-                        self.pending.append((frame, step, out))
+                        self.later(frame, step, out)
                     else:
                         if tracing is not None and hidden:
                             hidden, mode = False, NO_MODE
@@ -320,10 +316,11 @@ class Strand:
     def stop(self) -> None:
         """Forget what was still to do: the domain is ending."""
         self.ready.clear()
-        while self.pending:
-            _, _, awaitable = self.pending.popleft()
+        pending, self.pending = self.pending, ()
+        for _, _, awaitable in pending if self.first is None else (self.first, *pending):
             if awaitable is not None:
                 self.domain.drop(awaitable)
+        self.first = None
 
     # --- awaiting -----------------------------------------------------------------------------------------
     async def work(self) -> None:  # noqa: C901  # as above: one coroutine for each task, not two
@@ -331,33 +328,35 @@ class Strand:
 
         What a spawned strand raises is told to its domain, what the host's raises to ``conduct``.
         """
-        run, domain, pending, budget = self.run, self.domain, self.pending, self.run.budget
+        run, domain, budget, ready = self.run, self.domain, self.run.budget, self.ready
         if self.task is None:
             self.task = asyncio.current_task()  # an eager task begins before its maker can tell
         try:
-            self.context = context = copy_context()
+            context = self.context
+            if context is None:
+                self.context = context = copy_context()
             variables = len(context)
-            ready = self.ready
             while True:
-                # One step that is to be awaited, and nothing else: no need to drive for that.
-                alone = len(ready) == 1 and not pending and ready[0][1].awaited and ready[0][0].marks is None
-                while ready and not alone and not self.drive():
-                    self._spawn_pending()
-                    await budget.turn(served=True)
-                    await self._room()
-                if not pending and not alone:
-                    return
-                if run.tracing is not None and run.tracing.held:
-                    self._spawn_pending(1)
-                    await self._room()
-                    continue
-                awaitable: Any
-                if alone:
+                if self.first is not None:
+                    (frame, step, awaitable), self.first = self.first, None
+                elif len(ready) == 1 and not self.pending and ready[0][1].awaited and ready[0][0].marks is None:
+                    # One step that is to be awaited, and nothing else: no need to drive for that.
                     frame, step = ready.pop()
                     awaitable = None
                 else:
-                    frame, step, awaitable = pending.popleft()
-                if pending and not self._spawning:
+                    while ready and not self.drive():
+                        self._spawn_pending()
+                        await budget.turn(served=True)
+                        await self._room()
+                    if not self.pending:
+                        return
+                    frame, step, awaitable = self.pending.popleft()
+                if run.tracing is not None and run.tracing.held:
+                    self.first = frame, step, awaitable
+                    self._spawn_pending()
+                    await self._room()
+                    continue
+                if self.pending and not self._spawning:
                     self._spawning = True
                     domain.loop.call_soon(self._suspended)
                 try:
@@ -378,9 +377,9 @@ class Strand:
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     self.failed(frame, step, exc)
                 awaitable = out = None  # what nobody reads dies now
-                if not frame.left:
+                if not frame.left and frame.owner is not None:
                     self._complete(frame)
-                if not ready and not pending:
+                if not ready and not self.pending:
                     return
                 now = copy_context()
                 if len(now) != variables or (variables and not unchanged(context, now)):
@@ -425,17 +424,38 @@ class Strand:
         if not self.domain.closing:
             self._spawn_pending()
 
-    def _spawn_pending(self, left: int = 0) -> None:
-        """Give steps that are to be awaited tasks of their own, all but ``left``."""
-        pending, domain = self.pending, self.domain
-        while len(pending) > left:
-            strand = Strand(self.run, domain)
-            one = pending.pop() if left else pending.popleft()
-            strand.pending.append(one)
-            domain.spawn(strand, one[1].path)
+    def _spawn_pending(self) -> None:
+        """Give the steps that are to be awaited tasks of their own."""
+        pending, self.pending = self.pending, ()
+        run, domain, context = self.run, self.domain, self.context
+        for one in pending:
+            domain.spawn(Strand(run, domain, context, one), one[1].path)
 
     def _move(self) -> None:
-        strand = Strand(self.run, self.domain)
+        assert self.context is not None
+        strand = Strand(self.run, self.domain, self.context)
         strand.ready, self.ready = self.ready, []
-        strand.pending, self.pending = self.pending, deque()
-        self.domain.spawn(strand, self.task.get_name(), self.context)
+        strand.pending, self.pending = self.pending, ()
+        # A copy: the task sets its variables in the very context that it is given.
+        self.domain.spawn(strand, self.task.get_name(), self.context.copy())
+
+
+class HostStrand(Strand):
+    """The strand in the task of a domain's host.
+
+    Attributes:
+        floor: ``task.cancelling()`` when the domain began: more than that is a cancellation from outside.
+        more: Asked for more work when nothing is ready; says whether it made some. Workers of maps bring the next item.
+        timed: Whether getting more may take long.
+    """
+
+    __slots__ = ("floor", "more", "timed")
+
+    spawned = False
+
+    def __init__(self, run: Run, domain: Domain, host: asyncio.Task[Any], floor: int) -> None:
+        super().__init__(run, domain, None)
+        self.task = host
+        self.floor = floor
+        self.more = None
+        self.timed = False

@@ -20,7 +20,7 @@ from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Raised
 from hush.core._runtime._sources import DONE, WAIT, ListSource, Signal
-from hush.core._runtime._strand import Strand
+from hush.core._runtime._strand import HostStrand, Strand
 from hush.core.errors import FailureInfo
 
 
@@ -90,7 +90,7 @@ class Worker:
 
     task: Any  # an asyncio.Task, once it has begun
     domain: Domain
-    strand: Strand
+    strand: HostStrand
 
     def __init__(self, fanout: Fanout, host: asyncio.Task[Any] | None = None, floor: int = 0) -> None:
         self.fanout = fanout
@@ -110,7 +110,7 @@ class Worker:
             self.task = asyncio.current_task()  # an eager task begins before its maker can tell
         assert self.task is not None
         self.domain = Domain(fanout.run.loop, self.task, fanout.domain, fatal=fanout.plan.fail_fast)
-        self.strand = Strand(fanout.run, self.domain, self.task, self.floor)
+        self.strand = HostStrand(fanout.run, self.domain, self.task, self.floor)
         try:
             await self._work()
         except BaseException as exc:
