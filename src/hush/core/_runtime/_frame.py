@@ -126,11 +126,12 @@ class Frame:
 
         Raises, before anything is counted, if a key that it writes to ``PARENT`` is missing.
         """
-        for key, slot in step.captures:
-            try:
-                self.slots[slot] = out[key]
-            except KeyError:
-                self._lack(step, key, slot, out)
+        slots = self.slots
+        try:
+            for key, slot in step.captures:
+                slots[slot] = out[key]
+        except KeyError:
+            self._take(step, out)
         gives = step.gives
         if gives is not None:
             if gives.plain and type(out) is dict:
@@ -138,12 +139,11 @@ class Frame:
             else:
                 self._give(step, gives, out, ready)
         for slot in step.frees:
-            self.slots[slot] = None
-        countdowns = self.countdowns
+            slots[slot] = None
         for place, slot in step.shares:
-            left = countdowns[place] = countdowns[place] - 1
+            left = self.countdowns[place] = self.countdowns[place] - 1
             if not left:
-                self.slots[slot] = None
+                slots[slot] = None
         if step.after:
             self.arrive(step, ready)
         else:
@@ -243,13 +243,14 @@ class Frame:
         for to, compute in gives.computed:
             written[to] = compute(out) if not failed or to in gives.computed_of_error else None
 
-    def _lack(self, step: StepPlan, key: str, slot: int, out: Mapping[str, Any]) -> None:
-        """A key that somebody reads is not there: who reads it will fail, should it come to run."""
-        try:
-            self.slots[slot] = absent(step, key, out)
-        except MissingKeyError as exc:
-            self._marked()  # or nobody would look
-            self.slots[slot] = Lacking(exc)
+    def _take(self, step: StepPlan, out: Mapping[str, Any]) -> None:
+        """Take what is read of an output in which some of it is not there: who reads that fails, should it run."""
+        for key, slot in step.captures:
+            try:
+                self.slots[slot] = out[key] if key in out else absent(step, key, out)
+            except MissingKeyError as exc:
+                self._marked()  # or nobody would look
+                self.slots[slot] = Lacking(exc)
 
     def lacking(self, step: StepPlan) -> MissingKeyError | None:
         """The error of a step that is to run, but reads a key that is not there."""
