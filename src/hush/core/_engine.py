@@ -115,9 +115,8 @@ class Hush(Drawn):
         tracers = tracers_of(tracer)
         if timeout_s is not None:
             _check_seconds(timeout_s)
-        for name, given in (("request_id", request_id), ("user_id", user_id), ("session_id", session_id)):
-            if given is not None and not isinstance(given, str):
-                raise UsageError(f"{name}={given!r}: it is a string.")
+        if not (request_id is None and user_id is None and session_id is None):
+            _check_names(request_id=request_id, user_id=user_id, session_id=session_id)
         began_ns = perf_counter_ns()
         loop = asyncio.get_running_loop()
         begins_s = 0.0 if timeout_s is None and self._root.timeout_s is None else loop.time()
@@ -125,7 +124,7 @@ class Hush(Drawn):
         if began_ns > budget.limit_ns and budget.must_wait(began_ns):
             # Before anything is made for it: a thousand runs at once are then as cheap as one after the other.
             await budget.turn(served=False)
-        run = Run(self.name, loop, self._grace_s, request_id)
+        run = Run(self.name, loop, budget, self._grace_s, request_id)
         if tracers or keep:
             run.tracing = Tracing(run.id, tracers, loop)
             run.keeps = bool(keep)
@@ -134,7 +133,7 @@ class Hush(Drawn):
             run.tracing.tell(events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id))
         frame = Frame(self._root.plan, slots)
         del slots
-        run.budget.run_began()
+        budget.run_began()
         watchdog.wake()
         try:
             failure = await _execute(run, self._root, frame, begins_s, timeout_s)
@@ -142,7 +141,7 @@ class Hush(Drawn):
             _finished(run, "cancelled", (perf_counter_ns() - began_ns) / 1e9, error=exc)
             raise
         finally:
-            run.budget.run_ended()
+            budget.run_ended()
         seconds = (perf_counter_ns() - began_ns) / 1e9
         if isinstance(failure, StopIteration):
             failure = _as_runtime_error(failure)
@@ -167,15 +166,15 @@ class Hush(Drawn):
         """The first slots for the inputs of a run. Raises ``InputError`` for what is missing or not read."""
         root = self._root
         given = {} if inputs is None else inputs
-        if not isinstance(given, Mapping):
+        if type(given) is not dict and not isinstance(given, Mapping):
             raise UsageError(f"inputs={inputs!r}: the inputs of a run are a dict.")
-        missing = [one for one in root.inputs.values() if one.required and one.key not in given]
-        unknown = [key for key in given if key not in root.inputs]
-        if missing or unknown:
-            raise InputError(self._wrong_inputs(missing, unknown))
+        if not root.required <= given.keys() <= root.inputs.keys():
+            raise InputError(self._wrong_inputs(given))
         return root.bind(given)
 
-    def _wrong_inputs(self, missing: Sequence[Any], unknown: Sequence[object]) -> str:
+    def _wrong_inputs(self, given: Mapping[str, Any]) -> str:
+        missing = [one for one in self._root.inputs.values() if one.required and one.key not in given]
+        unknown = [key for key in given if key not in self._root.inputs]
         names = self._root.inputs
         said = [f"the input {one.key!r} is missing: {one.wanted_by} reads it" for one in missing]
         for key in unknown:
@@ -283,6 +282,12 @@ def _as_runtime_error(stop: StopIteration) -> RuntimeError:
     error.__dict__.update(hush=info, __notes__=stop.__dict__.get("__notes__", []))
     error.__cause__ = stop
     return error
+
+
+def _check_names(**names: object) -> None:
+    for name, given in names.items():
+        if given is not None and not isinstance(given, str):
+            raise UsageError(f"{name}={given!r}: it is a string.")
 
 
 def _check_seconds(timeout_s: object) -> None:

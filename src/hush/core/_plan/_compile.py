@@ -77,7 +77,8 @@ def compile_root(root: GraphSpec, policies: Policies) -> RootPlan:
             pairs.append(
                 (slot, expr_reader(expr, lambda read: Place(0, maybe=True, reader=_of_run(read.key, SKIPPED))))
             )
-    return RootPlan(plan, root.where, root.timeout_s, wanted, _slots_maker(plan, pairs))
+    must = frozenset([one.key for one in wanted.values() if one.required])
+    return RootPlan(plan, root.where, root.timeout_s, wanted, must, _slots_maker(plan, pairs))
 
 
 def _of_run(key: str, default: Any) -> Reader:

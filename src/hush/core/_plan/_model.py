@@ -263,7 +263,7 @@ class RootPlan:
     """A plan with what a run must bring.
 
     Attributes:
-        inputs: The run's inputs by name.
+        inputs: The run's inputs by name; a run must bring the ``required`` ones.
         bind: Gives the first slots for the inputs of a run.
         timeout_s: As the root graph was given.
     """
@@ -272,4 +272,5 @@ class RootPlan:
     where: Where
     timeout_s: float | None
     inputs: Mapping[str, RootInput]
+    required: frozenset[str]
     bind: Callable[[Mapping[str, Any]], Slots]

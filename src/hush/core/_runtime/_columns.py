@@ -35,7 +35,21 @@ class Columns:
         failed: How many of them failed.
     """
 
-    __slots__ = ("_all", "_errors", "_looks", "_named", "_path", "_seen", "_seen_keys", "_values", "_wanted", "count", "failed", "failed_items", "room")
+    __slots__ = (
+        "_all",
+        "_errors",
+        "_looks",
+        "_named",
+        "_path",
+        "_seen",
+        "_seen_keys",
+        "_values",
+        "_wanted",
+        "count",
+        "failed",
+        "failed_items",
+        "room",
+    )
 
     def __init__(self, step: StepPlan, *, everything: bool) -> None:
         assert step.map is not None

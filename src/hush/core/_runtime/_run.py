@@ -13,7 +13,7 @@ from typing import Any
 from hush.core._expr._where import Where, is_own
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._frame import Frame
-from hush.core._runtime._pass import Pass, pass_of
+from hush.core._runtime._pass import Pass
 from hush.core._runtime._tracing import Tracing
 from hush.core._spec._signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from hush.core.errors import NO_ERRORS, Errors, FailureInfo, HushError, OutputError, ReportedError
@@ -72,14 +72,16 @@ class Run:
         "tracing",
     )
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, grace_s: float, request_id: str | None) -> None:
+    def __init__(
+        self, name: str, loop: asyncio.AbstractEventLoop, budget: Pass, grace_s: float, request_id: str | None
+    ) -> None:
         self.name = name
         self.loop = loop
         self.grace_s = grace_s
-        self.budget: Pass = pass_of(loop)
-        self.inline_only: bool = getattr(loop, "runs_inline", False)
+        self.budget = budget
+        self.inline_only = budget.endless
         self.tracing: Tracing | None = None
-        self._tags: set[tuple[str, tuple[int, ...], str]] = set()
+        self._tags: set[tuple[str, tuple[int, ...], str]] | None = None
         self.partial = False
         self.keeps = False
         self.id = request_id if request_id is not None else f"{_process}-{next(_numbers):x}"
@@ -90,11 +92,15 @@ class Run:
         found = [tags] if isinstance(tags, str) else tags
         if not isinstance(found, Iterable) or isinstance(found, Mapping | bytes):
             raise OutputError(f'{step.path} returned "$tags": {tags!r}. Tags are a string or a list of strings.')
+        if self._tags is None:
+            self._tags = set()
         for tag in found:
             self._tags.add((step.path, item, str(tag)))
 
     def tags(self) -> tuple[str, ...]:
         """The tags, each once, in order of path and item."""
+        if self._tags is None:
+            return ()
         return tuple(dict.fromkeys(tag for _, _, tag in sorted(self._tags)))
 
     # --- failures -----------------------------------------------------------------------------------------
