@@ -251,7 +251,7 @@ class Hush(Drawn):
 async def _execute(
     run: Run, root: RootPlan, frame: Frame, begins_s: float, timeout_s: float | None
 ) -> BaseException | None:
-    """Run the root frame in a domain whose host is the caller's task; give what failed. Timeouts count from ``begins_s``."""
+    """Run the root frame in a domain whose host is the caller's task; give what failed. It began at ``begins_s``."""
     task = asyncio.current_task(run.loop)
     assert task is not None
     domain = Domain(run.loop, task)

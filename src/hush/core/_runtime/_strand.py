@@ -63,9 +63,10 @@ class Strand:
 
     def later(self, frame: Frame, step: StepPlan, awaitable: Any) -> None:
         """Await ``step`` when nothing is ready any more."""
-        if type(self.pending) is tuple:
-            self.pending = deque()  # most strands that are spawned never need one
-        self.pending.append((frame, step, awaitable))
+        pending = self.pending
+        if isinstance(pending, tuple):
+            pending = self.pending = deque()  # most strands that are spawned never need one
+        pending.append((frame, step, awaitable))
 
     # --- inline -------------------------------------------------------------------------------------------
     def drive(self) -> bool:  # noqa: C901  # the hot loop: a call for each part would cost a tenth of a node
@@ -74,10 +75,11 @@ class Strand:
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = 0  # read when the first function is to be called
+        frame: Frame | None = None
         then: int | None = None
         try:
             while True:
-                if then is not None:  # in a frame in which nothing unusual has happened
+                if then is not None and frame is not None:  # a frame in which nothing unusual has happened
                     step = frame.plan.steps[then]
                     then = None
                 else:
