@@ -118,14 +118,17 @@ class Argument(NamedTuple):
     reader: Reader | None
 
 
-def argument(name: str, expr: Expr, resolve: Resolve, default: Any) -> Argument:
-    """How the parameter ``name`` gets its value; ``default`` stands in for what is not there."""
+def argument(name: str, expr: Expr, resolve: Resolve, constant: Callable[[Any], int], default: Any) -> Argument:
+    """How the parameter ``name`` gets its value; ``default`` stands in for what is not there.
+
+    A ``constant`` has a slot like any value, so that calls with literals need no reader either.
+    """
     if type(expr) is Read:
         place = resolve(expr)
         if place.reader is None and not place.maybe:
             return Argument(name, place.slot, None)
     if isinstance(expr, Const):
-        return Argument(name, 0, expr_reader(expr, resolve))
+        return Argument(name, constant(expr.value), None)
     reader = expr_reader(expr, resolve)
 
     def read(slots: Slots) -> Any:

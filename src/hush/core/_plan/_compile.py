@@ -276,10 +276,10 @@ class _Compiler:
         for name, expr in step.inputs:
             parameter = signature.parameter(name)
             if parameter is None or not parameter.has_default:
-                arguments.append(argument(name, expr, hard, None))
+                arguments.append(argument(name, expr, hard, scope.constant, None))
             else:
                 resolve = scope.resolver(number, optional=name in step.starred, default=True)
-                arguments.append(argument(name, expr, resolve, parameter.default))
+                arguments.append(argument(name, expr, resolve, scope.constant, parameter.default))
         call, bind = call_of(step.fn, signature, arguments)
         gate, begin = self.policies(step, path, handled=scope.handled[number])
         return _Parts(call, bind, gate, begin)

@@ -80,6 +80,11 @@ class Scope:
             self._hard.add(slot)
         return Place(slot, maybe=optional or self.may_skip[number] or number in self.order.soft[step])
 
+    def constant(self, value: Any) -> int:
+        """The slot of a literal: it is there from the first, and nobody empties it."""
+        self.template.append(value)
+        return len(self.template) - 1
+
     def before_all(self, read: Read) -> Place:
         """The slot that ``read`` looks into before any step of the graph runs: of an input, or of an outer value."""
         up, source = read.source
