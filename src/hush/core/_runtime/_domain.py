@@ -108,9 +108,8 @@ class Domain:
 
     def leave(self, member: Member) -> None:
         """``member`` has nothing more to do; its task is about to end."""
-        members = self.members
-        members.discard(member)
-        if not members and self._idle is not None and not self._idle.done():
+        self.members.discard(member)
+        if self._idle is not None and not self.members and not self._idle.done():
             self._idle.set_result(None)
 
     # --- failing ------------------------------------------------------------------------------------------

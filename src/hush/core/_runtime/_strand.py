@@ -330,7 +330,8 @@ class Strand:
 
         What a spawned strand raises is told to its domain, what the host's raises to ``conduct``.
         """
-        run, domain, budget, ready = self.run, self.domain, self.run.budget, self.ready
+        run, domain, ready = self.run, self.domain, self.ready
+        budget, tracing, floor = run.budget, run.tracing, self.floor
         if self.task is None:
             self.task = asyncio.current_task()  # an eager task begins before its maker can tell
         try:
@@ -353,7 +354,7 @@ class Strand:
                     if not self.pending:
                         return
                     frame, step, awaitable = self.pending.popleft()
-                if run.tracing is not None and run.tracing.held:
+                if tracing is not None and tracing.held:
                     self.first = frame, step, awaitable
                     self._spawn_pending()
                     await self._room()
@@ -363,16 +364,16 @@ class Strand:
                     domain.loop.call_soon(self._suspended)
                 try:
                     if awaitable is None:
-                        if run.tracing is not None:
-                            run.tracing.node_started(frame, step)
+                        if tracing is not None:
+                            tracing.node_started(frame, step)
                         awaitable = step.call(frame.slots) if step.begin is None else step.begin(self, frame, step)
                     out = await awaitable
                     awaitable = None
                     if type(out) is Raised:
                         self.failed(frame, step, out.error, own=True)
-                    elif domain.closing or self.task.cancelling() > self.floor:
+                    elif domain.closing or self.task.cancelling() > floor:
                         self._check_cancelled()
-                    elif type(out) is dict and TAGS not in out and run.tracing is None:
+                    elif type(out) is dict and TAGS not in out and tracing is None:
                         frame.settle(step, out, ready)
                     else:
                         self._settle(frame, step, out)
