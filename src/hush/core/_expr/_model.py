@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from hush.core._expr._record import record
 from hush.core._expr._where import Where
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Read:
     """The value under ``key`` of ``source``: a handle while authoring, a ``Source`` in a spec."""
 
@@ -18,7 +18,7 @@ class Read:
     where: Where
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Apply:
     """``fn`` called on the values of ``args``; ``form`` says how it was written, with a place for each argument."""
 
@@ -28,14 +28,14 @@ class Apply:
     kwargs: tuple[tuple[str, Expr], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Const:
     """A literal, given as it is."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Sequence:
     """A literal list or tuple that holds references."""
 
@@ -43,7 +43,7 @@ class Sequence:
     parts: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Table:
     """A literal dict that holds references."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from hush.core._expr._record import record
 from hush.core._expr._where import Where
 from hush.core._spec._model import Tolerate
 
@@ -63,7 +63,7 @@ class Copy(NamedTuple):
     to: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Watch:
     """What a ``"*"`` may not write, because someone unordered writes or reads it; known only at run time.
 
@@ -76,7 +76,7 @@ class Watch:
     rivals: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Gives:
     """What is taken of a step's output besides ``captures``.
 
@@ -107,7 +107,7 @@ class Gives:
     plain: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Liveness:
     """Who is told when a step does not run, or fails and the graph goes on; only graphs in which that can be have it.
 
@@ -126,7 +126,7 @@ class Liveness:
     blocked_after: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class StepPlan:
     """One step of a plan.
 
@@ -174,7 +174,7 @@ class StepPlan:
     timeout_s: float | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class Plan:
     """A graph, ready to be run any number of times.
 
@@ -212,7 +212,7 @@ class EachPlan(NamedTuple):
     spent: list[Any] | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class MapPlan:
     """What a map has besides its body.
 
@@ -234,7 +234,7 @@ class MapPlan:
     item_timeout_s: float | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class LoopPlan:
     """What a loop has besides its body.
 
@@ -258,7 +258,7 @@ class RootInput(NamedTuple):
     wanted_by: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class RootPlan:
     """A plan with what a run must bring.
 

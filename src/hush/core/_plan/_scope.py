@@ -97,8 +97,11 @@ class Scope:
         found = self.captures[step]
         if not found:
             return (), ()
-        hard = tuple([Copy(key, slot) for key, slot in found.items() if slot in self._hard])
-        return hard, tuple([Copy(key, slot) for key, slot in found.items() if slot not in self._hard])
+        hard: list[Copy] = []
+        optional: list[Copy] = []
+        for key, slot in found.items():
+            (hard if slot in self._hard else optional).append(Copy(key, slot))
+        return tuple(hard), tuple(optional)
 
     def _may_be_unwritten(self, step: int, key: str) -> bool:
         """Whether ``key`` may rightly be unwritten when ``step`` reads it: because its writers were skipped."""

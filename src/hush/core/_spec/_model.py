@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from hush.core._expr._model import Expr
+from hush.core._expr._record import record
 from hush.core._expr._where import Where
 from hush.core._spec._signature import Signature
 from hush.core.errors import UsageError
@@ -123,7 +124,7 @@ class Tolerate:
             raise UsageError(f"Tolerate(fraction={fraction!r}): it is a share of all items, from 0 to 1.")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class StepSpec:
     """What all steps have.
 
@@ -146,7 +147,7 @@ class StepSpec:
     faults: tuple[Fault, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class CallSpec(StepSpec):
     """A leaf: a function that is called with its inputs. ``kind`` is a label for drawings and traces."""
 
@@ -155,7 +156,7 @@ class CallSpec(StepSpec):
     executor: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class GraphSpec(StepSpec):
     """A graph of steps.
 
@@ -172,7 +173,7 @@ class GraphSpec(StepSpec):
     memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class MapSpec(StepSpec):
     """A body that runs once for each item. ``on_error`` speaks of the items.
 
@@ -194,7 +195,7 @@ class MapSpec(StepSpec):
     item_timeout_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class LoopSpec(StepSpec):
     """A body that runs again and again: its inputs are variables, which it writes for the next round.
 
@@ -212,7 +213,7 @@ class LoopSpec(StepSpec):
     on_limit: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class BranchSpec(StepSpec):
     """A choice among steps of its graph: the first case whose condition holds, else the default.
 

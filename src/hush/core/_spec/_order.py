@@ -139,17 +139,18 @@ def ancestor_masks(
     numbered = list(members)
     bits = {step: 1 << place for place, step in enumerate(numbered)}
     masks = [0] * len(order.before)
+    seen = [0] * len(order.before)  # a step's mask with its own bit
     for step in order.topological:
         mask = 0
         for other in order.before[step]:
-            mask |= masks[other] | bits.get(other, 0)
-        softly = [(other, masks[other] | bits.get(other, 0)) for other in order.soft[step]]
-        if softly:
+            mask |= seen[other]
+        if order.soft[step]:
             for member in numbered:
                 bit = bits[member]
-                if any(seen & bit for _, seen in softly) and all(
-                    seen & bit or apart(member, other) for other, seen in softly
+                if any(seen[other] & bit for other in order.soft[step]) and all(
+                    seen[other] & bit or apart(member, other) for other in order.soft[step]
                 ):
                     mask |= bit
         masks[step] = mask
+        seen[step] = mask | bits.get(step, 0)
     return bits, masks

@@ -293,13 +293,20 @@ def _call_faults(step: CallSpec) -> Iterator[Fault]:
             )
 
 
+def _may_return_reserved(code: CodeType) -> bool:
+    """Whether a reserved key is among the constants: the cheap question first."""
+    for const in code.co_consts:
+        if type(const) is str:
+            if is_reserved(const):
+                return True
+        elif type(const) is tuple and any(map(is_reserved, const)):
+            return True
+    return False
+
+
 def _reserved_keys(step: CallSpec) -> Iterator[Fault]:
     code = getattr(step.fn, "__code__", None)
-    consts = code.co_consts if type(code) is CodeType else ()
-    for const in consts:
-        if is_reserved(const) or (type(const) is tuple and any(map(is_reserved, const))):
-            break
-    else:
+    if type(code) is not CodeType or not _may_return_reserved(code):
         return
     assert step.fn is not None
     for key in sorted(return_keys(step.fn) or ()):
