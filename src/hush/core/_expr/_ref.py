@@ -132,7 +132,14 @@ class Ref:
     __ne__ = _binary("{0} != {1}", operator.ne)  # type: ignore[assignment]  # a comparison is recorded
     __neg__, __pos__ = _unary("-{0}", operator.neg), _unary("+{0}", operator.pos)
     __abs__, __invert__ = _unary("abs({0})", operator.abs), _unary("~{0}", _logical_not)
-    __hash__ = None  # type: ignore[assignment]  # equality is recorded, so it has no hash
+
+    def __hash__(self) -> NoReturn:
+        # Equality is recorded, so it has no hash; the usual way here is a branch whose cases are references.
+        text = describe(self._hush_expr)
+        raise UsageError(
+            f"{text} at {caller()} stands as a key of a dict or set, and its value is not known while the graph is "
+            f'written. For the case of a branch write Branch("name").if_({text}, "target").'
+        )
 
     # --- refused ------------------------------------------------------------------------------------------
     __bool__ = _refused("the truth", "& for `and`, | for `or`, ~ for `not`, and .in_(values) for `in` around {0}")

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import CodeType
 
-from hush.core._expr._model import Const, Read, reads
+from hush.core._expr._model import Apply, Const, Read, reads
 from hush.core._spec._arms import arms_of
 from hush.core._spec._items import refusal
-from hush.core._spec._keys import lacks_key, return_keys
+from hush.core._spec._keys import lacks_key, return_keys, written_keys
 from hush.core._spec._model import (
+    ERROR,
+    METRICS,
     STAR,
     BranchSpec,
     CallSpec,
+    Case,
     Fault,
     GraphSpec,
     LoopSpec,
@@ -21,7 +24,7 @@ from hush.core._spec._model import (
     is_reserved,
 )
 from hush.core._spec._order import Order, order_of
-from hush.core._spec._races import Writers, races
+from hush.core._spec._races import Writers, races, writers_by_key
 from hush.core._spec._reads import StepReads, body_of, graph_reads, is_optional, own_inputs, parent_reads, tried
 from hush.core.errors import GraphError, Problem, nearest
 
@@ -83,15 +86,7 @@ def _graph_faults(graph: GraphSpec, container: Step | None) -> Iterator[tuple[st
         return
     order = order_of(graph)
     for cycle in order.cycles():
-        names = [graph.steps[number].name for number in (*cycle, cycle[0])]
-        yield (
-            "",
-            Fault(
-                f"the nodes wait for each other in a circle: {' >> '.join(names)}",
-                "Take one of these edges or references away.",
-                graph.steps[cycle[0]].where,
-            ),
-        )
+        yield "", _circle(graph, order, cycle)
     if graph.starts is not None:
         yield from _unreachable(graph, order)
     yield from _never_run(graph, order)
@@ -104,10 +99,21 @@ def _graph_faults(graph: GraphSpec, container: Step | None) -> Iterator[tuple[st
         yield from _not_given(graph, container, order)
 
 
+def _circle(graph: GraphSpec, order: Order, cycle: list[int]) -> Fault:
+    text = graph.steps[cycle[0]].name
+    for before, after in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
+        sign = "" if before in order.before[after] else "~"
+        text += f" >> {sign}{graph.steps[after].name}"
+    mend = "Take one of these edges or references away."
+    if any(isinstance(graph.steps[number], BranchSpec) for number in cycle):
+        mend = "A graph has no way back: take one of these away, and put what is to be repeated into a WhileLoopNode."
+    return Fault(f"the nodes wait for each other in a circle: {text}", mend, graph.steps[cycle[0]].where)
+
+
 def _unreachable(graph: GraphSpec, order: Order) -> Iterator[tuple[str, Fault]]:
     reached = order.reached_from([order.index[name] for name in graph.starts or ()])
     for number, step in enumerate(graph.steps):
-        if number not in reached and all(before in reached for before in order.before[number]):
+        if number not in reached and reached.issuperset((*order.before[number], *order.soft[number])):
             message = f"{step.name} cannot be reached from START"
             yield step.name, Fault(message, f"Add: START >> {step.name}", step.where)
 
@@ -116,12 +122,13 @@ def _never_run(graph: GraphSpec, order: Order) -> Iterator[tuple[str, Fault]]:
     arms = arms_of(graph)
     for number in arms.never:
         step = graph.steps[number]
-        sources = [graph.steps[before].name for before in order.before[number]]
+        branch, parted = arms.parting(order.before[number])
+        sources = [graph.steps[before].name for before in parted]
         yield (
             step.name,
             Fault(
                 f"{step.name} could never run: it has no edges and needs values of {', '.join(sources)}, "
-                "which lie on different arms of a branch",
+                f"which lie on different arms of the branch {graph.steps[branch].name}",
                 f"Join the arms by edges: [{', '.join(sources)}] >> {step.name}; what was skipped is read as the "
                 "parameter's default, or None.",
                 step.where,
@@ -137,6 +144,8 @@ def _unknown_targets(branch: BranchSpec, names: Mapping[str, int]) -> Iterator[F
         others = [name for name in names if name != branch.name]
         near = nearest(target, others)
         mend = f"Did you mean {near!r}?" if near else f"There are: {', '.join(others) or 'none'}."
+        if target == "END":
+            mend = "Write END without quotes: it is imported from hush.core."
         yield Fault(f"the target {target!r} of {branch.name} is no node of this graph", mend, where)
 
 
@@ -160,16 +169,25 @@ def _not_given(graph: GraphSpec, container: Step, order: Order) -> Iterator[tupl
         if writers.may_precede(order.index[step.name], read.key) or (name in step.starred and is_optional(step, name)):
             continue
         near = nearest(read.key, given)
-        hint = f"Did you mean PARENT[{near!r}]? " if near else ""
         have = ", ".join(sorted(given)) or "nothing"
+        mend = _added(container.name, read.key, f'PARENT["{near}"]' if near else None)
+        if isinstance(container, MapSpec) and read.key in writers.by_key:
+            mend = "Items do not see each other: what is carried from one to the next belongs in a WhileLoopNode."
         yield (
             step.name,
             Fault(
                 f'{step.name} reads PARENT["{read.key}"], which {container.name} is not given (it is given: {have})',
-                f'{hint}Add to {container.name}: inputs={{"{read.key}": …}}.',
+                mend,
                 read.where,
             ),
         )
+
+
+def _added(name: str, key: str, near: str | None, value: str | None = None) -> str:
+    """The mend of an input ``key`` that the step ``name`` is not given."""
+    value = value or f'PARENT["{key}"]'
+    added = f'to {name}: inputs={{"{key}": {value}}}.'
+    return f"Did you mean {near}? If not, add {added}" if near else f"Add {added}"
 
 
 # --- one step -------------------------------------------------------------------------------------------------
@@ -196,28 +214,38 @@ def _step_faults(step: Step, step_reads: StepReads, levels: Levels) -> Iterator[
 
 def _branch_faults(step: BranchSpec) -> Iterator[Fault]:
     if not step.cases:
-        mend = f'{step.name}.if_(node["k"] == 1, "target")' if not step.inputs else 'cases={"x > 1": "target"}'
-        yield Fault(f"{step.name} has no cases", f"Say what to choose, and when: {mend}.", step.where)
+        mend = 'Say what to choose, and when: .if_(node["k"] == 1, "target"), or cases={"x > 1": "target"}.'
+        yield Fault(f"{step.name} has no cases", mend, step.where)
         return
     given = {name for name, _ in step.inputs}
     known = ", ".join(sorted(given)) or "none"
     named: set[str] = set()
     for case in step.cases:
         named |= case.names or set()
+    unread = given - named
+    for case in step.cases:
         for name in sorted((case.names or frozenset()) - given):
-            near = nearest(name, given)
-            hint = f"Did you mean {near!r}? " if near else ""
+            near = nearest(name, unread) or nearest(name, given)
+            unread.discard(near or "")  # that nobody reads it follows from the name that was meant for it
             yield Fault(
                 f"the condition {case.text!r} speaks of {name!r}, no input of {step.name} (its inputs: {known})",
-                f'{hint}Add to {step.name}: inputs={{"{name}": …}}.',
+                _meant(step.name, case, name, near),
                 case.where,
             )
-    for name in sorted(given - named):
-        near = nearest(name, named)
-        hint = f"Did you mean {near!r}? " if near else ""
-        yield Fault(
-            f"no condition of {step.name} reads its input {name!r}", f"{hint}Leave it out, or use it.", step.where
-        )
+    for name in sorted(unread):
+        yield Fault(f"no condition of {step.name} reads its input {name!r}", "Leave it out, or use it.", step.where)
+
+
+_CONSTANTS = {"true": "True", "false": "False", "null": "None", "none": "None", "nil": "None", "undefined": "None"}
+
+
+def _meant(branch: str, case: Case, name: str, near: str | None) -> str:
+    """The mend of a name in a condition that is no input."""
+    if name in _CONSTANTS:
+        return f"Write {_CONSTANTS[name]}."
+    if case.text.strip() == name in ("default", "otherwise", "_"):
+        return f"Write default={case.target!r} in place of this case."
+    return f"{_added(branch, name, repr(near) if near else None)} If it is text, put it in quotes: {name!r}."
 
 
 def _loop_faults(step: LoopSpec, levels: Levels) -> Iterator[Fault]:
@@ -225,18 +253,50 @@ def _loop_faults(step: LoopSpec, levels: Levels) -> Iterator[Fault]:
     for name, read in tried(step).items():
         if name not in given:
             near = nearest(name, given)
-            hint = f"Did you mean {near!r}? " if near else ""
+            first = "None" if name in writers_by_key(step.body) else None
             yield Fault(
                 f"the stop_condition of {step.name} reads {name!r}, which has no value before the first round "
                 f"(its inputs: {', '.join(sorted(given)) or 'none'})",
-                f'{hint}Add to {step.name}: inputs={{"{name}": …}}.',
+                _added(step.name, name, repr(near) if near else None, first),
                 read.where,
             )
+    if not step.faults and _never_stops(step):
+        names = " and ".join(tried(step))
+        near = nearest(names, writers_by_key(step.body))
+        hint = f'Did you mean PARENT["{names}"] where PARENT["{near}"] is written? ' if near else ""
+        yield Fault(
+            f"{step.name} would never stop: its body does not write {names}, and {step.stop_text!r} does not hold",
+            f'{hint}Write it for the next round: node["new"] >> PARENT["{next(iter(tried(step)))}"].',
+            step.where,
+        )
     if step.stop is not None:
         for read in reads(step.stop):
             if read.source.up and read.source.step is not None:
                 outer = Read(read.source._replace(up=read.source.up - 1), read.key, read.where)
                 yield from _key_faults(step, None, outer, levels, verb="is read by the stop_condition from")
+
+
+def _never_stops(step: LoopSpec) -> bool:
+    """Whether the condition is one of text over plain literals that no round can change, and does not hold."""
+    stop, literals = step.stop, dict(step.inputs)
+    if step.on_limit != "raise" or not isinstance(stop, Apply) or stop.form == "call" or not stop.args:
+        return False
+    written = written_keys(step.body)
+    values: list[object] = []
+    for read in stop.args:
+        if not isinstance(read, Read) or read.source != (0, None) or written is None or read.key in written:
+            return False
+        literal = literals.get(read.key)
+        if not isinstance(literal, Const) or not isinstance(literal.value, _PLAIN):
+            return False
+        values.append(literal.value)
+    try:
+        return not stop.fn(*values)
+    except Exception:
+        return False  # it is for the run to say what the condition raises
+
+
+_PLAIN = (bool, int, float, str, type(None))
 
 
 def _key_faults(
@@ -255,11 +315,19 @@ def _key_faults(
     keys = lacks_key(source, read.key)
     if keys is None or (name is not None and name in step.starred and is_optional(step, name)):
         return
-    near = nearest(read.key, keys)
+    near = nearest(read.key, [*keys, ERROR, *((METRICS,) if isinstance(source, MapSpec | LoopSpec) else ())])
     have = ", ".join(sorted(keys)) or "none"
+    act = "Write"
     if name is not None:
-        verb = f"is read by {step.name} from"
-    mend = f'Did you mean {source_name}["{near}"]?' if near else f"Read one of those, or return {read.key!r} too."
+        verb, act = f"is read by {step.name} from", "Read"
+    if near:
+        mend = f'Did you mean {source_name}["{near}"]?'
+    elif isinstance(source, CallSpec):
+        mend = f"{act} one of those, or return {read.key!r} too."
+    elif isinstance(source, BranchSpec):
+        mend = f"{act} one of those."
+    else:
+        mend = f'{act} one of those, or write it inside {source_name}: node["k"] >> PARENT["{read.key}"].'
     yield Fault(f"the key {read.key!r} {verb} {source_name}, whose keys are: {have}", mend, read.where)
 
 
@@ -288,7 +356,7 @@ def _call_faults(step: CallSpec) -> Iterator[Fault]:
         if not parameter.has_default and parameter.name not in given:
             yield Fault(
                 f"nothing feeds the parameter {parameter.name!r} of {step.name}",
-                f'Add inputs={{"{parameter.name}": …}}, or give it a default.',
+                f'Add inputs={{"{parameter.name}": PARENT["{parameter.name}"]}}, or give it a default.',
                 step.where,
             )
 

@@ -101,7 +101,7 @@ class Describer:
         elif owner is None:
             message = f"{source.name} is read, but it is in no graph"
             mend = "Make it, or wire it, inside the with block."
-        elif _root(owner) is _root(self.node):
+        elif root_of(owner) is root_of(self.node):
             keys = sorted({key for node in owner._nodes.values() for key, _, _ in node._writes if key != "*"})
             listed = ", ".join(f'{owner.name}["{key}"]' for key in keys)
             message = f"{source.name} lies inside {owner.name!r} and cannot be read from outside it"
@@ -122,7 +122,8 @@ def _around(node: Node) -> list[Container]:
     return found
 
 
-def _root(node: Node) -> Node:
+def root_of(node: Node) -> Node:
+    """The outermost container around ``node``, or the node itself."""
     while node._owner is not None:
         node = node._owner
     return node

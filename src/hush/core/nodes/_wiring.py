@@ -33,9 +33,10 @@ class Wired(Handle):
         return Soft(self)
 
     def __gt__(self, other: Value) -> NoReturn:
+        after = _text(other)
         raise UsageError(
-            f"`{self.name} > …` at {caller()} is no edge. Write {self.name} >> the next node, "
-            f"or {self.name} >> ~the next node for a soft edge."
+            f"`{self.name} > {after}` at {caller()} is no edge. Write {self.name} >> {after}, "
+            f"or {self.name} >> ~{after} for a soft edge."
         )
 
     def __lt__(self, other: Value) -> NoReturn:
@@ -198,12 +199,6 @@ def _text(value: Value) -> str:
 
 
 def _edge(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
-    if soft and (isinstance(before, Marker) or isinstance(after, Marker)):
-        marker = before if isinstance(before, Marker) else after
-        message = f"`{before.name} >> ~{after.name}`: an edge of {marker.name} cannot be soft"
-        mend = f"Leave the `~` out: {before.name} >> {after.name}."
-        _fault_of([before, after], where, message, mend)
-        return
     if before is END or after is START:
         place = "comes after nothing" if after is START else "comes before nothing"
         _fault_of(
@@ -213,9 +208,15 @@ def _edge(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
             "Turn it round, or leave it out.",
         )
         return
+    if soft and (isinstance(before, Marker) or isinstance(after, Marker)):
+        marker = before if isinstance(before, Marker) else after
+        message = f"`{before.name} >> ~{after.name}`: an edge of {marker.name} cannot be soft"
+        mend = f"Leave the `~` out: {before.name} >> {after.name}."
+        _fault_of([before, after], where, message, mend)
+        return
     nodes = [end for end in (before, after) if not isinstance(end, Marker)]
     for node in nodes:
-        if not belongs(node, where):
+        if not belongs(node, where, (before, after)):
             return
     if not isinstance(before, Marker) and not isinstance(after, Marker):
         _join(before, after, where, soft=soft)
@@ -229,26 +230,40 @@ def _edge(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
 
 
 def _join(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
-    graph = before._owner
+    graph, other = before._owner, after._owner
     assert graph is not None
+    assert other is not None
     if before is after:
-        graph._faults.append(Fault(f"`{before.name} >> {before.name}` waits for itself", "Leave it out.", where))
-    elif after._owner is not graph:
-        other = after._owner
-        assert other is not None
-        graph._faults.append(
-            Fault(
-                f"the edge {before.name} >> {after.name} goes from the graph {graph.name!r} into {other.name!r}",
-                f"An edge stays in one graph: wire the containers, or pass a value by the inputs of {other.name!r}.",
-                where,
-            )
-        )
+        sign = "~" if soft else ""
+        graph._faults.append(Fault(f"`{before.name} >> {sign}{after.name}` waits for itself", "Leave it out.", where))
+    elif other is not graph:
+        mend = f"An edge stays in one graph: wire the containers, or pass a value by the inputs of {other.name!r}."
+        outer, inner = _within(before, other), _within(after, graph)
+        if outer is after or inner is before:
+            mend = "A container comes before and after its nodes as it is: leave it out, or use START and END."
+        elif outer is not None:
+            mend = f"Wire the container, after its with block: {outer.name} >> {after.name}."
+        elif inner is not None:
+            mend = f"Wire the container: {before.name} >> {inner.name}."
+        message = f"the edge {before.name} >> {after.name} goes from the graph {graph.name!r} into {other.name!r}"
+        graph._faults.append(Fault(message, mend, where))
     else:
         graph._edges.append((before, after, where, soft))
 
 
-def belongs(node: Wired, where: Where) -> bool:
-    """Adopt a loose node into the innermost open graph; say so if the node is another graph's, or if none is open."""
+def _within(node: Wired, graph: Holder) -> Wired | None:
+    """The node of ``graph`` in which ``node`` lies."""
+    one: Wired | None = node
+    while one is not None and one._owner is not graph:
+        one = one._owner
+    return one
+
+
+def belongs(node: Wired, where: Where, edge: tuple[Wired, Wired] | None = None) -> bool:
+    """Adopt a loose node into the innermost open graph; say so if the node is another graph's, or if none is open.
+
+    ``edge`` is the one that is being written; without it, the node writes a key.
+    """
     containers = open_containers.get()
     owner = node._owner
     if owner is None:
@@ -264,8 +279,15 @@ def belongs(node: Wired, where: Where) -> bool:
                 "Write this inside the block."
             )
         elif (inner := _open_around(owner)) is not None:
-            message = f"{node.name} lies inside {inner.name!r}, and an edge stays inside one graph"
-            mend = f"Wire the container: write {inner.name} in place of {node.name}, as in a >> {inner.name}."
+            if edge is None:
+                message = f"{node.name} lies inside {owner.name!r}, whose with block is closed"
+                mend = f"Write this inside the block of {owner.name!r}."
+            else:
+                message = f"{node.name} lies inside {inner.name!r}, and an edge stays inside one graph"
+                names = [inner.name if end is node else end.name for end in edge]
+                mend = f"Wire the container: write {inner.name} in place of {node.name}, {' >> '.join(names)}."
+                if inner in edge:
+                    mend = "A container comes before and after its nodes as it is: leave it out, or use START and END."
             containers[-1]._faults.append(Fault(message, mend, where))
         else:
             containers[-1]._faults.append(
