@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from types import CodeType
 
 from hush.core._expr._model import Apply, Const, Read, reads
+from hush.core._expr._where import Where
 from hush.core._spec._arms import arms_of
 from hush.core._spec._items import refusal
 from hush.core._spec._keys import lacks_key, return_keys, written_keys
@@ -16,6 +18,7 @@ from hush.core._spec._model import (
     BranchSpec,
     CallSpec,
     Case,
+    Edge,
     Fault,
     GraphSpec,
     LoopSpec,
@@ -84,15 +87,16 @@ def _graph_faults(graph: GraphSpec, container: Step | None) -> Iterator[tuple[st
     if not graph.steps:
         yield "", Fault(f"{graph.name} has no nodes", "Make its nodes inside its with block.", graph.where)
         return
+    faults: list[tuple[str, Fault]] = []
+    graph = _with_targets(graph, faults)
     order = order_of(graph)
     for cycle in order.cycles():
         yield "", _circle(graph, order, cycle)
     if graph.starts is not None:
         yield from _unreachable(graph, order)
     yield from _never_run(graph, order)
-    for step in graph.steps:
-        if isinstance(step, BranchSpec) and not graph.wraps:
-            yield from ((step.name, fault) for fault in _unknown_targets(step, order.index))
+    if not graph.wraps:  # a branch that runs alone needs no targets
+        yield from faults
     yield from ((graph.steps[number].name, fault) for number, fault in races(graph, order))
     yield from _double_writes(graph)
     if container is not None:
@@ -136,17 +140,35 @@ def _never_run(graph: GraphSpec, order: Order) -> Iterator[tuple[str, Fault]]:
         )
 
 
-def _unknown_targets(branch: BranchSpec, names: Mapping[str, int]) -> Iterator[Fault]:
-    written = [(case.target, case.where) for case in branch.cases] + [(branch.default, branch.where)]
-    for target, where in written:
-        if target is None or target in names:
-            continue
-        others = [name for name in names if name != branch.name]
-        near = nearest(target, others)
-        mend = f"Did you mean {near!r}?" if near else f"There are: {', '.join(others) or 'none'}."
-        if target == "END":
-            mend = "Write END without quotes: it is imported from hush.core."
-        yield Fault(f"the target {target!r} of {branch.name} is no node of this graph", mend, where)
+def _with_targets(graph: GraphSpec, faults: list[tuple[str, Fault]]) -> GraphSpec:
+    """``graph`` with the targets that were meant in place of those that it lacks, which become ``faults``.
+
+    What would follow from a misspelt target, nodes that are never reached or lie on no arm, is not told besides.
+    """
+    names = {step.name for step in graph.steps}
+    steps: list[Step] = []
+    edges = list(graph.edges)
+    for step in graph.steps:
+        if isinstance(step, BranchSpec) and not names.issuperset(step.targets()):
+            meant: dict[str | None, str | None] = {}
+            written = [(case.target, case.where) for case in step.cases] + [(step.default, step.where)]
+            for target, where in written:
+                if target is not None and target not in names:
+                    near = meant[target] = nearest(target, names - {step.name})
+                    faults.append((step.name, _unknown_target(step, target, near, graph, where)))
+                    edges += [Edge(step.name, near, where)] if near else []
+            cases = tuple([case._replace(target=meant.get(case.target, case.target)) for case in step.cases])
+            step = replace(step, cases=cases, default=meant.get(step.default, step.default))
+        steps.append(step)
+    return replace(graph, steps=tuple(steps), edges=tuple(edges), memo={}) if faults else graph
+
+
+def _unknown_target(branch: BranchSpec, target: str, near: str | None, graph: GraphSpec, where: Where) -> Fault:
+    others = [step.name for step in graph.steps if step is not branch]
+    mend = f"Did you mean {near!r}?" if near else f"There are: {', '.join(others) or 'none'}."
+    if target == "END":
+        mend = "Write END without quotes: it is imported from hush.core."
+    return Fault(f"the target {target!r} of {branch.name} is no node of this graph", mend, where)
 
 
 def _double_writes(graph: GraphSpec) -> Iterator[tuple[str, Fault]]:
@@ -165,10 +187,19 @@ def _not_given(graph: GraphSpec, container: Step, order: Order) -> Iterator[tupl
     if not missing:
         return
     writers = Writers(graph, order)
+    told: set[str] = set()
+    in_order = set(order.topological)
     for step, name, read in missing:
-        if writers.may_precede(order.index[step.name], read.key) or (name in step.starred and is_optional(step, name)):
+        number, key = order.index[step.name], read.key
+        if writers.may_precede(number, key) or (name in step.starred and is_optional(step, name)):
             continue
+        if key in told or (number not in in_order and (writers.hidden or key in writers.by_key)):
+            continue  # told before, or it follows from the circle in which the step lies
+        if isinstance(container, MapSpec) and not container.each and len({one.key for _, _, one in missing}) == 1:
+            continue  # what it is to go through, which is said where it has no Each
         near = nearest(read.key, given)
+        if near is None:
+            told.add(key)
         have = ", ".join(sorted(given)) or "nothing"
         mend = _added(container.name, read.key, f'PARENT["{near}"]' if near else None)
         if isinstance(container, MapSpec) and read.key in writers.by_key:
@@ -223,8 +254,10 @@ def _branch_faults(step: BranchSpec) -> Iterator[Fault]:
     for case in step.cases:
         named |= case.names or set()
     unread = given - named
+    told = set(given)
     for case in step.cases:
-        for name in sorted((case.names or frozenset()) - given):
+        for name in sorted((case.names or frozenset()) - told):
+            told.add(name)
             near = nearest(name, unread) or nearest(name, given)
             unread.discard(near or "")  # that nobody reads it follows from the name that was meant for it
             yield Fault(
@@ -313,6 +346,9 @@ def _key_faults(
         return
     source = levels[-1 - up][source_name]
     keys = lacks_key(source, read.key)
+    body = body_of(source)
+    if body is not None and not body.steps:
+        return  # it is empty, which is said by itself
     if keys is None or (name is not None and name in step.starred and is_optional(step, name)):
         return
     near = nearest(read.key, [*keys, ERROR, *((METRICS,) if isinstance(source, MapSpec | LoopSpec) else ())])

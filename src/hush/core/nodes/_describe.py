@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from hush.core._expr._model import Const, Expr, Read, rebase
 from hush.core._expr._where import Where
-from hush.core._spec._model import METRICS, NEVER_STARRED, Fault, Source, Write, is_reserved
+from hush.core._spec._model import ERROR, METRICS, NEVER_STARRED, Fault, Source, Write, is_reserved
 from hush.core.nodes._handle import PARENT, Container, Node, Parent
 
 NONE_STARRED: frozenset[str] = frozenset()
@@ -26,14 +27,15 @@ class Describer:
         """The node's inputs with sources named, and the names that ``{"*": source}`` feeds of those ``declared``."""
         node = self.node
         given = [(name, self.expr(expr)) for name, expr in node._inputs]
-        if node._star is None:
+        if node._star is None and not node._star_is_wrong:
             return tuple(given), NONE_STARRED
-        source = self._source(node._star, node.where)
-        if source is None:
-            return tuple(given), NONE_STARRED
+        source = None if node._star is None else self._source(node._star, node.where)
         listed = {name for name, _ in given}
         starred = [name for name in declared() if name not in listed and name not in NEVER_STARRED]
-        given += [(name, Read(source, name, node.where)) for name in starred]
+        if source is None:  # that nothing feeds them is not told besides
+            given += [(name, Const(None)) for name in starred]
+        else:
+            given += [(name, Read(source, name, node.where)) for name in starred]
         return tuple(given), frozenset(starred)
 
     def writes(self) -> tuple[Write, ...]:
@@ -74,7 +76,21 @@ class Describer:
             self.fault(f"the key {read.key!r} is reserved: {who}", "Read another key.", read.where)
             return Const(None)
         source = self._source(read.source, read.where)
-        return Const(None) if source is None else Read(source, read.key, read.where)
+        if source is not None:
+            return Read(source, read.key, read.where)
+        instead = self._container_of(read.source)
+        # It still comes after the container: that nothing leads to it is not told besides.
+        return Const(None) if instead is None else Read(instead, ERROR, read.where)
+
+    def _container_of(self, source: Node) -> Source | None:
+        """The container in sight in which ``source`` lies out of reach."""
+        around = _around(self.node)
+        one: Node | None = source
+        while one is not None and one._owner not in around:
+            one = one._owner
+        if one is None or one in around or one is self.node:
+            return None
+        return Source(around.index(cast("Container", one._owner)), one.name)
 
     def _source(self, source: Node | Parent, where: Where) -> Source | None:
         if source is PARENT:

@@ -76,6 +76,7 @@ class Node(Wired):
         self._faults: list[Fault] = []
         self._inputs: list[tuple[str, Expr]] = []
         self._star: Node | Parent | None = None
+        self._star_is_wrong = False
         self._writes: list[tuple[str, Expr | None, Where]] = []
         if name is not None and not isinstance(name, str):
             raise UsageError(f"name={name!r} at {self.where}: a name is a string.")
@@ -174,6 +175,7 @@ class Node(Wired):
                 if is_source(value):
                     self._star = value
                 else:
+                    self._star_is_wrong = True
                     self._fault(
                         f"{{'*': {value!r}}} is neither PARENT nor a node", "Write {'*': PARENT} or {'*': node}."
                     )
@@ -285,6 +287,8 @@ class Node(Wired):
         if isinstance(target, Ref):
             other = next(reads(target._hush_expr), None)
             name, into = (other.source.name, other.key) if other is not None else ("other", "x")
+            if other is not None and isinstance(other.source, Node) and other.source._owner is self._owner:
+                other.source._take_meant(into, expr)
             return (
                 f"a value of {self.name} is written to {target!r}, which is not PARENT's",
                 f'Write it where it is read: {name}: inputs={{"{into}": {self.name}["{key}"]}}',
@@ -295,6 +299,11 @@ class Node(Wired):
             f'{self.name}["{key}"] >> {name}: a value goes to a key of PARENT only',
             f'Write {self.name}["{key}"] >> PARENT["{key}"].{edge}',
         )
+
+    def _take_meant(self, key: str, expr: Expr) -> None:
+        """Take an input that was written in a way that cannot work: that it is missing is not told besides."""
+        if all(name != key for name, _ in self._inputs):
+            self._inputs.append((key, expr))
 
     def _add_write(self, key: str, expr: Expr | None, where: Where) -> None:
         if is_reserved(key) and not (key == STAR and expr is None):

@@ -214,10 +214,10 @@ def _edge(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
         mend = f"Leave the `~` out: {before.name} >> {after.name}."
         _fault_of([before, after], where, message, mend)
         return
-    nodes = [end for end in (before, after) if not isinstance(end, Marker)]
-    for node in nodes:
-        if not belongs(node, where, (before, after)):
-            return
+    ends = [end if isinstance(end, Marker) else _end_of(end, where, (before, after)) for end in (before, after)]
+    if ends[0] is None or ends[1] is None:
+        return
+    before, after = ends[0], ends[1]
     if not isinstance(before, Marker) and not isinstance(after, Marker):
         _join(before, after, where, soft=soft)
     elif not isinstance(after, Marker):
@@ -227,6 +227,14 @@ def _edge(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
             graph._starts = []
         if after not in graph._starts:
             graph._starts.append(after)
+
+
+def _end_of(node: Wired, where: Where, edge: tuple[Wired, Wired]) -> Wired | None:
+    """``node``, or where it cannot be joined, what the mend puts in its place: what follows is not told besides."""
+    if belongs(node, where, edge):
+        return node
+    inner = None if node._owner is None else _open_around(node._owner)
+    return None if inner in edge else inner
 
 
 def _join(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
@@ -239,12 +247,15 @@ def _join(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
     elif other is not graph:
         mend = f"An edge stays in one graph: wire the containers, or pass a value by the inputs of {other.name!r}."
         outer, inner = _within(before, other), _within(after, graph)
+        # What follows from it is not told besides: the edge is taken as the mend says.
         if outer is after or inner is before:
             mend = "A container comes before and after its nodes as it is: leave it out, or use START and END."
         elif outer is not None:
             mend = f"Wire the container, after its with block: {outer.name} >> {after.name}."
+            other._edges.append((outer, after, where, soft))
         elif inner is not None:
             mend = f"Wire the container: {before.name} >> {inner.name}."
+            graph._edges.append((before, inner, where, soft))
         message = f"the edge {before.name} >> {after.name} goes from the graph {graph.name!r} into {other.name!r}"
         graph._faults.append(Fault(message, mend, where))
     else:
