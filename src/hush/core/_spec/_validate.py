@@ -337,7 +337,7 @@ def _key_faults(
 ) -> Iterator[Fault]:
     up, source_name = read.source
     assert source_name is not None
-    if up >= len(levels):
+    if up >= len(levels) or source_name not in levels[-1 - up]:
         yield Fault(
             f"{step.name} reads {source_name}, a node of the graph around this one",
             "This graph runs inside that one only; to run it alone, pass the value through its inputs.",
