@@ -139,6 +139,16 @@ def a_condition_that_is_a_function():
     Branch("route").if_(lambda x: x > 1, "a")  # <-
 
 
+@slips.plant("ask", "CodeNode(")
+def a_condition_that_must_be_awaited():
+    """What it gives before it is awaited is always true."""
+
+    async def ask(x):
+        return x
+
+    Branch("route").if_(PARENT["x"].apply(ask), "a")  # <-
+
+
 @slips.plant("name")
 def a_branch_named_by_a_number():
     Branch(5)  # <-

@@ -11,6 +11,7 @@ from hush.core._expr._where import caller
 from hush.core.errors import UsageError
 
 Value = Any
+_CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without the import
 
 
 def _contains(container: Value, item: Value) -> bool:
@@ -105,6 +106,12 @@ class Ref:
         """``fn(value, *args, **kwargs)``, called when the value is read."""
         if not callable(fn):
             raise UsageError(f".apply() at {caller()} wants a function, not {fn!r}.")
+        if getattr(getattr(fn, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
+            name = getattr(fn, "__name__", "fn")
+            raise UsageError(
+                f".apply({name}) at {caller()} calls an async function where nothing is awaited. "
+                f'Make it a node: CodeNode(code_fn={name}, inputs={{"x": {describe(self._hush_expr)}}}).'
+            )
         parts = (self._hush_expr, Const(fn), *(operand(arg) for arg in args))
         return Ref(Apply("call", _apply, parts, tuple((k, operand(v)) for k, v in kwargs.items())))
 
