@@ -119,6 +119,59 @@ def an_edge_into_a_container_that_start_reaches_no_other_way(right=False):
     return g
 
 
+@mistakes.plant("g", says=("n", "m"), mend=("inner >> other",), right=True)
+def an_edge_between_nodes_of_two_containers(right=False):
+    with GraphNode(name="g") as g:
+        with GraphNode(name="inner") as inner:
+            n = one(name="n")
+        with GraphNode(name="other") as other, GraphNode(name="deep"):
+            m = one(name="m")
+        if right:
+            inner >> other
+        else:
+            n >> m  # <-
+        START >> inner
+    return g
+
+
+@mistakes.plant("g/other", says=("n", "m"), mend=("inner >> other", "after its with block"))
+def an_edge_from_one_container_into_the_one_being_written():
+    with GraphNode(name="g") as g:
+        with GraphNode(name="inner") as inner:
+            n = one(name="n")
+        START >> inner
+        with GraphNode(name="other"):
+            m = one(name="m")
+            n >> m  # <-
+    return g
+
+
+@mistakes.plant("g/inner", says=("n", "inner"), mend=("START and END",))
+def an_edge_to_the_container_being_written():
+    with GraphNode(name="g") as g, GraphNode(name="inner") as inner:
+        n = one(name="n")
+        n >> inner  # <-
+    return g
+
+
+@mistakes.plant("g/inner", "g", says=("n", "inner"), mend=("inner >> END",), right=True)
+def an_edge_to_end_from_inside_a_container(right=False):
+    with GraphNode(name="g") as g:
+        with GraphNode(name="inner") as inner:
+            n = one(name="n")
+        (inner if right else n) >> END  # <-
+    return g
+
+
+@mistakes.plant("g", says=("n", "inner"), mend=("'inner'",))
+def a_key_written_outside_the_block_of_its_container():
+    with GraphNode(name="g") as g:
+        with GraphNode(name="inner"):
+            n = one(name="n")
+        n["y"] >> PARENT["y"]  # <-
+    return g
+
+
 @mistakes.plant("g/m", "g", says=("n", "m"), mend=("m >> a",))
 def an_edge_out_of_a_container_that_start_reaches_no_other_way():
     with GraphNode(name="g") as g:
