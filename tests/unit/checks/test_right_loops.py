@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from unittest.mock import ANY
 
 import pytest
@@ -366,3 +367,29 @@ def a_root_that_passes_one_input_whole():
     with MapNode(name="m", inputs={"i": Each(PARENT["rows"]), "w": PARENT["whole"]}) as m:
         same(name="n", inputs={"x": PARENT["w"]}, outputs=PARENT)
     return m
+
+
+@graphs.keep({"a": [2], "b": ["A"], "c": [2]})
+def keys_that_are_no_plain_functions():
+    with GraphNode(name="g") as g:
+        with MapNode(name="m", inputs={"i": Each([1])}, key=functools.partial(max, 0), outputs={"y": PARENT["a"]}):
+            inc(name="n", inputs={"x": PARENT["i"]}, outputs=PARENT)
+        with MapNode(name="k", inputs={"i": Each(["a"])}, key=str.upper, outputs={"y": PARENT["b"]}):
+            same(name="n", inputs={"x": PARENT["i"].upper()}, outputs=PARENT)
+        with MapNode(name="j", inputs={"i": Each([(1,)])}, key=operator.itemgetter(0), outputs={"y": PARENT["c"]}):
+            inc(name="n", inputs={"x": PARENT["i"][0]}, outputs=PARENT)
+    return g
+
+
+@graphs.keep({"y": [3]})
+def a_source_made_by_a_generator_function():
+    """It is called when the value is read, and what it gives is gone through."""
+
+    def count(most):
+        yield most
+
+    with GraphNode(name="g") as g:
+        most = same(name="most", inputs={"x": 2})
+        with MapNode(name="m", inputs={"i": Each(most["y"].apply(count))}, outputs={"y": PARENT}):
+            inc(name="n", inputs={"x": PARENT["i"]}, outputs=PARENT)
+    return g

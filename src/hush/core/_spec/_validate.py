@@ -145,6 +145,8 @@ def _with_targets(graph: GraphSpec, faults: list[tuple[str, Fault]]) -> GraphSpe
 
     What would follow from a misspelt target, nodes that are never reached or lie on no arm, is not told besides.
     """
+    if not any(isinstance(step, BranchSpec) for step in graph.steps):
+        return graph
     names = {step.name for step in graph.steps}
     steps: list[Step] = []
     edges = list(graph.edges)
