@@ -285,6 +285,45 @@ def a_reference_into_a_container_that_start_reaches():
     return g
 
 
+@mistakes.plant("g/b", says=("n", "inner"), mend=('inner["y"]',), right=True)
+def a_reference_into_a_container_that_hands_everything_out(right=False):
+    with GraphNode(name="g") as g:
+        with GraphNode(name="inner") as inner:
+            n = one(name="n", outputs=PARENT)
+        need(name="b", inputs={"x": (inner if right else n)["y"]})  # <-
+    return g
+
+
+@mistakes.plant(
+    "g/b",
+    says=("n", "inner"),
+    mend=('n["y"] >> PARENT["y"] inside \'deep\', deep["y"] >> PARENT["y"] inside \'inner\'',),
+    right=True,
+)
+def a_reference_into_a_container_of_a_container(right=False):
+    with GraphNode(name="g") as g:
+        with GraphNode(name="inner") as inner:
+            with GraphNode(name="deep") as deep:
+                n = one(name="n")
+                if right:
+                    n["y"] >> PARENT["y"]
+            if right:
+                deep["y"] >> PARENT["y"]
+        need(name="b", inputs={"x": (inner if right else n)["y"]})  # <-
+    return g
+
+
+@mistakes.plant("g/m/b", says=("n", "inner"), mend=('inner["y"]',))
+def a_reference_from_one_container_into_another():
+    with GraphNode(name="g") as g:
+        with GraphNode(name="inner") as inner:
+            n = one(name="n", outputs={"y": PARENT})
+        START >> inner
+        with MapNode(name="m", inputs={"i": Each([1])}):
+            need(name="b", inputs={"x": n["y"]})  # <-
+    return g
+
+
 # --- several -----------------------------------------------------------------------------------------------------
 
 
