@@ -110,6 +110,17 @@ def a_condition_that_no_round_changes():
     return g
 
 
+@mistakes.plant("g/loop", says=("'iteration_metrics'", "reserved"))
+def a_condition_over_metrics():
+    """They are there when the loop has ended."""
+    with (
+        GraphNode(name="g") as g,
+        WhileLoopNode(name="loop", inputs={"n": 0}, stop_condition="iteration_metrics"),  # <-
+    ):
+        count()
+    return g
+
+
 # --- variables ---------------------------------------------------------------------------------------------------
 
 

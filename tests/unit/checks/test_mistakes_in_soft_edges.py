@@ -99,6 +99,30 @@ def a_soft_edge_from_end():
     return g
 
 
+@mistakes.plant("g", "g/a", says=("START >> ~a",), mend=("START >> a.",), soft=False)
+def a_soft_edge_from_start(soft=True):
+    with GraphNode(name="g") as g:
+        a = one(name="a")
+        START >> (~a if soft else a)  # <-
+    return g
+
+
+@mistakes.plant("g", "g/a", says=("a >> ~END",), mend=("a >> END.",), soft=False)
+def a_soft_edge_to_end(soft=True):
+    with GraphNode(name="g") as g:
+        a = one(name="a")
+        a >> (~END if soft else END)  # <-
+    return g
+
+
+@mistakes.plant("g/b", says=("~a",), mend=("node[",))
+def a_soft_end_as_a_value():
+    with GraphNode(name="g") as g:
+        a = one(name="a")
+        one(name="b", inputs={"x": ~a})  # <-
+    return g
+
+
 @mistakes.plant("g", "g/a", says=("[]",))
 def soft_edges_from_nothing():
     with GraphNode(name="g") as g:

@@ -85,6 +85,16 @@ def a_node_that_reads_arms_of_two_branches():
     return g
 
 
+@graphs.keep({"y": None}, score=95)
+def an_edge_from_one_arm_to_a_reader_of_the_other():
+    """Edges decide whether it runs; what was skipped is None."""
+    with GraphNode(name="g") as g:
+        route()
+        high, low = say(name="high"), say(name="low")
+        high >> need(name="n", inputs={"x": low["y"]}, outputs=PARENT)
+    return g
+
+
 # --- soft edges --------------------------------------------------------------------------------------------------
 
 

@@ -169,6 +169,27 @@ def a_soft_edge_as_in_other_engines():
         a > b  # <-
 
 
+@slips.plant("START >> a.")
+def a_soft_edge_from_start_as_in_other_engines():
+    with GraphNode(name="g"):
+        a = CodeNode(name="a", code_fn=one)
+        START > a  # <-
+
+
+@slips.plant("a >> [b].")
+def a_soft_edge_to_a_list_as_in_other_engines():
+    with GraphNode(name="g"):
+        a, b = CodeNode(name="a", code_fn=one), CodeNode(name="b", code_fn=one)
+        a > [b]  # <-
+
+
+@slips.plant("one `~`")
+def an_edge_that_is_soft_twice():
+    with GraphNode(name="g"):
+        a, b = CodeNode(name="a", code_fn=one), CodeNode(name="b", code_fn=one)
+        a >> ~~b  # <-
+
+
 @slips.plant("~")
 def a_soft_edge_on_its_left():
     with GraphNode(name="g"):

@@ -54,7 +54,7 @@ class Describer:
         """``expr`` as the body of the node sees it: ``PARENT`` is the node, all else lies one level further out."""
 
         def read(one: Read) -> Expr:
-            if one.source is PARENT and one.key is not ...:
+            if one.source is PARENT and one.key is not ... and not is_reserved(one.key):
                 return Read(_HERE, one.key, one.where)
             found = self._read(one)
             if not isinstance(found, Read):

@@ -34,10 +34,10 @@ class Wired(Handle):
 
     def __gt__(self, other: Value) -> NoReturn:
         after = _text(other)
-        raise UsageError(
-            f"`{self.name} > {after}` at {caller()} is no edge. Write {self.name} >> {after}, "
-            f"or {self.name} >> ~{after} for a soft edge."
-        )
+        soft = f", or {self.name} >> ~{after} for a soft edge"
+        if isinstance(self, Marker) or not isinstance(other, Wired) or isinstance(other, Marker):
+            soft = ""
+        raise UsageError(f"`{self.name} > {after}` at {caller()} is no edge. Write {self.name} >> {after}{soft}.")
 
     def __lt__(self, other: Value) -> NoReturn:
         raise UsageError(f"`{self.name} < …` at {caller()} is no edge. Write the other node >> {self.name}.")
