@@ -173,7 +173,7 @@ def a_soft_edge_as_in_other_engines():
 def a_soft_edge_from_start_as_in_other_engines():
     with GraphNode(name="g"):
         a = CodeNode(name="a", code_fn=one)
-        START > a  # <-
+        START > a  # noqa: SIM300  # the mistake itself  # <-
 
 
 @slips.plant("a >> [b].")
