@@ -117,8 +117,7 @@ class _Drawer(Places):
             cases.append((cond, self._target(targets, must=place == 0)))
             may_raise |= raises
         node = Branch(name=self.fresh("b"), cases=tuple(cases), style=style, has_default=not self.one_in(4))
-        if style == "cases":
-            node = _without_twins(node)
+        node = _without_twins(node)
         if node.has_default and targets_of(node):
             node = replace(node, default=self._target(targets, must=False))
         keys: dict[str, Kind] = {"target": "any", "matched": "any"}
@@ -200,6 +199,9 @@ class _Drawer(Places):
             limit=1 + self.up_to(3),
             on_limit=self.pick([None, "stop", "stop", "raise"]),
         )
+        if stop is not None and not asked.intersection(inner.writers):
+            # That no round can change the condition is a mistake where the limit is an error.
+            node = replace(node, on_limit="stop")
         keys = {**inner.keys_out("any"), "iteration_metrics": "metrics"}
         keys |= {key: kind if key not in inner.writers else "any" for key, kind in inputs.items()}
         limited = stop is not None and node.on_limit != "stop"
@@ -207,10 +209,10 @@ class _Drawer(Places):
 
 
 def _without_twins(node: Branch) -> Branch:
-    """The cases of a dictionary are all different, as they are written."""
-    cases: dict[str, tuple[Any, Any]] = {}
-    for cond, target in node.cases:
-        cases.setdefault(matched(node, cond), (cond, target))
+    """Conditions that are text are all different, as they are written: the second of two would be a mistake."""
+    cases: dict[str | int, tuple[Any, Any]] = {}
+    for place, (cond, target) in enumerate(node.cases):
+        cases.setdefault(matched(node, cond) if cond.style == "text" else place, (cond, target))
     return replace(node, cases=tuple(cases.values()))
 
 

@@ -32,12 +32,14 @@ class Mistake:
         paths: The path that the problem must name; one of them, where node and graph are equally at fault.
         says: What must be in the message or the mend, whatever their words.
         mend: What must be in the mend: the line to write, where there is one.
+        mended: The arguments with which `build` writes what the mend says, where that can be tried.
     """
 
-    build: Build
+    build: Callable[..., GraphNode]
     paths: tuple[str, ...]
     says: tuple[str, ...]
     mend: tuple[str, ...]
+    mended: Mapping[str, Any]
 
     def __str__(self) -> str:
         return self.build.__name__
@@ -59,16 +61,21 @@ class Mistake:
         for part in self.mend:
             assert part in problem.mend, f"no {part!r} in the mend of: {problem}"
         assert str(problem) in str(caught.value)
+        if self.mended:
+            left = self.build(**self.mended).check()
+            assert left == [], "the mend did not help:\n" + "\n".join(map(str, left))
 
 
 class Mistakes(list[Mistake]):
     """The mistakes of one file."""
 
-    def plant(self, *paths: str, says: tuple[str, ...] = (), mend: tuple[str, ...] = ()) -> Callable[[Build], Build]:
-        """Take a graph with a mistake into the corpus."""
+    def plant(
+        self, *paths: str, says: tuple[str, ...] = (), mend: tuple[str, ...] = (), **mended: Any
+    ) -> Callable[[Callable[..., GraphNode]], Callable[..., GraphNode]]:
+        """Take a graph with a mistake into the corpus; `mended` has arguments that mend it as the mend says."""
 
-        def keep(build: Build) -> Build:
-            self.append(Mistake(build, paths, says, mend))
+        def keep(build: Callable[..., GraphNode]) -> Callable[..., GraphNode]:
+            self.append(Mistake(build, paths, says, mend, mended))
             return build
 
         return keep

@@ -34,6 +34,8 @@ class Condition(NamedTuple):
     text: str
     names: tuple[str, ...]
     holds: Callable[..., Any]
+    words: tuple[str, ...]
+    """What it is made of, however it is spaced."""
 
 
 def parse_condition(text: str) -> Condition:
@@ -44,7 +46,7 @@ def parse_condition(text: str) -> Condition:
         raise ConditionError(f"the condition has {len(text)} characters, more than {_LONGEST}", f"{_COMPUTE}.")
     parser = _Parser(text)
     get = parser.whole().get
-    return Condition(text, tuple(parser.slots), lambda *values: get(values))
+    return Condition(text, tuple(parser.slots), lambda *values: get(values), tuple(parser.words))
 
 
 _LONGEST = 10_000
@@ -76,8 +78,9 @@ _POWERS = {
 _CONSTANTS = {"True": True, "False": False, "None": None}
 _PUNCTUATION = frozenset("()[]{},:")
 
-_REFERENCE = 'write the condition with references: Branch(...).if_(node["k"].strip() == "x", ...)'
-_COMPUTE = f"Compute it in a node, or {_REFERENCE}"
+WITH_REFERENCES = 'write the condition with references: Branch(...).if_(node["k"].strip() == "x", ...)'
+"""What mends say of a branch, where text is not enough."""
+_COMPUTE = f"Compute it in a node, or {WITH_REFERENCES}"
 _SPLIT = "Write and / or, or a condition of its own for each case."
 _MENDS = {
     **{op + "=": "Compare with ==." for op in ("", ":", "==", *"+-*/%@&|^", "//", "**", "<<", ">>")},
@@ -202,6 +205,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text, self.slots, self.depth = text, dict[str, int](), 0
         self.kind, self.word, self.at, self.end = "", "", 0, 0
+        self.words: list[str] = []
         self.advance()
 
     def error(self, what: str, mend: str, at: int | None = None) -> ConditionError:
@@ -225,7 +229,9 @@ class _Parser:
             return self.error(f"{self.word!r} is not part of conditions", _MENDS.get(self.word, f"{_COMPUTE}."))
         name, call = after.groups()
         what = f"the {'method' if call else 'attribute'} .{_brief(name)[1:-1]} is not part of conditions"
-        return self.error(what, f"{_COMPUTE}." if call else f'If it is a key, write ["{name}"], else {_REFERENCE}.')
+        return self.error(
+            what, f"{_COMPUTE}." if call else f'If it is a key, write ["{name}"], else {WITH_REFERENCES}.'
+        )
 
     def advance(self) -> None:
         found = _TOKEN.match(self.text, self.end)
@@ -246,6 +252,7 @@ class _Parser:
                 raise self.refused()
         elif self.kind == "other" or (self.kind == "op" and self.word not in _POWERS.keys() | _PUNCTUATION):
             raise self.refused()
+        self.words.append(self.word)
 
     def on(self, *words: str) -> bool:
         return self.kind == "op" and self.word in words

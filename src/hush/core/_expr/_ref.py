@@ -11,6 +11,7 @@ from hush.core._expr._where import caller
 from hush.core.errors import UsageError
 
 Value = Any
+_CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without the import
 
 
 def _contains(container: Value, item: Value) -> bool:
@@ -105,6 +106,12 @@ class Ref:
         """``fn(value, *args, **kwargs)``, called when the value is read."""
         if not callable(fn):
             raise UsageError(f".apply() at {caller()} wants a function, not {fn!r}.")
+        if getattr(getattr(fn, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
+            name = getattr(fn, "__name__", "fn")
+            raise UsageError(
+                f".apply({name}) at {caller()} calls an async function where nothing is awaited. "
+                f'Make it a node: CodeNode(code_fn={name}, inputs={{"x": {describe(self._hush_expr)}}}).'
+            )
         parts = (self._hush_expr, Const(fn), *(operand(arg) for arg in args))
         return Ref(Apply("call", _apply, parts, tuple((k, operand(v)) for k, v in kwargs.items())))
 
@@ -132,7 +139,14 @@ class Ref:
     __ne__ = _binary("{0} != {1}", operator.ne)  # type: ignore[assignment]  # a comparison is recorded
     __neg__, __pos__ = _unary("-{0}", operator.neg), _unary("+{0}", operator.pos)
     __abs__, __invert__ = _unary("abs({0})", operator.abs), _unary("~{0}", _logical_not)
-    __hash__ = None  # type: ignore[assignment]  # equality is recorded, so it has no hash
+
+    def __hash__(self) -> NoReturn:
+        # Equality is recorded, so it has no hash; the usual way here is a branch whose cases are references.
+        text = describe(self._hush_expr)
+        raise UsageError(
+            f"{text} at {caller()} stands as a key of a dict or set, and its value is not known while the graph is "
+            f'written. For the case of a branch write Branch("name").if_({text}, "target").'
+        )
 
     # --- refused ------------------------------------------------------------------------------------------
     __bool__ = _refused("the truth", "& for `and`, | for `or`, ~ for `not`, and .in_(values) for `in` around {0}")

@@ -45,7 +45,7 @@ def _program(expr: Expr, resolve: Resolve) -> Reader:
     for part in in_postorder(expr):
         count = len(children(part))
         if isinstance(part, Apply):
-            steps.append((count, _doing(part)))
+            steps.append((count, _doing(part) if count else _of_nothing(_doing(part))))
         elif isinstance(part, Sequence):
             steps.append((count, _building(part.kind)))
         elif isinstance(part, Table):
@@ -82,6 +82,11 @@ def _doing(part: Apply) -> Callable[[list[Any]], Any]:
             raise
 
     return do
+
+
+def _of_nothing(do: Callable[[list[Any]], Any]) -> Reader:
+    """A condition of literals only."""
+    return lambda _: do([])
 
 
 def _building(make: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:

@@ -63,6 +63,15 @@ class Arms:
         way = self.ways[branch]
         return None if way is None else {**way, branch: chosen}
 
+    def parting(self, steps: Iterable[int]) -> tuple[int, list[int]]:
+        """A branch on different arms of which two of ``steps`` lie, and those of them that lie on its arms."""
+        ways = {step: self.ways[step] or {} for step in steps}
+        for branch in dict.fromkeys(branch for way in ways.values() for branch in way):
+            placed = {step: way[branch] for step, way in ways.items() if branch in way}
+            if not reduce(frozenset[str].intersection, placed.values()):
+                return branch, list(placed)
+        raise AssertionError("asked only where they part")
+
     def apart(self, one: int, other: int) -> bool:
         """Whether the two steps lie on different arms of one branch, so that at most one of them runs."""
         first, second = self.ways[one], self.ways[other]

@@ -28,4 +28,5 @@ def refusal(value: Any) -> tuple[str, str] | None:
         return "Each got a generator function", "Call it: Each(rows())."
     if isinstance(value, Iterable | AsyncIterable) or hasattr(value, "__getitem__"):
         return None
-    return f"Each got a value of type {kind}, which cannot be iterated over", "Give a list, or any other iterable."
+    mend = f"Write Each(range({value!r}))." if type(value) is int else "Give a list, or any other iterable."
+    return f"Each got a value of type {kind}, which cannot be iterated over", mend

@@ -101,7 +101,7 @@ def _ordered(graph: GraphSpec) -> Order:
         found: dict[int, None] = {}
         for _, read in step_reads:
             up, source = read.source
-            if not up and source is not None:
+            if not up and source in index:  # a root taken out of its graph may refer to a step that is not there
                 found[index[source]] = None
         for other in soft[number]:
             found.pop(other, None)

@@ -35,7 +35,10 @@ def as_root(step: Step) -> GraphSpec:
     writes = (Write(EVERYTHING, None, step.where),)
     inner: Step
     if isinstance(step, MapSpec):
+        missing = len(faults)
         each = tuple([one._replace(source=rebase(one.source, outside)) for one in step.each])
+        if len(faults) > missing:  # that the stand-in cannot be gone through is not told besides
+            each = tuple([one._replace(source=Const(())) for one in each])
         inner = replace(step, inputs=inputs, each=each, writes=writes, faults=(*step.faults, *faults))
     else:
         inner = replace(step, inputs=inputs, writes=writes, faults=(*step.faults, *faults))

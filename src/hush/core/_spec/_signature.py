@@ -118,6 +118,21 @@ def _from_inspect(fn: Callable[..., Any]) -> Signature:
     return Signature(tuple(parameters), known=True, open=takes_any, awaited=awaited, generates=generates)
 
 
+def takes_one(fn: Callable[..., Any]) -> bool:
+    """Whether ``fn`` can be called with one value; true where nobody can tell."""
+    import inspect
+
+    try:
+        found = inspect.signature(fn)
+    except (TypeError, ValueError):
+        return True
+    try:
+        found.bind(None)
+    except TypeError:
+        return False
+    return True
+
+
 def code_of(fn: Callable[..., Any]) -> types.CodeType | None:
     """The code that runs when ``fn`` is called, looking through methods, partials and ``__call__``."""
     import functools

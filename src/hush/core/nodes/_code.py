@@ -123,6 +123,7 @@ class NodeFactory(Generic[P, R]):
         executor: str = "auto",
         timeout_s: float | None = None,
         on_error: str | None = None,
+        **unknown: Value,
     ) -> CodeNode:
         """A node that calls the function."""
         return CodeNode(
@@ -133,6 +134,7 @@ class NodeFactory(Generic[P, R]):
             executor=executor,
             timeout_s=timeout_s,
             on_error=on_error,
+            **unknown,
         )
 
     def __repr__(self) -> str:

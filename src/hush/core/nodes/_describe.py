@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import cast
 
 from hush.core._expr._model import Const, Expr, Read, rebase
 from hush.core._expr._where import Where
-from hush.core._spec._model import METRICS, NEVER_STARRED, Fault, Source, Write, is_reserved
+from hush.core._spec._model import ERROR, METRICS, NEVER_STARRED, STAR, Fault, Source, Write, is_reserved
 from hush.core.nodes._handle import PARENT, Container, Node, Parent
 
 NONE_STARRED: frozenset[str] = frozenset()
@@ -26,14 +28,15 @@ class Describer:
         """The node's inputs with sources named, and the names that ``{"*": source}`` feeds of those ``declared``."""
         node = self.node
         given = [(name, self.expr(expr)) for name, expr in node._inputs]
-        if node._star is None:
+        if node._star is None and not node._star_is_wrong:
             return tuple(given), NONE_STARRED
-        source = self._source(node._star, node.where)
-        if source is None:
-            return tuple(given), NONE_STARRED
+        source = None if node._star is None else self._source(node._star, node.where)
         listed = {name for name, _ in given}
         starred = [name for name in declared() if name not in listed and name not in NEVER_STARRED]
-        given += [(name, Read(source, name, node.where)) for name in starred]
+        if source is None:  # that nothing feeds them is not told besides
+            given += [(name, Const(None)) for name in starred]
+        else:
+            given += [(name, Read(source, name, node.where)) for name in starred]
         return tuple(given), frozenset(starred)
 
     def writes(self) -> tuple[Write, ...]:
@@ -51,7 +54,7 @@ class Describer:
         """``expr`` as the body of the node sees it: ``PARENT`` is the node, all else lies one level further out."""
 
         def read(one: Read) -> Expr:
-            if one.source is PARENT and one.key is not ...:
+            if one.source is PARENT and one.key is not ... and not is_reserved(one.key):
                 return Read(_HERE, one.key, one.where)
             found = self._read(one)
             if not isinstance(found, Read):
@@ -73,10 +76,24 @@ class Describer:
             who = "only maps and loops have it" if read.key == METRICS else "nothing is ever written under it"
             self.fault(f"the key {read.key!r} is reserved: {who}", "Read another key.", read.where)
             return Const(None)
-        source = self._source(read.source, read.where)
-        return Const(None) if source is None else Read(source, read.key, read.where)
+        source = self._source(read.source, read.where, read.key)
+        if source is not None:
+            return Read(source, read.key, read.where)
+        instead = self._container_of(read.source)
+        # It still comes after the container: that nothing leads to it is not told besides.
+        return Const(None) if instead is None else Read(instead, ERROR, read.where)
 
-    def _source(self, source: Node | Parent, where: Where) -> Source | None:
+    def _container_of(self, source: Node) -> Source | None:
+        """The container in sight in which ``source`` lies out of reach."""
+        around = _around(self.node)
+        one: Node | None = source
+        while one is not None and one._owner not in around:
+            one = one._owner
+        if one is None or one in around or one is self.node:
+            return None
+        return Source(around.index(cast("Container", one._owner)), one.name)
+
+    def _source(self, source: Node | Parent, where: Where, key: str = "k") -> Source | None:
         if source is PARENT:
             return _HERE
         assert isinstance(source, Node)
@@ -90,10 +107,10 @@ class Describer:
                 holder, up = holder._owner, up + 1
         else:
             return Source(0, source.name)  # a node without a graph, run alone
-        self.faults.append(self._out_of_reach(source, where))
+        self.faults.append(self._out_of_reach(source, where, key))
         return None
 
-    def _out_of_reach(self, source: Node, where: Where) -> Fault:
+    def _out_of_reach(self, source: Node, where: Where, key: str) -> Fault:
         owner = source._owner
         if source in _around(self.node):
             message = f"{source.name} is read from inside itself"
@@ -101,16 +118,28 @@ class Describer:
         elif owner is None:
             message = f"{source.name} is read, but it is in no graph"
             mend = "Make it, or wire it, inside the with block."
-        elif _root(owner) is _root(self.node):
-            keys = sorted({key for node in owner._nodes.values() for key, _, _ in node._writes if key != "*"})
-            listed = ", ".join(f'{owner.name}["{key}"]' for key in keys)
-            message = f"{source.name} lies inside {owner.name!r} and cannot be read from outside it"
-            have = f"Read its outputs: {listed}." if listed else f"{owner.name!r} writes no key by name."
-            mend = f'{have} To write one more: {source.name}["k"] >> PARENT["k"] inside {owner.name!r}.'
+        elif root_of(owner) is root_of(self.node):
+            message, mend = self._inside(source, owner, key)
         else:
             message = f"{source.name} belongs to another graph, {owner.name!r}"
             mend = "Make the node in a function, once for each graph."
         return Fault(message, mend, where)
+
+    def _inside(self, source: Node, owner: Container, key: str) -> tuple[str, str]:
+        """What is said of a node that is read from outside the container that it lies in."""
+        around = _around(self.node)
+        chain = [source, owner]  # from the source out to the container that can be read
+        while chain[-1]._owner is not None and chain[-1]._owner not in around:
+            chain.append(chain[-1]._owner)
+        seen = cast("Container", chain[-1])
+        keys = {one for node in seen._nodes.values() for one, _, _ in node._writes if one != STAR}
+        if all(any(one == STAR for one, _, _ in link._writes) for link in chain[:-1]):
+            keys.add(key)  # handed out with the others
+        listed = ", ".join(f'{seen.name}["{one}"]' for one in sorted(keys))
+        have = f"Read its outputs: {listed}." if listed else f"{seen.name!r} writes no key by name."
+        steps = [f'{link.name}["{key}"] >> PARENT["{key}"] inside {outer.name!r}' for link, outer in pairwise(chain)]
+        mend = have if key in keys else f"{have} To write one more: {', '.join(steps)}."
+        return f"{source.name} lies inside {seen.name!r} and cannot be read from outside it", mend
 
 
 def _around(node: Node) -> list[Container]:
@@ -122,7 +151,8 @@ def _around(node: Node) -> list[Container]:
     return found
 
 
-def _root(node: Node) -> Node:
+def root_of(node: Node) -> Node:
+    """The outermost container around ``node``, or the node itself."""
     while node._owner is not None:
         node = node._owner
     return node

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from hush.core._expr._model import Expr, Read, reads
+from hush.core._expr._model import Const, Expr, Read, reads
 from hush.core._expr._ref import Handle, Ref, inside, to_expr
 from hush.core._expr._where import Where, caller
-from hush.core._spec._model import STAR, Fault, is_reserved
+from hush.core._spec._model import STAR, Fault, Tolerate, is_reserved
 from hush.core.errors import UsageError
 from hush.core.nodes._each import Each
 from hush.core.nodes._wiring import Holder, Wired, belongs, is_open, open_containers
@@ -59,6 +59,7 @@ class Node(Wired):
     kind = "node"
     has_metrics = False
     """Whether it has ``iteration_metrics``, as maps and loops do."""
+    ways_to_fail = '"raise" or "collect"'
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Node(Wired):
         self._faults: list[Fault] = []
         self._inputs: list[tuple[str, Expr]] = []
         self._star: Node | Parent | None = None
+        self._star_is_wrong = False
         self._writes: list[tuple[str, Expr | None, Where]] = []
         if name is not None and not isinstance(name, str):
             raise UsageError(f"name={name!r} at {self.where}: a name is a string.")
@@ -84,9 +86,10 @@ class Node(Wired):
             self._fault(f"the name {self.name!r} is not allowed", "Use letters, digits, '_' and '-' only.")
         self._on_error = on_error
         if on_error is not None and not isinstance(on_error, str):
-            raise UsageError(f'on_error={on_error!r} at {self.where}: it is "raise" or "collect".')
+            only = " Tolerate is for the items of a MapNode." if isinstance(on_error, Tolerate) else ""
+            raise UsageError(f"on_error={on_error!r} at {self.where}: it is {self.ways_to_fail}.{only}")
         if on_error not in (None, "raise", "collect"):
-            self._fault(f"on_error={on_error!r} is not known", 'Use on_error="raise" or on_error="collect".')
+            self._fault(f"on_error={on_error!r} is not known", f"It is {self.ways_to_fail}.")
         self._timeout_s = self._checked_seconds("timeout_s", timeout_s)
         self._take_inputs(inputs)
         self._take_outputs(outputs)
@@ -147,8 +150,11 @@ class Node(Wired):
         """``value`` if it is a whole number of at least 1; else ``None``, and a fault that says ``what`` it counts."""
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise UsageError(f"{name}={value!r} at {self.where}: it is a whole number of {what}.")
-        if value is None or value < 1:
-            self._fault(f"{name}={value!r} is below 1", f"Give a number of {what}.")
+        if value is None:
+            self._fault(f"{name}=None is no number of {what}", "Give one, or leave it out.")
+            return None
+        if value < 1:
+            self._fault(f"{name}={value!r} is below 1", f"Give a number of {what}, 1 or more.")
             return None
         return int(value)
 
@@ -156,7 +162,11 @@ class Node(Wired):
         if inputs is None:
             return
         if not isinstance(inputs, Mapping):
-            mend = "inputs={'*': " + getattr(inputs, "name", "node") + "}" if is_source(inputs) else "inputs={'x': …}"
+            mend = (
+                "inputs={'*': " + getattr(inputs, "name", "node") + "}"
+                if is_source(inputs)
+                else "inputs={'x': node['k']}"
+            )
             raise UsageError(f"inputs= at {self.where} is a dict, not {type(inputs).__name__}. Write {mend}.")
         for key, value in inputs.items():
             if not isinstance(key, str):
@@ -165,6 +175,7 @@ class Node(Wired):
                 if is_source(value):
                     self._star = value
                 else:
+                    self._star_is_wrong = True
                     self._fault(
                         f"{{'*': {value!r}}} is neither PARENT nor a node", "Write {'*': PARENT} or {'*': node}."
                     )
@@ -175,6 +186,8 @@ class Node(Wired):
 
     def _take_each(self, key: str, each: Each) -> None:
         self._misplaced(key, each)
+        # The input is given all the same: one mistake is one problem.
+        self._inputs.append((key, Const(None) if is_source(each.source) else to_expr(each.source)))
 
     def _misplaced(self, key: str, each: Each) -> None:
         self._fault(
@@ -274,6 +287,8 @@ class Node(Wired):
         if isinstance(target, Ref):
             other = next(reads(target._hush_expr), None)
             name, into = (other.source.name, other.key) if other is not None else ("other", "x")
+            if other is not None and isinstance(other.source, Node) and other.source._owner is self._owner:
+                other.source._take_meant(into, expr)
             return (
                 f"a value of {self.name} is written to {target!r}, which is not PARENT's",
                 f'Write it where it is read: {name}: inputs={{"{into}": {self.name}["{key}"]}}',
@@ -284,6 +299,11 @@ class Node(Wired):
             f'{self.name}["{key}"] >> {name}: a value goes to a key of PARENT only',
             f'Write {self.name}["{key}"] >> PARENT["{key}"].{edge}',
         )
+
+    def _take_meant(self, key: str, expr: Expr) -> None:
+        """Take an input that was written in a way that cannot work: that it is missing is not told besides."""
+        if all(name != key for name, _ in self._inputs):
+            self._inputs.append((key, expr))
 
     def _add_write(self, key: str, expr: Expr | None, where: Where) -> None:
         if is_reserved(key) and not (key == STAR and expr is None):

@@ -33,10 +33,11 @@ class Wired(Handle):
         return Soft(self)
 
     def __gt__(self, other: Value) -> NoReturn:
-        raise UsageError(
-            f"`{self.name} > …` at {caller()} is no edge. Write {self.name} >> the next node, "
-            f"or {self.name} >> ~the next node for a soft edge."
-        )
+        after = _text(other)
+        soft = f", or {self.name} >> ~{after} for a soft edge"
+        if isinstance(self, Marker) or not isinstance(other, Wired) or isinstance(other, Marker):
+            soft = ""
+        raise UsageError(f"`{self.name} > {after}` at {caller()} is no edge. Write {self.name} >> {after}{soft}.")
 
     def __lt__(self, other: Value) -> NoReturn:
         raise UsageError(f"`{self.name} < …` at {caller()} is no edge. Write the other node >> {self.name}.")
@@ -198,12 +199,6 @@ def _text(value: Value) -> str:
 
 
 def _edge(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
-    if soft and (isinstance(before, Marker) or isinstance(after, Marker)):
-        marker = before if isinstance(before, Marker) else after
-        message = f"`{before.name} >> ~{after.name}`: an edge of {marker.name} cannot be soft"
-        mend = f"Leave the `~` out: {before.name} >> {after.name}."
-        _fault_of([before, after], where, message, mend)
-        return
     if before is END or after is START:
         place = "comes after nothing" if after is START else "comes before nothing"
         _fault_of(
@@ -213,42 +208,90 @@ def _edge(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
             "Turn it round, or leave it out.",
         )
         return
-    nodes = [end for end in (before, after) if not isinstance(end, Marker)]
-    for node in nodes:
-        if not belongs(node, where):
-            return
+    if soft and (isinstance(before, Marker) or isinstance(after, Marker)):
+        marker = before if isinstance(before, Marker) else after
+        message = f"`{before.name} >> ~{after.name}`: an edge of {marker.name} cannot be soft"
+        mend = f"Leave the `~` out: {before.name} >> {after.name}."
+        _fault_of([before, after], where, message, mend)
+        return
     if not isinstance(before, Marker) and not isinstance(after, Marker):
-        _join(before, after, where, soft=soft)
+        if _apart(before, after, where, soft=soft):
+            return
+        if belongs(before, where) and belongs(after, where):
+            _join(before, after, where, soft=soft)
     elif not isinstance(after, Marker):
-        graph = after._owner
-        assert graph is not None
-        if graph._starts is None:
-            graph._starts = []
-        if after not in graph._starts:
-            graph._starts.append(after)
+        _start(after, where)
+    elif not isinstance(before, Marker):
+        belongs(before, where, f"{{}} >> {after.name}")
+
+
+def _start(node: Wired, where: Where) -> None:
+    if not belongs(node, where, "START >> {}"):
+        # What follows from it is not told besides: the container is taken, as the mend says.
+        inner = None if node._owner is None else _open_around(node._owner)
+        if inner is None:
+            return
+        node = inner
+    graph = node._owner
+    assert graph is not None
+    if graph._starts is None:
+        graph._starts = []
+    if node not in graph._starts:
+        graph._starts.append(node)
 
 
 def _join(before: Wired, after: Wired, where: Where, *, soft: bool) -> None:
     graph = before._owner
     assert graph is not None
     if before is after:
-        graph._faults.append(Fault(f"`{before.name} >> {before.name}` waits for itself", "Leave it out.", where))
-    elif after._owner is not graph:
-        other = after._owner
-        assert other is not None
-        graph._faults.append(
-            Fault(
-                f"the edge {before.name} >> {after.name} goes from the graph {graph.name!r} into {other.name!r}",
-                f"An edge stays in one graph: wire the containers, or pass a value by the inputs of {other.name!r}.",
-                where,
-            )
-        )
+        sign = "~" if soft else ""
+        graph._faults.append(Fault(f"`{before.name} >> {sign}{after.name}` waits for itself", "Leave it out.", where))
     else:
         graph._edges.append((before, after, where, soft))
 
 
-def belongs(node: Wired, where: Where) -> bool:
-    """Adopt a loose node into the innermost open graph; say so if the node is another graph's, or if none is open."""
+def _apart(before: Wired, after: Wired, where: Where, *, soft: bool) -> bool:
+    """Whether the two lie in different graphs of one root, which is said, with the edge that is meant."""
+    if before._owner is after._owner is not None:
+        return False
+    for end in (before, after):
+        if end._owner is None and not is_open(end):
+            belongs(end, where)
+    containers = open_containers.get()
+    common = next((one for one in reversed(containers) if _within(before, one) and _within(after, one)), None)
+    if common is None or common is before._owner is after._owner:
+        return False
+    left, right = _within(before, common), _within(after, common)
+    assert left is not None
+    assert right is not None
+    message = f"the edge {before.name} >> {after.name} goes from the graph {_home(before)!r} into {_home(after)!r}"
+    late = ", after its with block" if is_open(left) or is_open(right) else ""
+    mend = f"An edge stays inside one graph. Wire the container{late}: {left.name} >> {right.name}."
+    if left is right:
+        mend = "A container comes before and after its nodes as it is: leave it out, or use START and END."
+    else:  # What follows from it is not told besides: the edge is taken as the mend says.
+        common._edges.append((left, right, where, soft))
+    containers[-1]._faults.append(Fault(message, mend, where))
+    return True
+
+
+def _home(node: Wired) -> str:
+    return "" if node._owner is None else str(node._owner.name)
+
+
+def _within(node: Wired, graph: Holder) -> Wired | None:
+    """The node of ``graph`` in which ``node`` lies, or which it is."""
+    one: Wired | None = node
+    while one is not None and one._owner is not graph:
+        one = one._owner
+    return one
+
+
+def belongs(node: Wired, where: Where, edge: str = "") -> bool:
+    """Adopt a loose node into the innermost open graph; say so if the node is another graph's, or if none is open.
+
+    ``edge`` is the edge with ``START`` or ``END`` that is being written, with a place for the node.
+    """
     containers = open_containers.get()
     owner = node._owner
     if owner is None:
@@ -264,8 +307,12 @@ def belongs(node: Wired, where: Where) -> bool:
                 "Write this inside the block."
             )
         elif (inner := _open_around(owner)) is not None:
-            message = f"{node.name} lies inside {inner.name!r}, and an edge stays inside one graph"
-            mend = f"Wire the container: write {inner.name} in place of {node.name}, as in a >> {inner.name}."
+            if not edge:
+                message = f"{node.name} lies inside {owner.name!r}, whose with block is closed"
+                mend = f"Write this inside the block of {owner.name!r}."
+            else:
+                message = f"{node.name} lies inside {inner.name!r}, and an edge stays inside one graph"
+                mend = f"Wire the container: {edge.format(inner.name)}."
             containers[-1]._faults.append(Fault(message, mend, where))
         else:
             containers[-1]._faults.append(

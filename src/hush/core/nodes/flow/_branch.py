@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from hush.core._expr._condition import ConditionError, parse_condition
-from hush.core._expr._model import Apply, Expr, Read, reads
+from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._expr._where import Where, caller
 from hush.core._spec._model import BranchSpec, Case, Source
+from hush.core._spec._signature import name_of
 from hush.core.errors import UsageError
-from hush.core.nodes._describe import Describer
+from hush.core.nodes._describe import Describer, root_of
 from hush.core.nodes._handle import Node
 from hush.core.nodes._wiring import END, Marker
 
@@ -64,6 +65,7 @@ class BranchNode(Node):
         on_error: str | None = None,
     ) -> None:
         self._cases: list[_Written] = []
+        self._conditions: dict[tuple[str, ...], _Written] = {}
         self._default: str | Node | None = None
         self._has_default = False
         super().__init__(name, inputs=inputs, outputs=outputs, timeout_s=None, on_error=on_error)
@@ -71,7 +73,7 @@ class BranchNode(Node):
             raise UsageError(f'BranchNode(...) at {self.where} misses cases=: {{"score >= 90": "high"}}.')
         if cases is not _MISSING:
             if not isinstance(cases, Mapping):
-                raise UsageError(f"cases={cases!r} at {self.where}: it is a dict of conditions and their targets.")
+                raise UsageError(f"cases={cases!r} at {self.where}: it is a dict of conditions and targets.")
             for condition, target in cases.items():
                 self._add_case(condition, target, self.where)
         if default is not None:
@@ -84,20 +86,29 @@ class BranchNode(Node):
             try:
                 parsed = parse_condition(condition)
             except ConditionError as exc:
-                self._fault(f"the condition {condition!r} of {self.name} cannot be read: {exc}", exc.mend, where)
+                mend = f"Write default={target!r} in its place." if condition.strip() in ("else", "*") else exc.mend
+                self._fault(f"a condition of {self.name} cannot be read: {exc}", mend, where)
+                # It keeps its place, and is taken to speak of all inputs: one mistake is one problem.
+                inputs = frozenset(name for name, _ in self._inputs)
+                self._cases.append(_Written(condition, Const(None), inputs, to, where))
                 return
             form = condition.replace("{", "{{").replace("}", "}}")
             args = tuple([Read(_HERE, name, where) for name in parsed.names])
             names = frozenset(parsed.names)
-            self._cases.append(_Written(condition, Apply(form, parsed.holds, args), names, to, where))
+            case = _Written(condition, Apply(form, parsed.holds, args), names, to, where)
+            before = self._conditions.setdefault(parsed.words, case)
+            if before.target != to:
+                self._fault(
+                    f"the condition {condition!r} of {self.name} is never reached: {before.text!r} comes before it",
+                    "Take one of the two away, or write another condition.",
+                    where,
+                )
+            self._cases.append(case)
         elif isinstance(condition, Ref):
             text = repr(condition).removeprefix("<reference ").removesuffix(">")
             self._cases.append(_Written(text, condition._hush_expr, None, to, where))
         else:
-            raise UsageError(
-                f"the condition {condition!r} at {where} is neither a reference nor text. "
-                'Write node["kind"] == "x", or "kind == \'x\'" with inputs={"kind": node["kind"]}.'
-            )
+            raise UsageError(_no_condition(condition, where))
 
     def _set_default(self, target: Value, where: Where) -> None:
         if self._has_default:
@@ -109,8 +120,10 @@ class BranchNode(Node):
         if target is END:
             return None
         if isinstance(target, Marker) or not isinstance(target, str | Node):
-            raise UsageError(f"the target {target!r} at {where} is no node. Name one: a node, its name, or END.")
-        if target is self:
+            several = " Several go into a GraphNode, or behind the one that is named." if type(target) is list else ""
+            shown = name_of(target) if callable(target) and not isinstance(target, Ref | Marker) else repr(target)
+            raise UsageError(f"the target {shown} at {where} is no node. Name one: a node, its name, or END.{several}")
+        if target is self or (self._named and target == self.name):
             self._fault(f"{self.name} is its own target", "Name another node; a loop is a WhileLoopNode.", where)
             return None
         return target
@@ -164,14 +177,42 @@ class BranchNode(Node):
         """The name of a target, which lies in the branch's own graph."""
         if isinstance(target, Node):
             if target._owner is not self._owner:
-                given.fault(
-                    f"the target {target.name} of {self.name} lies in another graph",
-                    "A branch chooses among the nodes of its own graph: name the container of that node.",
-                    where,
-                )
+                given.fault(*self._out_of_sight(target), where)
                 return None
             return target.name
         return target
+
+    def _out_of_sight(self, target: Node) -> tuple[str, str]:
+        """What is said of a target that lies in another graph."""
+        inside, owner = target, target._owner
+        while owner is not None and owner is not self._owner:
+            inside, owner = owner, owner._owner
+        message = f"the target {target.name} of {self.name} lies "
+        if owner is not None:
+            return f"{message}inside {inside.name!r}", f"Name the container, {inside.name}, in its place."
+        if root_of(target) is root_of(self):
+            assert target._owner is not None
+            mend = 'Write branch["target"] to PARENT, and choose there by another branch.'
+            return f"{message}in {target._owner.name!r}, a graph around this one", mend
+        return (
+            f"{message}in another graph, {target._owner.name if target._owner else 'none'!r}",
+            "Make the node in a function, once for each graph.",
+        )
+
+
+def _no_condition(value: Value, where: Where) -> str:
+    """What is said of what is neither text nor a reference."""
+    if isinstance(value, bool):
+        mend = "Python has worked it out already: write == None for `is None`, ~ for `not`, and & for `and`."
+    elif callable(value) and not isinstance(value, Node):
+        name = name_of(value)
+        return (
+            f"the condition {name} at {where} is a function, and it is not said what of. "
+            f'Write Branch(...).if_(node["k"].apply({"fn" if name == "lambda" else name}), "target").'
+        )
+    else:
+        mend = 'Write node["kind"] == "x", or "kind == \'x\'" with inputs={"kind": node["kind"]}.'
+    return f"the condition {value!r} at {where} is neither a reference nor text. {mend}"
 
 
 class Branch(BranchNode):

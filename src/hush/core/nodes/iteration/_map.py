@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hush.core._expr._model import Expr, reads
-from hush.core._expr._ref import to_expr
+from hush.core._expr._ref import Handle, Ref, to_expr
 from hush.core._spec._model import EachInput, MapSpec, Tolerate
 from hush.core._spec._races import needed_keys
+from hush.core._spec._signature import name_of, signature_of, takes_one
 from hush.core.errors import UsageError
 from hush.core.nodes._describe import Describer
 from hush.core.nodes._each import Each
@@ -45,6 +46,7 @@ class MapNode(Block):
 
     kind = "map"
     has_metrics = True
+    ways_to_fail = '"raise", "collect" or Tolerate(count=5)'
 
     def __init__(
         self,
@@ -73,8 +75,11 @@ class MapNode(Block):
         if not self._each:
             self._fault("no input is Each(...)", 'Say what to go through: inputs={"item": Each(source)}.')
 
-    def _checked_key(self, key: Value) -> Callable[[Any], Any] | None:
-        if key is None or (callable(key) and not isinstance(key, Node)):
+    def _checked_key(self, key: str | Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+        if key is None:
+            return None
+        if callable(key) and not isinstance(key, Handle | Ref):
+            self._check_key(key)
             return key
         if not isinstance(key, str):
             raise UsageError(f"key={key!r} at {self.where}: it is the name of a field of an item, or a function of it.")
@@ -83,6 +88,18 @@ class MapNode(Block):
                 f"key={key!r} names a field, but with batch= the item is a list", "Give a function of the list."
             )
         return _field(key)
+
+    def _check_key(self, key: Callable[[Any], Any]) -> None:
+        signature = signature_of(key)
+        name = name_of(key)
+        if signature.awaited or signature.generates:
+            kind = "a generator function" if signature.generates else "an async function"
+            self._fault(f"key={name} is {kind}, and a name is wanted at once", "Give a def that returns the name.")
+        elif not takes_one(key):
+            self._fault(
+                f"key={name} cannot be called with one item",
+                'Give a function of the item: key=lambda item: item["id"].',
+            )
 
     def _take_each(self, key: str, each: Each) -> None:
         source = each.source

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hush.core._expr._condition import ConditionError, parse_condition
+from hush.core._expr._condition import WITH_REFERENCES, ConditionError, parse_condition
 from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import LoopSpec, Source
@@ -15,7 +15,7 @@ from hush.core._spec._signature import name_of, signature_of
 from hush.core.errors import UsageError
 from hush.core.nodes._describe import Describer
 from hush.core.nodes._graph import Block
-from hush.core.nodes._handle import PARENT, Node
+from hush.core.nodes._handle import PARENT, Node, is_source
 
 Value = Any
 _HERE = Source(0, None)
@@ -61,6 +61,8 @@ class WhileLoopNode(Block):
         self._stop_text = ""
         super().__init__(name, inputs=inputs, outputs=outputs, timeout_s=timeout_s, on_error=on_error)
         self._max_iterations = self._checked_count("max_iterations", max_iterations, "rounds") or 1
+        if not isinstance(on_limit, str):
+            raise UsageError(f'on_limit={on_limit!r} at {self.where}: it is "raise" or "stop".')
         if on_limit not in ("raise", "stop"):
             self._fault(f"on_limit={on_limit!r} is not known", 'Use on_limit="raise" or on_limit="stop".')
         self._on_limit = on_limit
@@ -75,7 +77,10 @@ class WhileLoopNode(Block):
             try:
                 parsed = parse_condition(condition)
             except ConditionError as exc:
-                self._fault(f"the stop_condition {condition!r} cannot be read: {exc}", exc.mend)
+                self._fault(
+                    f"the stop_condition of {self.name} cannot be read: {exc}",
+                    exc.mend.replace(WITH_REFERENCES, "write it as a function of variables: stop_condition=fn"),
+                )
                 return
             form = condition.replace("{", "{{").replace("}", "}}")
             self._stop = Apply(form, parsed.holds, tuple([Read(PARENT, name, self.where) for name in parsed.names]))
@@ -85,17 +90,25 @@ class WhileLoopNode(Block):
         elif callable(condition) and not isinstance(condition, Node):
             self._take_function(condition)
         else:
+            mend = f' Name a key: {condition.name}["key"].' if is_source(condition) else ""
             raise UsageError(
                 f"stop_condition={condition!r} at {self.where}: it is text, a reference or a function of variables."
+                + mend
             )
 
     def _take_function(self, fn: Callable[..., Any]) -> None:
         self._stop_text = f"{name_of(fn)}(…)"
         signature = signature_of(fn)
-        if signature.awaited or signature.generates:
+        if signature.generates:
             self._fault(
-                f"stop_condition={name_of(fn)} cannot be awaited: it is called between two rounds",
-                'Await it in a node of the loop that writes PARENT["done"], and write stop_condition="done".',
+                f"stop_condition={name_of(fn)} is a generator function, and what it gives is always true",
+                "Return the answer: True when the loop is to end.",
+            )
+        elif signature.awaited:
+            self._fault(
+                f"stop_condition={name_of(fn)} is an async function, and nothing is awaited between two rounds",
+                'Await it in a node of the loop, node["done"] >> PARENT["done"], give the loop inputs={"done": False}, '
+                'and write stop_condition="done".',
             )
         elif not signature.known:
             self._fault(
