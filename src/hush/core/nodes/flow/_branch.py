@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
-from hush.core._expr._condition import ConditionError, parse_condition
-from hush.core._expr._model import Apply, Expr, Read, reads
+from hush.core._expr._condition import ConditionError, brief, parse_condition
+from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._expr._where import Where, caller
 from hush.core._spec._model import BranchSpec, Case, Source
@@ -84,7 +84,11 @@ class BranchNode(Node):
             try:
                 parsed = parse_condition(condition)
             except ConditionError as exc:
-                self._fault(f"the condition {condition!r} of {self.name} cannot be read: {exc}", exc.mend, where)
+                shown = brief(condition, 60)
+                self._fault(f"the condition {shown} of {self.name} cannot be read: {exc}", exc.mend, where)
+                # The case stays, with all that it may speak of: its target is a target, its inputs are not idle.
+                spoken_of = frozenset([name for name, _ in self._inputs if name in condition])
+                self._cases.append(_Written(condition, Const(value=False), spoken_of, to, where))
                 return
             form = condition.replace("{", "{{").replace("}", "}}")
             args = tuple([Read(_HERE, name, where) for name in parsed.names])

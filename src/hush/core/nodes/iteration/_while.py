@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hush.core._expr._condition import ConditionError, parse_condition
+from hush.core._expr._condition import ConditionError, brief, parse_condition
 from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import LoopSpec, Source
@@ -75,7 +75,7 @@ class WhileLoopNode(Block):
             try:
                 parsed = parse_condition(condition)
             except ConditionError as exc:
-                self._fault(f"the stop_condition {condition!r} cannot be read: {exc}", exc.mend)
+                self._fault(f"the stop_condition {brief(condition, 60)} cannot be read: {exc}", exc.mend)
                 return
             form = condition.replace("{", "{{").replace("}", "}}")
             self._stop = Apply(form, parsed.holds, tuple([Read(PARENT, name, self.where) for name in parsed.names]))
