@@ -1,4 +1,4 @@
-"""Literal lists, tuples and dicts in inputs: references in them are resolved, at any depth, and nothing else is touched."""
+"""Literal lists, tuples and dicts in inputs: references in them are resolved, nothing else is touched."""
 
 from __future__ import annotations
 
