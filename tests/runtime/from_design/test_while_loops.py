@@ -11,13 +11,10 @@ from hush.core import (
     PARENT,
     START,
     CodeNode,
-    Each,
-    ForLoopNode,
     GraphError,
     GraphNode,
     Hush,
     HushError,
-    MapNode,
     WhileLoopNode,
 )
 from hush.core.errors import NodeTimeout
@@ -298,109 +295,3 @@ def test_the_mean_latency_is_that_of_the_rounds():
     result = result_of(counting("n == 4", body), {"n": 1})
     assert result["metrics"]["total_iterations"] == 3
     assert result["metrics"]["latency_avg_ms"] >= 0
-
-
-# ── Nested ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_loops_nest_and_the_inner_one_starts_afresh_each_time():
-    with GraphNode(name="g") as graph:
-        with WhileLoopNode(name="outer", inputs={"n": 0, "cells": []}, stop_condition="n == 3") as outer:
-            with WhileLoopNode(
-                name="inner", inputs={"n": 0, "row": PARENT["n"], "cells": PARENT["cells"]}, stop_condition="n == row"
-            ) as inner:
-                CodeNode(
-                    name="cell",
-                    code_fn=lambda n, row, cells: {"n": n + 1, "cells": [*cells, (row, n)]},
-                    inputs={"*": PARENT},
-                    outputs=PARENT,
-                )
-            inner["cells"] >> PARENT["cells"]
-            inner >> step()
-        outer["cells"] >> PARENT["cells"]
-    assert result_of(graph) == {"cells": [(1, 0), (2, 0), (2, 1)]}
-
-
-def test_a_loop_in_a_map_runs_for_each_item_by_itself():
-    async def body(n):
-        await asyncio.sleep(1)
-        return {"n": n + 1}
-
-    with GraphNode(name="g") as graph:
-        with MapNode(name="m", inputs={"to": Each(PARENT["tos"])}, max_concurrency=10) as over:
-            with WhileLoopNode(name="loop", inputs={"n": 0, "to": PARENT["to"]}, stop_condition="n >= to") as loop:
-                step(body)
-            loop["n"] >> PARENT["n"]
-        over["n"] >> PARENT["n"]
-    found = outcome(graph, {"tos": [3, 0, 5, 1]})
-    assert (found.result, found.at_s) == ({"n": [3, 0, 5, 1]}, 5)
-
-
-def test_a_map_in_a_loop_takes_the_rounds_own_items():
-    with GraphNode(name="g") as graph:
-        with WhileLoopNode(name="loop", inputs={"xs": PARENT["xs"]}, stop_condition="len(xs) == 1") as loop:
-            with MapNode(name="m", inputs={"x": Each(PARENT["xs"][1:])}) as over:
-                CodeNode(name="inc", code_fn=lambda x: {"y": x * 2}, inputs={"x": PARENT["x"]}, outputs=PARENT)
-            over["y"] >> PARENT["xs"]
-        loop["xs"] >> PARENT["xs"]
-    assert result_of(graph, {"xs": [1, 2, 3]}) == {"xs": [12]}
-
-
-def test_a_failed_round_in_a_map_fails_its_item_and_names_both_places():
-    def body(n):
-        if n == 2:
-            raise Boom("two")
-        return {"n": n + 1}
-
-    with GraphNode(name="g") as graph:
-        with MapNode(name="m", inputs={"to": Each(PARENT["tos"])}) as over:
-            with WhileLoopNode(name="loop", inputs={"n": 0, "to": PARENT["to"]}, stop_condition="n >= to") as loop:
-                step(body)
-            loop["n"] >> PARENT["n"]
-        over["n"] >> PARENT["n"]
-    result = result_of(graph, {"tos": [1, 3, 2]})
-    assert (result["n"], result.status) == ([1, None, 2], "partial")
-    (error,) = result.errors
-    assert (error.hush.path, error.hush.item, error.hush.round) == ("g/m/loop/step", 1, 2)
-
-
-def test_a_for_loop_in_a_while_loop_and_the_other_way_round():
-    with GraphNode(name="g") as graph:
-        with WhileLoopNode(name="rounds", inputs={"xs": [1, 2]}, max_iterations=2) as rounds:
-            with ForLoopNode(name="each", inputs={"x": Each(PARENT["xs"])}) as each:
-                with WhileLoopNode(name="twice", inputs={"n": PARENT["x"]}, max_iterations=2) as twice:
-                    step()
-                twice["n"] >> PARENT["y"]
-            each["y"] >> PARENT["xs"]
-        rounds["xs"] >> PARENT["xs"]
-    assert result_of(graph) == {"xs": [5, 6]}
-
-
-# ── As root, and alone ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def root_loop(fn=None, **options):
-    with WhileLoopNode(
-        name="loop", inputs={"n": PARENT["n"], "limit": 3}, stop_condition="n >= limit", **options
-    ) as loop:
-        step(fn)
-    return loop
-
-
-def test_as_root_it_gives_all_its_outputs_and_its_metrics():
-    result = result_of(root_loop(), {"n": 0})
-    assert {**result, "iteration_metrics": None} == {"n": 3, "limit": 3, "error": None, "iteration_metrics": None}
-    assert result["iteration_metrics"]["total_iterations"] == 3
-
-
-def test_as_root_a_failure_is_raised():
-    def body(n):
-        raise Boom("body")
-
-    assert error_of(root_loop(body), {"n": 0}).hush.path == "loop/step"
-
-
-def test_run_alone_it_gives_its_outputs():
-    result = root_loop()(n=1)
-    assert (result["n"], result["limit"]) == (3, 3)
-    assert root_loop()(n=1, limit=7)["n"] == 7
