@@ -64,7 +64,7 @@ def compile_root(root: GraphSpec, policies: Policies) -> RootPlan:
     pairs: list[tuple[int, Reader]] = []
     for key, slot in plan.inputs.items():
         required, reader = _wanted(scope, key)
-        wanted_by = f"{root.name}/{reader}"
+        wanted_by = root.name if root.wraps else f"{root.name}/{reader}"
         expr = own.get(key, Const(SKIPPED))
         if any(read.source.step is not None for read in reads(expr)):
             expr = Const(SKIPPED)  # it reads a node of a graph around, which is not there when this one is the root
