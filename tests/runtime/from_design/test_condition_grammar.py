@@ -201,6 +201,9 @@ def test_one_condition_that_cannot_be_read_is_one_problem():
         BranchNode(name="b", cases={"user.age > 3": "old"}, default=END, inputs={"user": PARENT["user"]})
         CodeNode(name="old", code_fn=lambda: {"v": 1}, outputs=PARENT)
     assert [problem.path for problem in graph.check()] == ["g/b"], graph.check()
+    with pytest.raises(GraphError) as caught:
+        holds("user.age > limit", user=1, limit=2)
+    assert len(caught.value.problems) == 1, caught.value
 
 
 @pytest.mark.parametrize("condition", ["(" * 50_000 + "x" + ")" * 50_000, "not " * 50_000 + "x", "-" * 50_000 + "1"])

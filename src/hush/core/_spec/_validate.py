@@ -212,7 +212,10 @@ def _branch_faults(step: BranchSpec) -> Iterator[Fault]:
                 f'{hint}Add to {step.name}: inputs={{"{name}": …}}.',
                 case.where,
             )
+    unreadable = [case.text for case in step.cases if isinstance(case.condition, Const)]  # told of already
     for name in sorted(given - named):
+        if any(name in text for text in unreadable):
+            continue
         near = nearest(name, named)
         hint = f"Did you mean {near!r}? " if near else ""
         yield Fault(

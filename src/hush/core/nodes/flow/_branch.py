@@ -86,9 +86,8 @@ class BranchNode(Node):
             except ConditionError as exc:
                 shown = brief(condition, 60)
                 self._fault(f"the condition {shown} of {self.name} cannot be read: {exc}", exc.mend, where)
-                # The case stays, with all that it may speak of: its target is a target, its inputs are not idle.
-                spoken_of = frozenset([name for name, _ in self._inputs if name in condition])
-                self._cases.append(_Written(condition, Const(value=False), spoken_of, to, where))
+                # The case stays, or what follows from its absence would be told too: its target is still a target.
+                self._cases.append(_Written(condition, Const(value=False), frozenset(), to, where))
                 return
             form = condition.replace("{", "{{").replace("}", "}}")
             args = tuple([Read(_HERE, name, where) for name in parsed.names])
