@@ -186,6 +186,20 @@ def test_tolerate_refuses_bounds_that_are_none(wrong):
         Tolerate(**wrong)
 
 
+@pytest.mark.parametrize("wrong", ["tolerate", 3, Tolerate])
+def test_what_on_error_may_be_is_told_with_tolerate(wrong):
+    with pytest.raises(HushError, match=r"Tolerate\(count="):
+        Hush(mapped(picky, on_error=wrong))
+
+
+def test_a_fraction_of_items_that_nobody_has_counted_is_judged_at_the_end():
+    def source():
+        yield from (1, 2, 2, 2)
+
+    found = result_of(mapped(picky, on_error=Tolerate(fraction=0.25), max_concurrency=1), {"xs": source()})
+    assert found["y"] == [None, 20, 20, 20]
+
+
 def test_an_item_that_is_late_fails_alone():
     async def body(x):
         await asyncio.sleep(x)

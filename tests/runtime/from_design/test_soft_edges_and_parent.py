@@ -132,6 +132,46 @@ def test_references_to_other_nodes_beside_soft_edges_are_waited_for():
     assert result_of(graph) == {"got": ("other", "slow")}, "by the seventh second the slow one has arrived"
 
 
+def test_a_list_may_stand_before_a_soft_edge_and_a_soft_node_in_a_list():
+    with GraphNode(name="g") as graph:
+        fast, slow = after(1, "fast"), after(9, "slow")
+        join = seen(fast, slow)
+        other = CodeNode(name="other", code_fn=lambda v="-": {"o": v}, inputs={"v": slow["v"]}, outputs=PARENT)
+        START >> [fast, slow] >> ~join >> END
+        fast >> [~other]
+        slow >> [~other]
+    assert result_of(graph) == {"got": ("fast", "-"), "o": "-"}
+
+
+@pytest.mark.parametrize(("x", "got"), [(1, ("a", "-")), (0, None)])
+def test_soft_edges_into_a_target_only_order_it_like_others(x, got):
+    with GraphNode(name="g") as graph:
+        router({"x > 0": "join"})
+        a, b = after(1, "a"), after(5, "b")
+        join = CodeNode(
+            name="join",
+            code_fn=lambda a="-", b="-": {"got": (a, b)},
+            inputs={"a": a["v"], "b": b["v"]},
+            outputs=PARENT,
+        )
+        [a, b] >> ~join
+    assert result_of(graph, {"x": x}) == {"got": got}
+
+
+def test_each_item_of_a_map_has_a_race_of_its_own():
+    async def wait(x):
+        await asyncio.sleep(x)
+        return {"v": x}
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each([1, 5])}) as over:
+            fast = CodeNode(name="fast", code_fn=wait, inputs={"x": PARENT["x"]})
+            slow = CodeNode(name="slow", code_fn=wait, inputs={"x": 6 - PARENT["x"]})
+            [fast, slow] >> ~seen(fast, slow)
+        over["got"] >> PARENT["got"]
+    assert result_of(graph) == {"got": [(1, "-"), ("-", 1)]}
+
+
 def test_one_soft_edge_alone_is_a_plain_edge_that_gives_what_has_arrived():
     with GraphNode(name="g") as graph:
         only = after(3, "only")
@@ -235,6 +275,15 @@ def test_writers_and_readers_of_one_key_that_are_not_in_order_are_an_error_namin
     message = str(caught.value)
     assert "a and b" in message or "b and a" in message or "b reads" in message, message
     assert "'k'" in message or '"k"' in message
+
+
+def test_the_order_that_the_error_proposes_does_not_go_against_a_soft_edge():
+    with GraphNode(name="g") as graph:
+        a = CodeNode(name="a", code_fn=lambda k: {}, inputs={"k": PARENT["k"]})
+        j = const("j", outputs={"v": PARENT["k"]})
+        [a, const("b")] >> ~j
+    (problem,) = graph.check()
+    assert "a >> j" in problem.mend
 
 
 def test_writers_on_one_arm_are_not_on_different_arms():

@@ -59,6 +59,7 @@ class Node(Wired):
     kind = "node"
     has_metrics = False
     """Whether it has ``iteration_metrics``, as maps and loops do."""
+    _on_error_is = '"raise" or "collect"'
 
     def __init__(
         self,
@@ -84,9 +85,9 @@ class Node(Wired):
             self._fault(f"the name {self.name!r} is not allowed", "Use letters, digits, '_' and '-' only.")
         self._on_error = on_error
         if on_error is not None and not isinstance(on_error, str):
-            raise UsageError(f'on_error={on_error!r} at {self.where}: it is "raise" or "collect".')
+            raise UsageError(f"on_error={on_error!r} at {self.where}: it is {self._on_error_is}.")
         if on_error not in (None, "raise", "collect"):
-            self._fault(f"on_error={on_error!r} is not known", 'Use on_error="raise" or on_error="collect".')
+            self._fault(f"on_error={on_error!r} is not known", f"It is {self._on_error_is}.")
         self._timeout_s = self._checked_seconds("timeout_s", timeout_s)
         self._take_inputs(inputs)
         self._take_outputs(outputs)

@@ -45,6 +45,7 @@ class MapNode(Block):
 
     kind = "map"
     has_metrics = True
+    _on_error_is = '"raise", "collect" or Tolerate(count=..., fraction=...)'
 
     def __init__(
         self,
