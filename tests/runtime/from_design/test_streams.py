@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import pytest
 
@@ -13,8 +12,6 @@ from hush.core import (
     Each,
     GraphNode,
     Hush,
-    HushError,
-    InputError,
     ItemFailed,
     ItemFinished,
     MapNode,
@@ -144,23 +141,6 @@ def test_no_items_stream_nothing_and_end():
         return [event async for event in mapped(slow).stream({"xs": []}, items="m")]
 
     assert run_virtual(main) == []
-
-
-@pytest.mark.parametrize("name", ["n", "m/n", "mm", "", 3])
-def test_items_of_what_is_no_map_are_an_error_where_it_is_asked_for(name):
-    async def main():
-        with pytest.raises(HushError, match="m"):
-            mapped(slow).stream({"xs": [1]}, items=name)
-
-    run_virtual(main)
-
-
-def test_wrong_inputs_raise_where_the_stream_is_made():
-    async def main():
-        with pytest.raises(InputError, match="'xs'"):
-            mapped(slow).stream({"x": [1]})
-
-    run_virtual(main)
 
 
 def test_a_reader_that_does_not_read_holds_new_items_back():
@@ -345,25 +325,3 @@ def test_two_streams_of_one_engine_at_once_see_their_own_events():
         return await asyncio.gather(read([3, 1], "one"), read([2], "two"))
 
     assert run_virtual(main) == [[30, 10], [20]]
-
-
-def test_a_stream_that_is_made_and_never_read_runs_nothing_or_ends_cleanly():
-    async def main():
-        async with leak_check():
-            stream = mapped(slow).stream({"xs": [1]})
-            with contextlib.suppress(AttributeError):
-                await stream.aclose()
-
-    assert run_virtual(main) is None
-    assert run_virtual(lambda: mapped(slow).run({"xs": [1]})) == {"ys": [10]}
-
-
-def test_a_stream_that_has_ended_stays_ended():
-    async def main():
-        stream = chain().stream()
-        async with stream as events:
-            found = [event async for event in events]
-            assert [event async for event in events] == []
-        return len(found)
-
-    assert run_virtual(main) > 2
