@@ -238,3 +238,16 @@ def test_a_branch_without_a_name_is_called_after_its_kind():
         BranchNode(cases={"x": "a"}, default=END, inputs={"x": PARENT["x"]})
         const("a")
     assert ran_and_skipped(graph, {"x": 1})[0] == {"branch", "branch_2", "a"}
+
+
+def test_a_condition_that_gives_a_coroutine_is_an_error_and_not_true():
+    async def ask(x):
+        return False
+
+    with GraphNode(name="g") as graph:
+        Branch("router").if_(PARENT["x"].apply(ask), "a").otherwise(END)
+        const("a")
+    error = error_of(graph, {"x": 0})
+    assert isinstance(error, HushError)
+    assert "Await it" in str(error)
+    assert error.hush.path == "g/router"

@@ -11,6 +11,7 @@ from hush.core import (
     PARENT,
     START,
     CodeNode,
+    Each,
     GraphError,
     GraphNode,
     Hush,
@@ -295,3 +296,60 @@ def test_the_mean_latency_is_that_of_the_rounds():
     result = result_of(counting("n == 4", body), {"n": 1})
     assert result["metrics"]["total_iterations"] == 3
     assert result["metrics"]["latency_avg_ms"] >= 0
+
+
+# ── What is written wrongly is told once, and well ───────────────────────────────────────────────────────────────────
+
+
+async def ask(n):
+    return n >= 3
+
+
+@pytest.mark.parametrize("stop", [lambda n: ask(n), PARENT["n"].apply(ask)], ids=["function", "reference"])
+def test_a_condition_that_gives_a_coroutine_is_an_error_and_not_true(stop):
+    """It had held before the first round, with only a warning of a coroutine that nobody awaited."""
+    error = error_of(counting(stop), {"n": 0})
+    assert isinstance(error, HushError)
+    assert "Await it" in str(error)
+    assert error.hush.path == "g/loop"
+
+
+def test_an_async_function_as_condition_is_found_before_anything_runs():
+    with pytest.raises(GraphError, match="stop_condition=ask"):
+        Hush(counting(ask))
+
+
+def test_a_condition_whose_value_has_no_truth_is_named():
+    class Unclear:
+        def __bool__(self):
+            raise ValueError("neither true nor false")
+
+    error = error_of(counting(lambda n: Unclear()), {"n": 0})
+    assert str(error) == "neither true nor false"
+    assert any("condition" in note for note in error.__notes__), error.__notes__
+
+
+def test_each_in_the_inputs_of_a_loop_is_one_problem():
+    with GraphNode(name="g") as graph:
+        with WhileLoopNode(name="loop", inputs={"n": Each([1])}, stop_condition="n > 3"):
+            step()
+    (problem,) = graph.check()
+    assert "Each" in problem.message
+
+
+def test_a_misspelt_name_of_the_metrics_is_told_with_the_right_one():
+    with GraphNode(name="g") as graph:
+        with WhileLoopNode(name="loop", inputs={"n": 0}, stop_condition="n > 3") as loop:
+            step()
+        loop["iteration_metric"] >> PARENT["metrics"]
+    (problem,) = graph.check()
+    assert 'loop["iteration_metrics"]' in problem.mend
+
+
+def test_writing_from_inside_a_loop_that_is_closed_names_the_loop():
+    with GraphNode(name="g") as graph:
+        with WhileLoopNode(name="loop", inputs={"n": 0}, stop_condition="n > 3"):
+            inner = step()
+        inner["n"] >> PARENT["n"]
+    (problem,) = graph.check()
+    assert 'loop["k"] >> PARENT["k"]' in problem.mend
