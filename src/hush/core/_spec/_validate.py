@@ -10,6 +10,8 @@ from hush.core._spec._arms import arms_of
 from hush.core._spec._items import refusal
 from hush.core._spec._keys import lacks_key, return_keys
 from hush.core._spec._model import (
+    ERROR,
+    METRICS,
     STAR,
     BranchSpec,
     CallSpec,
@@ -258,7 +260,8 @@ def _key_faults(
     keys = lacks_key(source, read.key)
     if keys is None or (name is not None and name in step.starred and is_optional(step, name)):
         return
-    near = nearest(read.key, keys)
+    always = (ERROR, METRICS) if isinstance(source, MapSpec | LoopSpec) else (ERROR,)
+    near = nearest(read.key, [*keys, *always])
     have = ", ".join(sorted(keys)) or "none"
     if name is not None:
         verb = f"is read by {step.name} from"

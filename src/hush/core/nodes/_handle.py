@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from hush.core._expr._model import Expr, Read, reads
+from hush.core._expr._model import Const, Expr, Read, reads
 from hush.core._expr._ref import Handle, Ref, inside, to_expr
 from hush.core._expr._where import Where, caller
 from hush.core._spec._model import STAR, Fault, is_reserved
@@ -176,6 +176,7 @@ class Node(Wired):
 
     def _take_each(self, key: str, each: Each) -> None:
         self._misplaced(key, each)
+        self._inputs.append((key, Const(None)))  # or what it should feed would be told to lack it, too
 
     def _misplaced(self, key: str, each: Each) -> None:
         self._fault(

@@ -264,8 +264,8 @@ def belongs(node: Wired, where: Where) -> bool:
                 "Write this inside the block."
             )
         elif (inner := _open_around(owner)) is not None:
-            message = f"{node.name} lies inside {inner.name!r}, and an edge stays inside one graph"
-            mend = f"Wire the container: write {inner.name} in place of {node.name}, as in a >> {inner.name}."
+            message = f"{node.name} lies inside {inner.name!r}: no edge or write reaches it from outside"
+            mend = f'Wire the container: a >> {inner.name}, or {inner.name}["k"] >> PARENT["k"].'
             containers[-1]._faults.append(Fault(message, mend, where))
         else:
             containers[-1]._faults.append(
