@@ -177,6 +177,7 @@ def test_what_cannot_be_recorded_raises_at_the_line_and_not_when_it_runs(what):
         ("f-string", ".apply("),
         ("str", ".apply(str)"),
         ("int", ".apply(int)"),
+        ("hash", ".apply("),
         ("private attribute", "_secret"),
     ],
 )

@@ -132,7 +132,7 @@ class Ref:
     __ne__ = _binary("{0} != {1}", operator.ne)  # type: ignore[assignment]  # a comparison is recorded
     __neg__, __pos__ = _unary("-{0}", operator.neg), _unary("+{0}", operator.pos)
     __abs__, __invert__ = _unary("abs({0})", operator.abs), _unary("~{0}", _logical_not)
-    __hash__ = None  # type: ignore[assignment]  # equality is recorded, so it has no hash
+    __hash__ = _refused("the hash (of a key, or in a set)", "{0}.apply(lambda value: {{value: ...}})")  # `==` is recorded
 
     # --- refused ------------------------------------------------------------------------------------------
     __bool__ = _refused("the truth", "& for `and`, | for `or`, ~ for `not`, and .in_(values) for `in` around {0}")
