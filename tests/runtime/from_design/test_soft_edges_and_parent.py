@@ -346,6 +346,34 @@ def test_a_write_of_an_expression_over_a_skipped_node_is_present_as_none():
     assert [result_of(graph, {"x": x}) for x in (1, 0)] == [{"out": "A"}, {"out": None}]
 
 
+def test_a_value_of_several_nodes_is_written_by_a_node_that_is_called_what_it_is():
+    with GraphNode(name="g") as graph:
+        a, b = const("a", 1), const("b", 2)
+        a["v"] + b["v"] * PARENT["x"] >> PARENT["sum"]
+    result = result_of(graph, {"x": 10}, keep=True)
+    assert result == {"sum": 21}
+    assert set(result.nodes) == {"g/a", "g/b", "g/computed"}
+
+
+def test_computed_writes_on_different_arms_may_go_to_one_key():
+    with GraphNode(name="g") as graph:
+        router(default="b")
+        a, b, c = const("a", 1), const("b", 2), const("c", 10)
+        a["v"] + c["v"] >> PARENT["sum"]
+        b["v"] + c["v"] >> PARENT["sum"]
+    assert [result_of(graph, {"x": x}) for x in (1, 0)] == [{"sum": 11}, {"sum": 12}]
+
+
+def test_what_is_no_value_of_a_node_or_goes_into_a_part_of_a_key_is_told_with_the_line_to_write():
+    with GraphNode(name="g") as graph:
+        a = const("a")
+        a["v"] >> PARENT["x"]["y"]
+        with pytest.raises(HushError, match=r'node\["k"\] >> PARENT'):
+            [a["v"], 2] >> PARENT["list"]
+    (problem,) = graph.check()
+    assert 'a["v"] >> PARENT["x"]' in problem.mend
+
+
 def test_in_a_loop_a_variable_whose_writers_were_skipped_keeps_its_value():
     with GraphNode(name="g") as graph:
         with WhileLoopNode(name="loop", inputs={"n": 0, "last": "none"}, stop_condition="n == 4") as loop:

@@ -132,7 +132,9 @@ class Ref:
     __ne__ = _binary("{0} != {1}", operator.ne)  # type: ignore[assignment]  # a comparison is recorded
     __neg__, __pos__ = _unary("-{0}", operator.neg), _unary("+{0}", operator.pos)
     __abs__, __invert__ = _unary("abs({0})", operator.abs), _unary("~{0}", _logical_not)
-    __hash__ = _refused("the hash (of a key, or in a set)", "{0}.apply(lambda value: {{value: ...}})")  # `==` is recorded
+    __hash__ = _refused(
+        "the hash (of a key, or in a set)", "{0}.apply(lambda value: {{value: ...}})"
+    )  # `==` is recorded
 
     # --- refused ------------------------------------------------------------------------------------------
     __bool__ = _refused("the truth", "& for `and`, | for `or`, ~ for `not`, and .in_(values) for `in` around {0}")
@@ -168,6 +170,12 @@ class Ref:
         sources = [read.source for read in reads(self._hush_expr)]
         writer = next((source for source in sources if hasattr(source, "_owner")), sources[0])
         return writer._hush_write(self._hush_expr, target)
+
+    def __rrshift__(self, value: Value) -> NoReturn:
+        raise UsageError(
+            f"{type(value).__name__} >> {describe(self._hush_expr)} at {caller()}: only what a node gives is written. "
+            'Return it from a node, and write its key: node["k"] >> PARENT["y"].'
+        )
 
 
 def operand(value: Value) -> Expr:
