@@ -176,8 +176,8 @@ class Hush(Drawn):
         """Raise at the caller's line what the run would only raise once it has begun."""
         self._bind(inputs)
         self.run(inputs, **options).close()  # an option that is not known
-        if options.get("timeout_s") is not None:
-            _check_seconds(options["timeout_s"])
+        if (timeout_s := options.get("timeout_s")) is not None:
+            _check_seconds(timeout_s)
         _check_names(**{name: given for name, given in options.items() if name.endswith("_id")})
 
     def _wrong_inputs(self, given: Mapping[str, Any]) -> str:
