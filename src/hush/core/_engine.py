@@ -172,6 +172,14 @@ class Hush(Drawn):
             raise InputError(self._wrong_inputs(given))
         return root.bind(given)
 
+    def _check_run(self, inputs: Mapping[str, Any] | None, options: RunOptions) -> None:
+        """Raise at the caller's line what the run would only raise once it has begun."""
+        self._bind(inputs)
+        self.run(inputs, **options).close()  # an option that is not known
+        if (timeout_s := options.get("timeout_s")) is not None:
+            _check_seconds(timeout_s)
+        _check_names(**{name: given for name, given in options.items() if name.endswith("_id")})
+
     def _wrong_inputs(self, given: Mapping[str, Any]) -> str:
         missing = [one for one in self._root.inputs.values() if one.required and one.key not in given]
         unknown = [key for key in given if key not in self._root.inputs]
@@ -204,7 +212,7 @@ class Hush(Drawn):
         so is the run. ``handle.cancel()`` cancels it, ``handle.why()`` tells what it is waiting for. It takes what
         ``run`` takes. Wrong inputs raise here.
         """
-        self._bind(inputs)
+        self._check_run(inputs, options)
         watcher = InFlight(self._spec)
         options["tracer"] = [watcher, *tracers_of(options.get("tracer"))]
         return RunHandle(self.name, self.run(inputs, **options), watcher)
@@ -230,7 +238,7 @@ class Hush(Drawn):
             buffer: How many events may wait to be read. Once so many do, the run starts no new node and pulls no new
                 item until half of them have been read; what is in flight goes on.
         """
-        self._bind(inputs)
+        self._check_run(inputs, options)
         if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
             raise UsageError(f"buffer={buffer!r}: it is a number of events, at least 1.")
         listener = Buffer(buffer, None if items is None else map_called(items, self._root.plan))

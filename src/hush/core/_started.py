@@ -25,6 +25,7 @@ from hush.core.events import (
     NodeReady,
     NodeSkipped,
     NodeStarted,
+    RunFinished,
     RunStarted,
 )
 
@@ -62,8 +63,8 @@ class Why:
     """What a run is doing at one instant.
 
     Attributes:
-        status: ``"waiting"`` before its first node, ``"running"``, or ``"done"``.
-        seconds: How long it has been running.
+        status: ``"waiting"`` before its first node, ``"running"``, then ``"done"``, ``"failed"`` or ``"cancelled"``.
+        seconds: How long it has been running, or ran.
         running: The nodes at work, those that have been longest first. Graphs and maps are not listed: their nodes are.
         ready: The nodes that could start, and wait for their turn.
         maps: The maps under way.
@@ -103,6 +104,7 @@ class InFlight(Listener):
         self._running: dict[_Place, int] = {}
         self._ended: set[str] = set()
         self._maps: dict[_Place, list[Any]] = {}
+        self._finished: RunFinished | None = None
 
     def emit(self, event: Event, /) -> None:
         item = event.item
@@ -129,6 +131,8 @@ class InFlight(Listener):
                 self._maps.pop(place, None)
             case RunStarted():
                 self._began_ns = event.at_ns
+            case RunFinished():
+                self._finished = event._replace(error=None, result=None)
             case _:
                 pass
 
@@ -146,6 +150,13 @@ class InFlight(Listener):
         ready = [Doing(path, item, (now_ns - at_ns) / 1e9) for (path, item), at_ns in self._ready.items()]
         maps = [MapState(path, item, *state) for (path, item), state in self._maps.items()]
         return Why("running", (now_ns - self._began_ns) / 1e9, tuple(running), tuple(ready), tuple(maps), waiting)
+
+    def ended(self, *, cancelled: bool) -> Why:
+        """How the run ended; one that was cancelled before its first step has told nothing."""
+        if self._finished is None:
+            return Why("cancelled" if cancelled else "failed", 0.0)
+        status = self._finished.status
+        return Why(status if status in ("failed", "cancelled") else "done", self._finished.seconds)
 
     def _not_ended(self) -> tuple[set[str], dict[str, tuple[str, ...]]]:
         """The paths of all leaves, and the nodes outside maps that have not started, with those they wait for."""
@@ -203,7 +214,9 @@ class RunHandle:
 
     def why(self) -> Why:
         """What the run is doing at this instant: what is at work and since when, what waits, and for what."""
-        return Why("done", 0.0) if self._task.done() else self._watcher.why()
+        if not self._task.done():
+            return self._watcher.why()
+        return self._watcher.ended(cancelled=self._task.cancelled())
 
     def __repr__(self) -> str:
         return f"<run of {self.name!r}: {'done' if self._task.done() else 'under way'}>"

@@ -51,7 +51,12 @@ class Buffer(Listener):
             self._reader.set_result(None)
 
     async def filled(self) -> None:
-        """Wait for ``wake``."""
+        """Wait for ``wake``. One may wait at a time: of two, each event would reach one, and nobody knows which."""
+        if self._reader is not None:
+            raise UsageError(
+                "two tasks read the same stream at once. Read it in one, and hand on what it gives, as through an "
+                "asyncio.Queue; or run the graph twice."
+            )
         self._reader = asyncio.get_running_loop().create_future()
         try:
             await self._reader
@@ -91,6 +96,9 @@ class Stream:
             try:
                 await self._buffer.filled()
             except CancelledError:
+                self._ended = (
+                    True  # or who was only late, as in `wait_for(anext(stream), 1)`, was told that he is cancelled
+                )
                 await self._end()
                 raise
         return self._buffer.take()

@@ -108,6 +108,9 @@ class ReportedError(HushError):
         super().__init__(f"the body reported an error: {value!r}")
         self.value = value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.value,), self.__dict__  # an exception would be made again from its message
+
 
 class TooManyFailures(HushError):
     """Raised when more items of a map failed than its ``Tolerate(...)`` allows; ``__cause__`` is the first of them.
@@ -123,6 +126,9 @@ class TooManyFailures(HushError):
         self.failed = failed
         self.total = total
         self.errors = tuple(errors)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.args[0], self.failed, self.total, self.errors), self.__dict__
 
 
 class TooManyIterations(HushError, RuntimeError):

@@ -219,7 +219,7 @@ class _Parser:
     def missing(self, what: str) -> ConditionError:
         word = self.word.lower()
         mend = f"Write `{word}`." if what == _OPERATOR and self.word.isupper() and word in _POWERS else _MISSING[what]
-        return self.error(f"{what} is missing {f'before {_brief(self.word)}' if word else 'at the end'}", mend)
+        return self.error(f"{what} is missing {f'before {brief(self.word)}' if word else 'at the end'}", mend)
 
     def refused(self) -> ConditionError:
         if self.word in ("'", '"'):
@@ -228,7 +228,7 @@ class _Parser:
         if after is None:
             return self.error(f"{self.word!r} is not part of conditions", _MENDS.get(self.word, f"{_COMPUTE}."))
         name, call = after.groups()
-        what = f"the {'method' if call else 'attribute'} .{_brief(name)[1:-1]} is not part of conditions"
+        what = f"the {'method' if call else 'attribute'} .{brief(name)[1:-1]} is not part of conditions"
         return self.error(
             what, f"{_COMPUTE}." if call else f'If it is a key, write ["{name}"], else {WITH_REFERENCES}.'
         )
@@ -353,7 +353,7 @@ class _Parser:
         try:
             return int(self.word, 0) if whole else float(self.word)
         except ValueError:
-            raise self.error(f"{_brief(self.word)} is no number", "Write it as in 12, 0.5 or 1e6.") from None
+            raise self.error(f"{brief(self.word)} is no number", "Write it as in 12, 0.5 or 1e6.") from None
 
     def string(self) -> str:
         def unescaped(found: re.Match[str]) -> str:
@@ -415,5 +415,6 @@ class _Parser:
         return _built(lambda made: slice(*made), bounds) if len(bounds) > 1 else bounds[0]
 
 
-def _brief(word: str) -> str:
-    return repr(word if len(word) <= 20 else word[:20] + "…")
+def brief(text: str, longest: int = 20) -> str:
+    """The text in quotes, as messages show it: of a long one the beginning."""
+    return repr(text if len(text) <= longest else text[:longest] + "…")

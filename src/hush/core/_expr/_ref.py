@@ -145,7 +145,8 @@ class Ref:
         text = describe(self._hush_expr)
         raise UsageError(
             f"{text} at {caller()} stands as a key of a dict or set, and its value is not known while the graph is "
-            f'written. For the case of a branch write Branch("name").if_({text}, "target").'
+            f'written. For the case of a branch write Branch("name").if_({text}, "target"); '
+            f"for a key that is made of it: {text}.apply(lambda value: {{value: ...}})."
         )
 
     # --- refused ------------------------------------------------------------------------------------------
@@ -182,6 +183,12 @@ class Ref:
         sources = [read.source for read in reads(self._hush_expr)]
         writer = next((source for source in sources if hasattr(source, "_owner")), sources[0])
         return writer._hush_write(self._hush_expr, target)
+
+    def __rrshift__(self, value: Value) -> NoReturn:
+        raise UsageError(
+            f"{type(value).__name__} >> {describe(self._hush_expr)} at {caller()}: only what a node gives is written. "
+            'Return it from a node, and write its key: node["k"] >> PARENT["y"].'
+        )
 
 
 def operand(value: Value) -> Expr:

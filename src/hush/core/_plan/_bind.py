@@ -41,7 +41,7 @@ def expr_reader(expr: Expr, resolve: Resolve) -> Reader:
 
 def _program(expr: Expr, resolve: Resolve) -> Reader:
     """A reader that works its way through ``expr`` with a stack: it may be nested thousands deep."""
-    steps: list[tuple[int, Callable[[Any], Any]]] = []
+    steps: list[tuple[int | None, Callable[[Any], Any]]] = []  # None: reads the slots; else how many values it takes
     for part in in_postorder(expr):
         count = len(children(part))
         if isinstance(part, Apply):
@@ -51,17 +51,18 @@ def _program(expr: Expr, resolve: Resolve) -> Reader:
         elif isinstance(part, Table):
             steps.append((count, _building(partial(_table, part.keys))))
         else:
-            steps.append((0, expr_reader(part, resolve)))
+            steps.append((None, expr_reader(part, resolve)))
 
     def read(slots: Slots) -> Any:
         stack: list[Any] = []
         for count, make in steps:
-            if count:
-                values = stack[-count:]
-                del stack[-count:]
-                stack.append(make(values))
-            else:
+            if count is None:
                 stack.append(make(slots))
+            else:
+                first = len(stack) - count
+                values = stack[first:]
+                del stack[first:]
+                stack.append(make(values))
         return stack[0]
 
     return read

@@ -10,7 +10,7 @@ from hush.core._expr._model import Read
 from hush.core._plan._bind import Place, Resolve, expr_reader, none_for_skipped
 from hush.core._plan._model import SKIPPED, Reader, Slots
 from hush.core._spec._model import BranchSpec
-from hush.core.errors import NoCaseMatched
+from hush.core.errors import NoCaseMatched, UsageError
 
 
 def choice_of(step: BranchSpec, resolve: Resolve) -> Callable[[Slots], dict[str, Any]]:
@@ -34,7 +34,7 @@ def choice_of(step: BranchSpec, resolve: Resolve) -> Callable[[Slots], dict[str,
                 values[name] = None
         for read, by_name, text, out in cases:
             value = read(values if by_name else slots)
-            if _holds(value, text):
+            if holds(value, text):
                 return out.copy()
         if default is None:
             raise NoCaseMatched(
@@ -46,7 +46,15 @@ def choice_of(step: BranchSpec, resolve: Resolve) -> Callable[[Slots], dict[str,
     return choose
 
 
-def _holds(value: Any, text: str) -> bool:
+def holds(value: Any, text: str) -> bool:
+    """Whether the condition ``text``, which gave ``value``, holds."""
+    if type(value) is not bool and hasattr(value, "__await__"):
+        if hasattr(value, "close"):
+            value.close()  # a coroutine: or it would be said that nobody awaited it
+        raise UsageError(
+            f"the condition {text!r} gave something to await, which would always hold. Await it in an async def of a "
+            "node, and let the condition test what that returned."
+        )
     try:
         return bool(value)
     except Exception as exc:

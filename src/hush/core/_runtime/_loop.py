@@ -10,6 +10,7 @@ from contextvars import copy_context
 from time import perf_counter_ns
 from typing import Any
 
+from hush.core._plan._choice import holds
 from hush.core._plan._model import SKIPPED, StepPlan
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._metrics import Latencies
@@ -64,7 +65,7 @@ class Rounds:
         for key, slot in body.inputs.items():
             slots[slot] = self._variables.get(key, SKIPPED)
         if loop.stop is not None:
-            self._stopped = bool(copy_context().run(loop.stop, slots))
+            self._stopped = holds(copy_context().run(loop.stop, slots), loop.stop_text)
             if self._stopped:
                 return None
         if self.done >= loop.max_iterations:

@@ -146,6 +146,7 @@ class Run:
         info = exc.__dict__.get("hush")
         if number is not None and isinstance(info, FailureInfo) and info.round is None:
             info.round = number
+            exc.add_note(f"Hush: that was round {number} of the loop; the first is round 0")
 
     def note_key(self, exc: BaseException, index: int, key: str) -> None:
         """Note on ``exc`` how its item is called in the innermost map that names its items."""

@@ -79,7 +79,10 @@ class Arms:
             return True
         if not first or not second:
             return False
-        return any(branch in second and first[branch].isdisjoint(second[branch]) for branch in first)
+        if len(first) > len(second):
+            first, second = second, first
+        # Backwards: of branches nested hundreds deep it is the last one in common that parts them.
+        return any(branch in second and first[branch].isdisjoint(second[branch]) for branch in reversed(first))
 
 
 _END = ""  # no step is called so

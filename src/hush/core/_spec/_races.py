@@ -64,7 +64,7 @@ def races(graph: GraphSpec, order: Order) -> Iterator[tuple[int, Fault]]:
             for at, then in enumerate(line):
                 rival = next((first for first in reversed(line[:at]) if races_with(first, then)), None)
                 if rival is not None:
-                    yield then, _fault(graph, key, rival, then, "both write", found[then])
+                    yield then, _fault(graph, order, key, rival, then, "both write", found[then])
         for reader, where in readers.get(key, {}).items():
             if reader not in place or reader in found:
                 continue
@@ -74,14 +74,16 @@ def races(graph: GraphSpec, order: Order) -> Iterator[tuple[int, Fault]]:
                 near += [step for step in line if place[step] > place[reader]][:1]
             rival = next((writer for writer in near if races_with(writer, reader)), None)
             if rival is not None:
-                yield reader, _fault(graph, key, rival, reader, "write and read", where)
+                yield reader, _fault(graph, order, key, rival, reader, "write and read", where)
 
 
-def _fault(graph: GraphSpec, key: str, first: int, then: int, what: str, where: Where) -> Fault:
+def _fault(graph: GraphSpec, order: Order, key: str, first: int, then: int, what: str, where: Where) -> Fault:
     one, two = graph.steps[first].name, graph.steps[then].name
+    # A soft edge is no order, but the hard one must not go against it: that would be a circle.
+    mend = f"{two} >> {one}" if first in order.reached_from([then]) else f"{one} >> {two}"
     return Fault(
         f'{one} and {two} {what} PARENT["{key}"], and neither comes first',
-        f"Put them in order: {one} >> {two}; or use two keys.",
+        f"Put them in order: {mend}; or use two keys.",
         where,
     )
 

@@ -255,7 +255,8 @@ def _branch_faults(step: BranchSpec) -> Iterator[Fault]:
     named: set[str] = set()
     for case in step.cases:
         named |= case.names or set()
-    unread = given - named
+    unreadable = [case.text for case in step.cases if isinstance(case.condition, Const)]  # told of already
+    unread = {name for name in given - named if not any(name in text for text in unreadable)}
     told = set(given)
     for case in step.cases:
         for name in sorted((case.names or frozenset()) - told):

@@ -20,7 +20,7 @@ from hush.core.nodes._handle import PARENT, Container
 Value = Any
 
 
-def _same(value: Value) -> dict[str, Value]:
+def computed(value: Value) -> dict[str, Value]:  # what it is called is what users see of it, in paths and drawings
     return {"value": value}
 
 
@@ -29,7 +29,7 @@ class Block(Drawn, Container):
 
     def _make_writer(self, expr: Expr, key: str) -> None:
         # A value made from several nodes has no node of its own yet: this one waits for all of them.
-        CodeNode(None, code_fn=_same, inputs={"value": Ref(expr)}, outputs={"value": PARENT[key]}, executor="inline")
+        CodeNode(None, code_fn=computed, inputs={"value": Ref(expr)}, outputs={"value": PARENT[key]}, executor="inline")
 
     def check(self) -> list[Problem]:
         """All that is wrong with the node and what is in it, in its order; empty if it can run."""

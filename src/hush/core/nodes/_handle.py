@@ -286,6 +286,11 @@ class Node(Wired):
         key = getattr(expr, "key", "k")
         if isinstance(target, Ref):
             other = next(reads(target._hush_expr), None)
+            if other is not None and other.source is PARENT:
+                return (
+                    f"a value of {self.name} is written into {target!r}, a part of a key",
+                    f'Write the whole value of the key: {self.name}["{key}"] >> PARENT["{other.key}"].',
+                )
             name, into = (other.source.name, other.key) if other is not None else ("other", "x")
             if other is not None and isinstance(other.source, Node) and other.source._owner is self._owner:
                 other.source._take_meant(into, expr)

@@ -309,7 +309,10 @@ def belongs(node: Wired, where: Where, edge: str = "") -> bool:
         elif (inner := _open_around(owner)) is not None:
             if not edge:
                 message = f"{node.name} lies inside {owner.name!r}, whose with block is closed"
-                mend = f"Write this inside the block of {owner.name!r}."
+                mend = (
+                    f"Write this inside the block of {owner.name!r}; outside of it, its outputs can be written: "
+                    f'{inner.name}["k"] >> PARENT["k"].'
+                )
             else:
                 message = f"{node.name} lies inside {inner.name!r}, and an edge stays inside one graph"
                 mend = f"Wire the container: {edge.format(inner.name)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
-from hush.core._expr._condition import ConditionError, parse_condition
+from hush.core._expr._condition import ConditionError, brief, parse_condition
 from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._expr._where import Where, caller
@@ -87,7 +87,8 @@ class BranchNode(Node):
                 parsed = parse_condition(condition)
             except ConditionError as exc:
                 mend = f"Write default={target!r} in its place." if condition.strip() in ("else", "*") else exc.mend
-                self._fault(f"a condition of {self.name} cannot be read: {exc}", mend, where)
+                shown = brief(condition, 60)
+                self._fault(f"the condition {shown} of {self.name} cannot be read: {exc}", mend, where)
                 # It keeps its place, and is taken to speak of all inputs: one mistake is one problem.
                 inputs = frozenset(name for name, _ in self._inputs)
                 self._cases.append(_Written(condition, Const(None), inputs, to, where))

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hush.core._expr._condition import WITH_REFERENCES, ConditionError, parse_condition
+from hush.core._expr._condition import WITH_REFERENCES, ConditionError, brief, parse_condition
 from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import LoopSpec, Source
@@ -78,7 +78,7 @@ class WhileLoopNode(Block):
                 parsed = parse_condition(condition)
             except ConditionError as exc:
                 self._fault(
-                    f"the stop_condition of {self.name} cannot be read: {exc}",
+                    f"the stop_condition {brief(condition, 60)} of {self.name} cannot be read: {exc}",
                     exc.mend.replace(WITH_REFERENCES, "write it as a function of variables: stop_condition=fn"),
                 )
                 return
