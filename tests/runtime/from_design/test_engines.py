@@ -269,3 +269,21 @@ def test_what_is_no_graph_is_refused_as_root():
     for wrong in (None, "g", lambda: 1, object()):
         with pytest.raises((HushError, TypeError)):
             Hush(wrong)
+
+
+def test_literals_of_a_loop_at_the_root_are_what_a_run_need_not_bring():
+    """As those of a graph are, and as when the loop is run alone."""
+    with WhileLoopNode(name="loop", inputs={"n": 0, "limit": 3}, stop_condition="n >= limit") as loop:
+        CodeNode(name="step", code_fn=lambda n: {"n": n + 1}, inputs={"n": PARENT["n"]}, outputs=PARENT)
+    engine = Hush(loop)
+    found = [engine.run_sync(inputs)["n"] for inputs in ({}, {"limit": 5}, {"n": 7, "limit": 5})]
+    assert [*found, loop(limit=5)["n"]] == [3, 5, 7, 5]
+
+
+def test_literals_of_a_map_at_the_root_are_what_a_run_need_not_bring():
+    with MapNode(name="m", inputs={"x": Each(PARENT["xs"]), "k": 2}) as times:
+        CodeNode(name="n", code_fn=lambda x, k: {"y": x * k}, inputs={"*": PARENT}, outputs=PARENT)
+    engine = Hush(times)
+    assert [engine.run_sync({"xs": [1, 2], **more})["y"] for more in ({}, {"k": 10})] == [[2, 4], [10, 20]]
+    with pytest.raises(InputError, match="did you mean 'k'"):
+        engine.run_sync({"xs": [1], "kk": 10})

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hush.core._expr._model import Const, Expr, Read, rebase
-from hush.core._spec._model import EVERYTHING, Fault, GraphSpec, MapSpec, Step, Write
+from hush.core._expr._model import Const, Expr, Read, reads, rebase
+from hush.core._spec._model import EVERYTHING, Fault, GraphSpec, MapSpec, Source, Step, Write
+from hush.core._spec._reads import own_inputs
 
 NONE: frozenset[str] = frozenset()
+_RUN = Source(0, None)
 
 
 def as_root(step: Step) -> GraphSpec:
     """``step`` as a root. One that is no graph gives all its outputs, its ``error`` too; ``PARENT`` is the run.
 
-    What it reads of nodes around it is a fault.
+    Its literals are what a run need not bring, as those of a graph are. What it reads of nodes around it is a fault.
     """
     if isinstance(step, GraphSpec):
         return step
@@ -31,7 +33,15 @@ def as_root(step: Step) -> GraphSpec:
         )
         return Const(None)
 
-    inputs = tuple([(name, rebase(expr, outside)) for name, expr in step.inputs])
+    taken = {read.key for _, expr in own_inputs(step) for read in reads(expr)}
+    literals = tuple([(name, expr) for name, expr in step.inputs if isinstance(expr, Const) and name not in taken])
+    free = {name for name, _ in literals}
+    inputs = tuple(
+        [
+            (name, Read(_RUN, name, step.where) if name in free else rebase(expr, outside))
+            for name, expr in step.inputs
+        ]
+    )
     writes = (Write(EVERYTHING, None, step.where),)
     inner: Step
     if isinstance(step, MapSpec):
@@ -42,15 +52,15 @@ def as_root(step: Step) -> GraphSpec:
         inner = replace(step, inputs=inputs, each=each, writes=writes, faults=(*step.faults, *faults))
     else:
         inner = replace(step, inputs=inputs, writes=writes, faults=(*step.faults, *faults))
-    return around(inner)
+    return around(inner, literals)
 
 
-def around(step: Step) -> GraphSpec:
+def around(step: Step, inputs: tuple[tuple[str, Expr], ...] = ()) -> GraphSpec:
     """A graph whose only step is ``step``."""
     return GraphSpec(
         name=step.name,
         kind="graph",
-        inputs=(),
+        inputs=inputs,
         starred=NONE,
         writes=(),
         on_error=None,
