@@ -12,7 +12,6 @@ from typing import Any
 
 from hush.core._expr._where import Where, is_own
 from hush.core._plan._model import StepPlan
-from hush.core._runtime._frame import Frame
 from hush.core._runtime._pass import Pass, pass_of
 from hush.core._runtime._tracing import Tracing
 from hush.core._spec._signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
@@ -134,9 +133,8 @@ class Run:
         exc.__dict__["__notes__"] = notes
         trim(exc)
 
-    def note_round(self, exc: BaseException, frame: Frame) -> None:
-        """Note on ``exc``, raised in ``frame``, in which round of the innermost loop around it that was."""
-        number = frame.round()
+    def note_round(self, exc: BaseException, number: int | None) -> None:
+        """Note on ``exc`` in which round of the innermost loop around it that was."""
         info = exc.__dict__.get("hush")
         if number is not None and isinstance(info, FailureInfo) and info.round is None:
             info.round = number
