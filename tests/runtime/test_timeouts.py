@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, HushError, MapNode, NodeTimeout, RunTimeout
+from hush.testing import run_virtual
 from kit.faults import Boom
 from runtime.observing import outcome
 
@@ -237,6 +238,30 @@ def test_a_run_in_time_is_left_alone(sleeper):
         CodeNode(name="one", code_fn=sleeper.sleep(1.9), inputs={}, outputs=PARENT)
     found = outcome(graph, timeout_s=2)
     assert (found.result, found.at_s) == ({"y": 1}, 1.9)
+
+
+def test_a_map_whose_source_cannot_be_read_leaves_no_timer_and_no_open_source():
+    """Its deadline would cancel whatever the caller does by then."""
+    rows = (number for number in range(3))
+
+    def stop(value):
+        raise KeyboardInterrupt
+
+    with GraphNode(name="g") as graph:
+        one = CodeNode(name="one", code_fn=lambda: {"rows": rows, "y": [1]}, inputs={}, executor="inline")
+        inputs = {"x": Each(one["rows"]), "z": Each(one["y"].apply(stop))}
+        with MapNode(name="m", inputs=inputs, timeout_s=2):
+            CodeNode(name="n", code_fn=lambda x, z: {}, inputs={"*": PARENT})
+
+    async def main():
+        try:
+            await Hush(graph).run()
+        except KeyboardInterrupt as error:
+            await asyncio.sleep(9)
+            return error.hush.path
+
+    assert run_virtual(main) == "g/m"
+    assert rows.gi_frame is None
 
 
 def test_handling_failures_does_not_handle_a_run_out_of_time(sleeper):

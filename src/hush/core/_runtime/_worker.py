@@ -42,7 +42,7 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
             failure = fanout.settle_lacking() or fanout.too_many(fanout.columns.count)
     except CancelledError as exc:
         cancelled = exc
-    except Exception as exc:  # a source that cannot be gone through: the map's own failure
+    except BaseException as exc:  # a source that cannot be gone through: the map's own failure
         failure = exc
     if timer is not None:
         timer.cancel()
