@@ -50,10 +50,10 @@ class Stage:
     """
 
     def __init__(self, blow: str, way: str, *, fatal: bool) -> None:
-        self._make = BLOWS[blow]
+        self.blow = blow
         self.way = way
         self._fatal = fatal
-        self.raised: list[BaseException] = []
+        self.raised: list[tuple[str, BaseException]] = []
         self.begun: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
         self.cancelled: Counter[str] = Counter()
@@ -64,19 +64,21 @@ class Stage:
         self.loop: asyncio.AbstractEventLoop | None = None
 
     # ── Those that raise ─────────────────────────────────────────────────────────────────────────────────────────────
-    def raiser(self, at: Any = None) -> Callable[[Any], Any]:
+    def raiser(self, at: Any = None, name: str = "", blow: str | None = None) -> Callable[[Any], Any]:
         """A function that gives what it is given, and raises if that is ``at``; always, without."""
 
         def fn(x: Any = 0) -> Any:
             if at is None or x == at:
-                self._strike()
+                self.strike(name, blow)
             return x
 
         return fn
 
-    def bad(self, name: str = "bad", x: Any = None, *, at: Any = None, **policies: Any) -> CodeNode:
+    def bad(
+        self, name: str = "bad", x: Any = None, *, at: Any = None, blow: str | None = None, **policies: Any
+    ) -> CodeNode:
         """A node that raises in the stage's way, and gives ``x + 1`` where ``x`` is not ``at``."""
-        check = self.raiser(at)
+        check = self.raiser(at, name, blow)
 
         def code(x: Any = 0) -> dict[str, Any]:
             return {"y": check(x) + 1}
@@ -91,11 +93,13 @@ class Stage:
         fn = code if "executor" in policies else code_async
         return CodeNode(name=name, code_fn=fn, inputs={} if x is None else {"x": x}, **policies)
 
-    def _strike(self) -> None:
-        self.raised.append(self._make())
+    def strike(self, name: str, blow: str | None = None) -> None:
+        """Raise, and note that ``name`` did."""
+        error = BLOWS[blow or self.blow]()
+        self.raised.append((name, error))
         assert self.loop is not None
         self.loop.call_soon_threadsafe(self._raising.set)
-        raise self.raised[-1]
+        raise error
 
     # ── Those beside it ──────────────────────────────────────────────────────────────────────────────────────────────
     def step(self, name: str, x: Any = 0, **options: Any) -> CodeNode:
@@ -115,7 +119,7 @@ class Stage:
         *,
         at: Collection[Any] | None = None,
         doomed: bool = False,
-        cleanup: Callable[[], object] | None = None,
+        breaks: str | None = None,
     ) -> CodeNode:
         """A node that is at work when another one raises, and takes its time to clean up.
 
@@ -124,7 +128,7 @@ class Stage:
             x: What it reads.
             at: Where ``x`` is none of these it ends at once.
             doomed: Whether it lies in what ends with that failure, also where the failure is handled.
-            cleanup: Called at the end of cleaning up.
+            breaks: What it raises at the end of cleaning up when it is cancelled.
         """
         if doomed:
             self.doomed.add(name)
@@ -147,19 +151,10 @@ class Stage:
                 for _ in range(3):
                     await asyncio.sleep(0)
                 self.ended[name] += 1
-                if cleanup is not None and self.cancelled[name]:
-                    cleanup()
+                if breaks is not None and self.cancelled[name]:
+                    self.strike(name, breaks)
 
         return CodeNode(name=name, code_fn=code, inputs={} if x is None else {"x": x})
-
-    def break_down(self) -> None:
-        """As ``cleanup`` of a bystander: it fails while it is cancelled."""
-        self.raised.append(Boom("cleanup"))
-        raise self.raised[-1]
-
-    def strike(self) -> None:
-        """As ``cleanup`` of a bystander: it raises what others raise."""
-        self._strike()
 
     def after(self, node: Node) -> None:
         """A node that runs after ``node``, if that is run or its failure handled."""
