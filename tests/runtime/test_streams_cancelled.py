@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hush.core import GraphNode, Hush
+from hush.core import PARENT, Each, GraphNode, Hush, MapNode, NodeStarted
 from hush.testing import end_of, leak_check
 from kit.cancel_shapes import Log
 from kit.faults import Boom, label
@@ -112,4 +112,27 @@ def test_a_failure_is_told_once_to_a_reader_that_is_not_cancelled():
         ended = end_of(lambda: read_in_a_block(failing(log)))
         assert isinstance(ended.error, Boom)
         assert ended.error.__context__ is None
+    log.check()
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_run_that_has_failed_does_not_wait_for_its_reader(limit):
+    """Nobody cancels the one that failed: it must not ask whether there is room in the buffer before it ends."""
+    log = Log()
+    with GraphNode(name="g") as graph:
+        log.node("above", seconds=9)
+        with MapNode(name="m", inputs={"x": Each([1, 2, 3])}, on_error="raise", max_concurrency=limit):
+            log.node("breaks", PARENT["x"], breaks_s=1)
+        log.node("below", seconds=9)
+
+    async def main():
+        async with Hush(graph).stream(buffer=2) as events:
+            async for event in events:
+                if isinstance(event, NodeStarted) and event.path == "g/m/breaks":
+                    await asyncio.sleep(5)
+                    break
+
+    ended = end_of(main)
+    assert label(ended.error) == "breaks"
+    assert ended.at_s == 5
     log.check()

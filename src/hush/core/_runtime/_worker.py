@@ -131,7 +131,7 @@ class Worker:
         strand.timed = fanout.run.tracing is not None or any(type(one) is not ListSource for one in fanout.sources)
         while True:
             spent = not strand.drive()
-            if tracing is not None and tracing.held:
+            if tracing is not None and tracing.held and not fanout.domain.closing:  # nobody cancels who failed himself
                 await tracing.room()
                 self._check_cancelled()
             if strand.pending or self.domain.dropped:
