@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hush.core import PARENT, Each, GraphNode, Hush, MapNode, NodeStarted
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeStarted
 from hush.testing import end_of, leak_check
 from kit.cancel_shapes import Log
 from kit.faults import Boom, label
@@ -136,3 +136,47 @@ def test_a_run_that_has_failed_does_not_wait_for_its_reader(limit):
     assert label(ended.error) == "breaks"
     assert ended.at_s == 5
     log.check()
+
+
+async def run(engine):
+    await engine.run()
+
+
+async def await_handle(engine):
+    await engine.start()
+
+
+async def await_handle_in_vain(engine):
+    """It is cancelled itself as well, when it has failed."""
+    handle = engine.start()
+    asyncio.get_running_loop().call_at(1.1, handle.cancel)
+    await handle
+
+
+@pytest.mark.parametrize("holder", [run, await_handle, await_handle_in_vain, read, read_in_a_block])
+def test_a_failure_that_has_happened_is_told_whenever_the_request_comes(holder):
+    raised = []
+
+    async def fail():
+        await asyncio.sleep(1)
+        raised.append("it")
+        raise Boom("breaks")
+
+    log = Log()
+    with GraphNode(name="g") as graph:
+        CodeNode(name="fails", code_fn=fail, inputs={})
+        log.node("sleeps", seconds=9, cleanup_s=0.5)
+    engine = Hush(graph)
+    told = []
+    for number in range(1, 30):
+        raised.clear()
+
+        async def cancelled(number=number):
+            asyncio.get_running_loop().at_pass(number, asyncio.current_task().cancel)
+            await holder(engine)
+
+        ended = end_of(cancelled)
+        told.append((bool(raised), ended.error is not None and label(ended.error) == "breaks"))
+        log.check()
+    assert all(happened == said for happened, said in told), told
+    assert {happened for happened, _ in told} == {True, False}
