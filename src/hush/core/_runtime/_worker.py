@@ -131,6 +131,9 @@ class Worker:
         strand.timed = fanout.run.tracing is not None or any(type(one) is not ListSource for one in fanout.sources)
         while True:
             spent = not strand.drive()
+            if spent and self.domain.errors and not self.domain.dropped:
+                # The item has failed. Told before anything is awaited: a cancellation there would take its place.
+                self._settle(combined(self.domain.errors))
             if tracing is not None and tracing.held and not fanout.domain.closing:  # nobody cancels who failed himself
                 await tracing.room()
                 self._check_cancelled()
