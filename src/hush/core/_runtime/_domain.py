@@ -236,8 +236,8 @@ def combined(errors: Sequence[BaseException]) -> BaseException:
     """One failure as it is, several as a group; what was already such a group is taken apart first."""
     flat: list[BaseException] = []
     for error in errors:
-        if isinstance(error, BaseExceptionGroup) and error.__dict__.get(_OURS):
-            flat += error.exceptions
+        if parts := parts_of(error):
+            flat += parts
         elif not any(error is other for other in flat):
             flat.append(error)
     if len(flat) == 1:
@@ -250,6 +250,13 @@ def combined(errors: Sequence[BaseException]) -> BaseException:
 
 
 _OURS = "_hush_made"
+
+
+def parts_of(error: BaseException) -> tuple[BaseException, ...]:
+    """What a group that ``combined`` made is made of; nothing of anything else."""
+    if isinstance(error, BaseExceptionGroup) and error.__dict__.get(_OURS):
+        return error.exceptions
+    return ()
 
 
 def is_ordinary(error: BaseException) -> bool:
