@@ -99,6 +99,13 @@ def check(name: str, way: str, blow: str, seed: int) -> None:
     assert stage.went_on == (stage.afters if handled else [])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _a_loop_before():
+    """With its first loop uvloop opens two descriptors for the whole process: no leak of a run."""
+    with asyncio.Runner() as runner:
+        runner.get_loop()
+
+
 @pytest.mark.parametrize("name", scenes)
 def test_who_fails_where(name):
     with leak_check():
