@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, MapNode, NodeTimeout, RunTimeout
+from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode, NodeTimeout, RunTimeout
+from hush.core.nodes._graph import Block
 from kit.faults import Boom
 
 stain: contextvars.ContextVar[int] = contextvars.ContextVar("stain", default=0)
@@ -260,12 +262,21 @@ def context_changers(log: Log) -> GraphNode:
 
 @dataclass(frozen=True)
 class Shape:
-    """A graph, what a try at it may raise besides `CancelledError`, and with what it is run."""
+    """A graph, what a try at it may raise besides `CancelledError`, and how it is run, if not by `engine.run()`."""
 
-    make: Callable[[Log], GraphNode]
+    make: Callable[[Log], Block]
     errors: tuple[type[BaseException], ...] = ()
     twice: bool = False
-    timeout_s: float | None = None
+    run: Callable[[Hush], Coroutine[Any, Any, Any]] | None = None
+    called: str = ""
+
+    def __str__(self) -> str:
+        return self.called or self.make.__name__
+
+    def runs(self, log: Log) -> Callable[[], Coroutine[Any, Any, Any]]:
+        """Compile it; what is given makes one run."""
+        engine = Hush(self.make(log))
+        return engine.run if self.run is None else partial(self.run, engine)
 
 
 SHAPES = [
@@ -283,7 +294,7 @@ SHAPES = [
     Shape(failing_sibling, (Boom,), twice=True),
     Shape(broken_cleanups, (Boom,)),
     Shape(broken_cleanups_handled, twice=True),
-    Shape(run_timeout, (RunTimeout,), twice=True, timeout_s=2.5),
+    Shape(run_timeout, (RunTimeout,), twice=True, run=lambda engine: engine.run(timeout_s=2.5)),
     Shape(container_timeouts, (NodeTimeout,), twice=True),
     Shape(own_cancelled_error),
     Shape(context_changers),

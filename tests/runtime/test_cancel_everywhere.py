@@ -8,29 +8,25 @@ import pytest
 
 from hush.core import PARENT, Each, GraphNode, Hush, MapNode, NodeTimeout, RunTimeout
 from hush.testing import cancel_everywhere, end_of, run_virtual
-from kit.cancel_shapes import SHAPES, Log
+from kit import cancel_flow, cancel_holders, cancel_maps, cancel_shapes
+from kit.cancel_shapes import Log
 from kit.faults import label
 
-by_name = pytest.mark.parametrize("shape", SHAPES, ids=[shape.make.__name__ for shape in SHAPES])
-
-
-def runs_of(shape, log):
-    """What `cancel_everywhere` takes: makes one run of the shape."""
-    engine = Hush(shape.make(log))
-    return lambda: engine.run(timeout_s=shape.timeout_s) if shape.timeout_s else engine.run()
+SHAPES = [*cancel_shapes.SHAPES, *cancel_flow.SHAPES, *cancel_maps.SHAPES, *cancel_holders.SHAPES]
+by_name = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
 @by_name
 @pytest.mark.parametrize("seed", range(3))
 def test_a_run_is_cancelled_at_every_tick(shape, seed):
     log = Log()
-    assert cancel_everywhere(runs_of(shape, log), errors=shape.errors, check=log.check, seed=seed) >= 5
+    assert cancel_everywhere(shape.runs(log), errors=shape.errors, check=log.check, seed=seed) >= 5
 
 
-@pytest.mark.parametrize("shape", [pytest.param(each, id=each.make.__name__) for each in SHAPES if each.twice])
+@pytest.mark.parametrize("shape", [each for each in SHAPES if each.twice], ids=str)
 def test_a_run_is_cancelled_at_every_tick_and_once_more(shape):
     log = Log()
-    tries = cancel_everywhere(runs_of(shape, log), times=2, errors=shape.errors, check=log.check, window=5)
+    tries = cancel_everywhere(shape.runs(log), times=2, errors=shape.errors, check=log.check, window=5)
     assert tries > 5
 
 
@@ -38,10 +34,10 @@ def test_a_run_is_cancelled_at_every_tick_and_once_more(shape):
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_is_alive_after_a_run_however_it_ends(shape, seed):
     log = Log()
-    run = runs_of(shape, log)
+    run = shape.runs(log)
     try:
         run_virtual(run, seed=seed)
-    except shape.errors:
+    except* shape.errors:
         pass
     log.check()
 

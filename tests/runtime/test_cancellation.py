@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core._runtime._pass import BUDGET_NS
 from hush.testing import Recorder, run_virtual
 from kit.faults import Boom, label
 from runtime.observing import outcome
@@ -403,3 +405,31 @@ def test_a_cancelled_run_says_so_last():
         CodeNode(name="n", code_fn=lambda: asyncio.sleep(9), inputs={})
     cancelled_at(graph, 1, tracer=tracer)
     assert tracer.events[-1].status == "cancelled"
+
+
+@pytest.mark.parametrize("kind", [Boom, KeyboardInterrupt])
+@pytest.mark.parametrize("on_error", ["raise", "collect"])
+async def test_an_item_that_spends_the_budget_and_fails_is_not_lost_when_the_request_comes_then(kind, on_error):
+    """Its worker waits for its turn then, and is cancelled there, before it has told the map."""
+    loop = asyncio.get_running_loop()
+
+    def fail(x):
+        loop.call_soon(task.cancel)
+        end_ns = time.perf_counter_ns() + 2 * BUDGET_NS
+        while time.perf_counter_ns() < end_ns:
+            pass
+        raise kind("bad")
+
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([1, 2, 3])}, on_error=on_error):
+        CodeNode(name="n", code_fn=fail, inputs={"*": PARENT}, executor="inline")
+
+    async def run():
+        try:
+            await Hush(graph).run()
+        except BaseException as error:
+            return error
+
+    task = asyncio.ensure_future(run())
+    error = await task
+    assert task.cancelling() == 1
+    assert isinstance(error, asyncio.CancelledError if kind is Boom and on_error == "collect" else kind)

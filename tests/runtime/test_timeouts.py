@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, HushError, MapNode, NodeTimeout, RunTimeout
-from kit.faults import Boom
+from hush.testing import run_virtual
+from kit.faults import Boom, members
 from runtime.observing import outcome
 
 
@@ -239,6 +240,30 @@ def test_a_run_in_time_is_left_alone(sleeper):
     assert (found.result, found.at_s) == ({"y": 1}, 1.9)
 
 
+def test_a_map_whose_source_cannot_be_read_leaves_no_timer_and_no_open_source():
+    """Its deadline would cancel whatever the caller does by then."""
+    rows = (number for number in range(3))
+
+    def stop(value):
+        raise KeyboardInterrupt
+
+    with GraphNode(name="g") as graph:
+        one = CodeNode(name="one", code_fn=lambda: {"rows": rows, "y": [1]}, inputs={}, executor="inline")
+        inputs = {"x": Each(one["rows"]), "z": Each(one["y"].apply(stop))}
+        with MapNode(name="m", inputs=inputs, timeout_s=2):
+            CodeNode(name="n", code_fn=lambda x, z: {}, inputs={"*": PARENT})
+
+    async def main():
+        try:
+            await Hush(graph).run()
+        except KeyboardInterrupt as error:
+            await asyncio.sleep(9)
+            return error.hush.path
+
+    assert run_virtual(main) == "g/m"
+    assert rows.gi_frame is None
+
+
 def test_handling_failures_does_not_handle_a_run_out_of_time(sleeper):
     """The deadline is the caller's, not a node's."""
     with GraphNode(name="g") as graph, GraphNode(name="inner", on_error="collect"):
@@ -261,6 +286,43 @@ def test_a_failure_in_the_cleanup_of_a_run_out_of_time_is_not_lost(sleeper):
         raise found.error
     assert caught.group_contains(RunTimeout)
     assert caught.group_contains(Boom)
+
+
+@pytest.mark.parametrize("where", ["node", "graph", "map", "source", "root", "run"])
+def test_all_that_failed_in_a_timeout_know_where(where):
+    """The timer knows of no node, and a source is none: they are told in one group with what the others raised."""
+
+    async def code():
+        try:
+            await asyncio.sleep(9)
+        finally:
+            raise Boom("cleanup")
+
+    async def rows():
+        try:
+            await asyncio.sleep(9)
+            yield 1
+        finally:
+            raise Boom("cleanup")
+
+    def container(**late):
+        if where == "graph":
+            return GraphNode(name="c", **late)
+        source = CodeNode(name="s", code_fn=lambda: {"rows": rows() if where == "source" else [1]}, inputs={})
+        return MapNode(name="c", inputs={"x": Each(source["rows"])}, on_error="raise", **late)
+
+    with GraphNode(name="g", **{"timeout_s": 2} if where == "root" else {}) as graph:
+        if where in ("graph", "map", "source"):
+            with container(timeout_s=2):
+                CodeNode(name="n", code_fn=code, inputs={})
+        else:
+            CodeNode(name="n", code_fn=code, inputs={})
+            CodeNode(name="late", code_fn=asyncio.sleep, inputs={"delay": 9}, timeout_s=2 if where == "node" else None)
+    found = outcome(graph, timeout_s=2 if where == "run" else None)
+    told = {type(each): each.hush.path for each in members(found.error)}
+    late = {"node": "g/late", "root": "g", "run": "g"}.get(where, "g/c")
+    broken = {"graph": "g/c/n", "map": "g/c/n", "source": "g/c"}.get(where, "g/n")
+    assert told == {RunTimeout if where == "run" else NodeTimeout: late, Boom: broken}
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "3", True, float("nan")])

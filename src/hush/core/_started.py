@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import CancelledError
 from collections.abc import Coroutine, Generator
 from dataclasses import dataclass, field
 from time import monotonic_ns
@@ -202,7 +203,13 @@ class RunHandle:
         self._task.add_done_callback(_under_way.discard)
 
     def __await__(self) -> Generator[Any, None, Result]:
-        return self._task.__await__()
+        try:
+            return (yield from self._task.__await__())
+        except CancelledError:
+            # The awaiting task was cancelled between the end of the run and its own turn: a failure is told even then.
+            if self._task.done() and not self._task.cancelled():
+                self._task.result()
+            raise
 
     def cancel(self) -> bool:
         """Cancel the run and everything in it. Gives ``False`` if it has ended. ``await`` the handle to wait for it."""

@@ -110,11 +110,12 @@ class Stream:
         if task is None or told:
             return
         await self._end()
-        if not task.cancelled() and task.exception() is not None:
-            task.result()
 
     async def _end(self) -> None:
-        """Cancel the run and wait for it, whatever cancellations come meanwhile."""
+        """Cancel the run and wait for it, whatever cancellations come meanwhile. Raises what it failed with.
+
+        Even if the reader was cancelled: as of `run`, a failure is told, and the request stays in ``cancelling()``.
+        """
         task, cancelled = self._task, None
         assert task is not None
         if not task.done():
@@ -124,6 +125,8 @@ class Stream:
                 await asyncio.wait([task])
             except CancelledError as exc:
                 cancelled = exc
+        if not task.cancelled():
+            task.result()
         if cancelled is not None:
             raise cancelled
 
@@ -135,9 +138,14 @@ class Stream:
             await self.aclose()
         elif self._task is not None:
             self._ended = True
-            await self._end()
-            if not self._task.cancelled():
-                self._task.exception()  # the reader's own failure goes first
+            try:
+                await self._end()
+            except CancelledError:
+                raise
+            except BaseException:
+                if isinstance(exc, CancelledError):
+                    raise
+                # The reader's own failure goes first.
 
     def __del__(self) -> None:
         task, loop = self._task, self._loop

@@ -27,7 +27,7 @@ async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
         if first is None:
             return loop.outputs()
         inner = first
-    domain = Domain(run.loop, strand.task, strand.domain, fatal=not step.handled)
+    domain = Domain(run.loop, strand.task, strand.domain, fatal=not step.handled, around=frame)
     work = HostStrand(run, domain, strand.task, domain.floor)
     work.begin(inner)
     timer = None

@@ -16,6 +16,8 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Protocol
 
+from hush.core._runtime._frame import Frame
+
 
 class Member(Protocol):
     """What runs in a task of a domain."""
@@ -51,6 +53,7 @@ class Domain:
         host: The task that awaits it.
         floor: ``host.cancelling()`` when it began: more than that is a cancellation from outside.
         outer: The domain in which it is awaited.
+        around: The frame in which its step stands, where its own frames do not know of one.
         fatal: Whether its failure fails that one too: nobody handles it.
         errors: What failed on its own, in order of time.
         dropped: Futures that functions returned and nobody awaited, cancelled and waited for at the end.
@@ -63,6 +66,7 @@ class Domain:
         "_idle",
         "_inner",
         "_make_task",
+        "around",
         "closing",
         "dropped",
         "errors",
@@ -81,11 +85,13 @@ class Domain:
         outer: Domain | None = None,
         *,
         fatal: bool = False,
+        around: Frame | None = None,
     ) -> None:
         self.loop = loop
         self.host = host
         self.outer = outer
         self.fatal = fatal
+        self.around = around
         self._inner: set[Domain] = set()
         self.floor = host.cancelling()
         self.members: set[Member] = set()
@@ -111,6 +117,16 @@ class Domain:
         self.members.discard(member)
         if self._idle is not None and not self.members and not self._idle.done():
             self._idle.set_result(None)
+
+    def round(self, frame: Frame) -> int | None:
+        """The round of the innermost loop around ``frame``, which runs in this domain."""
+        number = frame.round()
+        domain: Domain | None = self
+        while number is None and domain is not None:
+            if domain.around is not None:
+                number = domain.around.round()
+            domain = domain.outer
+        return number
 
     # --- failing ------------------------------------------------------------------------------------------
     def fail(self, error: BaseException, by: asyncio.Task[Any] | None = None) -> None:
@@ -219,8 +235,8 @@ def combined(errors: Sequence[BaseException]) -> BaseException:
     """One failure as it is, several as a group; what was already such a group is taken apart first."""
     flat: list[BaseException] = []
     for error in errors:
-        if isinstance(error, BaseExceptionGroup) and error.__dict__.get(_OURS):
-            flat += error.exceptions
+        if parts := parts_of(error):
+            flat += parts
         elif not any(error is other for other in flat):
             flat.append(error)
     if len(flat) == 1:
@@ -233,6 +249,13 @@ def combined(errors: Sequence[BaseException]) -> BaseException:
 
 
 _OURS = "_hush_made"
+
+
+def parts_of(error: BaseException) -> tuple[BaseException, ...]:
+    """What a group that ``combined`` made is made of; nothing of anything else."""
+    if isinstance(error, BaseExceptionGroup) and error.__dict__.get(_OURS):
+        return error.exceptions
+    return ()
 
 
 def is_ordinary(error: BaseException) -> bool:

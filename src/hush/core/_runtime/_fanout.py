@@ -59,7 +59,7 @@ class Fanout:
         self.total: int | None = None
         self.pull: Callable[[], Any] = self._pull_all
         self.taken = 0
-        self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True)
+        self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True, around=frame)
         self.pulling = asyncio.Lock()
         self.exhausted = False
         self.done = 0
@@ -233,7 +233,7 @@ class Fanout:
         item = (*self.frame.item, index)
         key = self._keys.pop(index, None) if self._keys else None
         if isinstance(error, BaseException):
-            self.run.note_round(error, self.frame)
+            self.run.note_round(error, self.domain.round(self.frame))
             if key is not None:
                 self.run.note_key(error, index, key)
         if collects and not self.plan.fail_fast:

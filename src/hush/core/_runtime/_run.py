@@ -12,7 +12,7 @@ from typing import Any
 
 from hush.core._expr._where import Where, is_own
 from hush.core._plan._model import StepPlan
-from hush.core._runtime._frame import Frame
+from hush.core._runtime._domain import parts_of
 from hush.core._runtime._pass import Pass
 from hush.core._runtime._tracing import Tracing
 from hush.core._spec._signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
@@ -111,12 +111,16 @@ class Run:
             info = FailureInfo(self.name, None, (), None, 1, self.id, where.file, where.line)
             exc.__dict__["hush"] = info
         info.nodes = nodes
+        for part in parts_of(exc):
+            self.locate_root(part, where, nodes)
 
     def locate(self, exc: BaseException, item: tuple[int, ...], step: StepPlan) -> None:
         """Note on ``exc`` where it came from, unless it says so already."""
         known = exc.__dict__.get("hush")
         if isinstance(known, FailureInfo) and known.run == self.id:
             return
+        for part in parts_of(exc):  # what a timer or a source failed with does not know yet
+            self.locate(part, item, step)
         info = FailureInfo(
             path=step.path,
             item=item[-1] if item else None,
@@ -140,20 +144,23 @@ class Run:
         exc.__dict__["__notes__"] = notes
         trim(exc)
 
-    def note_round(self, exc: BaseException, frame: Frame) -> None:
-        """Note on ``exc``, raised in ``frame``, in which round of the innermost loop around it that was."""
-        number = frame.round()
-        info = exc.__dict__.get("hush")
-        if number is not None and isinstance(info, FailureInfo) and info.round is None:
-            info.round = number
-            exc.add_note(f"Hush: that was round {number} of the loop; the first is round 0")
+    def note_round(self, exc: BaseException, number: int | None) -> None:
+        """Note on ``exc`` in which round of the innermost loop around it that was."""
+        if number is None:
+            return
+        for one in (exc, *parts_of(exc)):
+            info = one.__dict__.get("hush")
+            if isinstance(info, FailureInfo) and info.round is None:
+                info.round = number
+                one.add_note(f"Hush: that was round {number} of the loop; the first is round 0")
 
     def note_key(self, exc: BaseException, index: int, key: str) -> None:
         """Note on ``exc`` how its item is called in the innermost map that names its items."""
-        info = exc.__dict__.get("hush")
-        if isinstance(info, FailureInfo) and info.key is None:
-            info.key = key
-            exc.add_note(f"Hush: item {index} is {key!r}")
+        for one in (exc, *parts_of(exc)):
+            info = one.__dict__.get("hush")
+            if isinstance(info, FailureInfo) and info.key is None:
+                info.key = key
+                one.add_note(f"Hush: item {index} is {key!r}")
 
     def collect(self, error: Any, path: str, item: tuple[int, ...], *, partial: bool) -> None:
         """Keep a failure that the run goes on without, but not the values in its frames."""

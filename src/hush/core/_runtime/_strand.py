@@ -286,7 +286,7 @@ class Strand:
             raise exc
         run = self.run
         run.locate(exc, frame.item, step)
-        run.note_round(exc, frame)
+        run.note_round(exc, domain.round(frame))
         if step.handled and is_ordinary(exc):
             if cancelled:  # what would have been handled gives way to the cancellation
                 self.stop()

@@ -42,7 +42,7 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
             failure = fanout.settle_lacking() or fanout.too_many(fanout.columns.count)
     except CancelledError as exc:
         cancelled = exc
-    except Exception as exc:  # a source that cannot be gone through: the map's own failure
+    except BaseException as exc:  # a source that cannot be gone through: the map's own failure
         failure = exc
     if timer is not None:
         timer.cancel()
@@ -131,7 +131,10 @@ class Worker:
         strand.timed = fanout.run.tracing is not None or any(type(one) is not ListSource for one in fanout.sources)
         while True:
             spent = not strand.drive()
-            if tracing is not None and tracing.held:
+            if spent and self.domain.errors and not self.domain.dropped:
+                # The item has failed. Told before anything is awaited: a cancellation there would take its place.
+                self._settle(combined(self.domain.errors))
+            if tracing is not None and tracing.held and not fanout.domain.closing:  # nobody cancels who failed himself
                 await tracing.room()
                 self._check_cancelled()
             if strand.pending or self.domain.dropped:

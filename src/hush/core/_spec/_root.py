@@ -37,10 +37,7 @@ def as_root(step: Step) -> GraphSpec:
     literals = tuple([(name, expr) for name, expr in step.inputs if isinstance(expr, Const) and name not in taken])
     free = {name for name, _ in literals}
     inputs = tuple(
-        [
-            (name, Read(_RUN, name, step.where) if name in free else rebase(expr, outside))
-            for name, expr in step.inputs
-        ]
+        [(name, Read(_RUN, name, step.where) if name in free else rebase(expr, outside)) for name, expr in step.inputs]
     )
     writes = (Write(EVERYTHING, None, step.where),)
     inner: Step
