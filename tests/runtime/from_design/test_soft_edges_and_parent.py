@@ -393,3 +393,29 @@ def test_a_parent_key_that_a_container_is_not_given_is_an_error_that_names_it():
         inner["o"] >> PARENT["o"]
     with pytest.raises(GraphError, match="b"):
         Hush(graph)
+
+
+@pytest.mark.parametrize("kind", ["async", "thread"])
+def test_who_reads_a_soft_predecessor_that_fails_before_it_begins_does_not_run(kind):
+    """It was ready with the first of its predecessors, and waited for its turn while the other one failed."""
+
+    async def fails(b):
+        raise Boom("fails")
+
+    async def waits(b=7):
+        return {"v": ("read", b)}
+
+    with GraphNode(name="g") as graph:
+        first = CodeNode(name="first", code_fn=lambda: {"v": 1}, inputs={})
+        second = CodeNode(name="second", code_fn=fails, inputs={"b": first["v"]}, on_error="collect")
+        joined = CodeNode(
+            name="joined",
+            code_fn=waits if kind == "async" else lambda b=7: {"v": ("read", b)},
+            inputs={"b": second["v"]},
+            outputs={"v": PARENT["y"]},
+            executor="auto" if kind == "async" else "thread",
+        )
+        CodeNode(name="after", code_fn=lambda v="none": {"z": v}, inputs={"v": joined["v"]}, outputs=PARENT)
+        [first, second] >> ~joined
+    result = result_of(graph)
+    assert result in ({"y": None, "z": "none"}, {"y": ("read", 7), "z": ("read", 7)}), result

@@ -359,6 +359,9 @@ class Strand:
                     self._spawn_pending()
                     await self._room()
                     continue
+                # Since it became ready, a soft predecessor that it reads may have failed.
+                if frame.marks is not None and awaitable is None and not self._may_run(frame, step):
+                    continue
                 if self.pending and not self._spawning:
                     self._spawning = True
                     domain.loop.call_soon(self._suspended)
