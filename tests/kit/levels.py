@@ -124,9 +124,10 @@ class Level:
             return {}
         if feeding := [*node.after, *node.soft]:
             return either(self.seen[name].arms for name in feeding)
-        params = node.params if isinstance(node, Leaf) else ()
-        forgiven = [ref for each in params if each.default is not None for ref in refs_in(each.source)]
-        return both(self.seen[ref.node].arms for ref in refs_of(node) if ref.node in self.seen and ref not in forgiven)
+        needed = refs_of(node)
+        if isinstance(node, Leaf):  # what a parameter without a default reads; another may forgive the same
+            needed = [ref for each in node.params if each.default is None for ref in refs_in(each.source)]
+        return both(self.seen[ref.node].arms for ref in needed if ref.node in self.seen)
 
     def is_sure(self, name: str) -> bool:
         """Whether neither the node nor anything before it can fail or be skipped."""
