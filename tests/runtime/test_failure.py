@@ -296,7 +296,7 @@ def test_a_missing_key_is_an_error_that_names_everything():
         assert said in str(error)
 
 
-@pytest.mark.parametrize("value", [5, "text", [1], (1, 2), {1}, object()], ids=repr)
+@pytest.mark.parametrize("value", [5, "text", [1], (1, 2), {1}, object()], ids=lambda value: type(value).__name__)
 def test_what_has_no_keys_is_an_error_that_says_how_to_return_it(value):
     error = outcome(parallel(lambda: value)).error
     assert isinstance(error, OutputError)
