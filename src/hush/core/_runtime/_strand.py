@@ -92,7 +92,7 @@ class Strand:
                         if tracing.held and ready:
                             return False
                     if not ready:
-                        if more is None:
+                        if more is None or self.pending:
                             return True
                         if hidden and timed:  # sources see the loop
                             hidden, mode = False, NO_MODE
