@@ -411,10 +411,10 @@ def test_a_cancelled_run_says_so_last():
 @pytest.mark.parametrize("on_error", ["raise", "collect"])
 async def test_an_item_that_spends_the_budget_and_fails_is_not_lost_when_the_request_comes_then(kind, on_error):
     """Its worker waits for its turn then, and is cancelled there, before it has told the map."""
-    loop = asyncio.get_running_loop()
+    loop, tasks = asyncio.get_running_loop(), []
 
     def fail(x):
-        loop.call_soon(task.cancel)
+        loop.call_soon(tasks[0].cancel)
         end_ns = time.perf_counter_ns() + 2 * BUDGET_NS
         while time.perf_counter_ns() < end_ns:
             pass
@@ -424,6 +424,7 @@ async def test_an_item_that_spends_the_budget_and_fails_is_not_lost_when_the_req
         CodeNode(name="n", code_fn=fail, inputs={"*": PARENT}, executor="inline")
 
     async def run():
+        tasks.append(asyncio.current_task())  # an eager task begins before its maker has it
         try:
             await Hush(graph).run()
         except BaseException as error:
