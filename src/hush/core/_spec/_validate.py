@@ -108,7 +108,7 @@ def _circle(graph: GraphSpec, order: Order, cycle: list[int]) -> Fault:
     for before, after in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
         sign = "" if before in order.before[after] else "~"
         text += f" >> {sign}{graph.steps[after].name}"
-    mend = "Take one of these edges or references away."
+    mend = "Take one of these edges or references away; what is to be repeated goes into a WhileLoopNode."
     if any(isinstance(graph.steps[number], BranchSpec) for number in cycle):
         mend = "A graph has no way back: take one of these away, and put what is to be repeated into a WhileLoopNode."
     return Fault(f"the nodes wait for each other in a circle: {text}", mend, graph.steps[cycle[0]].where)
