@@ -21,10 +21,17 @@ _MISSING: Any = object()
 class CodeNode(Node):
     """A node that calls ``code_fn`` with its inputs; the mapping it returns is the node's outputs.
 
+    It is called once in a run, in a map once for each item, in a loop once a round: maybe several times at once, and a
+    ``def`` then in several threads. What it raises is raised by the run, unchanged. When the run is cancelled, an
+    ``async def`` gets ``CancelledError`` where it awaits; a call in a thread cannot be stopped and is waited for
+    ``grace_s`` seconds (``Hush(graph, grace_s=)``). It sees the context variables of the run's caller; what it sets
+    there no other node sees.
+
     Args:
         name: Letters, digits, ``_`` and ``-``; unique in its graph. Without it, the function's name.
         code_fn: A ``def`` or ``async def``. It returns a mapping, a dataclass or a pydantic model, or ``None`` for no
-            outputs. An awaitable is awaited. ``"$tags"`` among the keys tags the run.
+            outputs; anything else is an ``OutputError``. An awaitable is awaited. ``"$tags"`` among the keys tags the
+            run.
         inputs: ``{"x": PARENT["y"]}``, ``{"x": node["k"]}``, literals, ``{"*": PARENT}`` or ``{"*": node}``.
         outputs: ``PARENT``, ``{"*": PARENT}``, ``{"k": PARENT}`` or ``{"k": PARENT["y"]}``.
         executor: Where a ``def`` runs. ``"auto"``: in a worker thread, until it has shown itself cheap.
@@ -142,5 +149,9 @@ class NodeFactory(Generic[P, R]):
 
 
 def code_node(fn: Callable[P, R]) -> NodeFactory[P, R]:
-    """Turn a function into a node factory: ``step = fn(name=, inputs=, outputs=)``. ``fn.fn`` stays the function."""
+    """Turn a function into a maker of nodes: ``step = fn(name=, inputs=, outputs=)``, once for each node.
+
+    A call runs nothing: it makes a new ``CodeNode`` and takes what that takes, ``executor=``, ``timeout_s=`` and
+    ``on_error=`` too. Without ``name=`` the node is called after the function. ``fn.fn`` stays the plain function.
+    """
     return NodeFactory(fn)
