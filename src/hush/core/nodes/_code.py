@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import CallSpec
 from hush.core._spec._signature import UNKNOWN, Signature, name_of, signature_of
-from hush.core.errors import UsageError
+from hush.core.errors import UsageError, nearest
 from hush.core.nodes._describe import Describer
 from hush.core.nodes._handle import Node
 
@@ -16,6 +16,7 @@ Value = Any
 P = ParamSpec("P")
 R = TypeVar("R")
 _MISSING: Any = object()
+_ARGUMENTS = ("name", "code_fn", "inputs", "outputs", "executor", "timeout_s", "on_error")
 
 
 class CodeNode(Node):
@@ -62,7 +63,9 @@ class CodeNode(Node):
         keys_given = "return_keys" in unknown
         unknown.pop("return_keys", None)
         if unknown:
-            raise UsageError(f"CodeNode(...) takes no argument {', '.join(map(repr, unknown))}.")
+            near = nearest(next(iter(unknown)), _ARGUMENTS)
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise UsageError(f"CodeNode(...) takes no argument {', '.join(map(repr, unknown))}.{hint}")
         if isinstance(code_fn, NodeFactory):
             code_fn = code_fn.fn
         fits = callable(code_fn) and not isinstance(code_fn, Ref | Node)
@@ -132,7 +135,14 @@ class NodeFactory(Generic[P, R]):
         on_error: str | None = None,
         **unknown: Value,
     ) -> CodeNode:
-        """A node that calls the function."""
+        """A node that calls the function, later, when a graph runs."""
+        meant = [key for key in unknown if key not in _ARGUMENTS and key in signature_of(self.fn).names()]
+        if meant or not isinstance(name, str | None):
+            given = f"inputs={{{', '.join(f'{key!r}: ...' for key in meant)}}}" if meant else "inputs={...}"
+            raise UsageError(
+                f"{self.__name__}(...) makes a node, and is given a value for the function. "
+                f"Write {self.__name__}({given}); {self.__name__}.fn(...) calls the function."
+            )
         return CodeNode(
             name,
             code_fn=self.fn,
