@@ -361,6 +361,10 @@ def _key_faults(
         verb, act = f"is read by {step.name} from", "Read"
     if near:
         mend = f'Did you mean {source_name}["{near}"]?'
+    elif not keys and isinstance(source, CallSpec):
+        mend = f'Return it: return {{"{read.key}": value}}.'
+    elif not keys:
+        mend = f'Write it inside {source_name}: node["k"] >> PARENT["{read.key}"], or outputs=PARENT.'
     elif isinstance(source, CallSpec):
         mend = f"{act} one of those, or return {read.key!r} too."
     elif isinstance(source, BranchSpec):
