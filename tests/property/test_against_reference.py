@@ -119,17 +119,20 @@ def test_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
     hold(case, [seed, seed + 10], threads=True)
 
 
+# In parts: hypothesis remembers all that it has drawn for a test, some 150 kB for each graph.
 @pytest.mark.nightly
-@settings(nightly, max_examples=30_000)
+@pytest.mark.parametrize("part", range(15))
+@settings(nightly, max_examples=2_000)
 @given(cases(max_leaves=20), st.integers(0, 1_000), st.integers(1, 50))
-def test_many_random_graphs_give_what_the_reference_gives_in_any_order(case, seed, tick):
+def test_many_random_graphs_give_what_the_reference_gives_in_any_order(part, case, seed, tick):
     hold(case, [seed, seed + 1, seed + 2, seed + 3])
     hold(case, [seed], inline=True)
     hold(case, [seed, seed + 1], cancel_at=tick)
 
 
 @pytest.mark.nightly
-@settings(nightly, max_examples=10_000)
+@pytest.mark.parametrize("part", range(5))
+@settings(nightly, max_examples=2_000)
 @given(cases(max_leaves=20, timeouts=False), st.integers(0, 1_000))
-def test_many_random_graphs_give_the_same_when_functions_run_in_threads(case, seed):
+def test_many_random_graphs_give_the_same_when_functions_run_in_threads(part, case, seed):
     hold(case, [seed, seed + 1, seed + 2], threads=True)

@@ -73,7 +73,17 @@ def _holder(number: int) -> Any:
 # --- event loops ------------------------------------------------------------------------------------------------------
 def open_loops(objects: Iterable[Any]) -> list[Any]:
     """The event loops among the objects that are not closed."""
-    return [each for each in objects if issubclass(type(each), asyncio.BaseEventLoop) and not each.is_closed()]
+    return [each for each in objects if issubclass(type(each), asyncio.AbstractEventLoop) and not each.is_closed()]
+
+
+def may_be_of_a_loop(identity: str) -> bool:
+    """Whether a loop that does not tell its descriptors, such as uvloop's, may have opened one like this for itself."""
+    return identity.startswith(("anon_inode:", "pipe:", "/dev/null"))
+
+
+def is_silent(loop: Any) -> bool:
+    """Whether it does not tell which descriptors it needs."""
+    return not isinstance(loop, asyncio.BaseEventLoop)
 
 
 def files_of(loop: Any) -> set[int]:

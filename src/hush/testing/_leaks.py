@@ -127,8 +127,14 @@ class LeakCheck:
         opened = _files.open_loops(objects)
         own = {number for loop in opened for number in _files.files_of(loop)}
         new = [(at, what) for at, what in _files.open_files().items() if self._files.get(at) != what and at not in own]
+        if any(_files.is_silent(each) and each not in self._loops for each in opened):
+            new = [(at, what) for at, what in new if not _files.may_be_of_a_loop(what)]
         kept = _files.loop_of_policy()
-        loops = [each for each in opened if each not in self._loops and each is not kept and not _is_hushs(each)]
+        loops = [
+            each
+            for each in opened
+            if each not in self._loops and each is not kept and not _threads.is_loop_of_hush(each)
+        ]
         return [_files.loop_as_leak(each) for each in loops] + [_files.as_leak(at, what) for at, what in sorted(new)]
 
     def _of_threads(self) -> list[Leak]:
@@ -145,7 +151,3 @@ class LeakCheck:
 def _unfinished(objects: list[Any]) -> list[asyncio.Task[Any]]:
     # By type: `isinstance` asks the object for its class, and a proxy may do anything then.
     return [each for each in objects if issubclass(type(each), asyncio.Task) and not each.done()]
-
-
-def _is_hushs(loop: Any) -> bool:
-    return _threads.of_hush(getattr(loop, "_thread_id", None))

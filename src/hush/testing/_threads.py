@@ -11,14 +11,15 @@ from typing import Any
 from hush.testing._left import Leak
 from hush.testing._tasks import is_users, place
 
-# Pools that live as long as the process or their event loop: Hush's own threads and asyncio's default executor. Their
-# threads are left behind only while they are at work.
-_POOLS = ("hush", "asyncio_")
+# Pools that live as long as the process or their event loop: Hush's own threads and the default executors of asyncio's
+# and uvloop's loops. Their threads are left behind only while they are at work.
+_POOLS = ("hush", "asyncio_", "uvloop_")
 
 
-def of_hush(ident: int | None) -> bool:
-    """Whether the thread with this number is one of Hush's own."""
-    return any(each.ident == ident and each.name.startswith("hush") for each in threading.enumerate())
+def is_loop_of_hush(loop: Any) -> bool:
+    """Whether it is run by one of Hush's own threads, which live as long as the process."""
+    mine = [each for each in threading.enumerate() if each.name.startswith("hush")]
+    return any(getattr(frame.f_locals.get("self"), "loop", None) is loop for each in mine for frame in _frames(each))
 
 
 def is_idle(thread: threading.Thread) -> bool:

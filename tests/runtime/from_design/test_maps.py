@@ -208,6 +208,7 @@ def test_an_item_that_is_late_fails_alone():
     found = outcome(mapped(body, item_timeout_s=2.5), {"xs": [1, 9, 2]})
     assert found.result["y"] == [1, None, 2]
     assert isinstance(found.result["error"][1], NodeTimeout)
+    assert (found.result["error"][1].hush.path, found.result["error"][1].hush.item) == ("g/m", 1)
     assert found.at_s == 2.5
 
 
@@ -274,6 +275,19 @@ def test_metrics_count_items_and_have_percentiles():
     percentiles = [metrics[f"latency_{which}_ms"] for which in ("p50", "p95", "p99")]
     assert 0 <= percentiles[0] <= percentiles[1] <= percentiles[2]
     assert metrics["latency_avg_ms"] >= 0
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_one_after_the_other_no_latencies_add_up_to_more_than_the_run(kind):
+    async def later(x):
+        await asyncio.sleep(0)
+        return {"y": x}
+
+    body = later if kind == "async def" else lambda x: {"y": x}
+    result = result_of(mapped(body, "iteration_metrics", max_concurrency=1), {"xs": range(50)})
+    metrics = result["metrics"]
+    assert 0 < metrics["latency_avg_ms"] * 50 <= result.seconds * 1000
+    assert 0 < metrics["latency_p99_ms"] <= result.seconds * 1000
 
 
 def test_metrics_of_no_items_are_zeros_and_not_a_division():

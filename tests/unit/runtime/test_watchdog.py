@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from hush.core._runtime._pass import BUDGET_NS, Pass
+from hush.core import CodeNode, GraphNode, Hush
+from hush.core._runtime._pass import BUDGET_NS, Pass, busy_passes, pass_of
 from hush.core._runtime._watchdog import HELD_UP_NS, Watchdog
 
 
@@ -47,3 +48,16 @@ def test_a_call_within_a_second_or_a_loop_at_rest_is_not(loop, caplog):
         Watchdog()._look_at(short, {})
         Watchdog()._look_at(rest, {})
     assert not caplog.records
+
+
+async def test_it_looks_at_a_loop_while_something_runs_there_and_not_else():
+    budget, seen = pass_of(asyncio.get_running_loop()), []
+
+    async def look():
+        await asyncio.sleep(0)
+        seen.append(budget in busy_passes())
+
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=look, inputs={})
+    await asyncio.gather(Hush(graph).run(), Hush(graph).run())
+    assert (seen, budget in busy_passes()) == ([True, True], False)

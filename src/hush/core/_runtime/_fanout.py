@@ -211,6 +211,8 @@ class Fanout:
         if error is not None:
             self._failed(index, error, by, collects=True)
             return
+        if self.plain:
+            return
         if self.run.tracing is not None:
             self.run.tracing.item_finished(self.step, (*self.frame.item, index), self._keys.get(index), out)
         if self._keys:

@@ -73,6 +73,7 @@ class Strand:
         """Run all that is ready and need not be awaited. ``False`` if the budget of the pass was spent before."""
         ready, run = self.ready, self.run
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
+        more, timed = self.more, self.timed
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = 0  # read when the first function is to be called
         frame: Frame | None = None
@@ -91,14 +92,14 @@ class Strand:
                         if tracing.held and ready:
                             return False
                     if not ready:
-                        if self.more is None:
+                        if more is None or self.pending:
                             return True
-                        if hidden and self.timed:  # sources see the loop
+                        if hidden and timed:  # sources see the loop
                             hidden, mode = False, NO_MODE
                             _set_running_loop(run.loop)
-                        if not self.more():
+                        if not more():
                             return True
-                        if self.timed:
+                        if timed:
                             now_ns = 0  # getting it is not the next step's time
                     frame, step = ready.pop()
                     if frame.marks is not None and not self._may_run(frame, step):
@@ -171,7 +172,7 @@ class Strand:
                 now_ns = perf_counter_ns()
                 if now_ns > deadline_ns or mode == WATCHED:
                     gate.ran_inline(now_ns - before_ns, step.path)
-                    if now_ns > deadline_ns and (ready or then is not None or self.more is not None):
+                    if now_ns > deadline_ns and (ready or then is not None or more is not None):
                         if then is not None:
                             ready.append((frame, frame.plan.steps[then]))
                         return False
