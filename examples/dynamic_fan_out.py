@@ -37,7 +37,7 @@ async def main() -> None:
     print(f"{result['count']} items, in input order: {result['lengths']}")
     print(f"at most {at_work[1]} at a time")
     finished = [event async for event in engine.stream(inputs={"text": text}, items="words")]
-    print(f"as they came: {len(finished)} items, the last of length {finished[-1].outputs['length']}")
+    print(f"as they came: {len(finished)} items, in the order {[event.item for event in finished]}")
 
 
 if __name__ == "__main__":

@@ -113,4 +113,9 @@ class Result(dict[str, Any]):
             raise MissingKeyError(
                 'the result has no "$state": result.nodes has what each node gave, of a run with keep=True.'
             )
+        if not self:
+            raise MissingKeyError(
+                f"the result has no key {key!r}: no node has written to PARENT. "
+                f"Write node[{key!r}] >> PARENT[{key!r}], or give the node outputs=PARENT."
+            )
         raise missing_key("the result", key, self)

@@ -186,7 +186,11 @@ _under_way: set[asyncio.Task[Result]] = set()  # a loop refers to its tasks weak
 
 
 class RunHandle:
-    """A run under way. ``await handle`` gives its result, or raises what it raised; more than once, if you like."""
+    """A run under way. ``await handle`` gives its result, or raises what it raised; more than once, if you like.
+
+    If the task that awaits it is cancelled, so is the run; ``await asyncio.shield(handle)`` leaves it running. A run
+    whose handle nobody awaits goes on to its end; what it raises then only the loop's exception handler hears of.
+    """
 
     def __init__(self, name: str, run: Coroutine[Any, Any, Result], watcher: InFlight) -> None:
         try:

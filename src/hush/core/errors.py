@@ -44,12 +44,20 @@ __all__ = (
 
 
 class HushError(Exception):
-    """The root of all errors that Hush raises by itself."""
+    """The root of all errors that Hush raises by itself. What your functions raise is never one, and never wrapped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a graph: where it is, what it is, and how to mend it."""
+    """One thing that is wrong with a graph: where it is, what it is, and how to mend it.
+
+    Attributes:
+        path: The node's path, such as ``"etl/enrich/one"``.
+        file: The file in which the node, edge or case was written.
+        line: The line in that file, from 1.
+        message: What is wrong.
+        mend: What to write in its place, or nothing.
+    """
 
     path: str
     file: str
@@ -79,11 +87,14 @@ class UsageError(GraphError, TypeError):
 
 
 class InputError(HushError, ValueError):
-    """Raised when a run is started with inputs missing, or with inputs that no node reads."""
+    """Raised before anything runs, for all inputs that are missing and all that no node reads, at once."""
 
 
 class MissingKeyError(HushError, KeyError):
-    """Raised when a key that is read is not among those that are there."""
+    """Raised when a key that is read is not there; the message names those that are.
+
+    In a run it is a failure of the node that reads the key; of a key that goes to ``PARENT``, of the node it names.
+    """
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -94,7 +105,10 @@ class OutputError(HushError, TypeError):
 
 
 class SourceError(HushError, ValueError):
-    """Raised when what ``Each`` was given cannot be mapped over: its type, its length, or an iterator used up."""
+    """Raised when what ``Each`` was given cannot be mapped over: its type, its length, or an iterator used up.
+
+    It fails the whole map, whatever its ``on_error``.
+    """
 
 
 class ReportedError(HushError):
@@ -115,6 +129,8 @@ class ReportedError(HushError):
 class TooManyFailures(HushError):
     """Raised when more items of a map failed than its ``Tolerate(...)`` allows; ``__cause__`` is the first of them.
 
+    What the map had made until then is in ``exc.hush.columns``.
+
     Attributes:
         failed: How many items had failed by then.
         total: How many items there are; where that is not known, how many were taken.
@@ -132,19 +148,26 @@ class TooManyFailures(HushError):
 
 
 class TooManyIterations(HushError, RuntimeError):
-    """Raised when a loop has reached its ``max_iterations`` and its condition still does not hold."""
+    """Raised when a loop has reached its ``max_iterations`` and its condition still does not hold.
+
+    Its last values are gone with it; ``on_limit="stop"`` gives them in place of this.
+    """
 
 
 class NoCaseMatched(HushError, ValueError):
-    """Raised when no case of a branch holds and it has no default."""
+    """Raised when no case of a branch holds and it has no default; ``default=END`` says that this may be."""
 
 
 class NodeTimeout(HushError, TimeoutError):
-    """Raised when a node, graph or map took longer than its own ``timeout_s``."""
+    """Raised when a node, graph, map or loop took longer than its ``timeout_s``, or an item than ``item_timeout_s``.
+
+    A failure like any other: it can be named as ``node["error"]``, and collected. What took too long has been
+    cancelled; a call in a thread goes on if it did not end within ``grace_s``.
+    """
 
 
 class RunTimeout(HushError, TimeoutError):
-    """Raised when a run took longer than the ``timeout_s`` it was started with."""
+    """Raised when a run took longer than the ``timeout_s`` it was started with; all of it has been cancelled then."""
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 Every event begins with ``run`` (the request id), ``path`` (``"graph/map/node"``), ``item`` (the index in the
 innermost map around the node, or ``None``) and ``at_ns`` (``time.monotonic_ns``; ``RunStarted.wall_ns`` is the
 same instant in nanoseconds since the epoch). ``outer`` holds the indexes of the maps further out, outermost first.
-Without a tracer no event is made.
+Graphs, maps and loops have the events of nodes too, besides their own. Without a tracer no event is made.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class RunStarted(NamedTuple):
 
 
 class RunFinished(NamedTuple):
-    """A run ended; always the last event. ``status`` is ``ok``, ``partial``, ``failed`` or ``cancelled``."""
+    """A run ended; always the last event. ``status`` is ``ok``, ``partial``, ``failed`` or ``cancelled``.
+
+    Of the first two there is a ``result``, what ``run`` returns; of the others an ``error``, what it raises.
+    """
 
     run: str
     path: str
@@ -67,7 +70,10 @@ class NodeReady(NamedTuple):
 
 
 class NodeStarted(NamedTuple):
-    """A node's function, graph or map is about to be called."""
+    """A node's function, graph, map or loop is about to be called.
+
+    One that is cancelled then, with the run or because another failed, has no further event.
+    """
 
     run: str
     path: str
@@ -87,7 +93,7 @@ class NodeFinished(NamedTuple):
 
 
 class NodeFailed(NamedTuple):
-    """A node raised. ``handled`` says whether the graph goes on with it."""
+    """A node raised, or was late. ``handled`` says whether the graph goes on without it."""
 
     run: str
     path: str
@@ -99,7 +105,7 @@ class NodeFailed(NamedTuple):
 
 
 class NodeSkipped(NamedTuple):
-    """A node will not run: nothing live arrived, or what it reads is not there."""
+    """A node will not run: no branch chose it, nothing live arrived, or what it reads is not there."""
 
     run: str
     path: str

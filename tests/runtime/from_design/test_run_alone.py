@@ -15,6 +15,7 @@ from hush.core import (
     ForLoopNode,
     GraphNode,
     HushError,
+    InputError,
     MapNode,
     WhileLoopNode,
 )
@@ -103,6 +104,30 @@ def test_a_keyword_that_is_none_of_its_own_is_named(make):
 def test_a_parameter_that_is_not_given_is_named(make):
     with pytest.raises(HushError, match="'x'"):
         make()()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "the input 'x' is missing: n reads it"),
+        ({"x": 1, "bye": 2}, "no node of the graph reads the input 'bye' (did you mean 'by'?)"),
+        ({"x": 1, "z": 2}, "no node of the graph reads the input 'z' (it reads: by, x)"),
+    ],
+)
+def test_wrong_keywords_are_the_callers_mistake_not_the_nodes(given, said):
+    """It had told a node with inputs={"x": PARENT["far"]} to add inputs={"x": PARENT["x"]}."""
+    with pytest.raises(InputError) as raised:
+        CodeNode(name="n", code_fn=double, inputs={"x": PARENT["far"]})(**given)
+    assert said in str(raised.value)
+
+
+def test_defaults_are_taken_and_open_functions_take_any_keyword():
+    assert CodeNode(name="n", code_fn=double)(x=[1]) == {"y": [1, 1]}
+    assert CodeNode(name="n", code_fn=lambda x, *, by=3, **rest: {"all": (x, by, rest)})(x=1, z=2)["all"] == (
+        1,
+        3,
+        {"z": 2},
+    )
 
 
 def test_positions_are_refused():

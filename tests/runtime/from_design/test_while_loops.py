@@ -93,6 +93,21 @@ def test_a_condition_that_holds_right_after_the_last_round_is_no_limit():
     assert result["metrics"]["max_iterations_reached"] is False
 
 
+@pytest.mark.parametrize(
+    ("stop", "fn", "said"),
+    [
+        ("n > 5", lambda n: {"m": n + 1}, "The last round wrote 'm', and not 'n', which it reads."),
+        (PARENT["n"] > 5, lambda n: None, "The last round wrote nothing, and not 'n', which it reads."),
+        (lambda n: n > 5, lambda n: {"m": 1, "k": 1}, "The last round wrote 'm', 'k', and not 'n', which it reads."),
+        ("n > 5", lambda n: {"n": 1}, None),
+    ],
+)
+def test_a_loop_that_never_writes_what_its_condition_reads_says_so(stop, fn, said):
+    """The usual reason why a loop does not end, and hard to see: the key has another name."""
+    error = str(error_of(counting(stop, fn), {"n": 0}))
+    assert said in error if said else "The last round" not in error
+
+
 def test_on_limit_stop_gives_the_last_values_and_says_so():
     result = result_of(counting("n >= 99", max_iterations=3, on_limit="stop"), {"n": 0})
     assert (result["n"], result.status) == (3, "ok")

@@ -66,6 +66,21 @@ def test_a_factory_takes_no_other_argument():
             double(**given)
 
 
+@pytest.mark.parametrize(("args", "given"), [((3,), {}), ((), {"x": 3}), ((), {"x": 3, "times": 2})])
+def test_a_factory_that_is_called_as_the_function_says_what_to_write(args, given):
+    """The first thing that everybody writes."""
+    with pytest.raises(
+        UsageError, match=r"double\(\.\.\.\) makes a node.*Write double\(inputs=.*double\.fn\("
+    ) as raised:
+        double(*args, **given)
+    assert all(repr(key) in str(raised.value) for key in given)
+
+
+def test_an_argument_that_is_nearly_one_names_it():
+    with pytest.raises(UsageError, match=r"takes no argument 'timeout'. Did you mean 'timeout_s'?"):
+        CodeNode(name="n", code_fn=len, timeout=3)
+
+
 @pytest.mark.parametrize("wrong", [None, 5, "double"])
 def test_a_factory_is_made_of_a_function(wrong):
     with pytest.raises(TypeError, match="function"):

@@ -270,3 +270,11 @@ def test_one_tag_may_be_a_string():
     with GraphNode(name="g") as graph:
         CodeNode(name="n", code_fn=lambda: {"$tags": "slow"}, outputs=PARENT)
     assert list(Hush(graph).run_sync().tags) == ["slow"]
+
+
+def test_a_result_without_a_key_says_how_one_comes_into_it():
+    """Who forgets `outputs=` gets `{}`, which is right, and then this."""
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=lambda: {"total": 1})
+    with pytest.raises(MissingKeyError, match=r"no node has written to PARENT.*outputs=PARENT"):
+        Hush(graph).run_sync()["total"]

@@ -334,3 +334,23 @@ def a_timeout_that_cannot_be_kept():
     with GraphNode(name="g") as g:
         CodeNode(name="n", code_fn=one, executor="inline", timeout_s=1)  # <-
     return g
+
+
+# --- what gives nothing ------------------------------------------------------------------------------------------
+
+
+@mistakes.plant("g/each", says=("'y'", "inside each", "outputs=PARENT"))
+def a_key_of_a_map_whose_body_writes_nothing():
+    with GraphNode(name="g") as g:
+        with MapNode(name="each", inputs={"x": Each([1])}) as each:
+            CodeNode(name="n", code_fn=one, inputs={"x": PARENT["x"]})
+        each["y"] >> PARENT["ys"]  # <-
+    return g
+
+
+@mistakes.plant("g/m", says=("'y'", 'return {"y": value}'))
+def a_key_of_a_function_that_returns_no_keys():
+    with GraphNode(name="g") as g:
+        n = CodeNode(name="n", code_fn=lambda x=0: {})
+        CodeNode(name="m", code_fn=one, inputs={"x": n["y"]})  # <-
+    return g

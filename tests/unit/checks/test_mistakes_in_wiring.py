@@ -137,7 +137,7 @@ def an_edge_out_of_a_map():
 # --- cycles ------------------------------------------------------------------------------------------------------
 
 
-@mistakes.plant("g", "g/a", "g/b", says=("a", "b", ">>"))
+@mistakes.plant("g", "g/a", "g/b", says=("a", "b", ">>", "WhileLoopNode"))
 def a_cycle_of_edges():
     with GraphNode(name="g") as g:
         a = CodeNode(name="a", code_fn=one)  # <-

@@ -241,6 +241,14 @@ def test_faulty_graphs_are_drawn_as_far_as_they_go():
     ]
 
 
+def test_what_a_root_gives_is_told_by_key_where_the_keys_are_known():
+    """The first words that a newcomer sees of an example had been: gives every key."""
+    with GraphNode(name="g") as graph:
+        CodeNode(name="one", code_fn=lambda: {"b": 1, "a": 2}, outputs=PARENT)
+        CodeNode(name="two", code_fn=dict, outputs=PARENT)["c"] >> PARENT["d"]
+    assert Shown(graph).to_text().split("\n")[0] == "g  graph · gives a, b, all of two, d"
+
+
 def test_deep_blocks_become_weaves_instead_of_a_staircase():
     with GraphNode(name="g") as graph:
         last = step("n0")

@@ -266,7 +266,9 @@ class _Compiler:
             optional = name in step.starred and is_optional(step, name)
             reader = expr_reader(expr, self.scope.resolver(number, optional=optional))
             variables.append((name, reader if optional else _or_none(reader)))
-        return LoopPlan(tuple(variables), stop, step.stop_text, step.max_iterations, step.on_limit == "stop")
+        tried = [] if step.stop is None else [read.key for read in reads(step.stop) if read.source == Source(0, None)]
+        at_limit = step.on_limit == "stop"
+        return LoopPlan(tuple(variables), stop, step.stop_text, frozenset(tried), step.max_iterations, at_limit)
 
     def _call_parts(self, number: int, step: CallSpec, path: str) -> _Parts:
         assert step.fn is not None

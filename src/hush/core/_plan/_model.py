@@ -241,11 +241,13 @@ class LoopPlan:
     Attributes:
         variables: The loop's inputs by name, with their readers in the graph around it.
         stop: Reads the condition from the slots of a round that is about to begin; ``None`` for a number of rounds.
+        stop_keys: The variables that the condition reads.
     """
 
     variables: tuple[tuple[str, Reader], ...]
     stop: Reader | None
     stop_text: str
+    stop_keys: frozenset[Any]
     max_iterations: int
     stops_at_limit: bool
 

@@ -6,12 +6,13 @@ A loop runs in the strand that reached it, without recursion: when the frame of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import copy_context
 from time import perf_counter_ns
 from typing import Any
 
 from hush.core._plan._choice import holds
-from hush.core._plan._model import SKIPPED, StepPlan
+from hush.core._plan._model import SKIPPED, LoopPlan, StepPlan
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._metrics import Latencies
 from hush.core._spec._model import METRICS
@@ -45,7 +46,7 @@ class Rounds:
 
     def first(self) -> Frame | None:
         """The frame of the first round, ``None`` if there is none."""
-        return self._begin()
+        return self._begin({})
 
     def next(self, last: Frame) -> Frame | None:
         """Take what the round wrote, and give the frame of the next; ``None`` if the loop has ended."""
@@ -54,9 +55,9 @@ class Rounds:
         self.done += 1
         if self._latencies is not None:
             self._latencies.add(perf_counter_ns() - self._began_ns)
-        return self._begin()
+        return self._begin(last.slots[0])
 
-    def _begin(self) -> Frame | None:
+    def _begin(self, wrote: Mapping[str, Any]) -> Frame | None:
         loop, body = self.step.loop, self.step.body
         assert loop is not None
         assert body is not None
@@ -72,8 +73,8 @@ class Rounds:
             if loop.stop is not None and not loop.stops_at_limit:
                 raise TooManyIterations(
                     f"{self.step.path} has made {self.done} rounds, and its stop_condition {loop.stop_text!r} does not "
-                    'hold. Raise max_iterations=, or write on_limit="stop" to go on with the last values. '
-                    f"({self.step.where})"
+                    f'hold. {_not_written(loop, wrote)}Raise max_iterations=, or write on_limit="stop" to go on with '
+                    f"the last values. ({self.step.where})"
                 )
             return None
         if self._latencies is not None:
@@ -91,3 +92,11 @@ class Rounds:
         metrics["stopped_by_condition"] = self._stopped
         metrics["max_iterations_reached"] = not self._stopped
         return {**self._variables, METRICS: metrics}
+
+
+def _not_written(loop: LoopPlan, wrote: Mapping[str, Any]) -> str:
+    """What is said of a loop whose last round wrote nothing that its condition reads."""
+    if not loop.stop_keys or not loop.stop_keys.isdisjoint(wrote):
+        return ""
+    read = ", ".join(sorted(repr(key) for key in loop.stop_keys))
+    return f"The last round wrote {', '.join(map(repr, wrote)) or 'nothing'}, and not {read}, which it reads. "

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
-from hush.core._spec._model import BranchSpec, GraphSpec, LoopSpec, MapSpec, Step
+from hush.core._spec._keys import known_keys
+from hush.core._spec._model import EVERYTHING, STAR, BranchSpec, GraphSpec, LoopSpec, MapSpec, Step
 from hush.core._spec._races import needed_keys
 from hush.core._spec._reads import body_of, graph_reads
 from hush.core._spec._render_words import case_lines, each_lines, notes_of, one_line
@@ -140,10 +141,18 @@ def _ports(graph: GraphSpec) -> tuple[str, ...]:
         wanted = [str(key) for key in needed_keys(graph)]
         if wanted:
             found.append(f"takes {', '.join(wanted)}")
-    given = dict.fromkeys(write.key for step in graph.steps for write in step.writes)
+    given = dict.fromkeys(key for step in graph.steps for write in step.writes for key in _written(step, write.key))
     if given:
-        found.append(f"gives {', '.join('every key' if key in ('*', '**') else str(key) for key in given)}")
+        found.append(f"gives {', '.join(given)}")
     return tuple(found)
+
+
+def _written(step: Step, key: str) -> list[str]:
+    """What a write of ``step`` is called: its key, or of all that it gives the keys, where they are known."""
+    if key not in (STAR, EVERYTHING):
+        return [str(key)]
+    keys = known_keys(step)
+    return [f"all of {step.name}"] if keys is None else sorted(keys)
 
 
 def _body(owner: Step, graph: GraphSpec, path: str, streams: Streams, *, root: bool) -> Body:

@@ -108,7 +108,7 @@ def _circle(graph: GraphSpec, order: Order, cycle: list[int]) -> Fault:
     for before, after in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
         sign = "" if before in order.before[after] else "~"
         text += f" >> {sign}{graph.steps[after].name}"
-    mend = "Take one of these edges or references away."
+    mend = "Take one of these edges or references away; what is to be repeated goes into a WhileLoopNode."
     if any(isinstance(graph.steps[number], BranchSpec) for number in cycle):
         mend = "A graph has no way back: take one of these away, and put what is to be repeated into a WhileLoopNode."
     return Fault(f"the nodes wait for each other in a circle: {text}", mend, graph.steps[cycle[0]].where)
@@ -361,6 +361,10 @@ def _key_faults(
         verb, act = f"is read by {step.name} from", "Read"
     if near:
         mend = f'Did you mean {source_name}["{near}"]?'
+    elif not keys and isinstance(source, CallSpec):
+        mend = f'Return it: return {{"{read.key}": value}}.'
+    elif not keys:
+        mend = f'Write it inside {source_name}: node["k"] >> PARENT["{read.key}"], or outputs=PARENT.'
     elif isinstance(source, CallSpec):
         mend = f"{act} one of those, or return {read.key!r} too."
     elif isinstance(source, BranchSpec):

@@ -8,7 +8,7 @@ from typing import Any
 
 from hush.core._expr._model import Const, Expr, Read, reads, rebase
 from hush.core._expr._where import Where
-from hush.core._spec._model import EVERYTHING, BranchSpec, GraphSpec, LoopSpec, MapSpec, Source, Step, Write
+from hush.core._spec._model import EVERYTHING, BranchSpec, CallSpec, GraphSpec, LoopSpec, MapSpec, Source, Step, Write
 from hush.core._spec._root import NONE, around
 from hush.core.errors import UsageError
 from hush.core.nodes._code import CodeNode
@@ -40,7 +40,14 @@ def alone(node: Node, inputs: Mapping[str, Any]) -> tuple[GraphSpec, dict[str, A
         step = _by_name(step)
     given = {name: expr.value for name, expr in spec.inputs if isinstance(expr, Const) and not _is_fault(node, name)}
     wanted = [name for name, _ in step.inputs] if isinstance(step, MapSpec | LoopSpec | BranchSpec) else [*given]
-    names = dict.fromkeys([*wanted, *inputs]) if not isinstance(step, MapSpec | LoopSpec) else dict.fromkeys(wanted)
+    if isinstance(step, CallSpec):
+        # What is missing, or is no parameter, is then wrong with the run: the node may be fed in its graph.
+        wanted += step.signature.names()
+        if step.signature.open:
+            wanted += inputs
+    elif isinstance(step, BranchSpec):
+        wanted += inputs
+    names = dict.fromkeys(wanted)
     each = {one.name for one in step.each} if isinstance(step, MapSpec) else frozenset()
     step = replace(step, inputs=tuple([(n, _given(n, given, inputs, node.where)) for n in names if n not in each]))
     if isinstance(step, MapSpec):

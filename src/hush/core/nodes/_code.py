@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import CallSpec
 from hush.core._spec._signature import UNKNOWN, Signature, name_of, signature_of
-from hush.core.errors import UsageError
+from hush.core.errors import UsageError, nearest
 from hush.core.nodes._describe import Describer
 from hush.core.nodes._handle import Node
 
@@ -16,15 +16,23 @@ Value = Any
 P = ParamSpec("P")
 R = TypeVar("R")
 _MISSING: Any = object()
+_ARGUMENTS = ("name", "code_fn", "inputs", "outputs", "executor", "timeout_s", "on_error")
 
 
 class CodeNode(Node):
     """A node that calls ``code_fn`` with its inputs; the mapping it returns is the node's outputs.
 
+    It is called once in a run, in a map once for each item, in a loop once a round: maybe several times at once, and a
+    ``def`` then in several threads. What it raises is raised by the run, unchanged. When the run is cancelled, an
+    ``async def`` gets ``CancelledError`` where it awaits; a call in a thread cannot be stopped and is waited for
+    ``grace_s`` seconds (``Hush(graph, grace_s=)``). It sees the context variables of the run's caller; what it sets
+    there no other node sees.
+
     Args:
         name: Letters, digits, ``_`` and ``-``; unique in its graph. Without it, the function's name.
         code_fn: A ``def`` or ``async def``. It returns a mapping, a dataclass or a pydantic model, or ``None`` for no
-            outputs. An awaitable is awaited. ``"$tags"`` among the keys tags the run.
+            outputs; anything else is an ``OutputError``. An awaitable is awaited. ``"$tags"`` among the keys tags the
+            run.
         inputs: ``{"x": PARENT["y"]}``, ``{"x": node["k"]}``, literals, ``{"*": PARENT}`` or ``{"*": node}``.
         outputs: ``PARENT``, ``{"*": PARENT}``, ``{"k": PARENT}`` or ``{"k": PARENT["y"]}``.
         executor: Where a ``def`` runs. ``"auto"``: in a worker thread, until it has shown itself cheap.
@@ -55,7 +63,9 @@ class CodeNode(Node):
         keys_given = "return_keys" in unknown
         unknown.pop("return_keys", None)
         if unknown:
-            raise UsageError(f"CodeNode(...) takes no argument {', '.join(map(repr, unknown))}.")
+            near = nearest(next(iter(unknown)), _ARGUMENTS)
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise UsageError(f"CodeNode(...) takes no argument {', '.join(map(repr, unknown))}.{hint}")
         if isinstance(code_fn, NodeFactory):
             code_fn = code_fn.fn
         fits = callable(code_fn) and not isinstance(code_fn, Ref | Node)
@@ -125,7 +135,14 @@ class NodeFactory(Generic[P, R]):
         on_error: str | None = None,
         **unknown: Value,
     ) -> CodeNode:
-        """A node that calls the function."""
+        """A node that calls the function, later, when a graph runs."""
+        meant = [key for key in unknown if key not in _ARGUMENTS and key in signature_of(self.fn).names()]
+        if meant or not isinstance(name, str | None):
+            given = f"inputs={{{', '.join(f'{key!r}: ...' for key in meant)}}}" if meant else "inputs={...}"
+            raise UsageError(
+                f"{self.__name__}(...) makes a node, and is given a value for the function. "
+                f"Write {self.__name__}({given}); {self.__name__}.fn(...) calls the function."
+            )
         return CodeNode(
             name,
             code_fn=self.fn,
@@ -142,5 +159,9 @@ class NodeFactory(Generic[P, R]):
 
 
 def code_node(fn: Callable[P, R]) -> NodeFactory[P, R]:
-    """Turn a function into a node factory: ``step = fn(name=, inputs=, outputs=)``. ``fn.fn`` stays the function."""
+    """Turn a function into a maker of nodes: ``step = fn(name=, inputs=, outputs=)``, once for each node.
+
+    A call runs nothing: it makes a new ``CodeNode`` and takes what that takes, ``executor=``, ``timeout_s=`` and
+    ``on_error=`` too. Without ``name=`` the node is called after the function. ``fn.fn`` stays the plain function.
+    """
     return NodeFactory(fn)

@@ -15,7 +15,10 @@ class Each(Handle):
     Args:
         source: A reference, a list, any iterable or async iterable. It is pulled lazily: at most the map's
             ``max_concurrency`` + 32 items are pulled and not finished. Several ``Each`` of one map are zipped and
-            must have the same length. An iterator is used up by one run; a generator is always closed.
+            must have the same length. An iterator is used up by one run; a generator is always closed, also when the
+            map fails or is cancelled. A ``str``, mapping, set or ``None`` is refused: before the run where it is
+            written here, else with ``SourceError``. That, and what the source raises, fails the map whatever its
+            ``on_error``.
         pull: ``"auto"`` pulls lists, ranges and tuples inline and any other iterable in a worker thread, in chunks
             of at most 32, until its ``next()`` has shown itself cheap. ``"inline"`` always pulls on the event loop,
             for cursors that belong to one thread.

@@ -25,7 +25,16 @@ _NAME = re.compile(r"[\w-]+\Z")
 
 
 class Parent(Handle):
-    """``PARENT``: the container of the node that holds the reference; for the root graph, the run."""
+    """``PARENT``: the container of the node that holds the reference; for the root graph, the run.
+
+    Read, ``PARENT["k"]`` is what the nearest node before this one that ran has written to ``k``, else the container's
+    input. Written, as in ``node["x"] >> PARENT["k"]`` or ``outputs=PARENT``, it is the container's output: in a map one
+    place of a column, in a loop the variable of the next round, in the root graph a key of the result. Two nodes may
+    write the same key if they are in order, or on different arms of a branch; else it is an error before anything
+    runs. A key that nobody got to write is ``None``.
+
+    The own inputs of a map, loop or nested graph read the graph *around* it; the nodes in it read what it is given.
+    """
 
     __slots__ = ()
     name = "PARENT"

@@ -68,7 +68,13 @@ def is_open(node: Wired) -> bool:
 
 
 class Marker(Wired):
-    """``START`` or ``END``."""
+    """``START`` or ``END``: where a graph begins, and what is meant to be last.
+
+    ``START >> a`` is an edge that is always live. A graph that uses ``START`` must be reachable from it as a whole,
+    along edges or references; a graph without it begins with the nodes that have nothing before them. ``a >> END``
+    forwards nothing and ends nothing: a run ends when every node has ended or been skipped. As the target of a
+    branch, ``END`` means that nothing is chosen.
+    """
 
     __slots__ = ("name",)
     _owner = None

@@ -34,8 +34,11 @@ class _Written(NamedTuple):
 class BranchNode(Node):
     """Choose which nodes of the graph run: the target of the first case whose condition holds.
 
-    A target runs only if a branch chose it; its other edges then only order it. Nodes that come after a branch and
-    are no targets run as usual, so a join after the arms needs nothing special: ``[high, low] >> join``.
+    A target runs only if a branch chose it; its other edges then only order it. The others are skipped, with what comes
+    only after them. Nodes that come after a branch and are no targets run as usual, so a join after the arms needs
+    nothing special: ``[high, low] >> join``. What it reads of a skipped node is its parameter's default, else ``None``.
+    If it may be that nothing is chosen, ``branch >> join`` lets it run all the same. The conditions are tried on the
+    loop, one after the other, and none after the first that holds.
 
     Outputs: ``target``, the name of the chosen node (``None`` for ``END``), and ``matched``, the condition as it was
     written, ``"default"``, or ``None`` where nothing matched and the default is ``END``.
@@ -45,8 +48,9 @@ class BranchNode(Node):
         cases: Conditions and their targets, tried in this order: ``{"score >= 90": "high"}``. A condition speaks of
             the branch's inputs, in a small grammar: literals, names, comparison, ``and or not in``, arithmetic,
             indexing and ``len``. A target is the name of a node of this graph, also of one made later, the node
-            itself, or ``END`` for nothing.
-        default: The target if no condition holds. Without one that is an error, ``NoCaseMatched``, when it happens.
+            itself, or ``END`` for nothing. A condition that raises fails the branch; it does not count as false.
+        default: The target if no condition holds; ``END`` for nothing. Without one that is an error,
+            ``NoCaseMatched``, when it happens.
         inputs: Where the names come from: ``{"score": PARENT["score"]}`` or ``{"*": PARENT}``.
         outputs: ``PARENT``, ``{"*": PARENT}``, ``{"target": PARENT["route"]}``.
         on_error: ``"collect"`` goes on if a condition raises or none holds: nothing is chosen then.
@@ -237,14 +241,18 @@ class Branch(BranchNode):
         super().__init__(name, inputs=inputs, outputs=outputs, on_error=on_error)
 
     def if_(self, condition: Value, target: Value) -> Self:
-        """One more case: ``target`` if ``condition`` holds, a reference or text over the branch's inputs."""
+        """One more case, tried after those before it: ``target`` if ``condition`` holds.
+
+        A condition is a reference, ``(a["n"] > 1) & ~b["done"]``, or text over the branch's inputs. A target is a node,
+        the name of one, or ``END`` for nothing. Gives the branch again.
+        """
         self._require_open()
         self._add_case(condition, target, caller())
         self._adopt_sources()
         return self
 
     def otherwise(self, target: Value) -> Self:
-        """The target if no condition holds."""
+        """The target if no condition holds: a node, the name of one, or ``END`` for nothing. Gives the branch again."""
         self._require_open()
         self._set_default(target, caller())
         self._adopt_sources()

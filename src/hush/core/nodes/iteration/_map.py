@@ -30,7 +30,9 @@ class MapNode(Block):
     Args:
         inputs: At least one is ``Each(source)``; several are zipped and must have the same length. The others are
             passed whole to every item. The block reads them as ``PARENT["name"]``.
-        max_concurrency: Items in flight at once, at least 1.
+        outputs: ``PARENT``, ``{"*": PARENT}``, ``{"k": PARENT}`` or ``{"k": PARENT["y"]}``: whole columns. ``error``
+            and ``iteration_metrics`` go along only if they are named.
+        max_concurrency: Items in flight at once, at least 1: of this map in one run. A map in a map counts by itself.
         batch: Hand the block lists of up to so many items instead of single ones; a list then counts as one item.
             Items that failed in a map before are left out.
         first: Take only the first so many items of the source, to try; no further one is pulled.
@@ -150,7 +152,8 @@ class MapNode(Block):
 class ForLoopNode(MapNode):
     """A map that takes one item after the other and ends at the first failure.
 
-    As ``MapNode`` with one worker: outputs are lists in input order. ``on_error`` is ``"raise"`` if not given.
+    As ``MapNode`` with one worker, and with its arguments but ``max_concurrency``: outputs are lists in input order.
+    ``on_error`` is ``"raise"`` if not given. Nothing is carried from one item to the next; that is ``WhileLoopNode``.
     """
 
     kind = "for"

@@ -27,13 +27,15 @@ class WhileLoopNode(Block):
     The loop's ``inputs`` are its variables. The block reads them as ``PARENT["value"]`` and writes them for the next
     round: ``node["new"] >> PARENT["value"]``. One that a round does not write keeps its value. The outputs are the
     last values of all variables, and ``iteration_metrics``: as a map's, with ``stopped_by_condition`` and
-    ``max_iterations_reached``.
+    ``max_iterations_reached``. Rounds come one after the other; within one, nodes run at the same time as in any graph.
+    A node that fails fails the loop, and ``exc.hush.round`` tells in which round, from 0.
 
     Args:
         inputs: The variables before the first round.
-        stop_condition: Tried before each round: text in a small grammar (``"value >= 10 or done"``), a function whose
-            parameters name variables, or a reference in which ``PARENT["value"]`` is the loop's variable. Values of
-            nodes around the loop are read once, when it starts. Without one the loop makes ``max_iterations`` rounds.
+        stop_condition: When to stop, tried before each round: text in a small grammar (``"value >= 10 or done"``), a
+            function whose parameters name variables, or a reference in which ``PARENT["value"]`` is the loop's
+            variable. Values of nodes around the loop are read once, when it starts. Without one the loop makes
+            ``max_iterations`` rounds.
         max_iterations: How many rounds there are at most.
         on_limit: What becomes of a loop that has made so many rounds and whose condition still does not hold:
             ``"raise"`` ends it with ``TooManyIterations``, ``"stop"`` with the last values.
