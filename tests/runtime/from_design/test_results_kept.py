@@ -273,3 +273,43 @@ def test_a_factory_in_two_graphs_makes_nodes_of_their_own():
 def test_nodes_of_a_factory_can_be_called_alone():
     assert add(inputs={"b": 3})(a=1) == {"sum": 4}
     assert later()(x=2) == {"y": 2}
+
+
+@pytest.mark.parametrize("hides", [False, True])
+def test_outputs_stand_in_the_order_of_their_writers_whoever_was_first(hides):
+    """Results depend on inputs only, and so does the order in which one sees them."""
+
+    def after(seconds, key):
+        async def wait():
+            await asyncio.sleep(seconds)
+            return {key: seconds}
+
+        return wait
+
+    with GraphNode(name="g") as graph:
+        for seconds, key in ((3, "a"), (1, "b"), (2, "c")):
+            outputs = PARENT if hides else {key: PARENT[key]}
+            CodeNode(name=key, code_fn=after(seconds, key), inputs={}, outputs=outputs)
+    assert [*result_of(graph)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("suspends", [False, True])
+def test_each_round_of_a_loop_is_told_with_its_path_number_and_item(suspends):
+    async def later(n):
+        await asyncio.sleep(1)
+        return {"n": n + 1}
+
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([2, 3])}, max_concurrency=1):
+        with WhileLoopNode(name="loop", inputs={"n": 0, "most": PARENT["x"]}, stop_condition="n >= most"):
+            step = later if suspends else lambda n: {"n": n + 1}
+            CodeNode(name="step", code_fn=step, inputs={"n": PARENT["n"]}, outputs={"n": PARENT["n"]})
+    recorder = Recorder()
+    result_of(graph, tracer=recorder)
+    rounds = [event for event in recorder.events if type(event).__name__ == "RoundFinished"]
+    assert {event.path for event in rounds} == {"g/m/loop"}
+    assert [(event.item, event.round) for event in rounds] == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]
+
+
+def test_tags_of_a_node_run_alone_are_no_output():
+    node = CodeNode(name="n", code_fn=lambda: {"y": 1, "$tags": ["a"]}, inputs={})
+    assert node() == {"y": 1}
