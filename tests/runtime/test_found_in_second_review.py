@@ -7,6 +7,8 @@ import gc
 import weakref
 from time import perf_counter, perf_counter_ns
 
+import pytest
+
 from hush.core import CodeNode, GraphNode, Hush
 from hush.core._runtime._pass import pass_of
 
@@ -74,3 +76,28 @@ def test_a_loop_that_was_closed_while_runs_waited_for_their_turn_is_not_kept():
     _, loop = asyncio.run(main())
     gc.collect()
     assert loop() is None
+
+
+# ── Timeouts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("where", ["run", "graph"])
+async def test_a_run_may_run_out_of_time_before_its_turn_comes(where):
+    """Its timeout was looked at only when it had come to its turn, behind all that stood in line before."""
+    engine = engine_that_is_busy()
+    ended, begun = [], []
+    with GraphNode(name="late", timeout_s=None if where == "run" else 1e-9) as graph:
+        CodeNode(name="late", code_fn=lambda: begun.append("late"), executor="inline")
+
+    async def one():
+        await engine.run()
+        ended.append(None)
+
+    async def in_time():
+        with pytest.raises(TimeoutError):
+            await Hush(graph).run(timeout_s=1e-9 if where == "run" else None)
+        return len(ended)
+
+    *_, before = await asyncio.gather(*[one() for _ in range(30)], in_time())
+    assert before < 10
+    assert not begun
