@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import weakref
 from time import perf_counter, perf_counter_ns
 
 import pytest
 
-from hush.core import CodeNode, GraphNode, Hush
+from hush.core import PARENT, Branch, CodeNode, Each, GraphNode, Hush, MapNode, WhileLoopNode
 from hush.core._runtime._pass import pass_of
 
 
@@ -101,3 +102,117 @@ async def test_a_run_may_run_out_of_time_before_its_turn_comes(where):
     *_, before = await asyncio.gather(*[one() for _ in range(30)], in_time())
     assert before < 10
     assert not begun
+
+
+# ── Context variables ────────────────────────────────────────────────────────────────────────────────────────────────
+
+var: contextvars.ContextVar[str] = contextvars.ContextVar("var")
+
+
+def sets(value):
+    var.set("set on the way")
+    return value
+
+
+def same(x):
+    return {"x": x}
+
+
+def see():
+    return {"seen": var.get()}
+
+
+class Items:
+    """Sets the variable when somebody begins to go through it."""
+
+    def __iter__(self):
+        sets(None)
+        return iter([var.get()])
+
+
+def inline(name, fn, **options):
+    return CodeNode(name=name, code_fn=fn, executor="inline", **options)
+
+
+def read_by_a_function(x):
+    return inline("middle", same, inputs={"x": x.apply(sets)})
+
+
+def written(x):
+    middle = inline("middle", same, inputs={"x": x})
+    middle["x"].apply(sets) >> PARENT["y"]
+    return middle
+
+
+def condition(x):
+    middle = Branch("middle").if_(x.apply(sets) == 1, "one").otherwise("one")
+    one = inline("one", same, inputs={"x": x})
+    middle >> one
+    return one
+
+
+def read_by_a_graph(x):
+    with GraphNode(name="middle", inputs={"x": x.apply(sets)}) as middle:
+        inline("in_it", lambda x: see(), inputs={"x": PARENT["x"]}, outputs={"seen": PARENT["inside"]})
+    middle["inside"] >> PARENT["inside"]
+    return middle
+
+
+def read_by_a_map(x):
+    with MapNode(name="middle", inputs={"x": Each([1, 2]), "k": x.apply(sets)}) as middle:
+        inline("in_it", lambda k: see(), inputs={"k": PARENT["k"]}, outputs=PARENT)
+    middle["seen"] >> PARENT["inside"]
+    return middle
+
+
+def names_of_items(x):
+    with MapNode(name="middle", inputs={"x": Each([1, 2])}, key=sets) as middle:
+        inline("in_it", see, outputs=PARENT)
+    middle["seen"] >> PARENT["inside"]
+    return middle
+
+
+def beginning_of_a_source(x):
+    with MapNode(name="middle", inputs={"x": Each(Items())}) as middle:
+        inline("in_it", see, outputs=PARENT)
+    middle["seen"] >> PARENT["inside"]
+    return middle
+
+
+def condition_of_a_loop(x):
+    with WhileLoopNode(name="middle", inputs={"x": x}, stop_condition=lambda x: sets(x > 2)) as middle:
+        inline("more", lambda x: {"x": x + 1}, inputs={"x": PARENT["x"]}, outputs=PARENT)
+    return middle
+
+
+def variable_of_a_loop(x):
+    with WhileLoopNode(name="middle", inputs={"x": x.apply(sets)}, max_iterations=2) as middle:
+        inline("more", lambda x: {"x": x + 1}, inputs={"x": PARENT["x"]}, outputs=PARENT)
+    return middle
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        read_by_a_function,
+        written,
+        condition,
+        read_by_a_graph,
+        read_by_a_map,
+        names_of_items,
+        beginning_of_a_source,
+        condition_of_a_loop,
+        variable_of_a_loop,
+    ],
+)
+async def test_what_functions_on_the_way_set_in_a_variable_nobody_else_sees(way):
+    """References call functions too, and so do maps and loops: on the loop, outside the copy that a ``def`` gets."""
+    var.set("the run's")
+    with GraphNode(name="g") as graph:
+        first = inline("first", lambda: {"x": 1})
+        first >> way(first["x"]) >> inline("last", see, outputs=PARENT)
+    found = await Hush(graph).run()
+    assert found["seen"] == "the run's"
+    inside = found.get("inside", [])
+    assert set([inside] if isinstance(inside, str) else inside) <= {"the run's"}
+    assert var.get() == "the run's"

@@ -40,11 +40,16 @@ def expr_reader(expr: Expr, resolve: Resolve) -> Reader:
 
 
 def _program(expr: Expr, resolve: Resolve) -> Reader:
-    """A reader that works its way through ``expr`` with a stack: it may be nested thousands deep."""
+    """A reader that works its way through ``expr`` with a stack: it may be nested thousands deep.
+
+    Functions in it are called as a ``def`` is: what they set in a context variable nobody else sees.
+    """
+    calls = False
     steps: list[tuple[int | None, Callable[[Any], Any]]] = []  # None: reads the slots; else how many values it takes
     for part in in_postorder(expr):
         count = len(children(part))
         if isinstance(part, Apply):
+            calls = calls or part.form == "call"
             steps.append((count, _doing(part) if count else _of_nothing(_doing(part))))
         elif isinstance(part, Sequence):
             steps.append((count, _building(part.kind)))
@@ -65,7 +70,7 @@ def _program(expr: Expr, resolve: Resolve) -> Reader:
                 stack.append(make(values))
         return stack[0]
 
-    return read
+    return (lambda slots: copy_context().run(read, slots)) if calls else read
 
 
 def _doing(part: Apply) -> Callable[[list[Any]], Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any
 
 from hush.core._plan._model import MapPlan, StepPlan
@@ -192,7 +192,7 @@ class Fanout:
         key = self.plan.key
         assert key is not None
         try:
-            self._keys[index] = str(key(values if len(self.sources) == 1 else values[0]))
+            self._keys[index] = str(copy_context().run(key, values if len(self.sources) == 1 else values[0]))
         except Exception as exc:
             exc.add_note(f"Hush: while asking key= of {self.step.path} for the name of an item")
             self.run.locate(exc, (*self.frame.item, index), self.step)
