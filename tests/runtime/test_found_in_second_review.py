@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import sys
 import weakref
 from time import perf_counter, perf_counter_ns
 
@@ -12,6 +13,7 @@ import pytest
 
 from hush.core import PARENT, Branch, CodeNode, Each, GraphNode, Hush, MapNode, WhileLoopNode
 from hush.core._runtime._pass import pass_of
+from kit.faults import Boom
 
 
 def busy():
@@ -216,3 +218,34 @@ async def test_what_functions_on_the_way_set_in_a_variable_nobody_else_sees(way)
     inside = found.get("inside", [])
     assert set([inside] if isinstance(inside, str) else inside) <= {"the run's"}
     assert var.get() == "the run's"
+
+
+# ── Cancellation ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has eager tasks since 3.12")
+def test_a_failure_in_an_eager_task_leaves_no_cancellation_behind():
+    """What follows a node that sets a variable goes on in another task, and that one failed while its maker was running."""
+
+    async def first():
+        var.set("the node's")
+        return {"x": 1}
+
+    def fails(x):
+        raise Boom(x)
+
+    with GraphNode(name="g") as graph:
+        inline("fails", fails, inputs={"x": CodeNode(name="first", code_fn=first)["x"]})
+
+    async def caller():
+        var.set("the run's")
+        with pytest.raises(Boom):
+            await Hush(graph).run()
+        await asyncio.sleep(0)  # the next await of the caller
+        return asyncio.current_task().cancelling()
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        return await asyncio.create_task(caller())
+
+    assert asyncio.run(main()) == 0
