@@ -18,10 +18,14 @@ from hush.core._runtime._domain import Domain, Member, combined, is_ordinary
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._metrics import Latencies
 from hush.core._runtime._run import KEPT_ERRORS, Collected
-from hush.core._runtime._sources import DONE, WAIT, Source, open_source
+from hush.core._runtime._sources import DONE, WAIT, ListSource, Source, open_source
 from hush.core._runtime._strand import Strand
 from hush.core._spec._model import METRICS
 from hush.core.errors import NodeTimeout, ReportedError, SourceError, TooManyFailures
+
+
+_LOOK_EVERY = 64
+"""Of items of a list that go into one batch every so many look at the clock; of a function that pulls, each does."""
 
 
 class Fanout:
@@ -92,6 +96,7 @@ class Fanout:
         if self.plan.batch is not None:
             self._pull_one, self.pull = self.pull, self._pull_batch
             self._left_out, self.upstream = self.upstream, []
+            self._look_every = _LOOK_EVERY if all(type(source) is ListSource for source in self.sources) else 1
             if self.total is not None:
                 self.total = -(-self.total // self.plan.batch) if not self._left_out else None
 
@@ -131,6 +136,8 @@ class Fanout:
             index, self.taken = self.taken, self.taken + 1
             if not self._left_out or _failed_in(self._left_out, index) is None:
                 batch.append(values)
+            if not self.taken % self._look_every and len(batch) < size and self.run.budget.spent():
+                return WAIT  # there is nothing to wait for, but others are to have a turn
         if not batch:
             return DONE
         self._batch = []

@@ -83,6 +83,13 @@ class Pass:
             self.open(now_ns)
         return now_ns > self.deadline_ns or bool(self._served) or bool(self._unserved)
 
+    def spent(self) -> bool:
+        """Whether someone in the middle of something must stop, whoever else waits; if not, this is inline work."""
+        now_ns = perf_counter_ns()
+        if not self.deadline_ns:
+            self.open(now_ns)
+        return now_ns > self.deadline_ns
+
     async def turn(self, *, served: bool) -> None:
         """Wait until the loop has made a whole pass and there is budget again."""
         queue: deque[asyncio.Future[None]] | list[asyncio.Future[None]] = self._served if served else self._unserved

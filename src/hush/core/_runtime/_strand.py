@@ -103,6 +103,9 @@ class Strand:
                             now_ns = 0  # getting it is not the next step's time
                     frame, step = ready.pop()
                     if frame.marks is not None and not self._may_run(frame, step):
+                        if budget.spent():
+                            return False
+                        now_ns = 0  # nor is skipping it the next step's time
                         continue
                 gate = step.gate
                 if gate.mode != mode:
