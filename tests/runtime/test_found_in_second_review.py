@@ -225,7 +225,7 @@ async def test_what_functions_on_the_way_set_in_a_variable_nobody_else_sees(way)
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has eager tasks since 3.12")
 def test_a_failure_in_an_eager_task_leaves_no_cancellation_behind():
-    """What follows a node that sets a variable goes on in another task, and that one failed while its maker was running."""
+    """What follows a node that sets a variable goes on in another task; it failed while its maker was running."""
 
     async def first():
         var.set("the node's")

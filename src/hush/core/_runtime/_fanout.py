@@ -23,7 +23,6 @@ from hush.core._runtime._strand import Strand
 from hush.core._spec._model import METRICS
 from hush.core.errors import NodeTimeout, ReportedError, SourceError, TooManyFailures
 
-
 _LOOK_EVERY = 64
 """Of items of a list that go into one batch every so many look at the clock; of a function that pulls, each does."""
 
@@ -62,6 +61,8 @@ class Fanout:
         self.slot = self.slots[0] if len(self.slots) == 1 else None
         self.total: int | None = None
         self.pull: Callable[[], Any] = self._pull_all
+        self._pull_one = self.pull  # what batches are made of
+        self._left_out: list[Any] = []
         self.taken = 0
         self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True, around=frame)
         self.pulling = asyncio.Lock()
@@ -167,6 +168,12 @@ class Fanout:
             except BaseException as exc:
                 failure = combined([failure, exc]) if failure is not None else exc
         return failure, cancelled
+
+    def forget(self) -> None:
+        """It has ended: let go of what it held, or the kept failures of its items would hold it too."""
+        self.exhausted = True  # for ``_grow``, which may still be called
+        del self.frame, self.base, self.columns, self.upstream, self.sources, self.pull, self._pull_one
+        del self._left_out, self._held, self._batch
 
     # --- items --------------------------------------------------------------------------------------------
     def open(self, values: Any, spare: Frame | None) -> tuple[int, Frame]:

@@ -74,6 +74,7 @@ class Strand:
         ready, run = self.ready, self.run
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
         more, timed = self.more, self.timed
+        slots: Any
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = 0  # read when the first function is to be called
         frame: Frame | None = None
@@ -183,6 +184,7 @@ class Strand:
             budget.at = None
             if hidden:
                 _set_running_loop(run.loop)
+            frame = slots = out = None  # a failure that is kept keeps this frame of Python's alive, and must not these
 
     def _may_run(self, frame: Frame, step: StepPlan) -> bool:
         """Whether a ready step is to be called; if not, it is settled here: skipped, or failed for want of a key."""
@@ -336,6 +338,7 @@ class Strand:
         """
         run, domain, ready = self.run, self.domain, self.ready
         budget, tracing, floor = run.budget, run.tracing, self.floor
+        frame: Any = None
         if self.task is None:
             self.task = asyncio.current_task()  # an eager task begins before its maker can tell
         try:
@@ -410,6 +413,7 @@ class Strand:
             if not (isinstance(exc, CancelledError) and domain.closing):
                 domain.fail(exc, self.task)
         finally:
+            frame = None  # as in ``drive``
             if self.spawned:
                 domain.leave(self)
 

@@ -54,10 +54,14 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
         info = failure.__dict__.get("hush")
         if isinstance(info, FailureInfo) and info.columns is None:
             info.columns = fanout.columns.lists()
+        fanout.forget()
         return Raised(failure)
     if cancelled is not None:
+        fanout.forget()
         raise cancelled
-    return fanout.outputs()
+    out = fanout.outputs()
+    fanout.forget()
+    return out
 
 
 _LOOK_EVERY = 64
