@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import enum
 import gc
 import sys
 import weakref
@@ -14,6 +15,7 @@ import pytest
 from hush.core import PARENT, Branch, CodeNode, Each, GraphNode, Hush, MapNode, WhileLoopNode
 from hush.core._runtime._pass import pass_of
 from kit.faults import Boom
+from runtime.observing import outcome
 
 
 def busy():
@@ -249,3 +251,46 @@ def test_a_failure_in_an_eager_task_leaves_no_cancellation_behind():
         return await asyncio.create_task(caller())
 
     assert asyncio.run(main()) == 0
+
+
+# ── What functions and tracers may do ────────────────────────────────────────────────────────────────────────────────
+
+
+class Key(enum.StrEnum):
+    NAME = "a_key_of_an_enum"
+
+
+def test_a_member_of_a_string_enum_is_a_key_like_any_other():
+    """It had been called reserved, unless some graph of the process had handed over the same key as a plain string."""
+
+    def gives():
+        key = Key.NAME
+        return {key: 1}
+
+    with GraphNode(name="g") as graph:
+        inline("gives", gives, outputs=PARENT)
+    assert outcome(graph).result == {"a_key_of_an_enum": 1}
+
+
+class Raising:
+    """A tracer that raises at its ``at``-th event."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def emit(self, event):
+        self.left -= 1
+        if not self.left:
+            raise asyncio.CancelledError  # as `future.result()` does
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+def test_a_tracer_that_raises_cancelled_error_cancels_nothing(at):
+    async def waits():
+        await asyncio.sleep(1)
+        return {"x": 1}
+
+    with GraphNode(name="g") as graph:
+        inline("last", same, inputs={"x": CodeNode(name="first", code_fn=waits)["x"]}, outputs=PARENT)
+    found = outcome(graph, tracer=Raising(at))
+    assert (found.error, found.result) == (None, {"x": 1})
