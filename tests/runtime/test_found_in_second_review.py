@@ -12,7 +12,8 @@ from time import perf_counter, perf_counter_ns
 
 import pytest
 
-from hush.core import PARENT, Branch, CodeNode, Each, GraphNode, Hush, MapNode, WhileLoopNode
+from hush.core import PARENT, Branch, CodeNode, Each, GraphNode, Hush, MapNode, WhileLoopNode, events
+from hush.core._runtime._gate import gate_of
 from hush.core._runtime._pass import pass_of
 from kit.faults import Boom
 from runtime.observing import outcome
@@ -294,3 +295,64 @@ def test_a_tracer_that_raises_cancelled_error_cancels_nothing(at):
         inline("last", same, inputs={"x": CodeNode(name="first", code_fn=waits)["x"]}, outputs=PARENT)
     found = outcome(graph, tracer=Raising(at))
     assert (found.error, found.result) == (None, {"x": 1})
+
+
+# ── What counts as the time of a call ────────────────────────────────────────────────────────────────────────────────
+
+
+class Slow:
+    """A tracer that takes long over some events of the second node."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def emit(self, event):
+        if isinstance(event, self.kind) and event.path == "g/second":
+            busy()
+
+
+def busily(value):
+    busy()
+    return value
+
+
+def chain_of_two(fn):
+    first = CodeNode(name="first", code_fn=fn, inputs={"x": 1})
+    CodeNode(name="second", code_fn=fn, inputs={"x": first["x"]})
+
+
+def map_with_slow_names(fn):
+    with MapNode(name="m", inputs={"x": Each([0, 1])}, key=lambda x: busily(x) if x else x):
+        CodeNode(name="n", code_fn=fn, inputs={"x": PARENT["x"]})
+
+
+def loop_with_a_slow_condition(fn):
+    with WhileLoopNode(name="m", inputs={"x": 1}, stop_condition=lambda x: busily(x > 1), max_iterations=2):
+        more = inline("more", lambda x: {"x": x + 1}, inputs={"x": PARENT["x"]})
+        CodeNode(name="n", code_fn=fn, inputs={"x": more["x"]}, outputs=PARENT)
+
+
+@pytest.mark.parametrize(
+    ("make", "tracer"),
+    [
+        (chain_of_two, Slow(events.NodeStarted)),
+        (chain_of_two, Slow(events.NodeFinished)),
+        (map_with_slow_names, None),
+        (loop_with_a_slow_condition, None),
+    ],
+)
+async def test_what_others_take_is_not_the_time_of_a_call(make, tracer):
+    """A slow tracer, key= or condition had sent the quick function beside it back to threads."""
+    mark = object()
+
+    def quick(x):
+        assert mark  # closed over, so that this function is judged by itself
+        return {"x": x}
+
+    gate = gate_of(quick)
+    for _ in range(gate.row):
+        gate.ran_in_thread(1)
+    with GraphNode(name="g") as graph:
+        make(quick)
+    await Hush(graph).run(tracer=tracer)
+    assert gate.inline

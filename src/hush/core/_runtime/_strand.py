@@ -118,6 +118,7 @@ class Strand:
                         continue
                     if tracing is not None:
                         tracing.node_started(frame, step)
+                        now_ns = 0  # telling it is not the step's time
                     mode = gate.mode
                     if hidden is (mode == PINNED):
                         hidden = not hidden
@@ -160,11 +161,15 @@ class Strand:
                                         frame.left -= 1
                     elif type(out) is not dict and hasattr(out, "__await__"):
                         self.later(frame, step, out)
+                    elif tracing is None:
+                        self._settle(frame, step, out)
                     else:
-                        if tracing is not None and hidden:
+                        if hidden:
                             hidden, mode = False, NO_MODE
                             _set_running_loop(run.loop)
+                        called_ns = perf_counter_ns()
                         self._settle(frame, step, out)
+                        before_ns += perf_counter_ns() - called_ns  # what tracers take is not the step's time
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     if hidden:
                         hidden, mode = False, NO_MODE
@@ -172,7 +177,9 @@ class Strand:
                     self.failed(frame, step, exc)
                 out = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
+                    called_ns = perf_counter_ns()
                     self._complete(frame)
+                    before_ns += perf_counter_ns() - called_ns  # nor what the conditions of loops take
                 now_ns = perf_counter_ns()
                 if now_ns > deadline_ns or mode == WATCHED:
                     gate.ran_inline(now_ns - before_ns, step.path)

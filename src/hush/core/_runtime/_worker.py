@@ -132,7 +132,11 @@ class Worker:
         fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
         context, tracing = copy_context(), fanout.run.tracing
         strand.more = self.next_item
-        strand.timed = fanout.run.tracing is not None or any(type(one) is not ListSource for one in fanout.sources)
+        strand.timed = (
+            fanout.run.tracing is not None
+            or fanout.plan.key is not None
+            or any(type(one) is not ListSource for one in fanout.sources)
+        )
         while True:
             spent = not strand.drive()
             if spent and self.domain.errors and not self.domain.dropped:
