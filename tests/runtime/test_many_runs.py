@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core import END, PARENT, Branch, CodeNode, Each, GraphNode, Hush, MapNode
 from kit.faults import Boom
 from runtime.observing import chain
 
@@ -201,6 +201,23 @@ def nested_maps():
     return graph
 
 
+def one_batch(items):
+    each = Each(items, pull="inline")
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": each}, batch=10_000_000):
+        CodeNode(name="n", code_fn=lambda x: {"y": len(x)}, inputs={"x": PARENT["x"]}, executor="inline")
+    return graph
+
+
+def chain_that_is_skipped(count):
+    with GraphNode(name="g") as graph:
+        before = Branch("way").if_(PARENT["x"] == 1, "n0").otherwise(END)
+        for number in range(count):
+            node = CodeNode(name=f"n{number}", code_fn=lambda: None, executor="inline")
+            before >> node
+            before = node
+    return graph
+
+
 HEAVY = {
     "chain of def": lambda: chain(20_000, work, executor="inline"),
     "chain of async def": lambda: chain(20_000, async_work),
@@ -208,6 +225,9 @@ HEAVY = {
     "map of def": lambda: map_of(100_000),
     "map of async def": lambda: map_of(30_000, fn=async_work),
     "nested maps": nested_maps,
+    "one batch of a generator": lambda: one_batch(x for x in range(300_000)),
+    "one batch of a list": lambda: one_batch(range(1_500_000)),
+    "chain that is skipped": lambda: chain_that_is_skipped(30_000),
 }
 
 

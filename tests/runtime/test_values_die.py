@@ -77,8 +77,10 @@ def leaf(name, fn, inputs=None, *, kind="inline", **options):
     return CodeNode(name=name, code_fn=code, inputs=inputs or {}, **options)
 
 
-def run(graph, inputs=None):
+def run(graph, inputs=None, *, threads=False):
     engine = Hush(graph)
+    if threads:
+        return asyncio.run(engine.run(inputs()))
     return run_virtual(lambda: engine.run(inputs() if inputs else None))
 
 
@@ -361,3 +363,97 @@ def test_a_graph_that_is_dropped_is_collected():
     refs = request()
     gc.collect()
     assert [ref() for ref in refs] == [None, None]
+
+
+# ── Failures that are kept ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def raises(p):
+    raise Boom("bad")
+
+
+def one_def():
+    leaf("bad", raises, {"p": PARENT["p"]}, outputs=PARENT)
+
+
+def deep_inside_a_def():
+    leaf("bad", lambda p: raises(p), {"p": PARENT["p"]}, outputs=PARENT)
+
+
+def a_def_behind_an_async_def():
+    first = leaf("first", lambda p: {"p": p}, {"p": PARENT["p"]}, kind="async")
+    leaf("bad", raises, {"p": first["p"]}, outputs=PARENT)
+
+
+def a_def_in_a_graph():
+    with GraphNode(name="inner", inputs={"p": PARENT["p"]}):
+        first = leaf("first", lambda p: {"p": p}, {"p": PARENT["p"]})
+        leaf("bad", raises, {"p": first["p"]})
+
+
+def a_def_with_many_arguments():
+    names = ["p", "q", "r", "s"]
+    CodeNode(name="bad", code_fn=lambda p, q, r, s: raises(p), inputs=dict.fromkeys(names, PARENT["p"]))
+
+
+def an_async_def():
+    leaf("bad", raises, {"p": PARENT["p"]}, kind="async", outputs=PARENT)
+
+
+def a_reference():
+    leaf("bad", lambda p: {}, {"p": PARENT["p"].apply(raises)}, outputs=PARENT)
+
+
+def a_def_in_a_thread():
+    CodeNode(name="bad", code_fn=raises, inputs={"p": PARENT["p"]}, executor="thread")
+
+
+BODIES = [
+    one_def,
+    deep_inside_a_def,
+    a_def_behind_an_async_def,
+    a_def_in_a_graph,
+    a_def_with_many_arguments,
+    an_async_def,
+    a_reference,
+    a_def_in_a_thread,
+]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("batch", [None, 2])
+@pytest.mark.parametrize("body", BODIES)
+def test_what_failed_items_have_read_dies_though_their_errors_are_kept(watch, body, batch, zipped):
+    """An exception holds the frame that it was raised in, that one who called it, and so on: up to the map's own."""
+    inputs = {"p": Each(PARENT["rows"]), **({"other": Each(PARENT["rows"])} if zipped else {})}
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs=inputs, batch=batch) as each:
+            body()
+        each["error"] >> PARENT["errors"]
+    errors = run(graph, lambda: {"rows": [watch.make() for _ in range(6)]}, threads=body is a_def_in_a_thread)["errors"]
+    gc.collect()
+    assert [type(error) for error in errors] == [Boom] * (6 if batch is None else 3)
+    assert watch.count() == 0
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_what_a_handled_failure_has_read_dies_though_it_is_kept(watch, body):
+    with GraphNode(name="g") as graph, GraphNode(name="part", inputs={"p": PARENT["p"]}, on_error="collect"):
+        body()
+    result = run(graph, lambda: {"p": watch.make()}, threads=body is a_def_in_a_thread)
+    gc.collect()
+    assert [type(error) for error in result.errors] == [Boom]
+    assert watch.count() == 0
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+def test_a_map_that_has_ended_keeps_nothing_alive(watch, batch):
+    """Nor does what it gave live until the garbage collector comes by, whatever it goes through."""
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"p": Each(PARENT["rows"]), "q": Each(PARENT["rows"])}, batch=batch) as each:
+            leaf("n", lambda p: {"made": watch.make()}, {"p": PARENT["p"]}, outputs=PARENT)
+        each["made"] >> PARENT["made"]
+    made = run(graph, lambda: {"rows": [watch.make() for _ in range(6)]})["made"]
+    assert watch.count() == len(made)
+    del made
+    assert watch.count() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
+from functools import partial
 from time import monotonic_ns, perf_counter_ns, time_ns
 from typing import Any, TypedDict, Unpack
 
@@ -119,9 +120,10 @@ class Hush(Drawn):
             _check_names(request_id=request_id, user_id=user_id, session_id=session_id)
         began_ns = perf_counter_ns()
         loop = asyncio.get_running_loop()
-        begins_s = 0.0 if timeout_s is None and self._root.timeout_s is None else loop.time()
+        timed = timeout_s is not None or self._root.timeout_s is not None
+        begins_s = loop.time() if timed else 0.0
         budget = pass_of(loop)
-        if began_ns > budget.limit_ns and budget.must_wait(began_ns):
+        if began_ns > budget.limit_ns and not timed and budget.must_wait(began_ns):
             # Before anything is made for it: a thousand runs at once are then as cheap as one after the other.
             await budget.turn(served=False)
         run = Run(self.name, loop, budget, self._grace_s, request_id)
@@ -272,8 +274,11 @@ async def _execute(
     if root.timeout_s is not None:
         slow = NodeTimeout(f"{run.name} took longer than timeout_s={root.timeout_s:g} ({root.where})")
         timers.append(run.loop.call_at(begins_s + root.timeout_s, domain.fail, slow))
+    work = strand.work
+    if timers and run.budget.must_wait(perf_counter_ns()):
+        work = partial(_in_turn, strand)
     try:
-        failure = await domain.conduct(strand.work)
+        failure = await domain.conduct(work)
     finally:
         for timer in timers:
             timer.cancel()
@@ -281,6 +286,12 @@ async def _execute(
             restore(strand.context)  # what nodes set in the caller's task is not the caller's business
     assert failure is not None or not frame.left, "the engine lost a step"
     return failure
+
+
+async def _in_turn(strand: HostStrand) -> None:
+    """Wait in line under the timeout: a run that has one may run out of time before its turn comes."""
+    await strand.run.budget.turn(served=False)
+    await strand.work()
 
 
 def _as_runtime_error(stop: StopIteration) -> RuntimeError:

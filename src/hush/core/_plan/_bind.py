@@ -40,11 +40,16 @@ def expr_reader(expr: Expr, resolve: Resolve) -> Reader:
 
 
 def _program(expr: Expr, resolve: Resolve) -> Reader:
-    """A reader that works its way through ``expr`` with a stack: it may be nested thousands deep."""
+    """A reader that works its way through ``expr`` with a stack: it may be nested thousands deep.
+
+    Functions in it are called as a ``def`` is: what they set in a context variable nobody else sees.
+    """
+    calls = False
     steps: list[tuple[int | None, Callable[[Any], Any]]] = []  # None: reads the slots; else how many values it takes
     for part in in_postorder(expr):
         count = len(children(part))
         if isinstance(part, Apply):
+            calls = calls or part.form == "call"
             steps.append((count, _doing(part) if count else _of_nothing(_doing(part))))
         elif isinstance(part, Sequence):
             steps.append((count, _building(part.kind)))
@@ -65,7 +70,7 @@ def _program(expr: Expr, resolve: Resolve) -> Reader:
                 stack.append(make(values))
         return stack[0]
 
-    return read
+    return (lambda slots: copy_context().run(read, slots)) if calls else read
 
 
 def _doing(part: Apply) -> Callable[[list[Any]], Any]:
@@ -161,7 +166,8 @@ def call_of(
     pairs = [(one.name, one.reader or slot_reader(one.slot)) for one in named]
 
     def bind(slots: Slots) -> Callable[[], Any]:
-        return partial(fn, *[read(slots) for read in readers], **{name: read(slots) for name, read in pairs})
+        args, kwargs = _values(slots, readers, pairs)
+        return partial(fn, *args, **kwargs)
 
     return _general_call(fn, signature.awaited, readers, pairs), bind
 
@@ -196,15 +202,27 @@ def _general_call(
     if awaited:
 
         def call(slots: Slots) -> Any:
-            return fn(*[read(slots) for read in readers], **{name: read(slots) for name, read in pairs})
+            args, kwargs = _values(slots, readers, pairs)
+            return fn(*args, **kwargs)
 
         return call
 
     def call_in_copy(slots: Slots) -> Any:
-        args = [read(slots) for read in readers]
-        return copy_context().run(fn, *args, **{name: read(slots) for name, read in pairs})
+        args, kwargs = _values(slots, readers, pairs)
+        return copy_context().run(fn, *args, **kwargs)
 
     return call_in_copy
+
+
+def _values(slots: Slots, readers: list[Reader], pairs: list[tuple[str, Reader]]) -> tuple[list[Any], dict[str, Any]]:
+    # No comprehensions: the frame of one, which an exception that is raised in it holds, would hold the slots for good.
+    args: list[Any] = []
+    for read in readers:
+        args.append(read(slots))  # noqa: PERF401
+    kwargs: dict[str, Any] = {}
+    for name, read in pairs:
+        kwargs[name] = read(slots)
+    return args, kwargs
 
 
 def _slot_call(fn: Callable[..., Any], awaited: bool, slots: list[int]) -> Callable[[Slots], Any]:

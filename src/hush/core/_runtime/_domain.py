@@ -214,6 +214,13 @@ class Domain:
         if self._host_cancelled:
             self._host_cancelled = False
             self.host.uncancel()
+            if getattr(self.host, "_must_cancel", False) and self.host.cancelling() <= self.floor:
+                # An eager task failed while the host that made it was itself running. What was asked of the host then
+                # would come at its next await, in the caller's code (before Python 3.13).
+                try:
+                    await asyncio.sleep(0)
+                except CancelledError as exc:
+                    cancelled = exc if self.host.cancelling() > self.floor else cancelled
         if self.outer is not None:
             self.outer._inner.discard(self)
         if self.errors:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any
 
 from hush.core._plan._model import MapPlan, StepPlan
@@ -18,10 +18,13 @@ from hush.core._runtime._domain import Domain, Member, combined, is_ordinary
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._metrics import Latencies
 from hush.core._runtime._run import KEPT_ERRORS, Collected
-from hush.core._runtime._sources import DONE, WAIT, Source, open_source
+from hush.core._runtime._sources import DONE, WAIT, ListSource, Source, open_source
 from hush.core._runtime._strand import Strand
 from hush.core._spec._model import METRICS
 from hush.core.errors import NodeTimeout, ReportedError, SourceError, TooManyFailures
+
+_LOOK_EVERY = 64
+"""Of items of a list that go into one batch every so many look at the clock; of a function that pulls, each does."""
 
 
 class Fanout:
@@ -58,6 +61,8 @@ class Fanout:
         self.slot = self.slots[0] if len(self.slots) == 1 else None
         self.total: int | None = None
         self.pull: Callable[[], Any] = self._pull_all
+        self._pull_one = self.pull  # what batches are made of
+        self._left_out: list[Any] = []
         self.taken = 0
         self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True, around=frame)
         self.pulling = asyncio.Lock()
@@ -92,6 +97,7 @@ class Fanout:
         if self.plan.batch is not None:
             self._pull_one, self.pull = self.pull, self._pull_batch
             self._left_out, self.upstream = self.upstream, []
+            self._look_every = _LOOK_EVERY if all(type(source) is ListSource for source in self.sources) else 1
             if self.total is not None:
                 self.total = -(-self.total // self.plan.batch) if not self._left_out else None
 
@@ -131,6 +137,8 @@ class Fanout:
             index, self.taken = self.taken, self.taken + 1
             if not self._left_out or _failed_in(self._left_out, index) is None:
                 batch.append(values)
+            if not self.taken % self._look_every and len(batch) < size and self.run.budget.spent():
+                return WAIT  # there is nothing to wait for, but others are to have a turn
         if not batch:
             return DONE
         self._batch = []
@@ -160,6 +168,12 @@ class Fanout:
             except BaseException as exc:
                 failure = combined([failure, exc]) if failure is not None else exc
         return failure, cancelled
+
+    def forget(self) -> None:
+        """It has ended: let go of what it held, or the kept failures of its items would hold it too."""
+        self.exhausted = True  # for ``_grow``, which may still be called
+        del self.frame, self.base, self.columns, self.upstream, self.sources, self.pull, self._pull_one
+        del self._left_out, self._held, self._batch
 
     # --- items --------------------------------------------------------------------------------------------
     def open(self, values: Any, spare: Frame | None) -> tuple[int, Frame]:
@@ -192,7 +206,7 @@ class Fanout:
         key = self.plan.key
         assert key is not None
         try:
-            self._keys[index] = str(key(values if len(self.sources) == 1 else values[0]))
+            self._keys[index] = str(copy_context().run(key, values if len(self.sources) == 1 else values[0]))
         except Exception as exc:
             exc.add_note(f"Hush: while asking key= of {self.step.path} for the name of an item")
             self.run.locate(exc, (*self.frame.item, index), self.step)

@@ -7,7 +7,6 @@ A loop runs in the strand that reached it, without recursion: when the frame of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextvars import copy_context
 from time import perf_counter_ns
 from typing import Any
 
@@ -66,7 +65,7 @@ class Rounds:
         for key, slot in body.inputs.items():
             slots[slot] = self._variables.get(key, SKIPPED)
         if loop.stop is not None:
-            self._stopped = holds(copy_context().run(loop.stop, slots), loop.stop_text)
+            self._stopped = holds(loop.stop(slots), loop.stop_text)
             if self._stopped:
                 return None
         if self.done >= loop.max_iterations:

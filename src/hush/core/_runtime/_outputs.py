@@ -79,8 +79,8 @@ def starred(step: StepPlan, out: Mapping[str, Any]) -> Mapping[str, Any]:
 def _check_key(step: StepPlan, key: object) -> None:
     if key in NEVER_STARRED:
         return
-    if type(key) is str and not is_reserved(key):
-        if len(plain_keys) < _MOST_PLAIN_KEYS:
+    if isinstance(key, str) and not is_reserved(key):
+        if type(key) is str and len(plain_keys) < _MOST_PLAIN_KEYS:
             plain_keys.add(key)
     else:
         what = "is reserved" if isinstance(key, str) else "is not a string"

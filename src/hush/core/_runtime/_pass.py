@@ -2,7 +2,8 @@
 
 A pass has 5 ms, counted from its first inline work. Whoever finds them spent waits for its turn: first come, first
 served, and who was not served keeps its place before those who were. So a run of a million cheap items holds no
-timer, socket or other run up for longer than that.
+timer, socket or other run up for longer than that. Who is woken and finds them spent again comes first in the
+next pass.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Pass:
         "_budget_ns",
         "_closing",
         "_served",
+        "_turned_away",
         "_unserved",
         "at",
         "deadline_ns",
@@ -51,6 +53,7 @@ class Pass:
         self._budget_ns = ENDLESS_NS if self.endless else BUDGET_NS
         self._served: deque[asyncio.Future[None]] = deque()
         self._unserved: deque[asyncio.Future[None]] = deque()
+        self._turned_away: list[asyncio.Future[None]] = []  # in this pass, and so before the unserved in the next
         self._closing = False
         self.deadline_ns = self.limit_ns = 0
         self.at: Any = None
@@ -80,9 +83,16 @@ class Pass:
             self.open(now_ns)
         return now_ns > self.deadline_ns or bool(self._served) or bool(self._unserved)
 
+    def spent(self) -> bool:
+        """Whether someone in the middle of something must stop, whoever else waits; if not, this is inline work."""
+        now_ns = perf_counter_ns()
+        if not self.deadline_ns:
+            self.open(now_ns)
+        return now_ns > self.deadline_ns
+
     async def turn(self, *, served: bool) -> None:
         """Wait until the loop has made a whole pass and there is budget again."""
-        queue = self._served if served else self._unserved
+        queue: deque[asyncio.Future[None]] | list[asyncio.Future[None]] = self._served if served else self._unserved
         loop = asyncio.get_running_loop()
         while True:
             turn = loop.create_future()
@@ -92,7 +102,7 @@ class Pass:
             await turn
             if not self.deadline_ns or perf_counter_ns() <= self.deadline_ns:
                 return
-            queue = self._unserved
+            queue = self._unserved if queue is self._served else self._turned_away
 
     def _close_soon(self) -> None:
         loop = self.of()
@@ -103,11 +113,15 @@ class Pass:
     def _close(self) -> None:
         self._closing = False
         self.deadline_ns = self.limit_ns = 0
+        self._unserved.extendleft(reversed(self._turned_away))
+        self._turned_away.clear()
         for queue in (self._unserved, self._served):
-            for _ in range(min(len(queue), _WOKEN_AT_ONCE)):
+            woken = 0
+            while queue and woken < _WOKEN_AT_ONCE:
                 turn = queue.popleft()
-                if not turn.done():
+                if not turn.done():  # all who were cancelled go at once: they would hold the loop when it is closed
                     turn.set_result(None)
+                    woken += 1
         if self._unserved or self._served:
             self._close_soon()
 

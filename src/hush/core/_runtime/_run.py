@@ -8,6 +8,7 @@ import os
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
+from types import FrameType
 from typing import Any
 
 from hush.core._expr._where import Where, is_own
@@ -256,6 +257,8 @@ def forget_frames(exc: BaseException) -> None:
         first, depth = one is exc, 0
         while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
             trace = trace.tb_next
+        if trace is not None:
+            _forget_callers(trace.tb_frame.f_back)
         while trace is not None:
             frame = trace.tb_frame
             if first or not frame.f_code.co_flags & _SUSPENDS:
@@ -268,6 +271,16 @@ def forget_frames(exc: BaseException) -> None:
             if depth == _DEEPEST_TRACE:
                 trace.tb_next = None
             trace = trace.tb_next
+
+
+def _forget_callers(frame: FrameType | None) -> None:
+    """The engine's own frames that called the function: a frame keeps who called it, though no traceback shows it."""
+    while frame is not None and is_own(frame.f_code.co_filename) and not frame.f_code.co_flags & _SUSPENDS:
+        try:
+            frame.clear()
+        except RuntimeError:
+            return  # it is running, and empties itself
+        frame = frame.f_back
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:

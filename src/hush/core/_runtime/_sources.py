@@ -11,7 +11,7 @@ import types
 from asyncio import CancelledError
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from enum import Enum, auto
 from functools import partial
 from itertools import islice
@@ -79,7 +79,7 @@ class IteratorSource:
         "size",
     )
 
-    def __init__(self, iterator: Iterator[Any], run: Run, pull: str, first: int | None) -> None:
+    def __init__(self, iterator: Iterator[Any], run: Run, pull: str, first: int | None, context: Context) -> None:
         self.size: int | None = None
         self._iterator = iterator
         self._left = first  # how many more may be pulled
@@ -90,7 +90,7 @@ class IteratorSource:
         self._running = False
         self._abandoned = False
         self._error: BaseException | None = None
-        self._context = copy_context()  # what the source sets, it alone sees, wherever it is pulled
+        self._context = context
         self._lock = Lock()
 
     def now(self) -> Any:
@@ -247,14 +247,15 @@ def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] 
     if isinstance(value, list | tuple | range):
         return ListSource(value, first)
     if isinstance(value, AsyncIterable):
-        asynchronous = aiter(value)
+        asynchronous = copy_context().run(aiter, value)
         if asynchronous is value:
             _consume(value, where, spent)
         return AsyncSource(asynchronous, first)
-    iterator = iter(value)
+    context = copy_context()  # what the source sets, it alone sees, wherever it is pulled
+    iterator = context.run(iter, value)
     if iterator is value:
         _consume(value, where, spent)
-    return IteratorSource(iterator, run, pull, first)
+    return IteratorSource(iterator, run, pull, first, context)
 
 
 def _consume(iterator: Any, where: Where, spent: list[Any] | None) -> None:

@@ -74,6 +74,7 @@ class Strand:
         ready, run = self.ready, self.run
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
         more, timed = self.more, self.timed
+        slots: Any
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = 0  # read when the first function is to be called
         frame: Frame | None = None
@@ -103,6 +104,9 @@ class Strand:
                             now_ns = 0  # getting it is not the next step's time
                     frame, step = ready.pop()
                     if frame.marks is not None and not self._may_run(frame, step):
+                        if budget.spent():
+                            return False
+                        now_ns = 0  # nor is skipping it the next step's time
                         continue
                 gate = step.gate
                 if gate.mode != mode:
@@ -114,6 +118,7 @@ class Strand:
                         continue
                     if tracing is not None:
                         tracing.node_started(frame, step)
+                        now_ns = 0  # telling it is not the step's time
                     mode = gate.mode
                     if hidden is (mode == PINNED):
                         hidden = not hidden
@@ -156,11 +161,15 @@ class Strand:
                                         frame.left -= 1
                     elif type(out) is not dict and hasattr(out, "__await__"):
                         self.later(frame, step, out)
+                    elif tracing is None:
+                        self._settle(frame, step, out)
                     else:
-                        if tracing is not None and hidden:
+                        if hidden:
                             hidden, mode = False, NO_MODE
                             _set_running_loop(run.loop)
+                        called_ns = perf_counter_ns()
                         self._settle(frame, step, out)
+                        before_ns += perf_counter_ns() - called_ns  # what tracers take is not the step's time
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     if hidden:
                         hidden, mode = False, NO_MODE
@@ -168,7 +177,9 @@ class Strand:
                     self.failed(frame, step, exc)
                 out = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
+                    called_ns = perf_counter_ns()
                     self._complete(frame)
+                    before_ns += perf_counter_ns() - called_ns  # nor what the conditions of loops take
                 now_ns = perf_counter_ns()
                 if now_ns > deadline_ns or mode == WATCHED:
                     gate.ran_inline(now_ns - before_ns, step.path)
@@ -180,6 +191,7 @@ class Strand:
             budget.at = None
             if hidden:
                 _set_running_loop(run.loop)
+            frame = slots = out = None  # a failure that is kept keeps this frame of Python's alive, and must not these
 
     def _may_run(self, frame: Frame, step: StepPlan) -> bool:
         """Whether a ready step is to be called; if not, it is settled here: skipped, or failed for want of a key."""
@@ -333,6 +345,7 @@ class Strand:
         """
         run, domain, ready = self.run, self.domain, self.ready
         budget, tracing, floor = run.budget, run.tracing, self.floor
+        frame: Any = None
         if self.task is None:
             self.task = asyncio.current_task()  # an eager task begins before its maker can tell
         try:
@@ -407,6 +420,7 @@ class Strand:
             if not (isinstance(exc, CancelledError) and domain.closing):
                 domain.fail(exc, self.task)
         finally:
+            frame = None  # as in ``drive``
             if self.spawned:
                 domain.leave(self)
 

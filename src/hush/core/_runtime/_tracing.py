@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from time import monotonic_ns
 from typing import Any
@@ -94,7 +95,7 @@ class Tracing:
         for emit in self._emits:
             try:
                 emit(event)
-            except Exception:  # a border: a tracer must not harm the run
+            except (Exception, CancelledError):  # a border: a tracer must not harm the run
                 self._emits = [other for other in self._emits if other is not emit]
                 log.exception("the tracer's %r raised; it hears no more of run %s", emit, self._run)
 

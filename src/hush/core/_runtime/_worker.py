@@ -54,10 +54,14 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
         info = failure.__dict__.get("hush")
         if isinstance(info, FailureInfo) and info.columns is None:
             info.columns = fanout.columns.lists()
+        fanout.forget()
         return Raised(failure)
     if cancelled is not None:
+        fanout.forget()
         raise cancelled
-    return fanout.outputs()
+    out = fanout.outputs()
+    fanout.forget()
+    return out
 
 
 _LOOK_EVERY = 64
@@ -128,7 +132,11 @@ class Worker:
         fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
         context, tracing = copy_context(), fanout.run.tracing
         strand.more = self.next_item
-        strand.timed = fanout.run.tracing is not None or any(type(one) is not ListSource for one in fanout.sources)
+        strand.timed = (
+            fanout.run.tracing is not None
+            or fanout.plan.key is not None
+            or any(type(one) is not ListSource for one in fanout.sources)
+        )
         while True:
             spent = not strand.drive()
             if spent and self.domain.errors and not self.domain.dropped:
