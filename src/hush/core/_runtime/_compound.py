@@ -27,6 +27,7 @@ async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
         if first is None:
             return loop.outputs()
         inner = first
+        del first
     domain = Domain(run.loop, strand.task, strand.domain, fatal=not step.handled, around=frame)
     work = HostStrand(run, domain, strand.task, domain.floor)
     work.begin(inner)
@@ -39,6 +40,7 @@ async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
         if timer is not None:
             timer.cancel()
     if failure is not None:
+        del inner, loop  # from Python 3.12 on, a failure that is kept keeps the frame of this coroutine too
         return Raised(failure)
     return inner.outputs() if loop is None else loop.outputs()
 
