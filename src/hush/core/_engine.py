@@ -7,7 +7,7 @@ from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from functools import partial
 from time import monotonic_ns, perf_counter_ns, time_ns
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
@@ -26,8 +26,6 @@ from hush.core._runtime._watchdog import watchdog
 from hush.core._spec._model import GraphSpec, Step
 from hush.core._spec._root import as_root
 from hush.core._spec._validate import require_sound
-from hush.core._started import InFlight, RunHandle
-from hush.core._stream import Buffer, Stream, map_called
 from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
 from hush.core.nodes._alone import alone
 from hush.core.nodes._drawn import Drawn
@@ -35,6 +33,10 @@ from hush.core.nodes._graph import Block
 from hush.core.nodes._handle import Node
 from hush.core.nodes._wiring import open_containers
 from hush.core.protocols import Tracer, run_alone
+
+if TYPE_CHECKING:  # imported when a run is first started or streamed
+    from hush.core._started import RunHandle
+    from hush.core._stream import Stream
 
 Tracers = Tracer | Sequence[Tracer] | None
 
@@ -214,6 +216,8 @@ class Hush(Drawn):
         so is the run. ``handle.cancel()`` cancels it, ``handle.why()`` tells what it is waiting for. It takes what
         ``run`` takes. Wrong inputs raise here.
         """
+        from hush.core._started import InFlight, RunHandle
+
         self._check_run(inputs, options)
         watcher = InFlight(self._spec)
         options["tracer"] = [watcher, *tracers_of(options.get("tracer"))]
@@ -240,6 +244,8 @@ class Hush(Drawn):
             buffer: How many events may wait to be read. Once so many do, the run starts no new node and pulls no new
                 item until half of them have been read; what is in flight goes on.
         """
+        from hush.core._stream import Buffer, Stream, map_called
+
         self._check_run(inputs, options)
         if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
             raise UsageError(f"buffer={buffer!r}: it is a number of events, at least 1.")

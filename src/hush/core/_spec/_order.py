@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from hush.core._expr._record import record
 from hush.core._spec._model import GraphSpec
 from hush.core._spec._reads import graph_reads
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Order:
     """Numbers for names, and what stands before each step.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
+
+from hush.core._expr._record import record
 
 CO_VARARGS, CO_VARKEYWORDS, CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR = 0x04, 0x08, 0x20, 0x80, 0x200
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parameter:
     """One named parameter. ``how`` is ``"both"``, ``"positional"`` or ``"keyword"``."""
 
@@ -21,7 +22,7 @@ class Parameter:
     default: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signature:
     """The named parameters of a function, in order.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
-from hush.core._expr._condition import ConditionError, brief, parse_condition
 from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._expr._where import Where, caller
@@ -87,6 +86,8 @@ class BranchNode(Node):
     def _add_case(self, condition: Value, target: Value, where: Where) -> None:
         to = self._target(target, where)
         if isinstance(condition, str):
+            from hush.core._expr._condition import ConditionError, brief, parse_condition  # for the first text only
+
             try:
                 parsed = parse_condition(condition)
             except ConditionError as exc:

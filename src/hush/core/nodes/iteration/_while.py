@@ -6,7 +6,6 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hush.core._expr._condition import WITH_REFERENCES, ConditionError, brief, parse_condition
 from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import LoopSpec, Source
@@ -75,6 +74,9 @@ class WhileLoopNode(Block):
 
     def _take_condition(self, condition: Value) -> None:
         if isinstance(condition, str):
+            # Imported for the first condition that is written as text.
+            from hush.core._expr._condition import WITH_REFERENCES, ConditionError, brief, parse_condition
+
             self._stop_text = condition
             try:
                 parsed = parse_condition(condition)
