@@ -15,6 +15,9 @@ from hush.core.errors import UsageError
 
 T = TypeVar("T")
 
+_LOOK_EVERY_S = 0.2
+"""A signal that comes just before the wait begins does not end it: Python hears of it when it looks the next time."""
+
 
 class Background:
     """A loop that runs for ever in its own thread."""
@@ -132,7 +135,8 @@ def run_in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
                 break
             background.loop.call_soon_threadsafe(call.start if interrupted is None else call.cancel)
             with step_aside():
-                call.at_work.acquire()
+                while not call.at_work.acquire(timeout=_LOOK_EVERY_S):
+                    pass
         except BaseException as exc:  # Ctrl-C, or a signal handler that raises
             interrupted = exc
     if interrupted is not None:
