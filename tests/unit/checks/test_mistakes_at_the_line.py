@@ -27,9 +27,9 @@ def an_argument_that_is_not_built_yet():
     CodeNode(name="n", code_fn=one, retry=3)  # <-
 
 
-@slips.plant("cache")
-def another_argument_that_is_not_built_yet():
-    CodeNode(name="n", code_fn=one, cache=True)  # <-
+@slips.plant("'retries'.*'retry'")
+def an_argument_that_is_called_otherwise():
+    CodeNode(name="n", code_fn=one, retries=3)  # <-
 
 
 @slips.plant("inpust")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from hush.core._expr._model import Expr
 from hush.core._expr._record import record
 from hush.core._expr._where import Where
+from hush.core._spec._policies import NO_POLICIES, Policies
 from hush.core._spec._signature import Signature
 from hush.core.errors import UsageError
 
@@ -154,6 +155,7 @@ class CallSpec(StepSpec):
     fn: Callable[..., Any] | None
     signature: Signature
     executor: str
+    policies: Policies = NO_POLICIES
 
 
 @record

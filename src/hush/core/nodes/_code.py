@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import CallSpec
+from hush.core._spec._policies import Retry
 from hush.core._spec._signature import UNKNOWN, Signature, name_of, signature_of
 from hush.core.errors import UsageError, nearest
 from hush.core.nodes._describe import Describer
 from hush.core.nodes._handle import Node
+from hush.core.nodes._policies import Limits, checked_policies
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Value = Any
 P = ParamSpec("P")
 R = TypeVar("R")
 _MISSING: Any = object()
-_ARGUMENTS = ("name", "code_fn", "inputs", "outputs", "executor", "timeout_s", "on_error")
+_ARGUMENTS = (
+    "name",
+    "code_fn",
+    "inputs",
+    "outputs",
+    "executor",
+    "timeout_s",
+    "on_error",
+    "retry",
+    "limit",
+    "cache",
+    "version",
+    "priority",
+    "tokens",
+)
 
 
 class CodeNode(Node):
@@ -55,6 +74,12 @@ class CodeNode(Node):
         executor: str = "auto",
         timeout_s: float | None = None,
         on_error: str | None = None,
+        retry: Retry | None = None,
+        limit: Limits = None,
+        cache: str | Path | bool | None = None,
+        version: str | None = None,
+        priority: int = 0,
+        tokens: int | Callable[..., int] | None = None,
         **unknown: Value,
     ) -> None:
         if code_fn is _MISSING:
@@ -77,6 +102,9 @@ class CodeNode(Node):
         if not isinstance(executor, str):
             raise UsageError(f'executor={executor!r} at {self.where}: it is "auto", "inline" or "thread".')
         self._executor = executor
+        self._policies = checked_policies(
+            self.where, retry=retry, limit=limit, cache=cache, version=version, priority=priority, tokens=tokens
+        )
         self._signature: Signature = UNKNOWN
         if self._fn is None:
             self._fault(f"code_fn={code_fn!r} is not callable", "Give a function: code_fn=my_function.")
@@ -110,6 +138,7 @@ class CodeNode(Node):
             fn=self._fn,
             signature=self._signature,
             executor=self._executor,
+            policies=self._policies,
         )
 
 
@@ -133,6 +162,12 @@ class NodeFactory(Generic[P, R]):
         executor: str = "auto",
         timeout_s: float | None = None,
         on_error: str | None = None,
+        retry: Retry | None = None,
+        limit: Limits = None,
+        cache: str | Path | bool | None = None,
+        version: str | None = None,
+        priority: int = 0,
+        tokens: int | Callable[..., int] | None = None,
         **unknown: Value,
     ) -> CodeNode:
         """A node that calls the function, later, when a graph runs."""
@@ -151,6 +186,12 @@ class NodeFactory(Generic[P, R]):
             executor=executor,
             timeout_s=timeout_s,
             on_error=on_error,
+            retry=retry,
+            limit=limit,
+            cache=cache,
+            version=version,
+            priority=priority,
+            tokens=tokens,
             **unknown,
         )
 

@@ -1,0 +1,175 @@
+"""How a leaf's function is called where calling it is not enough: deadlines, worker threads.
+
+A ``Begin`` is a coroutine function ``(strand, frame, step)`` that gives the step's output, raises what the step raised,
+or gives ``Raised`` where raising would change it. A ``Try`` is the same for one ``Attempt`` of a leaf with policies.
+"""
+
+from __future__ import annotations
+
+import logging
+from asyncio import CancelledError
+from asyncio.events import _set_running_loop
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from functools import partial
+from time import perf_counter_ns
+from typing import Any, TypeAlias
+
+from hush.core._plan._model import StepPlan
+from hush.core._runtime._compound import timed_out
+from hush.core._runtime._frame import Frame
+from hush.core._runtime._gate import SLOW_NS, AutoGate
+from hush.core._runtime._run import Raised
+from hush.core._runtime._strand import Strand
+from hush.core._runtime._threads import Job, start_in_thread
+
+log = logging.getLogger("hush.executor")
+
+
+class Attempt:
+    """One try of a leaf that has policies.
+
+    Attributes:
+        number: From 1.
+        last: Whether its failure is the leaf's failure: nothing tries again, or stands in for it.
+        left_behind: Called with a call that is left in its thread; who holds a permit for it keeps that until it ends.
+        abandoned: Whether a call was left behind: it may still be at work, so it is not tried again.
+    """
+
+    __slots__ = ("abandoned", "last", "left_behind", "number")
+
+    def __init__(self, number: int = 1) -> None:
+        self.number = number
+        self.last = True
+        self.left_behind: Callable[[Job], None] | None = None
+        self.abandoned = False
+
+
+Begin: TypeAlias = Callable[[Strand, Frame, StepPlan], Awaitable[Any]]
+Try: TypeAlias = Callable[[Strand, Frame, StepPlan, Attempt], Awaitable[Any]]
+
+
+async def awaited(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None) -> Any:
+    """Await an ``async def``, or whatever the function gives, for at most ``timeout_s`` if there is one."""
+    return await _awaited(strand, step, step.call(frame.slots))
+
+
+async def _with_deadline(strand: Strand, step: StepPlan, awaitable: Awaitable[Any]) -> Any:
+    # asyncio.timeout converts a cancellation only if nobody else had cancelled the task before, ever; a task may
+    # well have been cancelled and gone on. So this counts from what it finds, as Domain does.
+    task, timeout_s = strand.task, step.timeout_s
+    assert timeout_s is not None
+    floor = task.cancelling()
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        task.cancel()
+
+    timer = strand.run.loop.call_later(timeout_s, expire)
+    try:
+        return await awaitable
+    except CancelledError:
+        if expired and task.cancelling() - 1 <= floor:
+            raise timed_out(step) from None
+        raise
+    finally:
+        timer.cancel()
+        if expired:
+            task.uncancel()
+
+
+async def in_thread_once(strand: Strand, frame: Frame, step: StepPlan) -> Any:
+    """Call a ``def`` under ``"auto"`` in a thread, and let its gate learn how long it took."""
+    gate = step.gate
+    assert isinstance(gate, AutoGate)
+    return await in_thread(strand, frame, step, None, gate)
+
+
+def inline_or_in_thread(gate: AutoGate) -> Try:
+    """A ``Try`` that calls a ``def`` under ``"auto"`` where its gate says. On the loop it does not see the loop."""
+
+    async def call(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
+        if not gate.inline and not strand.run.inline_only:
+            return await in_thread(strand, frame, step, attempt, gate)
+        began_ns = perf_counter_ns()
+        _set_running_loop(None)
+        try:
+            out = step.call(frame.slots)
+        finally:
+            _set_running_loop(strand.run.loop)
+            gate.ran_inline(perf_counter_ns() - began_ns, step.path)
+        return await _awaited(strand, step, out)
+
+    return call
+
+
+async def in_thread(
+    strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None, gate: AutoGate | None = None
+) -> Any:
+    """Call a ``def`` in a worker thread, with the context of the run; an awaitable that it returns is awaited here.
+
+    When the task is cancelled or the deadline passes, the call gets ``grace_s`` to end. One that does not end is left
+    behind and said so. One that ends with an error while it is being cancelled is not lost.
+    """
+    run = strand.run
+    assert step.bind is not None
+    call = step.bind(frame.slots)
+    if run.inline_only:
+        return await _awaited(strand, step, copy_context().run(call))
+    job = start_in_thread(run.loop, partial(copy_context().run, call), step.timeout_s)
+    del call
+    told = None if strand.spawned else strand.domain.host_cancelled
+    try:
+        in_time = await job.wait()
+    except CancelledError:
+        if job.withdraw():
+            raise
+        if told is not None:
+            told()
+        await _let_end(strand, step, job, told, attempt)
+        if job.error is not None:
+            return Raised(job.error)
+        raise
+    if not in_time:
+        late = timed_out(step)
+        early = (attempt is None or attempt.last) and strand.fail_early(frame, step, late)
+        await _let_end(strand, step, job, told, attempt)
+        late.__context__ = job.error
+        if early:
+            raise CancelledError  # its domain has been told
+        return Raised(late)
+    if gate is not None:
+        gate.ran_in_thread(SLOW_NS if job.waited else job.took_ns)
+    if job.error is not None:
+        return Raised(job.error)
+    return await _awaited(strand, step, job.take())
+
+
+async def _awaited(strand: Strand, step: StepPlan, out: Any) -> Any:
+    """What a ``def`` returned, awaited if it is an awaitable."""
+    if type(out) is dict or not hasattr(out, "__await__"):
+        return out
+    return await (out if step.timeout_s is None else _with_deadline(strand, step, out))
+
+
+async def _let_end(
+    strand: Strand, step: StepPlan, job: Job, told: Callable[[], None] | None, attempt: Attempt | None
+) -> None:
+    """Give a call that nobody wants any more its grace; say so if it does not end, and drop what it returns."""
+    grace_s = strand.run.grace_s
+    if await job.linger(grace_s, told):
+        strand.domain.drop(job.take())
+        return
+    job.late = strand.domain.drop
+    if attempt is not None:
+        attempt.abandoned = True
+        if attempt.left_behind is not None:
+            attempt.left_behind(job)
+    log.warning(
+        "%s did not end within %g s of its cancellation and is left behind in its thread (%s)",
+        step.path,
+        grace_s,
+        step.where,
+    )

@@ -1,0 +1,41 @@
+"""The policies of a leaf as they were written: checked at the line, and made into a record for its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from hush.core._spec._policies import NO_POLICIES, Limit, Policies, Retry
+from hush.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Limits: TypeAlias = "Limit | str | list[Limit | str] | tuple[Limit | str, ...] | None"
+
+
+def checked_policies(
+    where: object,
+    *,
+    retry: Retry | None,
+    limit: Limits,
+    cache: str | Path | bool | None,
+    version: str | None,
+    priority: int,
+    tokens: int | Callable[..., int] | None,
+) -> Policies:
+    """The record of these policies; ``UsageError`` at the line for what cannot be meant."""
+    if retry is not None and not isinstance(retry, Retry):
+        hint = "Retry()" if retry is True else f"Retry(max_attempts={retry!r})" if type(retry) is int else "Retry(...)"
+        raise UsageError(f"retry={retry!r} at {where}: write retry={hint}.")
+    limits = () if limit is None else tuple(limit) if isinstance(limit, list | tuple) else (limit,)
+    for one in limits:
+        if not isinstance(one, Limit | str) or not one:
+            raise UsageError(f"limit={limit!r} at {where}: it is the name of a limit, a Limit(...), or a list of them.")
+    if isinstance(priority, bool) or not isinstance(priority, int):
+        raise UsageError(f"priority={priority!r} at {where}: it is a whole number; higher ones are admitted first.")
+    if tokens is not None and (isinstance(tokens, bool) or not (isinstance(tokens, int) or callable(tokens))):
+        raise UsageError(f"tokens={tokens!r} at {where}: it is a number, or a function of the node's inputs.")
+    if retry is None and not limits and cache is None:
+        return NO_POLICIES
+    return Policies(cache, version, retry, limits, priority, tokens)
