@@ -23,11 +23,11 @@ def one(x=0):
 
 
 @slips.plant("retry")
-def an_argument_that_is_not_built_yet():
+def a_number_where_a_policy_is_meant():
     CodeNode(name="n", code_fn=one, retry=3)  # <-
 
 
-@slips.plant("'retries'.*'retry'")
+@slips.plant("'retries'", "Did you mean 'retry'")
 def an_argument_that_is_called_otherwise():
     CodeNode(name="n", code_fn=one, retries=3)  # <-
 
