@@ -23,15 +23,11 @@ from hush.core.nodes._drawn import Drawn
 class Shown(Drawn):
     """A node, or a spec, that is drawn."""
 
-    def __init__(self, node: Any, streams: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, node: Any) -> None:
         self.node = node
-        self.streams = streams
 
     def _describe(self) -> Any:
         return self.node._describe() if hasattr(self.node, "_describe") else self.node
-
-    def _streams(self) -> tuple[tuple[str, str], ...]:
-        return self.streams
 
 
 def drawing(node: Any) -> Item:
@@ -96,7 +92,7 @@ def nested() -> GraphNode:
     return graph
 
 
-def crawl() -> GraphNode:
+def crawl(*, waits: bool = False) -> GraphNode:
     with GraphNode(name="crawl") as graph:
         urls = step("list_urls")
         with MapNode(name="fetch", inputs={"url": Each(urls["rows"])}, max_concurrency=20, item_timeout_s=5) as fetch:
@@ -113,6 +109,8 @@ def crawl() -> GraphNode:
             batch=50,
         ) as clean:
             step("tidy", row=PARENT["row"], all=PARENT["all"])["x"] >> PARENT["x"]
+        if waits:
+            fetch >> clean
         step("store", rows=clean["x"], failed=fetch["error"])["x"] >> PARENT["stored"]
     return graph
 

@@ -33,7 +33,7 @@ def everything() -> GraphNode:
 
 def test_the_text_says_what_runs_when():
     text = everything().to_text()
-    for part in ("score >= 90", "high", "low", "map", "5 at a time", "barrier", "first", "while", "n > 3", "~high"):
+    for part in ("score >= 90", "high", "low", "map", "5 at a time", "stream", "first", "while", "n > 3", "~high"):
         assert part in text, part
     assert max(map(len, text.splitlines())) <= 100
 
@@ -44,12 +44,12 @@ def test_the_same_graph_gives_the_same_drawing():
     assert everything().to_svg() == everything().to_svg()
 
 
-def test_mermaid_has_every_node_and_what_is_a_barrier():
+def test_mermaid_has_every_node_and_what_streams():
     text = everything().to_mermaid()
     assert text.startswith("flowchart")
     for name in ("route", "high", "low", "first", "second", "again", "count"):
         assert name in text
-    assert "barrier" in text
+    assert "stream" in text
     assert text.count("subgraph") == text.count("\n    end") == 3
 
 

@@ -52,10 +52,10 @@ flowchart TB
     )
 
 
-def test_maps_and_loops_are_clusters_and_a_barrier_is_said():
+def test_maps_and_loops_are_clusters_and_a_stream_is_said():
     lines = [line.strip() for line in Shown(crawl()).to_mermaid().split("\n")]
     assert 'subgraph n_fetch["fetch · map · 20 at a time"]' in lines
-    assert 'n_fetch ==>|"barrier<br/>rows"| n_clean' in lines
+    assert 'n_fetch ==>|"stream<br/>rows"| n_clean' in lines
     assert 'n_list_urls -.->|"rows"| n_fetch' in lines
     assert lines.count("end") == 3
     lines = [line.strip() for line in Shown(ALL["refine"]()).to_mermaid().split("\n")]
@@ -208,7 +208,7 @@ def test_a_notebook_gets_mermaid_html_and_text():
     bundle = shown._repr_mimebundle_()
     assert bundle["text/vnd.mermaid"] == shown.to_mermaid()
     assert bundle["text/plain"] == shown.to_text()
-    assert "barrier: waits for all of fetch" in bundle["text/html"]
+    assert "stream: starts with the first of fetch" in bundle["text/html"]
     for loading in ("http", "src=", "url(", "<style", "<script"):
         assert loading not in bundle["text/html"]
 

@@ -63,7 +63,7 @@ crawl      graph · gives stored
 ┃ clean    map · 16 at a time · lists of 50 · tolerates 10 % failed ·
 ┃ ┃        reads list_urls
 ┃ ┃ each row ← fetch["rows"]
-┃ ┃ barrier: waits for all of fetch
+┃ ┃ stream: starts with the first of fetch
 ┃ ┃ tidy
 ┃ store    reads clean, fetch
 """,
@@ -127,9 +127,9 @@ def test_words_that_do_not_fit_go_on_below():
 
 
 def test_what_streams_is_told_from_what_is_a_barrier():
-    text = Shown(crawl(), streams=(("crawl/fetch", "crawl/clean"),)).to_text()
-    assert "stream: starts with the first of fetch" in text
-    assert "barrier" not in text
+    text = Shown(crawl(waits=True)).to_text()
+    assert "barrier: waits for all of fetch" in text
+    assert "stream" not in text
 
 
 def test_alike_nodes_are_folded_and_counted_from_the_number_asked():

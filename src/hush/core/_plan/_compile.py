@@ -9,13 +9,12 @@ from typing import Any, NamedTuple, Protocol
 from hush.core._expr._model import Const, Expr, Read, reads
 from hush.core._plan._bind import Place, argument, call_of, expr_reader, none_for_skipped
 from hush.core._plan._choice import choice_of
+from hush.core._plan._gives import arms_in, gives_of
 from hush.core._plan._model import (
     SKIPPED,
     UNGATED,
-    Copy,
     EachPlan,
     Gate,
-    Gives,
     Liveness,
     LoopPlan,
     MapPlan,
@@ -25,18 +24,17 @@ from hush.core._plan._model import (
     RootPlan,
     Slots,
     StepPlan,
-    Watch,
+    StreamPlan,
 )
 from hush.core._plan._scope import Scope
-from hush.core._spec._keys import known_keys
 from hush.core._spec._model import (
     ERROR,
     EVERYTHING,
     METRICS,
-    NEVER_STARRED,
     STAR,
     BranchSpec,
     CallSpec,
+    EachInput,
     GraphSpec,
     LoopSpec,
     MapSpec,
@@ -45,6 +43,7 @@ from hush.core._spec._model import (
 )
 from hush.core._spec._order import order_of
 from hush.core._spec._reads import body_of, is_optional, parent_reads
+from hush.core._spec._streams import columns_taken, streams_of
 
 
 class Policies(Protocol):
@@ -132,6 +131,8 @@ class _Compiler:
         self, graph: GraphSpec, scope: Scope, path: str, policies: Policies, around: tuple[GraphSpec, ...] = ()
     ) -> None:
         self.graph, self.scope, self.path, self.policies, self.around = graph, scope, path, policies, around
+        self.streams = streams_of(graph)
+        self.readers = {before: after for after, befores in self.streams.items() for before in befores}
 
     def plan(self) -> Plan:
         graph, scope = self.graph, self.scope
@@ -141,6 +142,10 @@ class _Compiler:
         self.soft_after = self._soft_after()
         liveness = self._liveness() if scope.goes_on else None
         after = scope.order.after
+        if self.readers:
+            after = tuple(
+                [tuple([other for other in each if self.readers.get(at) != other]) for at, each in enumerate(after)]
+            )
         steps = tuple(
             [
                 self._step(
@@ -301,18 +306,13 @@ class _Compiler:
 
     def _map_plan(self, number: int, step: MapSpec, inner: Scope) -> MapPlan:
         resolve = self.scope.resolver(number)
-        each = [
-            EachPlan(
-                name=one.name,
-                source=_or_none(expr_reader(one.source, resolve)),
-                slot=inner.inputs.get(one.name),
-                pull=one.pull,
-                where=one.where,
-                spent=one.spent if isinstance(one.source, Const) else None,
-            )
+        streamed = {Source(0, self.graph.steps[before].name): before for before in self.streams.get(number, ())}
+        each = [self._each_plan(number, one, inner, streamed) for one in step.each]
+        columns = [
+            (one.source.source, one.source.key)
             for one in step.each
+            if isinstance(one.source, Read) and one.source.source not in streamed
         ]
-        columns = [(one.source.source, one.source.key) for one in step.each if isinstance(one.source, Read)]
         watched = {source for source, key in columns if key == ERROR}
         upstream = [
             expr_reader(Read(source, ERROR, step.where), resolve)
@@ -330,7 +330,31 @@ class _Compiler:
             first=step.first,
             key=step.key,
             item_timeout_s=step.item_timeout_s,
+            batch_wait_s=step.batch_wait_s,
+            window=step.window,
+            stream=self._stream(number),
+            streams_from=tuple([self.scope.channel(before) for before in streamed.values()]),
         )
+
+    def _each_plan(self, number: int, one: EachInput, inner: Scope, streamed: Mapping[Source, int]) -> EachPlan:
+        column: str | None = None
+        if isinstance(one.source, Read) and one.source.source in streamed:
+            column = one.source.key
+            reader: Reader = itemgetter(self.scope.channel(streamed[one.source.source], reader=number))
+        else:
+            reader = expr_reader(one.source, self.scope.resolver(number))
+        spent = one.spent if isinstance(one.source, Const) else None
+        slot = inner.inputs.get(one.name)
+        return EachPlan(one.name, _or_none(reader), slot, one.pull, one.where, spent, column)
+
+    def _stream(self, number: int) -> StreamPlan | None:
+        """How the items of this map go to the one that streams from it, if one does."""
+        if number not in self.readers:
+            return None
+        reader = self.graph.steps[self.readers[number]]
+        assert isinstance(reader, MapSpec)
+        keys = columns_taken(reader, self.graph.steps[number].name)
+        return StreamPlan(self.scope.channel(number), keys, reader.ordered)
 
     def _is_map(self, source: Source) -> bool:
         if source.step is None:
@@ -351,7 +375,7 @@ class _Compiler:
     ) -> StepPlan:
         scope = self.scope
         captures, optional = scope.copies(number)
-        arms = _arms(step, scope.order.index)
+        arms = arms_in(step, scope.order.index)
         soft_after = tuple(self.soft_after[number]) if self.soft_after else ()
         gives = optional or step.writes or arms or soft_after
         return StepPlan(
@@ -367,12 +391,13 @@ class _Compiler:
             handled=scope.handled[number],
             named=step.name in scope.named,
             captures=captures,
-            gives=self._gives(number, step, optional, arms, soft_after) if gives else None,
+            gives=gives_of(scope, number, optional, arms, soft_after) if gives else None,
             frees=frees if parts.body is None else (),
             shares=shares if parts.body is None else (),
             on_entry=(frees, shares) if parts.body is not None else None,
             after=after,
-            then=scope.order.only_after(number),
+            reader=self.readers.get(number),
+            then=scope.order.only_after(number) if number not in self.readers else None,
             liveness=liveness,
             body=parts.body,
             map=parts.map,
@@ -381,87 +406,11 @@ class _Compiler:
             timeout_s=step.timeout_s,
         )
 
-    def _gives(
-        self,
-        number: int,
-        step: Step,
-        optional: tuple[Copy, ...],
-        arms: tuple[tuple[str, int], ...],
-        soft_after: tuple[tuple[int, int, bool], ...],
-    ) -> Gives:
-        writes, computed = _writes(step)
-        stars = any(write.key == STAR for write in step.writes)
-        everything = any(write.key == EVERYTHING for write in step.writes)
-        known = sorted((known_keys(step) or frozenset()) - NEVER_STARRED) if stars and self.scope.goes_on else ()
-        watch = self._watch(number) if stars else None
-        return Gives(
-            optional=optional,
-            writes=writes,
-            computed=computed,
-            computed_of_error=frozenset(
-                write.key
-                for write in step.writes
-                if write.expr is not None and all(read.key == ERROR for read in reads(write.expr))
-            ),
-            stars=stars,
-            everything=everything,
-            watch=watch,
-            known_keys=tuple(known),
-            arms=arms,
-            soft_after=soft_after,
-            plain=not (optional or computed or everything or watch or arms or soft_after),
-        )
-
-    def _watch(self, number: int) -> Watch | None:
-        """What the keys hidden by a ``"*"`` must not meet: unordered writers and readers."""
-        writers = self.scope.writers
-        assert writers is not None
-        if number not in writers.hidden:
-            return None  # its keys are known, so the check has seen them
-        steps, index = self.graph.steps, self.scope.order.index
-        keys: dict[str, str] = {}
-        for key, who in writers.by_key.items():
-            for other in who:
-                if other != number and not writers.never_meet(other, number):
-                    keys[key] = steps[other].name
-        for reader, _, read in parent_reads(self.graph):
-            other = index[reader.name]
-            if other != number and not writers.never_meet(other, number):
-                keys.setdefault(read.key, reader.name)
-        rivals = {
-            steps[other].name for other in writers.hidden if other != number and not writers.never_meet(other, number)
-        }
-        return Watch(keys, frozenset(rivals)) if keys or rivals else None
-
 
 def _reads_metrics(step: Step, captures: Mapping[str, int]) -> bool:
     """Whether anybody reads the ``iteration_metrics`` of ``step``."""
     written = [read.key for write in step.writes if write.expr is not None for read in reads(write.expr)]
     return METRICS in captures or METRICS in written or any(write.key == EVERYTHING for write in step.writes)
-
-
-def _arms(step: Step, index: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
-    """The targets of a branch, by name and number."""
-    if not isinstance(step, BranchSpec):
-        return ()
-    return tuple([(target, index[target]) for target in step.targets() if target in index])
-
-
-def _writes(step: Step) -> tuple[tuple[Copy, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]:
-    """What ``step`` hands over by name: keys as they are, and keys that are computed."""
-    writes: list[Copy] = []
-    computed: list[tuple[str, Callable[[Any], Any]]] = []
-    for write in step.writes:
-        if isinstance(write.expr, Read):
-            writes.append(Copy(write.expr.key, write.key))
-        elif write.expr is not None:
-            reader = expr_reader(write.expr, lambda read: Place(0, maybe=False, reader=_of_output(read.key)))
-            computed.append((write.key, reader))
-    return tuple(writes), tuple(computed)
-
-
-def _of_output(key: str) -> Reader:
-    return itemgetter(key) if key != ERROR else lambda out: out.get(key)
 
 
 def _or_none(reader: Reader) -> Reader:

@@ -143,7 +143,8 @@ class StepPlan:
         frees: Slots that only this step reads, emptied when it settles.
         shares: Slots it reads with others, (countdown, slot): the last of them empties them.
         on_entry: Of a container, which reads when it starts: its ``frees`` and ``shares``, for then.
-        after: The steps that wait for it, the last first.
+        after: The steps that wait for its end, the last first.
+        reader: Of a map: the one that streams from it, and waits only until it begins.
         then: The one step that waits for it, if that one waits for nothing else.
         measured: Whether somebody reads the ``iteration_metrics`` of this map or loop.
     """
@@ -165,6 +166,7 @@ class StepPlan:
     shares: tuple[tuple[int, int], ...]
     on_entry: tuple[tuple[int, ...], tuple[tuple[int, int], ...]] | None
     after: tuple[int, ...]
+    reader: int | None
     then: int | None
     liveness: Liveness | None
     body: Plan | None
@@ -202,7 +204,10 @@ class Plan:
 
 
 class EachPlan(NamedTuple):
-    """One ``Each`` of a map: where its source is read, and the slot of the body that its items go to."""
+    """One ``Each`` of a map: where its source is read, and the slot of the body that its items go to.
+
+    ``column`` is the key that is taken of each item, if the source is the channel of a map that is streamed from.
+    """
 
     name: str
     source: Reader
@@ -210,6 +215,15 @@ class EachPlan(NamedTuple):
     pull: str
     where: Where
     spent: list[Any] | None
+    column: str | None = None
+
+
+class StreamPlan(NamedTuple):
+    """How the items of a map go to the one that streams from it: by a channel in a slot of their graph."""
+
+    slot: int
+    keys: tuple[str, ...]
+    ordered: bool
 
 
 @record
@@ -220,6 +234,8 @@ class MapPlan:
         upstream: Readers of the ``error`` columns of the maps it goes through: what failed there fails here.
         named: Whether the body writes its keys by name.
         tolerate: How many items may fail, and so on: as in the spec.
+        stream: Where its items go, if a map streams from it.
+        streams_from: The slots of the channels that it takes items from.
     """
 
     each: tuple[EachPlan, ...]
@@ -232,6 +248,10 @@ class MapPlan:
     first: int | None
     key: Callable[[Any], Any] | None
     item_timeout_s: float | None
+    batch_wait_s: float | None
+    window: int | None
+    stream: StreamPlan | None
+    streams_from: tuple[int, ...]
 
 
 @record

@@ -39,6 +39,7 @@ class Scope:
         self.captures: list[dict[str, int]] = [{} for _ in graph.steps]
         self.readers: dict[int, dict[int, None]] = {}
         self._hard: set[int] = set()
+        self._channels: dict[int, int] = {}
         self.with_defaults = {read.key for step, name, read in parent_reads(graph) if is_optional(step, name)}
         self.named = self._named()
         self.handled = [
@@ -84,6 +85,13 @@ class Scope:
         """The slot of a literal: it is there from the first, and nobody empties it."""
         self.template.append(value)
         return len(self.template) - 1
+
+    def channel(self, writer: int, *, reader: int | None = None) -> int:
+        """The slot of the channel by which the items of a map come to the one that streams from it."""
+        slot = self._slot(self._channels, writer)
+        if reader is not None:
+            self._note(slot, reader)
+        return slot
 
     def before_all(self, read: Read) -> Place:
         """The slot that ``read`` looks into before any step of the graph runs: of an input, or of an outer value."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum, auto
 from itertools import repeat
 from operator import is_
@@ -109,6 +109,12 @@ class Columns:
             self.failed_items.add(index)
         if self._errors is not None:
             self._errors[index] = error
+
+    def require(self, lacked: Collection[str]) -> None:
+        """Raise if one of these keys, which some items lacked, was given by none."""
+        for key in lacked:
+            if key not in self._seen:
+                raise missing_key(self._path, key, [one for one in self._seen if one not in NEVER_STARRED])
 
     def lacking(self) -> list[tuple[int, MissingKeyError]]:
         """The items that ran and lack a key that others have. Raises if a key that is read was given by none."""

@@ -7,24 +7,22 @@ the others  started when an item has suspended, twice as many each time, up to `
 from __future__ import annotations
 
 import asyncio
-from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
 from typing import Any
 
 from hush.core._plan._model import MapPlan, StepPlan
+from hush.core._runtime._channel import Channel
 from hush.core._runtime._columns import Columns
-from hush.core._runtime._domain import Domain, Member, combined, is_ordinary
-from hush.core._runtime._frame import Frame
+from hush.core._runtime._domain import Domain, Member, is_ordinary
+from hush.core._runtime._feed import Feed
+from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._metrics import Latencies
 from hush.core._runtime._run import KEPT_ERRORS, Collected
-from hush.core._runtime._sources import DONE, WAIT, ListSource, Source, open_source
+from hush.core._runtime._sources import CHUNK
 from hush.core._runtime._strand import Strand
-from hush.core._spec._model import METRICS
-from hush.core.errors import NodeTimeout, ReportedError, SourceError, TooManyFailures
-
-_LOOK_EVERY = 64
-"""Of items of a list that go into one batch every so many look at the clock; of a function that pulls, each does."""
+from hush.core._spec._model import ERROR, METRICS
+from hush.core.errors import MissingKeyError, NodeTimeout, ReportedError, TooManyFailures, missing_key
 
 
 class Fanout:
@@ -33,7 +31,7 @@ class Fanout:
     Attributes:
         domain: Of the workers.
         pull: Gives the value of the next item (a list of them for several ``Each``), ``WAIT`` or ``DONE``.
-        taken: How many items of the sources were taken, where that is not how many the body is given.
+        feed: Where its items come from; ``channel``: where they go, if another map streams from it.
         total: The number of items, where it is known before.
         done: How many items have ended.
         active: How many workers there are.
@@ -55,17 +53,16 @@ class Fanout:
         self.latencies = Latencies() if measured else None
         self._failures = Collected() if self.plan.tolerate is not None else None
         self._keys: dict[int, str] = {}
-        self.upstream = [read(frame.slots) for read in self.plan.upstream]
-        self.sources: list[Source] = []
+        self.feed = Feed(step, self.run)
+        self.channel: Channel | None = None  # to the map that streams from this one
+        self.window = self.plan.window if self.plan.window is not None else self.plan.max_concurrency + CHUNK
+        self._most_workers = min(self.plan.max_concurrency, self.window)
+        self._lacked: set[str] = set()
         self.slots = [one.slot for one in self.plan.each]
         self.slot = self.slots[0] if len(self.slots) == 1 else None
         self.total: int | None = None
-        self.pull: Callable[[], Any] = self._pull_all
-        self._pull_one = self.pull  # what batches are made of
-        self._left_out: list[Any] = []
-        self.taken = 0
+        self.pull: Callable[[], Any] = self.feed.pull
         self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True, around=frame)
-        self.pulling = asyncio.Lock()
         self.exhausted = False
         self.done = 0
         self.active = 1
@@ -73,107 +70,63 @@ class Fanout:
         self._growing = False
         # Whether nothing but the body is to be done for an item: no name, no clock, nobody to tell.
         self.plain = self.run.tracing is None and not (
-            self.upstream or measured or self.plan.key is not None or self.plan.item_timeout_s is not None
+            measured or self.plan.key is not None or self.plan.item_timeout_s is not None
         )
-        self._held: list[Any] = [WAIT] * len(self.slots)
-        self._batch: list[Any] = []
 
-    def open_sources(self) -> None:
-        """Open the sources, and compare their lengths where they are known."""
-        for one in self.plan.each:
-            value = one.source(self.frame.slots)
-            self.sources.append(open_source(value, self.run, one.pull, one.where, one.spent, self.plan.first))
-        self.frame.entered(self.step)
-        first = self.plan.first
-        sizes = [
-            source.size if first is None or source.size is None else min(source.size, first) for source in self.sources
-        ]
-        known = [size for size in sizes if size is not None]
-        if len(set(known)) > 1:
-            raise self._unequal(", ".join(f"{e.name}: {size}" for e, size in zip(self.plan.each, sizes, strict=True)))
-        self.total = known[0] if len(known) == len(sizes) else None
-        if len(self.sources) == 1:
-            self.pull = self.sources[0].now
-        if self.plan.batch is not None:
-            self._pull_one, self.pull = self.pull, self._pull_batch
-            self._left_out, self.upstream = self.upstream, []
-            self._look_every = _LOOK_EVERY if all(type(source) is ListSource for source in self.sources) else 1
-            if self.total is not None:
-                self.total = -(-self.total // self.plan.batch) if not self._left_out else None
-
-    def _unequal(self, lengths: str) -> SourceError:
-        return SourceError(
-            f"the Each inputs of {self.step.path} must have the same length ({lengths}; {self.step.where})"
-        )
+    def begin(self, ready: Ready) -> None:
+        """Open the sources, and make what streams from this map ready if it waits for nothing else."""
+        feed = self.feed
+        feed.open(self.frame)
+        self.total = feed.total
+        self.pull = feed.pull
+        if not feed.plain:
+            self.plain = False
+        stream = self.plan.stream
+        if stream is not None:
+            self.plain = False
+            self.channel = Channel(self.run.loop, stream.keys, self.window, self.total, ordered=stream.ordered)
+            self.frame.slots[stream.slot] = self.channel
+            self.frame.open_stream(self.step, ready)
 
     # --- pulling ------------------------------------------------------------------------------------------
-    def _pull_all(self) -> Any:
-        """The values of the next item of several sources, ``WAIT`` or ``DONE``."""
-        held = self._held
-        for place, source in enumerate(self.sources):
-            if held[place] is WAIT:
-                held[place] = source.now()
-        if any(value is WAIT for value in held):
-            return WAIT
-        ended = [value is DONE for value in held]
-        if any(ended):
-            if not all(ended):
-                shortest = self.plan.each[ended.index(True)].name
-                raise self._unequal(f"{shortest} has {self.columns.count}, another has more")
-            return DONE
-        self._held = [WAIT] * len(held)
-        return held
+    def full(self) -> bool:
+        """Whether the map that streams from this one must take items before more are pulled."""
+        return self.channel is not None and self.channel.full(self.columns.count)
 
-    def _pull_batch(self) -> Any:
-        """The next list of items, without those that failed in a map before."""
-        size, batch = self.plan.batch, self._batch
-        assert size is not None
-        while len(batch) < size:
-            values = self._pull_one()
-            if values is WAIT:
-                return WAIT
-            if values is DONE:
-                break
-            index, self.taken = self.taken, self.taken + 1
-            if not self._left_out or _failed_in(self._left_out, index) is None:
-                batch.append(values)
-            if not self.taken % self._look_every and len(batch) < size and self.run.budget.spent():
-                return WAIT  # there is nothing to wait for, but others are to have a turn
-        if not batch:
-            return DONE
-        self._batch = []
-        return batch if len(self.sources) == 1 else [list(column) for column in zip(*batch, strict=True)]
+    def _pulled(self) -> int:
+        return self.columns.count
 
     async def fill(self, cancelled: Callable[[], None]) -> None:
-        """Wait until each source has a value at hand; one worker at a time."""
-        async with self.pulling:
-            for value, source in zip(self._held, self.sources, strict=True):
-                if value is WAIT:
-                    await source.fill(cancelled)
+        """Wait until there is room for an item, and one is at hand; one worker at a time."""
+        async with self.feed.pulling:
+            if self.channel is not None and self.full():
+                await self.channel.wait_for_room(self._pulled)
+                return
+            streams = self.channel is not None and self.channel.wanted
+            under_way = self.columns.count - (self.channel.taken if streams else self.done)  # type: ignore[union-attr]
+            await self.feed.fill(self.domain, cancelled, max(1, self.window - under_way))
 
     def stop_pulling(self, error: BaseException, by: asyncio.Task[Any]) -> None:
         """The source failed."""
         self.exhausted = True
         self.domain.fail(error, by)
 
-    async def close_sources(
-        self, failure: BaseException | None, cancelled: CancelledError | None
-    ) -> tuple[BaseException | None, CancelledError | None]:
-        """Close what must be closed, whatever happens meanwhile; an error in that is a failure of the map."""
-        for source in self.sources:
-            try:
-                await source.close()
-            except CancelledError as exc:
-                cancelled = exc
-            except BaseException as exc:
-                failure = combined([failure, exc]) if failure is not None else exc
-        return failure, cancelled
+    async def end(self) -> None:
+        """Take no more from the maps that this one streams from, and wait until they have ended too.
+
+        So what comes after this map comes after them, as if it had waited for them before it began.
+        """
+        channels = self.feed.channels
+        for channel in channels:
+            channel.abandon()
+        for channel in channels:
+            await channel.wait_for_end()
 
     def forget(self) -> None:
         """It has ended: let go of what it held, or the kept failures of its items would hold it too."""
         self.exhausted = True  # for ``_grow``, which may still be called
-        del self.frame, self.base, self.columns, self.upstream, self.sources, self.pull, self._pull_one
-        del self._left_out, self._held, self._batch
+        self.feed.forget()
+        del self.frame, self.base, self.columns, self.pull
 
     # --- items --------------------------------------------------------------------------------------------
     def open(self, values: Any, spare: Frame | None) -> tuple[int, Frame]:
@@ -206,16 +159,12 @@ class Fanout:
         key = self.plan.key
         assert key is not None
         try:
-            self._keys[index] = str(copy_context().run(key, values if len(self.sources) == 1 else values[0]))
+            self._keys[index] = str(copy_context().run(key, values if len(self.slots) == 1 else values[0]))
         except Exception as exc:
             exc.add_note(f"Hush: while asking key= of {self.step.path} for the name of an item")
             self.run.locate(exc, (*self.frame.item, index), self.step)
             return exc
         return None
-
-    def failed_upstream(self, index: int) -> Any:
-        """The error with which this item failed in a map before, if it did."""
-        return _failed_in(self.upstream, index)
 
     def finish(self, index: int, frame: Frame, by: asyncio.Task[Any]) -> None:
         """An item's body is complete."""
@@ -223,14 +172,33 @@ class Fanout:
         error = self.columns.put(index, out)
         self.done += 1
         if error is not None:
+            if self.channel is not None:
+                self.channel.put(index, out, error)
             self._failed(index, error, by, collects=True)
             return
         if self.plain:
             return
+        if self.channel is not None:
+            lacking = self._lacking(self.channel, index, out)
+            if lacking is not None:
+                self.done -= 1
+                self.fail(index, lacking, by)
+                return
+            self.channel.put(index, out, None)
         if self.run.tracing is not None:
             self.run.tracing.item_finished(self.step, (*self.frame.item, index), self._keys.get(index), out)
         if self._keys:
             self._keys.pop(index, None)
+
+    def _lacking(self, channel: Channel, index: int, out: Mapping[str, Any]) -> MissingKeyError | None:
+        """The error of an item that lacks a key which the map that streams from this one takes."""
+        for key in channel.keys:
+            if key not in out and key != ERROR:
+                self._lacked.add(key)
+                error = missing_key(f"item {index} of {self.step.path}", key, out)
+                self.run.locate(error, (*self.frame.item, index), self.step)
+                return error
+        return None
 
     def _reported(self, index: int, error: Any) -> BaseException:
         """The exception for an item that failed, or that reported an error as a value."""
@@ -242,6 +210,8 @@ class Fanout:
         """An item failed: collect it, or end the map."""
         self.columns.fail(index, error)
         self.done += 1
+        if self.channel is not None:
+            self.channel.put(index, None, error)
         collects = not isinstance(error, BaseException) or is_ordinary(error)
         self._failed(index, error, by, collects=collects)
 
@@ -310,6 +280,7 @@ class Fanout:
     def settle_lacking(self) -> BaseException | None:
         """At the end: items that lack a key that others have fail, and say so."""
         try:
+            self.columns.require(self._lacked)
             for index, error in self.columns.lacking():
                 self.run.locate(error, (*self.frame.item, index), self.step)
                 self.done -= 1
@@ -323,15 +294,15 @@ class Fanout:
     # --- workers ------------------------------------------------------------------------------------------
     def suspending(self) -> None:
         """A worker is about to await its item: if it really suspends, there is room for others."""
-        if not self._growing and self.active < self.plan.max_concurrency and not self.exhausted:
+        if not self._growing and self.active < self._most_workers and not self.exhausted:
             self._growing = True
             self.run.loop.call_soon(self._grow)
 
     def _grow(self) -> None:
         self._growing = False
-        if self.domain.closing or self.exhausted or not self.awaiting:
+        if self.domain.closing or self.exhausted or not self.awaiting or self.full():
             return
-        more = min(self.active, self.plan.max_concurrency - self.active)
+        more = min(self.active, self._most_workers - self.active)
         if self.total is not None:
             more = min(more, self.total - self.columns.count)
         for _ in range(more):
@@ -341,11 +312,3 @@ class Fanout:
         """One more worker."""
         self.active += 1
         self.domain.spawn(self._hire(self), self.step.path, context)
-
-
-def _failed_in(columns: list[Any], index: int) -> Any:
-    """The first error at ``index`` of some ``error`` columns."""
-    for errors in columns:
-        if errors is not None and index < len(errors) and errors[index] is not None:
-            return errors[index]
-    return None

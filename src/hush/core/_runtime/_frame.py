@@ -157,6 +157,14 @@ class Frame:
             if not left:
                 ready.append((self, self.plan.steps[number]))
 
+    def open_stream(self, step: StepPlan, ready: Ready) -> None:
+        """A map begins, or will not: what streams from it need not wait for it any more."""
+        number = step.reader
+        assert number is not None
+        self.countdowns[number] -= 1
+        if not self.countdowns[number]:
+            ready.append((self, self.plan.steps[number]))
+
     def fail(self, step: StepPlan, error: BaseException, ready: Ready) -> None:
         """The step failed and the graph goes on: it counts as run, with ``error`` and nothing else."""
         assert step.liveness is not None
@@ -165,6 +173,11 @@ class Frame:
 
     def skip(self, step: StepPlan, ready: Ready) -> None:
         """The step does not run: what it would have given is not there, and its edges are dead."""
+        if step.map is not None:
+            for slot in step.map.streams_from:
+                channel = self.slots[slot]
+                if channel is not SKIPPED:
+                    channel.abandon()
         if step.on_entry is not None:
             self.entered(step)
         marks, liveness = self._marked(), step.liveness
@@ -172,6 +185,8 @@ class Frame:
         for number in liveness.edges_after:
             marks.dead_edges[number] = marks.dead_edges.get(number, 0) + 1
         marks.unread.update(liveness.strict_after)
+        if step.reader is not None:
+            self.open_stream(step, ready)
         self.settle(step, SKIPPED_OUTPUT, ready)
 
     def write_plainly(self, step: StepPlan, gives: Gives, out: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from functools import partial
 from itertools import islice
 from threading import Lock
 from time import perf_counter_ns
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from hush.core._expr._where import Where
@@ -54,7 +54,7 @@ class ListSource:
         self._iterator: Iterator[Any] = iter(values) if first is None else islice(values, first)
         self.now = partial(next, self._iterator, DONE)
 
-    async def fill(self, cancelled: Callable[[], None]) -> None:
+    async def fill(self, cancelled: Callable[[], None], most: int) -> None:
         """Nothing to wait for."""
 
     async def close(self) -> None:
@@ -114,12 +114,12 @@ class IteratorSource:
         self._done = value is DONE
         return value
 
-    async def fill(self, cancelled: Callable[[], None]) -> None:
-        """Pull a chunk in a thread."""
+    async def fill(self, cancelled: Callable[[], None], most: int) -> None:
+        """Pull a chunk in a thread, of at most ``most`` items."""
         if self._buffer or self._done or self._left == 0 or self._gate.inline or self._run.inline_only:
             return
         self._running = True
-        job = start_in_thread(self._run.loop, partial(self._context.run, self._pull_in_thread))
+        job = start_in_thread(self._run.loop, partial(self._context.run, self._pull_in_thread, most))
         try:
             await job.wait()
         except CancelledError:
@@ -136,20 +136,20 @@ class IteratorSource:
             for took_ns in times_ns:
                 self._gate.ran_in_thread(took_ns)
 
-    def _pull_in_thread(self) -> tuple[list[Any], list[int]]:
+    def _pull_in_thread(self, most: int) -> tuple[list[Any], list[int]]:
         try:
-            return self._pull()
+            return self._pull(most)
         finally:
             with self._lock:
                 self._running = False
                 if self._abandoned:
                     self._close()  # the map has ended meanwhile
 
-    def _pull(self) -> tuple[list[Any], list[int]]:
+    def _pull(self, most: int) -> tuple[list[Any], list[int]]:
         found: list[Any] = []
         times_ns: list[int] = []
         first_ns = before_ns = perf_counter_ns()
-        most = CHUNK if self._left is None else min(CHUNK, self._left)
+        most = min(CHUNK, most) if self._left is None else min(CHUNK, most, self._left)
         while len(found) < most and before_ns - first_ns < _CHUNK_NS:
             try:
                 value = next(self._iterator, DONE)
@@ -207,7 +207,7 @@ class AsyncSource:
             return self._buffer.popleft()
         return DONE if self._done else WAIT
 
-    async def fill(self, cancelled: Callable[[], None]) -> None:
+    async def fill(self, cancelled: Callable[[], None], most: int) -> None:
         """Await one value."""
         if self._buffer or self._done:
             return
@@ -227,7 +227,28 @@ class AsyncSource:
             await self._iterator.aclose()
 
 
-Source: TypeAlias = ListSource | IteratorSource | AsyncSource
+class Source(Protocol):
+    """What gives the values of one ``Each``.
+
+    Attributes:
+        size: How many there are, where that is known.
+    """
+
+    size: int | None
+
+    @property
+    def now(self) -> Callable[[], Any]:
+        """The next value, ``WAIT`` or ``DONE``."""
+        ...
+
+    async def fill(self, cancelled: Callable[[], None], most: int) -> None:
+        """Wait until a value is at hand, or there is none any more; at most ``most`` may be pulled."""
+        ...
+
+    async def close(self) -> None:
+        """Nothing more is taken."""
+        ...
+
 
 # Iterators that some run has gone through.
 _consumed: WeakValueDictionary[int, Any] = WeakValueDictionary()

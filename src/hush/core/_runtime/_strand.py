@@ -453,10 +453,15 @@ class Strand:
             domain.spawn(Strand(run, domain, context, one), one[1].path)
 
     def _move(self) -> None:
+        ready, self.ready = self.ready, []
+        self.hand_on(ready, self.pending)
+        self.pending = ()
+
+    def hand_on(self, ready: Ready, pending: deque[Pending] | tuple[()] = ()) -> None:
+        """Let a strand of its own do these steps, from the context variables that this one starts from."""
         assert self.context is not None
         strand = Strand(self.run, self.domain, self.context)
-        strand.ready, self.ready = self.ready, []
-        strand.pending, self.pending = self.pending, ()
+        strand.ready, strand.pending = ready, pending
         # A copy: the task sets its variables in the very context that it is given.
         self.domain.spawn(strand, self.task.get_name(), self.context.copy())
 

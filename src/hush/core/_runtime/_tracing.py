@@ -165,6 +165,10 @@ class Tracing:
         """An item failed."""
         self.tell(events.ItemFailed(self._run, step.path, item[-1], monotonic_ns(), error, item[:-1], key))
 
+    def became_ready(self, ready: Ready) -> None:
+        """A map begins, and with it what streams from it."""
+        self._became_ready(ready, 0, monotonic_ns())
+
     def _became_ready(self, ready: Ready, before: int, at_ns: int) -> None:
         for frame, step in reversed(ready[before:]):
             if frame.marks is None or frame.runs(step):

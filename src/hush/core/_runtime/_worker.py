@@ -17,9 +17,9 @@ from hush.core._runtime._compound import timed_out
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain, combined, is_ordinary
 from hush.core._runtime._fanout import Fanout
-from hush.core._runtime._frame import Frame
+from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._run import Raised
-from hush.core._runtime._sources import DONE, WAIT, ListSource, Signal
+from hush.core._runtime._sources import DONE, WAIT, Signal
 from hush.core._runtime._strand import HostStrand, Strand
 from hush.core.errors import FailureInfo
 
@@ -34,19 +34,27 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     if step.timeout_s is not None:
         timer = run.loop.call_later(step.timeout_s, lambda: fanout.domain.fail(timed_out(step)))
     try:
-        fanout.open_sources()
+        ready: Ready = []
+        fanout.begin(ready)
         if tracing is not None:
             tracing.map_started(frame, step, fanout.total)
+            tracing.became_ready(ready)
+        if ready:
+            strand.hand_on(ready)
         failure = await fanout.domain.conduct(Worker(fanout, strand.task, fanout.domain.floor).work)
         if failure is None:
             failure = fanout.settle_lacking() or fanout.too_many(fanout.columns.count)
+        if failure is None:
+            if fanout.channel is not None:
+                fanout.channel.close()
+            await fanout.end()
     except CancelledError as exc:
         cancelled = exc
     except BaseException as exc:  # a source that cannot be gone through: the map's own failure
         failure = exc
     if timer is not None:
         timer.cancel()
-    failure, cancelled = await fanout.close_sources(failure, cancelled)
+    failure, cancelled = await fanout.feed.close(failure, cancelled)
     if tracing is not None:
         tracing.map_finished(frame, step, fanout.done, fanout.columns.failed)
     if failure is not None:
@@ -60,6 +68,8 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
         fanout.forget()
         raise cancelled
     out = fanout.outputs()
+    if fanout.channel is not None:
+        fanout.channel.end()
     fanout.forget()
     return out
 
@@ -132,11 +142,7 @@ class Worker:
         fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
         context, tracing = copy_context(), fanout.run.tracing
         strand.more = self.next_item
-        strand.timed = (
-            fanout.run.tracing is not None
-            or fanout.plan.key is not None
-            or any(type(one) is not ListSource for one in fanout.sources)
-        )
+        strand.timed = fanout.run.tracing is not None or fanout.plan.key is not None or not fanout.feed.quick
         while True:
             spent = not strand.drive()
             if spent and self.domain.errors and not self.domain.dropped:
@@ -211,14 +217,14 @@ class Worker:
                 return False
 
     def _held(self) -> bool:
-        """Whether whoever listens to the run cannot take more for now."""
+        """Whether whoever listens to the run, or the map that streams from this one, cannot take more for now."""
         tracing = self.fanout.run.tracing
-        return tracing is not None and tracing.held
+        return (tracing is not None and tracing.held) or self.fanout.full()
 
     def _begin(self, frame: Frame, values: Any) -> Any:
         """Make the first steps of an item ready, with what a map may want besides; the error if it fails before."""
         fanout = self.fanout
-        error = fanout.failed_upstream(self.index) if fanout.upstream else None
+        error = None if fanout.feed.plain else fanout.feed.failed_before(self.index)
         if fanout.plan.key is not None:
             unnamed = fanout.name(self.index, values)
             error = unnamed if error is None else error

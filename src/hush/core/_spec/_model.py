@@ -185,6 +185,9 @@ class MapSpec(StepSpec):
         first: How many items are taken at most.
         key: Gives an item's name for errors and records.
         item_timeout_s: Seconds that one item may take.
+        batch_wait_s: Seconds after its first item after which a batch is handed over, however few it has.
+        window: How many items may be pulled and not finished; ``None`` for ``max_concurrency`` + 32.
+        ordered: Whether it takes the items of a map that it streams from in their order.
     """
 
     each: tuple[EachInput, ...]
@@ -195,6 +198,9 @@ class MapSpec(StepSpec):
     first: int | None = None
     key: Callable[[Any], Any] | None = None
     item_timeout_s: float | None = None
+    batch_wait_s: float | None = None
+    window: int | None = None
+    ordered: bool = True
 
 
 @record

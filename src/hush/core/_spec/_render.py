@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -11,14 +11,13 @@ from hush.core._spec._model import EVERYTHING, STAR, BranchSpec, GraphSpec, Loop
 from hush.core._spec._races import needed_keys
 from hush.core._spec._reads import body_of, graph_reads
 from hush.core._spec._render_words import case_lines, each_lines, notes_of, one_line
+from hush.core._spec._streams import streams_of
 
 Tie: TypeAlias = Literal["edge", "soft", "reads", "case", "start", "end", "again"]
 """What a link is: ``a >> b``, ``a >> ~b``, a reference without an edge, a branch's way to a target, the beginning of
 what is in a container, its ``END``, the way back to the next round of a loop."""
 Flow: TypeAlias = Literal["", "barrier", "stream"]
 """How items go from one map to the ``Each`` of another: all at the end, or each as it is finished; or not at all."""
-Streams: TypeAlias = Collection[tuple[str, str]]
-"""Pairs of maps by path, ``("etl/fetch", "etl/clean")``, of which the second streams from the first."""
 
 PSEUDO = frozenset({"start", "end", "test", "each"})
 """Kinds of what is drawn beside steps: ``START``, ``END``, the condition of a loop, and what a map goes through."""
@@ -105,24 +104,17 @@ class _Found:
         return Link(before, after, "edge" if self.hard else "soft" if self.soft else "reads", keys, flow)
 
 
-def draw(step: Step, streams: Streams = ()) -> Item:
+def draw(step: Step) -> Item:
     """The drawing of ``step`` with all that is in it. Faulty graphs can be drawn too, as far as they go."""
     if isinstance(step, GraphSpec) and step.wraps:
-        return draw(step.steps[0], streams)
-    return _item(step, "", streams, root=True)
+        return draw(step.steps[0])
+    return _item(step, "", root=True)
 
 
-def link_flow(before: Step, after: Step, paths: tuple[str, str], streams: Streams) -> Flow:
-    """How the items of ``before`` come to ``after``, whose ``Each`` takes a column of it."""
-    if not isinstance(before, MapSpec) or not isinstance(after, MapSpec):
-        return ""
-    return "stream" if paths in streams else "barrier"
-
-
-def _item(step: Step, around: str, streams: Streams, *, root: bool = False) -> Item:
+def _item(step: Step, around: str, *, root: bool = False) -> Item:
     path = f"{around}/{step.name}" if around else step.name
     graph = body_of(step)
-    body = None if graph is None else _body(step, graph, path, streams, root=root)
+    body = None if graph is None else _body(step, graph, path, root=root)
     notes = notes_of(step)
     lines: tuple[str, ...] = ()
     if isinstance(step, BranchSpec):
@@ -155,15 +147,15 @@ def _written(step: Step, key: str) -> list[str]:
     return [f"all of {step.name}"] if keys is None else sorted(keys)
 
 
-def _body(owner: Step, graph: GraphSpec, path: str, streams: Streams, *, root: bool) -> Body:
-    items = [_item(step, path, streams) for step in graph.steps]
+def _body(owner: Step, graph: GraphSpec, path: str, *, root: bool) -> Body:
+    items = [_item(step, path) for step in graph.steps]
     pairs = _pairs(graph)
+    streams = {} if any(step.faults for step in graph.steps) else streams_of(graph)
     links: list[Link] = []
     for (before, after), found in pairs.items():
         flow: Flow = ""
-        if found.each:
-            paths = (items[before].path, items[after].path)
-            flow = link_flow(graph.steps[before], graph.steps[after], paths, streams)
+        if found.each and isinstance(graph.steps[before], MapSpec):
+            flow = "stream" if before in streams.get(after, ()) else "barrier"
         links.append(found.link(before, after, flow))
     entered, left = {after for _, after in pairs}, {before for before, _ in pairs}
     first = [number for number in range(len(items)) if number not in entered]

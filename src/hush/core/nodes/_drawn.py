@@ -24,10 +24,6 @@ class Drawn:
     def _describe(self) -> Step:
         raise NotImplementedError
 
-    def _streams(self) -> Collection[tuple[str, str]]:
-        """The pairs of maps, by path, of which the second streams from the first."""
-        return ()
-
     def to_text(self, *, width: int | None = 100, fold: int | None = FOLD, ascii_only: bool = False) -> str:
         """The graph as text, a line for each node, in topological order.
 
@@ -96,4 +92,4 @@ class Drawn:
 
         if fold is not None and (isinstance(fold, bool) or not isinstance(fold, int) or fold < 1):
             raise UsageError(f"fold={fold!r}: it is a number of nodes, 1 or more, or None.")
-        return folded(draw(self._describe(), self._streams()), fold)
+        return folded(draw(self._describe()), fold)

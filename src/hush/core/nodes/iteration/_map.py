@@ -35,6 +35,12 @@ class MapNode(Block):
         max_concurrency: Items in flight at once, at least 1: of this map in one run. A map in a map counts by itself.
         batch: Hand the block lists of up to so many items instead of single ones; a list then counts as one item.
             Items that failed in a map before are left out.
+        batch_wait_s: Seconds after its first item after which a batch is handed over, however few items it has. Without
+            it a batch waits until it is full, or nothing more comes.
+        window: Items pulled from the source and not finished, at most; ``max_concurrency`` + 32 if not given. Where
+            another map streams from this one, an item counts until that one has taken it.
+        ordered: ``False``: take the items of a map that this one streams from as they end, so that a slow one does not
+            hold up those behind it. The columns then have the order in which the items came.
         first: Take only the first so many items of the source, to try; no further one is pulled.
         key: Names items in errors (``exc.hush.key``) and events: the name of a field of the item, or a function of it.
             Of several ``Each`` the first is meant; with ``batch`` it is a function of the list.
@@ -58,6 +64,9 @@ class MapNode(Block):
         outputs: Value = None,
         max_concurrency: int = 16,
         batch: int | None = None,
+        batch_wait_s: float | None = None,
+        window: int | None = None,
+        ordered: bool = True,
         first: int | None = None,
         key: str | Callable[[Any], Any] | None = None,
         item_timeout_s: float | None = None,
@@ -71,6 +80,13 @@ class MapNode(Block):
         super().__init__(name, inputs=inputs, outputs=outputs, timeout_s=timeout_s, on_error=on_error)
         self._max_concurrency = self._checked_count("max_concurrency", max_concurrency, "items in flight at once") or 1
         self._batch = None if batch is None else self._checked_count("batch", batch, "items to a list")
+        self._batch_wait_s = self._checked_seconds("batch_wait_s", batch_wait_s)
+        self._window = None if window is None else self._checked_count("window", window, "items pulled ahead")
+        if not isinstance(ordered, bool):
+            raise UsageError(f"ordered={ordered!r} at {self.where}: it is True or False.")
+        self._ordered = ordered
+        if batch_wait_s is not None and batch is None:
+            self._fault("batch_wait_s= without batch= has no batch to hand over", "Say how large: batch=100.")
         self._first = None if first is None else self._checked_count("first", first, "items to take")
         self._item_timeout_s = self._checked_seconds("item_timeout_s", item_timeout_s)
         self._key = self._checked_key(key)
@@ -142,6 +158,9 @@ class MapNode(Block):
             max_concurrency=self._max_concurrency,
             tolerate=self._tolerate,
             batch=self._batch,
+            batch_wait_s=self._batch_wait_s,
+            window=self._window,
+            ordered=self._ordered,
             first=self._first,
             key=self._key,
             item_timeout_s=self._item_timeout_s,
@@ -165,6 +184,9 @@ class ForLoopNode(MapNode):
         inputs: Mapping[str, Value] | None = None,
         outputs: Value = None,
         batch: int | None = None,
+        batch_wait_s: float | None = None,
+        window: int | None = None,
+        ordered: bool = True,
         first: int | None = None,
         key: str | Callable[[Any], Any] | None = None,
         item_timeout_s: float | None = None,
@@ -177,6 +199,9 @@ class ForLoopNode(MapNode):
             outputs=outputs,
             max_concurrency=1,
             batch=batch,
+            batch_wait_s=batch_wait_s,
+            window=window,
+            ordered=ordered,
             first=first,
             key=key,
             item_timeout_s=item_timeout_s,

@@ -1,0 +1,254 @@
+"""``Feed``: what one activation of a map goes through: its sources, zipped, and put together into batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from hush.core._plan._model import StepPlan
+from hush.core._runtime._channel import Channel, Reader
+from hush.core._runtime._domain import Domain, combined
+from hush.core._runtime._frame import Frame
+from hush.core._runtime._run import Run
+from hush.core._runtime._sources import DONE, WAIT, ListSource, Source, open_source
+from hush.core.errors import SourceError
+
+_LOOK_EVERY = 64
+"""Of items of a list that go into one batch every so many look at the clock; of a function that pulls, each does."""
+
+
+class Feed:
+    """The sources of one activation of a map.
+
+    Attributes:
+        pull: Gives the value of the next item (a list of them for several ``Each``), ``WAIT`` or ``DONE``.
+        total: The number of items, where it is known before.
+        plain: Whether no item can have failed before.
+        quick: Whether pulling takes no time worth measuring.
+        channels: Those of the maps that this one streams from.
+    """
+
+    def __init__(self, step: StepPlan, run: Run) -> None:
+        assert step.map is not None
+        self._step, self._plan, self._run = step, step.map, run
+        self._sources: list[Source] = []
+        self._readers: list[Reader] = []
+        self._columns: list[Any] = []  # the ``error`` columns of the maps that it goes through, where they have ended
+        self.channels: list[Channel] = []
+        self.pull: Callable[[], Any] = self._pull_all
+        self._pull_one = self.pull  # what batches are made of
+        self._items = 0  # pulled so far, before batches
+        self._held: list[Any] = []
+        self._batch: list[Any] = []
+        self._due_s = 0.0  # when the batch at hand is handed over, however few it has
+        self._filler: Filler | None = None
+        self._look_every = _LOOK_EVERY
+        self.pulling = asyncio.Lock()
+        self.total: int | None = None
+        self.plain = True
+        self.quick = True
+
+    def open(self, frame: Frame) -> None:
+        """Open the sources, and compare their lengths where they are known."""
+        plan, first = self._plan, self._plan.first
+        self._columns = [read(frame.slots) for read in plan.upstream]
+        readers: dict[int, Reader] = {}
+        for one in plan.each:
+            value = one.source(frame.slots)
+            if isinstance(value, Channel):
+                reader = readers.get(id(value))
+                if reader is None:
+                    reader = readers[id(value)] = Reader(value, first)
+                    self.channels.append(value)
+                assert one.column is not None
+                self._sources.append(reader.column(one.column))
+            else:
+                self._sources.append(open_source(value, self._run, one.pull, one.where, one.spent, first))
+        self._readers = [*readers.values()]
+        frame.entered(self._step)
+        self._held = [WAIT] * len(self._sources)
+        sizes = [
+            source.size if first is None or source.size is None else min(source.size, first) for source in self._sources
+        ]
+        known = [size for size in sizes if size is not None]
+        if len(set(known)) > 1:
+            raise self._unequal(", ".join(f"{e.name}: {size}" for e, size in zip(plan.each, sizes, strict=True)))
+        self.total = known[0] if len(known) == len(sizes) else None
+        if len(self._sources) == 1:
+            self.pull = self._sources[0].now
+        self.plain = not (self._readers or self._columns)
+        self.quick = all(type(source) is ListSource for source in self._sources)
+        if plan.batch is not None:
+            self._pull_one, self.pull = self.pull, self._pull_batch
+            self._look_every = _LOOK_EVERY if self.quick else 1
+            if self.total is not None:
+                self.total = -(-self.total // plan.batch) if self.plain else None
+
+    def _unequal(self, lengths: str) -> SourceError:
+        step = self._step
+        return SourceError(f"the Each inputs of {step.path} must have the same length ({lengths}; {step.where})")
+
+    def failed_before(self, index: int) -> Any:
+        """The error with which the item just pulled failed in a map before, if it did; ``None`` of a batch."""
+        if self._plan.batch is not None:
+            return None  # those that failed are left out of it
+        return self._failed_before(index)
+
+    def _failed_before(self, index: int) -> Any:
+        for errors in self._columns:
+            if errors is not None and index < len(errors) and errors[index] is not None:
+                return errors[index]
+        for reader in self._readers:
+            if reader.error is not None:
+                return reader.error
+        return None
+
+    # --- pulling --------------------------------------------------------------------------------------------
+    def _pull_all(self) -> Any:
+        """The values of the next item of several sources, ``WAIT`` or ``DONE``."""
+        held = self._held
+        for place, source in enumerate(self._sources):
+            if held[place] is WAIT:
+                held[place] = source.now()
+        if any(value is WAIT for value in held):
+            return WAIT
+        ended = [value is DONE for value in held]
+        if any(ended):
+            if not all(ended):
+                shortest = self._plan.each[ended.index(True)].name
+                raise self._unequal(f"{shortest} has {self._items}, another has more")
+            return DONE
+        self._held = [WAIT] * len(held)
+        if self._plan.batch is None:
+            self._items += 1
+        return held
+
+    def _pull_batch(self) -> Any:
+        """The next list of items, without those that failed in a map before."""
+        size, batch, wait_s = self._plan.batch, self._batch, self._plan.batch_wait_s
+        assert size is not None
+        while len(batch) < size:
+            values = self._pull_one()
+            if values is WAIT:
+                if wait_s is None or not batch or self._run.loop.time() < self._due_s:
+                    return WAIT
+                break
+            if values is DONE:
+                break
+            index, self._items = self._items, self._items + 1
+            if self.plain or self._failed_before(index) is None:
+                if wait_s is not None and not batch:
+                    self._due_s = self._run.loop.time() + wait_s
+                batch.append(values)
+            if not self._items % self._look_every and len(batch) < size and self._run.budget.spent():
+                return WAIT  # there is nothing to wait for, but others are to have a turn
+        if not batch:
+            return DONE
+        self._batch = []
+        return batch if len(self._sources) == 1 else [list(column) for column in zip(*batch, strict=True)]
+
+    async def fill(self, domain: Domain, cancelled: Callable[[], None], most: int) -> None:
+        """Wait until each source has a value at hand, or the batch at hand is due. One worker at a time.
+
+        ``most`` items may be pulled ahead; ``cancelled`` is called when the wait is cancelled and lingers.
+        """
+        plan = self._plan
+        if plan.batch is not None:
+            most *= plan.batch
+        if plan.batch_wait_s is None or not self._waits():
+            await self._fill(cancelled, most)
+            return
+        # The batch may be due before a source has anything, and what waits for a source cannot be called back without
+        # breaking it: so that is left to a task of its own.
+        filler = self._filler
+        if filler is None:
+            filler = self._filler = Filler(self, domain, most)
+            domain.spawn(filler, f"{self._step.path}: filling")
+        await filler.wait(self._due_s if self._batch else None)
+        if filler.done:
+            self._filler = None
+            if filler.error is not None:
+                raise filler.error
+
+    def _waits(self) -> bool:
+        return self._filler is not None or len(self._sources) == 1 or any(value is WAIT for value in self._held)
+
+    async def _fill(self, cancelled: Callable[[], None], most: int) -> None:
+        for value, source in zip(self._held, self._sources, strict=True):
+            if value is WAIT:
+                await source.fill(cancelled, most)
+
+    # --- the end --------------------------------------------------------------------------------------------
+    async def close(
+        self, failure: BaseException | None, cancelled: asyncio.CancelledError | None
+    ) -> tuple[BaseException | None, asyncio.CancelledError | None]:
+        """Close what must be closed, whatever happens meanwhile; an error in that is a failure of the map."""
+        for source in self._sources:
+            try:
+                await source.close()
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+            except BaseException as exc:
+                failure = combined([failure, exc]) if failure is not None else exc
+        return failure, cancelled
+
+    def forget(self) -> None:
+        """It has ended: let go of what it held."""
+        self._sources, self._readers, self._columns, self._held, self._batch = [], [], [], [], []
+        self.pull = self._pull_one = self._pull_all
+
+
+class Filler:
+    """Waits for the sources of a feed in a task of its own, so that a batch can be handed over meanwhile.
+
+    Attributes:
+        done: Whether each source has something at hand.
+        error: What a source raised.
+    """
+
+    def __init__(self, feed: Feed, domain: Domain, most: int) -> None:
+        self.task: Any = None
+        self._feed, self._domain, self._most = feed, domain, most
+        self._waiter: asyncio.Future[None] | None = None
+        self.done = False
+        self.error: BaseException | None = None
+
+    async def work(self) -> None:
+        """Fill the feed once."""
+        try:
+            await self._feed._fill(_nobody, self._most)
+        except asyncio.CancelledError:
+            if not self._domain.closing:
+                raise
+        except BaseException as exc:  # its place is reached when a worker asks for more
+            self.error = exc
+        finally:
+            self.done = True
+            self._wake()
+            self._domain.leave(self)
+
+    def stop(self) -> None:
+        """Nothing has begun."""
+
+    async def wait(self, until_s: float | None) -> None:
+        """Wait until it is done, or until ``until_s`` on the loop's clock."""
+        if self.done:
+            return
+        loop = self._domain.loop
+        self._waiter = loop.create_future()
+        timer = None if until_s is None else loop.call_at(until_s, self._wake)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _nobody() -> None:
+    """Nobody waits for the filler in a step of his own."""
