@@ -35,6 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "hush.core._background",
             "hush.core._started",
             "hush.core._stream",
+            "hush.core._why",
         }
     ),
     frozenset({"hush.providers", "hush.observability"}),

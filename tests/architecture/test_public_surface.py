@@ -75,7 +75,7 @@ TESTING = {
     "run_virtual",
 }
 EXPORTS = {
-    "hush.core": AUTHORING | ERRORS | EVENTS,
+    "hush.core": AUTHORING | ERRORS | EVENTS | {"why_on_signal"},
     "hush.core.errors": ERRORS,
     "hush.core.events": EVENTS,
     "hush.core.nodes": AUTHORING - {"Hush"},

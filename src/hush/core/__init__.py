@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hush.core._engine import Hush
+from hush.core._engine import Hush, why_on_signal
 from hush.core.errors import (
     FailureInfo,
     GraphError,
@@ -94,4 +94,5 @@ __all__ = (
     "UsageError",
     "WhileLoopNode",
     "code_node",
+    "why_on_signal",
 )

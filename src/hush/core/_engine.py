@@ -7,7 +7,7 @@ from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from functools import partial
 from time import monotonic_ns, perf_counter_ns, time_ns
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import IO, TYPE_CHECKING, Any, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
@@ -60,25 +60,30 @@ class Hush(Drawn):
             ``error`` and ``iteration_metrics`` too; in its own inputs ``PARENT`` is the run.
         grace_s: Seconds that a call in a thread gets to end after a cancellation or a timeout, before it is left
             behind and control returns.
+        stall_s: Seconds after which a run in which nothing begins or ends is logged, once, with what it is at; ``None``
+            for never.
 
     Raises:
         GraphError: With all problems of the graph.
     """
 
-    def __init__(self, graph: Block, *, grace_s: float = 1.0) -> None:
+    def __init__(self, graph: Block, *, grace_s: float = 1.0, stall_s: float | None = 60.0) -> None:
         if not isinstance(graph, Block):
             raise UsageError(f"Hush(...) runs a graph, map or loop, not {graph!r}.")
         if graph in open_containers.get():
             raise UsageError(f"the graph {graph.name!r} is still being written: make Hush(...) after its with block.")
         if isinstance(grace_s, bool) or not isinstance(grace_s, int | float) or not grace_s >= 0:
             raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
-        self._prepare(as_root(graph._describe()), grace_s)
+        if stall_s is not None:
+            _check_seconds(stall_s, "stall_s")
+        self._prepare(as_root(graph._describe()), grace_s, stall_s)
 
-    def _prepare(self, spec: GraphSpec, grace_s: float) -> None:
+    def _prepare(self, spec: GraphSpec, grace_s: float, stall_s: float | None = None) -> None:
         require_sound(spec)
         self.name = spec.name
         self._spec = spec
         self._grace_s = grace_s
+        self._stall_s = stall_s
         self._root: RootPlan = compile_root(spec, policies)
 
     async def run(
@@ -129,15 +134,16 @@ class Hush(Drawn):
             # Before anything is made for it: a thousand runs at once are then as cheap as one after the other.
             await budget.turn(served=False)
         run = Run(self.name, loop, budget, self._grace_s, request_id)
+        run.stall_s = self._stall_s
         if tracers or keep:
-            run.tracing = Tracing(run.id, tracers, loop)
+            run.tracing = Tracing(run, tracers)
             run.keeps = bool(keep)
             if keep:
                 run.tracing.kept = {}
             run.tracing.tell(events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id))
         frame = Frame(self._root.plan, slots)
         del slots
-        budget.run_began()
+        budget.run_began(run)
         watchdog.wake()
         try:
             failure = await _execute(run, self._root, frame, begins_s, timeout_s)
@@ -145,7 +151,8 @@ class Hush(Drawn):
             _finished(run, "cancelled", (perf_counter_ns() - began_ns) / 1e9, error=exc)
             raise
         finally:
-            budget.run_ended()
+            budget.run_ended(run)
+            run.domain = None
         seconds = (perf_counter_ns() - began_ns) / 1e9
         if isinstance(failure, StopIteration):
             failure = _as_runtime_error(failure)
@@ -216,7 +223,8 @@ class Hush(Drawn):
         so is the run. ``handle.cancel()`` cancels it, ``handle.why()`` tells what it is waiting for. It takes what
         ``run`` takes. Wrong inputs raise here.
         """
-        from hush.core._started import InFlight, RunHandle
+        from hush.core._started import RunHandle
+        from hush.core._why import InFlight
 
         self._check_run(inputs, options)
         watcher = InFlight(self._spec)
@@ -264,13 +272,28 @@ class Hush(Drawn):
         return f"<Hush {self.name!r}>"
 
 
+def why_on_signal(number: int | None = None, file: IO[str] | None = None) -> None:
+    """Print what all runs of the process are at whenever a signal comes: ``kill -USR1 <pid>`` asks for it.
+
+    Call it once, in the main thread; what was done at that signal before is replaced. A loop that is held up by a call
+    tells of its runs when that has ended, and of the call at once.
+
+    Args:
+        number: The signal; ``SIGUSR1`` if not given (Windows has none: give another).
+        file: Where to print: standard error if not given.
+    """
+    from hush.core._why import tell_on_signal
+
+    tell_on_signal(number, file)
+
+
 async def _execute(
     run: Run, root: RootPlan, frame: Frame, begins_s: float, timeout_s: float | None
 ) -> BaseException | None:
     """Run the root frame in a domain whose host is the caller's task; give what failed. It began at ``begins_s``."""
     task = asyncio.current_task(run.loop)
     assert task is not None
-    domain = Domain(run.loop, task)
+    domain = run.domain = Domain(run.loop, task)
     strand = HostStrand(run, domain, task, domain.floor)
     strand.begin(frame)
     timers: list[asyncio.TimerHandle] = []
@@ -315,9 +338,9 @@ def _check_names(**names: object) -> None:
             raise UsageError(f"{name}={given!r}: it is a string.")
 
 
-def _check_seconds(timeout_s: object) -> None:
-    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not timeout_s > 0:
-        raise UsageError(f"timeout_s={timeout_s!r}: it is a number of seconds above 0.")
+def _check_seconds(seconds: object, name: str = "timeout_s") -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise UsageError(f"{name}={seconds!r}: it is a number of seconds above 0.")
 
 
 def _finished(

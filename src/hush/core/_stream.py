@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from hush.core._plan._model import Plan
 from hush.core._result import Result
+from hush.core._runtime._run import Run
 from hush.core._runtime._tracing import Listener, Tracing
 from hush.core.errors import UsageError, nearest
 from hush.core.events import Event, ItemFailed, ItemFinished
@@ -24,8 +25,8 @@ class Buffer(Listener):
         self._items_of = items_of
         self._reader: asyncio.Future[None] | None = None
 
-    def attach(self, tracing: Tracing) -> None:
-        super().attach(tracing)
+    def attach(self, tracing: Tracing, run: Run) -> None:
+        super().attach(tracing, run)
         tracing.items_of = self._items_of
 
     def emit(self, event: Event, /) -> None:

@@ -33,6 +33,7 @@ class Fanout:
         pull: Gives the value of the next item (a list of them for several ``Each``), ``WAIT`` or ``DONE``.
         feed: Where its items come from; ``channel``: where they go, if another map streams from it.
         total: The number of items, where it is known before.
+        first_worker: The one in the task that awaits the map.
         done: How many items have ended.
         active: How many workers there are.
         awaiting: How many of them wait for their item.
@@ -63,6 +64,7 @@ class Fanout:
         self.total: int | None = None
         self.pull: Callable[[], Any] = self.feed.pull
         self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True, around=frame)
+        self.first_worker: Member | None = None
         self.exhausted = False
         self.done = 0
         self.active = 1

@@ -28,7 +28,7 @@ class Pass:
         at: The step whose ``def`` is running on the loop, for the watchdog.
         endless: Whether there is no limit, and every ``def`` runs on the loop: it is a test's.
         of: A weak reference to the loop.
-        runs: How many runs are under way on the loop.
+        runs: The runs that are under way on the loop.
     """
 
     __slots__ = (
@@ -57,17 +57,18 @@ class Pass:
         self._closing = False
         self.deadline_ns = self.limit_ns = 0
         self.at: Any = None
-        self.runs = 0
+        self.runs: set[Any] = set()
 
-    def run_began(self) -> None:
+    def run_began(self, run: Any) -> None:
         """One more run on this loop."""
-        self.runs += 1
-        if self.runs == 1:
+        runs = self.runs
+        if not runs:
             _busy.add(self)
+        runs.add(run)
 
-    def run_ended(self) -> None:
+    def run_ended(self, run: Any) -> None:
         """One run less."""
-        self.runs -= 1
+        self.runs.discard(run)
         if not self.runs:
             _busy.discard(self)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from hush.core._expr._where import Where, is_own
 from hush.core._plan._model import StepPlan
-from hush.core._runtime._domain import parts_of
+from hush.core._runtime._domain import Domain, parts_of
 from hush.core._runtime._pass import Pass
 from hush.core._runtime._tracing import Tracing
 from hush.core._spec._signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
@@ -57,19 +57,26 @@ class Run:
         inline_only: Whether every ``def`` runs on the loop, as under the test kit's.
         partial: Whether something failed that nobody named.
         keeps: Whether it keeps what all nodes gave.
+        maps: The maps under way, for those who ask what it is at.
+        domain: Its outermost domain, once it has begun.
+        stall_s: After how many seconds without a move it is told of; ``seen`` is what it was last seen at.
     """
 
     __slots__ = (
         "_collected",
         "_tags",
         "budget",
+        "domain",
         "grace_s",
         "id",
         "inline_only",
         "keeps",
         "loop",
+        "maps",
         "name",
         "partial",
+        "seen",
+        "stall_s",
         "tracing",
     )
 
@@ -87,6 +94,10 @@ class Run:
         self.keeps = False
         self.id = request_id if request_id is not None else f"{_process}-{next(_numbers):x}"
         self._collected: dict[str, Collected] | None = None
+        self.maps: set[Any] = set()
+        self.domain: Domain | None = None
+        self.stall_s: float | None = None
+        self.seen: Any = None
 
     def tag(self, step: StepPlan, item: tuple[int, ...], tags: Any) -> None:
         """Add what ``step`` returned under ``"$tags"``."""

@@ -119,7 +119,7 @@ class IteratorSource:
         if self._buffer or self._done or self._left == 0 or self._gate.inline or self._run.inline_only:
             return
         self._running = True
-        job = start_in_thread(self._run.loop, partial(self._context.run, self._pull_in_thread, most))
+        job = start_in_thread(self._run.loop, partial(self._context.run, partial(self._pull_in_thread, most)))
         try:
             await job.wait()
         except CancelledError:

@@ -28,7 +28,7 @@ class Listener:
 
     tracing: Tracing
 
-    def attach(self, tracing: Tracing) -> None:
+    def attach(self, tracing: Tracing, run: Any) -> None:
         """The run begins."""
         self.tracing = tracing
 
@@ -58,8 +58,9 @@ class Tracing:
 
     __slots__ = ("_emits", "_loop", "_run", "_waiting", "held", "items_of", "kept")
 
-    def __init__(self, run_id: str, tracers: Sequence[Tracer], loop: asyncio.AbstractEventLoop) -> None:
-        self._run = run_id
+    def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
+        loop: asyncio.AbstractEventLoop = run.loop
+        self._run: str = run.id
         self._emits = [tracer.emit for tracer in tracers]
         self._loop = loop
         self._waiting: list[asyncio.Future[None]] = []
@@ -68,7 +69,7 @@ class Tracing:
         self.kept: dict[str, dict[str, Any]] | None = None
         for tracer in tracers:
             if isinstance(tracer, Listener):
-                tracer.attach(self)
+                tracer.attach(self, run)
 
     async def room(self) -> None:
         """Wait until whoever listens can take more."""

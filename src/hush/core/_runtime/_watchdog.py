@@ -1,4 +1,4 @@
-"""The watchdog: names a call that has held up an event loop for more than a second, while it does."""
+"""The watchdog: names a call that has held up an event loop for more than a second, and looks for stalled runs."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Watchdog:
             busy = busy_passes()
             for budget in busy:
                 self._look_at(budget, named)
+                self._look_for_stalls(budget)
             if not busy:
                 named.clear()
                 self._awake.clear()
@@ -57,6 +58,17 @@ class Watchdog:
             held_ns / 1e9,
             step.where,
         )
+
+    def _look_for_stalls(self, budget: Pass) -> None:
+        loop = budget.of()
+        if loop is None or budget.endless or loop.is_closed():
+            return
+        from hush.core._runtime._stalls import look
+
+        try:
+            loop.call_soon_threadsafe(look, budget)
+        except RuntimeError:
+            pass  # it was closed just now
 
 
 watchdog = Watchdog()

@@ -28,6 +28,7 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     """Run one activation of a map; give its columns."""
     run, tracing = strand.run, strand.run.tracing
     fanout = Fanout(strand, frame, step, Worker)
+    run.maps.add(fanout)
     failure: BaseException | None = None
     cancelled: CancelledError | None = None
     timer = None
@@ -41,7 +42,8 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
             tracing.became_ready(ready)
         if ready:
             strand.hand_on(ready)
-        failure = await fanout.domain.conduct(Worker(fanout, strand.task, fanout.domain.floor).work)
+        worker = fanout.first_worker = Worker(fanout, strand.task, fanout.domain.floor)
+        failure = await fanout.domain.conduct(worker.work)
         if failure is None:
             failure = fanout.settle_lacking() or fanout.too_many(fanout.columns.count)
         if failure is None:
@@ -55,6 +57,8 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     if timer is not None:
         timer.cancel()
     failure, cancelled = await fanout.feed.close(failure, cancelled)
+    run.maps.discard(fanout)
+    fanout.first_worker = None
     if tracing is not None:
         tracing.map_finished(frame, step, fanout.done, fanout.columns.failed)
     if failure is not None:

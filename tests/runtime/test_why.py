@@ -1,0 +1,176 @@
+"""What a run tells when it is asked why it stands still: by its handle, by a signal, and by itself once."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import os
+import signal
+
+import pytest
+
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, why_on_signal
+from hush.testing import run_virtual
+
+
+def node(fn, **inputs):
+    return CodeNode(name="f", code_fn=fn, inputs=inputs, outputs=PARENT)
+
+
+def pipeline(source, slow, *, ordered=True):
+    """Two maps, of which the second streams from the first and awaits ``slow`` for each item."""
+
+    async def first(x):
+        return {"y": x}
+
+    async def second(y):
+        await slow(y)
+        return {"z": y}
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="a", inputs={"x": Each(source)}, max_concurrency=2, window=4) as a:
+            node(first, x=PARENT["x"])
+        with MapNode(name="b", inputs={"y": Each(a["y"])}, max_concurrency=2, ordered=ordered) as b:
+            node(second, y=PARENT["y"])
+        b["z"] >> PARENT["z"]
+    return graph
+
+
+def state_of(why, path):
+    return next(state for state in why.maps if state.path == path)
+
+
+def test_a_map_that_is_held_back_names_the_map_that_holds_it_back():
+    async def main():
+        stuck = asyncio.Event()
+        handle = Hush(pipeline(range(100), lambda _: stuck.wait())).start({})
+        await asyncio.sleep(1)
+        why = handle.why()
+        stuck.set()
+        await handle
+        return why
+
+    why = run_virtual(main)
+    a, b = state_of(why, "g/a"), state_of(why, "g/b")
+    assert a.waits_for == "b, which streams from it"
+    assert (b.at_work, b.head, b.waits_for) == (2, 0, "")
+    assert "waits for b, which streams from it" in str(why)
+    assert [(one.path, one.item) for one in why.running] == [("g/b/f", (0,)), ("g/b/f", (1,))]
+
+
+def test_a_map_that_waits_for_its_source_says_so_and_its_reader_too():
+    async def main():
+        more = asyncio.Event()
+
+        async def source():
+            yield 0
+            await more.wait()
+
+        async def quick(_):
+            return None
+
+        handle = Hush(pipeline(source(), quick)).start({})
+        await asyncio.sleep(1)
+        why = handle.why()
+        more.set()
+        await handle
+        return why
+
+    why = run_virtual(main)
+    assert state_of(why, "g/a").waits_for == "its source"
+    assert state_of(why, "g/b").waits_for == "items of the map that it streams from"
+    assert state_of(why, "g/b").done == 1
+
+
+def test_the_head_is_the_first_item_that_has_not_ended():
+    async def main():
+        stuck = asyncio.Event()
+
+        async def slow(y):
+            if y == 5:
+                await stuck.wait()
+
+        handle = Hush(pipeline(range(20), slow)).start({})
+        await asyncio.sleep(1)
+        why = handle.why()
+        stuck.set()
+        await handle
+        return why
+
+    b = state_of(run_virtual(main), "g/b")
+    assert (b.done, b.at_work, b.head) == (19, 1, 5)
+
+
+async def until(holds):
+    while not holds():  # noqa: ASYNC110  # what it waits for sets no event
+        await asyncio.sleep(0)
+
+
+class Told(logging.Handler):
+    """Keeps what is logged, and tells a loop of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+        self.loop = asyncio.get_running_loop()
+        self.told = asyncio.Event()
+
+    def emit(self, record):
+        self.texts.append(record.getMessage())
+        self.loop.call_soon_threadsafe(self.told.set)
+
+
+@pytest.fixture
+async def told():
+    handler = Told()
+    logger = logging.getLogger("hush.run")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+async def test_a_run_that_stands_still_is_logged_once_with_what_it_is_at(told):
+    stuck = asyncio.Event()
+    handle = Hush(pipeline(range(100), lambda _: stuck.wait()), stall_s=0.2).start({})
+    await told.told.wait()
+    told.told.clear()
+    with pytest.raises(TimeoutError):  # three more looks
+        async with asyncio.timeout(1.5):
+            await told.told.wait()
+    stuck.set()
+    await handle
+    (text,) = told.texts
+    assert text.startswith("g has stood still for ")
+    assert "map g/a: 6 of 100 items done, waits for b, which streams from it" in text
+    assert "at work: g/b/f, item 0 (" in text
+    assert "test_why.py:" in text
+
+
+async def test_a_run_that_moves_is_not_logged(told):
+    async def moves(_):
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+
+    await Hush(pipeline(range(60), moves), stall_s=0.2).run({})
+    assert told.texts == []
+
+
+async def test_a_signal_prints_what_all_runs_are_at():
+    stuck, printed = asyncio.Event(), io.StringIO()
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        why_on_signal(file=printed)
+        handles = [Hush(pipeline(range(100), lambda _: stuck.wait())).start({}, request_id=f"run {n}") for n in "12"]
+        await until(lambda: all(handle.why().running for handle in handles))
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await until(lambda: printed.getvalue().count("at work: g/b/f, item 1") == 2)
+        assert "hush: g (run run 1)" in printed.getvalue()
+        assert "hush: g (run run 2)" in printed.getvalue()
+        stuck.set()
+        for handle in handles:
+            await handle
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await until(lambda: "no run is under way" in printed.getvalue())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
