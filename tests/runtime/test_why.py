@@ -162,7 +162,7 @@ async def test_a_signal_prints_what_all_runs_are_at():
     try:
         why_on_signal(file=printed)
         handles = [Hush(pipeline(range(100), lambda _: stuck.wait())).start({}, request_id=f"run {n}") for n in "12"]
-        await until(lambda: all(handle.why().running for handle in handles))
+        await until(lambda: all(len(handle.why().running) == 2 for handle in handles))
         os.kill(os.getpid(), signal.SIGUSR1)
         await until(lambda: printed.getvalue().count("at work: g/b/f, item 1") == 2)
         assert "hush: g (run run 1)" in printed.getvalue()
