@@ -23,7 +23,6 @@ class Channel:
     """Between two maps of one graph.
 
     Attributes:
-        keys: The columns that the reader takes.
         total: How many items there will be, where that is known.
         wanted: Whether the reader takes items: it may have been skipped, or have had enough.
         taken: How many items it has taken.
@@ -41,16 +40,12 @@ class Channel:
         "_waits_for_items",
         "_waits_for_room",
         "_window",
-        "keys",
         "taken",
         "total",
         "wanted",
     )
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, keys: tuple[str, ...], window: int, total: int | None, *, ordered: bool
-    ) -> None:
-        self.keys = keys
+    def __init__(self, loop: asyncio.AbstractEventLoop, window: int, total: int | None, *, ordered: bool) -> None:
         self.total = total
         self.wanted = True
         self.taken = 0
@@ -100,7 +95,8 @@ class Channel:
                 self._ready.append(record)
                 index += 1
             self._next = index
-        _wake(self._waits_for_items)
+        if self._waits_for_items is not None:
+            _wake(self._waits_for_items)
 
     def close(self) -> None:
         """All items have ended."""
@@ -120,18 +116,14 @@ class Channel:
             return DONE if self._closed else WAIT
         self.taken += 1
         record = self._ready.popleft()
-        self._ask_for_more(at_least=self._window // 2)  # a switch between the two for each item would cost more
+        if self._waits_for_room is not None:
+            self._ask_for_more(at_least=self._window // 2)  # a switch between the two for each item would cost more
         return record
 
     def _ask_for_more(self, at_least: int) -> None:
-        waiter = self._waits_for_room
-        if waiter is not None and self._written() - self.taken <= self._window - at_least:
-            _wake(waiter)
-
-    def _written(self) -> int:
-        # Of those that were pulled, as many as the channel knows of: those at work are not to hold the writer back
-        # while the reader has nothing to take.
-        return self.taken + len(self._ready) + (len(self._early) if self._early else 0)
+        # Those that are at work do not count: they are not to hold the writer back while there is nothing to take.
+        if len(self._ready) + (len(self._early) if self._early else 0) <= self._window - at_least:
+            _wake(self._waits_for_room)
 
     async def wait_for_items(self) -> None:
         """Wait until there is an item to take, or the last has been taken. One worker at a time."""
@@ -191,9 +183,8 @@ class Reader:
     def advance(self) -> Any:
         """Take the next item, if all columns have given their values of the last; else ``WAIT``."""
         columns = self._columns
-        for column in columns:
-            if column.value is not WAIT:
-                return WAIT
+        if len(columns) > 1 and any(column.value is not WAIT for column in columns):
+            return WAIT
         if self._left == 0:
             return DONE
         record = self._channel.take()

@@ -58,6 +58,7 @@ class Fanout:
         self.channel: Channel | None = None  # to the map that streams from this one
         self.window = self.plan.window if self.plan.window is not None else self.plan.max_concurrency + CHUNK
         self._most_workers = min(self.plan.max_concurrency, self.window)
+        self._taken_keys: frozenset[str] = frozenset()  # by the map that streams from this one
         self._lacked: set[str] = set()
         self.slots = [one.slot for one in self.plan.each]
         self.slot = self.slots[0] if len(self.slots) == 1 else None
@@ -86,7 +87,8 @@ class Fanout:
         stream = self.plan.stream
         if stream is not None:
             self.plain = False
-            self.channel = Channel(self.run.loop, stream.keys, self.window, self.total, ordered=stream.ordered)
+            self._taken_keys = frozenset(stream.keys) - {ERROR}
+            self.channel = Channel(self.run.loop, self.window, self.total, ordered=stream.ordered)
             self.frame.slots[stream.slot] = self.channel
             self.frame.open_stream(self.step, ready)
 
@@ -181,10 +183,9 @@ class Fanout:
         if self.plain:
             return
         if self.channel is not None:
-            lacking = self._lacking(self.channel, index, out)
-            if lacking is not None:
+            if not out.keys() >= self._taken_keys:
                 self.done -= 1
-                self.fail(index, lacking, by)
+                self.fail(index, self._lacking(index, out), by)
                 return
             self.channel.put(index, out, None)
         if self.run.tracing is not None:
@@ -192,15 +193,13 @@ class Fanout:
         if self._keys:
             self._keys.pop(index, None)
 
-    def _lacking(self, channel: Channel, index: int, out: Mapping[str, Any]) -> MissingKeyError | None:
+    def _lacking(self, index: int, out: Mapping[str, Any]) -> MissingKeyError:
         """The error of an item that lacks a key which the map that streams from this one takes."""
-        for key in channel.keys:
-            if key not in out and key != ERROR:
-                self._lacked.add(key)
-                error = missing_key(f"item {index} of {self.step.path}", key, out)
-                self.run.locate(error, (*self.frame.item, index), self.step)
-                return error
-        return None
+        lacked = sorted(self._taken_keys - out.keys())
+        self._lacked.update(lacked)
+        error = missing_key(f"item {index} of {self.step.path}", lacked[0], out)
+        self.run.locate(error, (*self.frame.item, index), self.step)
+        return error
 
     def _reported(self, index: int, error: Any) -> BaseException:
         """The exception for an item that failed, or that reported an error as a value."""

@@ -193,7 +193,7 @@ class Worker:
             if fanout.domain.closing:
                 self.signal = DONE
                 return False
-            if not fanout.plain and self._held():
+            if not fanout.plain and (self._held() or fanout.full()):
                 self.signal = WAIT
                 return False
             try:
@@ -221,9 +221,9 @@ class Worker:
                 return False
 
     def _held(self) -> bool:
-        """Whether whoever listens to the run, or the map that streams from this one, cannot take more for now."""
+        """Whether whoever listens to the run cannot take more for now."""
         tracing = self.fanout.run.tracing
-        return (tracing is not None and tracing.held) or self.fanout.full()
+        return tracing is not None and tracing.held
 
     def _begin(self, frame: Frame, values: Any) -> Any:
         """Make the first steps of an item ready, with what a map may want besides; the error if it fails before."""
