@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from functools import partial
 from time import monotonic_ns, perf_counter_ns, time_ns
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
 from hush.core._plan._compile import compile_root
 from hush.core._plan._model import RootPlan
+from hush.core._resources._hub import ResourceHub
+from hush.core._resources._names import limits_named
 from hush.core._result import Nodes, Result
 from hush.core._runtime._context import restore
 from hush.core._runtime._domain import Domain
@@ -39,6 +42,7 @@ if TYPE_CHECKING:  # imported when a run is first started or streamed
     from hush.core._stream import Stream
 
 Tracers = Tracer | Sequence[Tracer] | None
+Resources: TypeAlias = "ResourceHub | Mapping[str, Any] | str | os.PathLike[str] | None"
 
 
 class RunOptions(TypedDict, total=False):
@@ -58,24 +62,28 @@ class Hush(Drawn):
     Args:
         graph: The root: a graph, map or loop. It is checked and compiled here. A map or loop gives all its outputs,
             ``error`` and ``iteration_metrics`` too; in its own inputs ``PARENT`` is the run.
+        resources: Where the names in it are looked up, such as ``limit="crm"``: a hub, settings for one, or the path of
+            a file. Without it, ``ResourceHub.default()``, which is read only if the graph names something.
         grace_s: Seconds that a call in a thread gets to end after a cancellation or a timeout, before it is left
             behind and control returns.
 
     Raises:
-        GraphError: With all problems of the graph.
+        GraphError: With all problems of the graph, and of the resources that it names.
+        ResourceError: The file that ``resources`` names cannot be read.
     """
 
-    def __init__(self, graph: Block, *, grace_s: float = 1.0) -> None:
+    def __init__(self, graph: Block, *, resources: Resources = None, grace_s: float = 1.0) -> None:
         if not isinstance(graph, Block):
             raise UsageError(f"Hush(...) runs a graph, map or loop, not {graph!r}.")
         if graph in open_containers.get():
             raise UsageError(f"the graph {graph.name!r} is still being written: make Hush(...) after its with block.")
         if isinstance(grace_s, bool) or not isinstance(grace_s, int | float) or not grace_s >= 0:
             raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
-        self._prepare(as_root(graph._describe()), grace_s)
+        self._prepare(as_root(graph._describe()), grace_s, _hub(resources))
 
-    def _prepare(self, spec: GraphSpec, grace_s: float) -> None:
-        require_sound(spec)
+    def _prepare(self, spec: GraphSpec, grace_s: float, hub: ResourceHub | None = None) -> None:
+        self._limits, unknown = limits_named(spec, hub)
+        require_sound(spec, unknown)
         self.name = spec.name
         self._spec = spec
         self._grace_s = grace_s
@@ -307,6 +315,16 @@ def _as_runtime_error(stop: StopIteration) -> RuntimeError:
     error.__dict__.update(hush=info, __notes__=stop.__dict__.get("__notes__", []))
     error.__cause__ = stop
     return error
+
+
+def _hub(resources: Resources) -> ResourceHub | None:
+    if resources is None or isinstance(resources, ResourceHub):
+        return resources
+    if isinstance(resources, Mapping):
+        return ResourceHub(resources)
+    if isinstance(resources, str | os.PathLike):
+        return ResourceHub(path=resources)
+    raise UsageError(f"resources={resources!r}: it is a ResourceHub, a mapping of settings, or the path of a file.")
 
 
 def _check_names(**names: object) -> None:
