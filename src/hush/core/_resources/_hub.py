@@ -13,7 +13,7 @@ from hush.core._spec._policies import Limit
 from hush.core.errors import Problem, ResourceError, UsageError, nearest
 
 _MOST_PROBLEMS = 20
-_KEY = re.compile(r"([a-z][a-z0-9_-]*):([^\s${}]+)")
+_KEY = r"[a-z][a-z0-9_-]*:[^\s${}]+"
 
 
 class ResourceHub:
@@ -134,7 +134,7 @@ class ResourceHub:
         problems: list[Problem] = []
         entries = found.value or {}
         for key, entry in entries.items():
-            if not _KEY.fullmatch(key):
+            if not re.fullmatch(_KEY, key):
                 inner = list(entry.value) if isinstance(entry.value, dict) else []
                 name = inner[0] if inner and isinstance(entry.value[inner[0]].value, dict) else "name"
                 category = key.partition(":")[0].strip()

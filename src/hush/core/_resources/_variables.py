@@ -82,7 +82,7 @@ def _variable(text: str, start: int, level: int) -> tuple[Variable, int]:
         return Variable(name[0], None), at + 1
     if text[at : at + 1] != ":":
         raise VariableFault(
-            f"has a ${{{name[0]} that goes on with neither : nor }}",
+            f"has a ${{ whose name goes on with neither : nor }}, at its character {start + 1}",
             "A name has letters, digits and _; write ${NAME} or ${NAME:default}.",
         )
     if _SHELL.match(text, at + 1):
