@@ -117,8 +117,8 @@ def test_every_name_that_is_not_there_is_told_at_its_node_with_all_else_that_is_
     assert sorted(told) == [
         ("g/a", line_of("a"), "limit='crn': there is no limit:crn"),
         ("g/b", line_of("b"), "limit='limit:zzz': there is no limit:zzz"),
-        ("g/c", line_of("c"), "one has no input 'nope'"),
         ("g/c", line_of("c"), "limit='crn': there is no limit:crn"),
+        ("g/c", line_of("c"), "the function of c takes no input 'nope'"),
     ]
     assert {one.file for one in raised.value.problems} == {__file__}
     assert "Did you mean 'crm' (" in str(raised.value)

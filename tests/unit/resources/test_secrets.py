@@ -15,8 +15,8 @@ SECRET = "hunter2-Zq9"
 @pytest.mark.parametrize(
     "name",
     ["api_key", "apiKey", "API-KEY", "x-api-key", "apikey", "OPENAI_API_KEY", "Authorization", "password",
-     "db_password", "dbPassword", "token", "accessToken", "access_token", "secret", "client_secret", "secret_key", "private_key",
-     "aws_secret_access_key", "credentials", "Proxy-Authorization", "passphrase"],
+     "db_password", "dbPassword", "token", "accessToken", "access_token", "secret", "client_secret", "secret_key",
+     "private_key", "aws_secret_access_key", "credentials", "Proxy-Authorization", "passphrase"],
 )  # fmt: skip
 def test_names_of_secrets_are_known(name):
     assert is_secret_name(name)

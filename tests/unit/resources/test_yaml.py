@@ -203,7 +203,7 @@ def laughs(levels: int, fold: int = 9) -> str:
 
 
 def test_aliases_that_multiply_are_refused_before_anything_is_made_of_them():
-    assert refused(laughs(100)) == [(6, 15, f"there are more than {MOST_VALUES} values, counting what aliases repeat")]
+    assert refused(laughs(100)) == [(5, 40, f"there are more than {MOST_VALUES} values, counting what aliases repeat")]
 
 
 def test_merges_that_multiply_are_refused():
@@ -221,7 +221,7 @@ def test_as_many_values_as_are_allowed_are_read():
 @pytest.mark.parametrize(
     ("before", "after"), [("[", "]"), ("{a: ", "}"), ("- ", ""), ("? ", ""), ("[? ", ", b]"), ("{? ", "}")]
 )
-@pytest.mark.parametrize("levels", [MOST_LEVELS + 1, 1000, 30_000])
+@pytest.mark.parametrize("levels", [MOST_LEVELS + 1, 10_000])
 def test_deep_nesting_is_refused_without_recursion(before, after, levels):
     text = before * levels + "x" + after * levels
     assert refused(text)[-1][2] == f"values lie in each other deeper than {MOST_LEVELS} levels"
@@ -246,7 +246,7 @@ def raised_by(text: str) -> ResourceError | None:
     "bit", ["a:\n", "---\n", "&a ", "!", "%A b\n", "'", '"\\\n', "[?", "{a,", "*a ", "#", "- a: [\n", "<<: "]
 )
 def test_whatever_is_repeated_ends_in_a_bounded_number_of_problems(bit):
-    error = raised_by(bit * 40_000)
+    error = raised_by(bit * 10_000)
     assert error is None or (len(error.problems) <= 21 and len(str(error)) < 5000)
 
 

@@ -10,7 +10,7 @@ from hush.core.errors import Problem, ResourceError, UsageError
 
 MOST_LEVELS = 20
 """How deep lists and mappings may lie in each other."""
-MOST_VALUES = 20_000
+MOST_VALUES = 10_000
 """How many values the settings may hold, those that an alias repeats counted each time."""
 _SHOWN = 60
 
