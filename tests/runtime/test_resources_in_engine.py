@@ -134,7 +134,7 @@ def test_a_limit_whose_settings_are_wrong_is_told_once_at_its_settings(tmp_path)
     file = tmp_path / "r.yaml"
     file.write_text("limit:crm:\n  rpm: ${GONE_CRM}\n  burst: x\nlimit:erp: {rpm: -1}\n", encoding="utf-8")
     with pytest.raises(GraphError) as raised:
-        Hush(named("crm", "crm", "gone"), resources=file)
+        Hush(named("crm", "limit:crm", "gone"), resources=file)
     assert [
         (one.path, one.line, one.message.partition(",")[0].partition(" (")[0]) for one in raised.value.problems
     ] == [

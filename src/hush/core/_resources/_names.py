@@ -22,33 +22,33 @@ def limits_named(root: GraphSpec, hub: ResourceHub | None) -> tuple[dict[str, Li
     problems: list[Problem] = []
     for path, leaf in _leaves(root):
         for name in leaf.policies.limits:
-            if isinstance(name, Limit) or name in found or name in wrong:
+            if isinstance(name, Limit) or name in found:
                 continue
             try:
-                if hub is None:
-                    hub = ResourceHub.default()
-                if hub._key("limit", name) is None:
-                    absent = hub._absence("limit", name)
-                    message = f"limit={name!r}: {absent.message}"
-                    problems.append(Problem(path, leaf.where.file, leaf.where.line, message, absent.mend))
-                else:
-                    found[name] = hub.limit(name)
-            except ResourceError as error:
-                problems += error.problems
-                wrong.add(name)
-                if hub is None:  # its file cannot be read: it is said once
-                    return found, problems
+                hub = ResourceHub.default() if hub is None else hub
+            except ResourceError as error:  # its file cannot be read: nothing can be looked up
+                return found, list(error.problems)
+            key = hub._key("limit", name)
+            if key is None:
+                absent = hub._absence("limit", name)
+                message = f"limit={name!r}: {absent.message}"
+                problems.append(Problem(path, leaf.where.file, leaf.where.line, message, absent.mend))
+            elif key not in wrong:
+                try:
+                    found[name] = hub.limit(key)
+                except ResourceError as error:
+                    wrong.add(key)
+                    problems += error.problems
     return found, problems
 
 
 def _leaves(root: GraphSpec) -> Iterator[tuple[str, CallSpec]]:
-    """Every leaf of ``root`` and of what lies in it, with its path."""
+    """Every leaf in ``root``, at any depth, that has limits, with its path."""
     todo = [(root.name, root)]
     for path, graph in todo:  # grows while it is walked
         for step in graph.steps:
-            inner = path if graph.wraps else f"{path}/{step.name}"
-            body = body_of(step)
-            if body is not None:
-                todo.append((inner, body))
-            elif isinstance(step, CallSpec):
-                yield inner, step
+            if isinstance(step, CallSpec):
+                if step.policies.limits:
+                    yield f"{path}/{step.name}" if not graph.wraps else path, step
+            elif (body := body_of(step)) is not None:
+                todo.append((path if graph.wraps else f"{path}/{step.name}", body))
