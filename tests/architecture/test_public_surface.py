@@ -24,6 +24,7 @@ AUTHORING = {
     "GraphNode",
     "Hush",
     "MapNode",
+    "ResourceHub",
     "Tolerate",
     "WhileLoopNode",
     "code_node",
@@ -39,6 +40,7 @@ ERRORS = {
     "OutputError",
     "Problem",
     "ReportedError",
+    "ResourceError",
     "RunTimeout",
     "SourceError",
     "TooManyFailures",
@@ -78,7 +80,7 @@ EXPORTS = {
     "hush.core": AUTHORING | ERRORS | EVENTS | {"why_on_signal"},
     "hush.core.errors": ERRORS,
     "hush.core.events": EVENTS,
-    "hush.core.nodes": AUTHORING - {"Hush"},
+    "hush.core.nodes": AUTHORING - {"Hush", "ResourceHub"},
     "hush.core.nodes.flow": {"Branch", "BranchNode"},
     "hush.core.nodes.iteration": {"Each", "ForLoopNode", "MapNode", "WhileLoopNode"},
     "hush.core.nodes.iteration.base": {"Each"},
@@ -102,7 +104,7 @@ def test_every_path_gives_the_same_object(name):
         assert getattr(module, public) is getattr(core, public)
 
 
-@pytest.mark.parametrize("name", ["Retry", "Limit", "ResourceHub", "LLMNode"])
+@pytest.mark.parametrize("name", ["Retry", "Limit", "LLMNode"])
 def test_a_name_is_exported_only_once_it_works(name):
     for module in EXPORTS:
         assert not hasattr(importlib.import_module(module), name)

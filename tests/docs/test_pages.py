@@ -20,7 +20,7 @@ from docs.printed import ROOT, Block, blocks_of, fences_of, without_code
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*PAGES, *(page for page in sorted(ROOT.glob("*.md")) if page not in PAGES)]
-MARKS = {"python", "text", "bash"}  # a block spelt `py` would never be run
+MARKS = {"python", "text", "bash", "yaml"}  # a block spelt `py` would never be run
 
 
 def name_of(page: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hush.core._engine import Hush, why_on_signal
+from hush.core._resources._hub import ResourceHub
 from hush.core.errors import (
     FailureInfo,
     GraphError,
@@ -14,6 +15,7 @@ from hush.core.errors import (
     OutputError,
     Problem,
     ReportedError,
+    ResourceError,
     RunTimeout,
     SourceError,
     TooManyFailures,
@@ -83,6 +85,8 @@ __all__ = (
     "OutputError",
     "Problem",
     "ReportedError",
+    "ResourceError",
+    "ResourceHub",
     "RoundFinished",
     "RunFinished",
     "RunStarted",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from functools import partial
 from time import monotonic_ns, perf_counter_ns, time_ns
-from typing import IO, TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
 from hush.core._plan._compile import compile_root
 from hush.core._plan._model import RootPlan
+from hush.core._resources._hub import ResourceHub
+from hush.core._resources._names import limits_named
 from hush.core._result import Nodes, Result
 from hush.core._runtime._context import restore
 from hush.core._runtime._domain import Domain
@@ -39,6 +42,7 @@ if TYPE_CHECKING:  # imported when a run is first started or streamed
     from hush.core._stream import Stream
 
 Tracers = Tracer | Sequence[Tracer] | None
+Resources: TypeAlias = "ResourceHub | Mapping[str, Any] | str | os.PathLike[str] | None"
 
 
 class RunOptions(TypedDict, total=False):
@@ -58,16 +62,21 @@ class Hush(Drawn):
     Args:
         graph: The root: a graph, map or loop. It is checked and compiled here. A map or loop gives all its outputs,
             ``error`` and ``iteration_metrics`` too; in its own inputs ``PARENT`` is the run.
+        resources: Where the names in it are looked up, such as ``limit="crm"``: a hub, settings for one, or the path of
+            a file. Without it, ``ResourceHub.default()``, which is read only if the graph names something.
         grace_s: Seconds that a call in a thread gets to end after a cancellation or a timeout, before it is left
             behind and control returns.
         stall_s: Seconds after which a run in which nothing begins or ends is logged, once, with what it is at; ``None``
             for never.
 
     Raises:
-        GraphError: With all problems of the graph.
+        GraphError: With all problems of the graph, and of the resources that it names.
+        ResourceError: The file that ``resources`` names cannot be read.
     """
 
-    def __init__(self, graph: Block, *, grace_s: float = 1.0, stall_s: float | None = 60.0) -> None:
+    def __init__(
+        self, graph: Block, *, resources: Resources = None, grace_s: float = 1.0, stall_s: float | None = 60.0
+    ) -> None:
         if not isinstance(graph, Block):
             raise UsageError(f"Hush(...) runs a graph, map or loop, not {graph!r}.")
         if graph in open_containers.get():
@@ -76,10 +85,13 @@ class Hush(Drawn):
             raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
         if stall_s is not None:
             _check_seconds(stall_s, "stall_s")
-        self._prepare(as_root(graph._describe()), grace_s, stall_s)
+        self._prepare(as_root(graph._describe()), grace_s, stall_s, _hub(resources))
 
-    def _prepare(self, spec: GraphSpec, grace_s: float, stall_s: float | None = None) -> None:
-        require_sound(spec)
+    def _prepare(
+        self, spec: GraphSpec, grace_s: float, stall_s: float | None = None, hub: ResourceHub | None = None
+    ) -> None:
+        self._limits, unknown = limits_named(spec, hub)
+        require_sound(spec, unknown)
         self.name = spec.name
         self._spec = spec
         self._grace_s = grace_s
@@ -330,6 +342,16 @@ def _as_runtime_error(stop: StopIteration) -> RuntimeError:
     error.__dict__.update(hush=info, __notes__=stop.__dict__.get("__notes__", []))
     error.__cause__ = stop
     return error
+
+
+def _hub(resources: Resources) -> ResourceHub | None:
+    if resources is None or isinstance(resources, ResourceHub):
+        return resources
+    if isinstance(resources, Mapping):
+        return ResourceHub(resources)
+    if isinstance(resources, str | os.PathLike):
+        return ResourceHub(path=resources)
+    raise UsageError(f"resources={resources!r}: it is a ResourceHub, a mapping of settings, or the path of a file.")
 
 
 def _check_names(**names: object) -> None:

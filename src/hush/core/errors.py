@@ -11,6 +11,7 @@
     ├── TooManyFailures               more items of a map failed than it tolerates
     ├── TooManyIterations (RuntimeError)  a loop did not end within its ``max_iterations``
     ├── NoCaseMatched (ValueError)    no case of a branch held, and it has no default
+    ├── ResourceError                 a resource that is named is not there, or its settings are wrong
     ├── NodeTimeout (TimeoutError)    a node took longer than its ``timeout_s``
     └── RunTimeout (TimeoutError)     a run took longer than its ``timeout_s``
 
@@ -35,6 +36,7 @@ __all__ = (
     "OutputError",
     "Problem",
     "ReportedError",
+    "ResourceError",
     "RunTimeout",
     "SourceError",
     "TooManyFailures",
@@ -49,14 +51,15 @@ class HushError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a graph: where it is, what it is, and how to mend it.
+    """One thing that is wrong with a graph or a resource: where it is, what it is, and how to mend it.
 
     Attributes:
-        path: The node's path, such as ``"etl/enrich/one"``.
-        file: The file in which the node, edge or case was written.
-        line: The line in that file, from 1.
+        path: The node's path, such as ``"etl/enrich/one"``, or the resource's key, such as ``"limit:crm"``.
+        file: The file in which the node, edge or case was written, or the setting.
+        line: The line in that file, from 1; 0 where the file as a whole is meant.
         message: What is wrong.
         mend: What to write in its place, or nothing.
+        column: The column in that line, from 1, of a setting in a file; else 0.
     """
 
     path: str
@@ -64,9 +67,11 @@ class Problem:
     line: int
     message: str
     mend: str = ""
+    column: int = 0
 
     def __str__(self) -> str:
-        text = f"{self.path} ({self.file}:{self.line}): {self.message}"
+        place = ":".join([self.file, *(str(number) for number in (self.line, self.column) if number)])
+        text = f"{self.path} ({place}): {self.message}"
         return f"{text}\n    {self.mend}" if self.mend else text
 
 
@@ -124,6 +129,20 @@ class ReportedError(HushError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.value,), self.__dict__  # an exception would be made again from its message
+
+
+class ResourceError(HushError):
+    """Raised when a resource that is named is not there or cannot be made, or its file cannot be read.
+
+    It has everything that is wrong with that resource, and no value that may be secret.
+
+    Attributes:
+        problems: All that was found, as :class:`Problem` records in the order of the file.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems: tuple[Problem, ...] = tuple(problems)
 
 
 class TooManyFailures(HushError):

@@ -18,6 +18,7 @@ PARENTS = {
     "TooManyFailures": (),
     "TooManyIterations": (RuntimeError,),
     "NoCaseMatched": (ValueError,),
+    "ResourceError": (),
     "NodeTimeout": (TimeoutError,),
     "RunTimeout": (TimeoutError,),
 }

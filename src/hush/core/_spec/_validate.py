@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hush.core._expr._where import Where
@@ -48,9 +48,9 @@ def check(root: GraphSpec, *, alone: bool = True) -> list[Problem]:
     return problems
 
 
-def require_sound(root: GraphSpec) -> None:
-    """Raise one ``GraphError`` with all problems of ``root``, if it has any."""
-    problems = check(root)
+def require_sound(root: GraphSpec, more: Sequence[Problem] = ()) -> None:
+    """Raise one ``GraphError`` with all problems of ``root``, and ``more`` of what it names, if there are any."""
+    problems = [*check(root), *more]
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         listed = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(problems, 1))

@@ -1,0 +1,213 @@
+"""``ResourceHub``: resources by their names, each made once."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hush.core._expr._where import caller
+from hush.core._spec._policies import Limit
+from hush.core.errors import Problem, ResourceError, UsageError, nearest
+
+_MOST_PROBLEMS = 20
+_KEY = r"[a-z][a-z0-9_-]*:[^\s${}]+"
+
+
+class ResourceHub:
+    """What graphs name instead of having it written into them: limits, by ``limit:name``.
+
+    Settings come from code, ``ResourceHub({"limit:crm": {"per_second": 5}})``, from a file,
+    ``ResourceHub(path="resources.yaml")``, or from where such a file is looked for, ``ResourceHub.default()``. A key
+    that is in both ``settings`` and the file is taken from ``settings``.
+
+    A resource is looked at when it is first needed: only then must its variables be set and its settings be right. It
+    is made once for a hub, so all that name it share it, also from several threads; two hubs share nothing. What was
+    read is not read again.
+
+    Args:
+        settings: Settings by ``category:name``; a ``Limit(...)`` may stand in place of its settings.
+        path: A file of such settings in YAML.
+
+    Raises:
+        ResourceError: The file cannot be read or is no safe YAML, or keys are no ``category:name``.
+    """
+
+    _defaults: ClassVar[dict[str, tuple[object, ResourceHub]]] = {}  # by path, with what changes when the file does
+    _defaults_lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(
+        self, settings: Mapping[str, Any] | None = None, *, path: str | os.PathLike[str] | None = None
+    ) -> None:
+        from hush.core._resources._files import absolute, read
+        from hush.core._resources._written import Place, Written, written
+
+        if settings is not None and not isinstance(settings, Mapping):
+            hint = f" For a file write ResourceHub(path={settings!r})." if isinstance(settings, str) else ""
+            raise UsageError(f"ResourceHub({settings!r}): settings are a mapping from category:name.{hint}")
+        if path is not None and not isinstance(path, str | os.PathLike):
+            raise UsageError(f"ResourceHub(path={path!r}): it is the path of a file.")
+        self._entries: dict[str, Written] = {}
+        self._sources: list[str] = []  # where resources of it are written, for errors
+        self._looked: list[str] = []  # where a file was looked for in vain
+        self._file: str | None = None
+        self._made: dict[str, object] = {}
+        self._lock = threading.RLock()
+        if path is not None:
+            self._file = absolute(path)
+            self._add(read(self._file), self._file)
+        if settings is not None:
+            where = caller()
+            self._add(written(settings, Place(where.file, where.line)), str(where))
+
+    @classmethod
+    def default(cls, *, fresh: bool = False) -> ResourceHub:
+        """The hub of the file that is looked for: ``HUSH_CONFIG``, ``./resources.yaml``, ``~/.hush/resources.yaml``.
+
+        The first that is there is read; one that ``HUSH_CONFIG`` names must be. Without any, the hub is empty. It is
+        one hub for the process, so that all engines share its limits, until the file changes; ``fresh=True`` reads
+        it again in any case.
+
+        Raises:
+            ResourceError: The file cannot be read or is no safe YAML.
+        """
+        from hush.core._resources._files import VARIABLE, candidates, find, read, stamp
+
+        with cls._defaults_lock:
+            path = find()
+            now = None if path is None else stamp(path)
+            known = cls._defaults.get(path or "")
+            if known is not None and known[0] == now and not fresh:
+                return known[1]
+            hub = cls()
+            if path is None:
+                hub._looked = [f"{VARIABLE} (not set)", *(shown for _, shown in candidates())]
+            else:
+                hub._file = path
+                hub._add(read(path, VARIABLE if os.environ.get(VARIABLE) else ""), path)
+            cls._defaults[path or ""] = now, hub
+            return hub
+
+    def limit(self, name: str) -> Limit:
+        """The limit called ``name``, ``"crm"`` or ``"limit:crm"``: the same object each time.
+
+        Raises:
+            ResourceError: There is none, or its settings are wrong: with everything that is, and each place.
+        """
+        found = self._get("limit", name)
+        assert isinstance(found, Limit)
+        return found
+
+    def keys(self) -> tuple[str, ...]:
+        """All keys, ``"limit:crm"``, in the order in which they were written."""
+        return tuple(self._entries)
+
+    def check(self) -> list[Problem]:
+        """Everything that is wrong with any resource, as of now: variables that are not set, settings that are wrong.
+
+        Nothing is opened. An empty list says that each of them can be used.
+        """
+        problems: list[Problem] = []
+        for key in self._entries:
+            problems += self._make(key)[1]
+        return problems
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<ResourceHub: {', '.join(self._entries) or 'empty'}>"
+
+    def _add(self, found: Any, source: str) -> None:
+        """Take over the entries of one document; ``ResourceError`` if its keys are wrong."""
+        from hush.core._resources._registry import TYPES
+        from hush.core._resources._written import problem, resource_error, shown
+
+        if found.value is not None and not isinstance(found.value, dict):
+            message = "it holds no mapping from category:name to settings"
+            raise resource_error(source, [problem("the document", found.place, message)])
+        problems: list[Problem] = []
+        entries = found.value or {}
+        for key, entry in entries.items():
+            if not re.fullmatch(_KEY, key):
+                inner = list(entry.value) if isinstance(entry.value, dict) else []
+                name = inner[0] if inner and isinstance(entry.value[inner[0]].value, dict) else "name"
+                category = key.partition(":")[0].strip()
+                mend = f"Write {category if category in TYPES else 'limit'}:{name}, and the settings below it."
+                message = f"the key {shown(key)} is no category:name, such as limit:crm"
+                problems.append(problem("the document", entry.key, message, mend))
+        problems[_MOST_PROBLEMS:] = []
+        if problems:
+            raise resource_error(source, problems)
+        self._sources.append(source)
+        self._entries.update(entries)
+
+    def _key(self, category: str, name: str) -> str | None:
+        """The key of ``name``, bare or prefixed; ``None`` if it is not there."""
+        if not isinstance(name, str):
+            raise UsageError(f"{name!r} is no name of a resource: it is a string, such as 'crm'.")
+        keys = (name, f"{category}:{name}") if name.startswith(f"{category}:") else (f"{category}:{name}",)
+        return next((key for key in keys if key in self._entries), None)
+
+    def _get(self, category: str, name: str) -> object:
+        from hush.core._resources._written import resource_error
+
+        key = self._key(category, name)
+        if key is None:
+            absent = self._absence(category, name)
+            raise ResourceError(f"{absent.message}\n    {absent.mend}", [absent])
+        found, problems = self._make(key)
+        if problems:
+            raise resource_error(f"the resource {key}", problems)
+        return found
+
+    def _make(self, key: str) -> tuple[object | None, list[Problem]]:
+        """The resource under ``key``, made if it is not yet, or what is wrong with it. What is wrong is not kept."""
+        from hush.core._resources._registry import TYPES
+        from hush.core._resources._settings import made
+        from hush.core._resources._written import problem
+
+        with self._lock:
+            if key in self._made:
+                return self._made[key], []
+            category = key.partition(":")[0]
+            if category not in TYPES:
+                near = nearest(category, TYPES)
+                mend = f"Did you mean {near}?" if near else f"There are: {', '.join(TYPES)}."
+                return None, [problem(key, self._entries[key].key, f"{category} is no kind of resource", mend)]
+            found, problems = made(key, TYPES[category], self._entries[key], os.environ)
+            if not problems:
+                self._made[key] = found
+            return found, problems
+
+    def _absence(self, category: str, name: str) -> Problem:
+        """What to say where ``name`` is not there."""
+        from hush.core._resources._registry import TYPES
+
+        bare = name.removeprefix(f"{category}:")
+        of_kind = [key.partition(":")[2] for key in self._entries if key.startswith(f"{category}:")]
+        near = nearest(bare, of_kind)
+        other = name if name in self._entries else nearest(f"{category}:{bare}", self._entries)
+        if self._looked:
+            looked = f"no file was found; looked for: {', '.join(self._looked)}"
+        else:
+            looked = f"looked in: {', '.join(self._sources) or 'an empty hub'}"
+        message = f"there is no {category}:{bare} ({looked})"
+        hint = ""
+        if near is not None:
+            place = self._entries[f"{category}:{near}"].key
+            hint = f"Did you mean {near!r} ({place.file}:{place.line})? "
+        elif other is not None:
+            place = self._entries[other].key
+            hint = f"There is {other} ({place.file}:{place.line}), which is something else. "
+        elif of_kind:
+            hint = f"There are: {', '.join(of_kind[:20])}. "
+        where = self._file or (self._sources[-1] if self._sources else "./resources.yaml")
+        add = f"{category}:{bare}:\n          {TYPES[category].example}"
+        mend = f"{hint}{'Else add' if hint else 'Add'} to {where}:\n        {add}"
+        return Problem(f"{category}:{bare}", where, 0, message, mend)

@@ -1,0 +1,70 @@
+"""Settings as they were written, in YAML or in code, each with its place, so that an error can name it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hush.core._expr._record import record
+from hush.core.errors import Problem, ResourceError, UsageError
+
+MOST_LEVELS = 20
+"""How deep lists and mappings may lie in each other."""
+MOST_VALUES = 10_000
+"""How many values the settings may hold, those that an alias repeats counted each time."""
+_SHOWN = 60
+
+
+class Place(NamedTuple):
+    """A place in a file of settings, or in the user's code; lines and columns from 1, 0 where there is none."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+
+@record
+class Written:
+    """A value as it was written; its variables are still in it.
+
+    Attributes:
+        value: Text, a number, ``True``, ``False``, ``None`` or whatever code gave; a list of such; or a dict of such.
+        place: Where it stands.
+        key: Where its key stands, ``place`` if it has none.
+    """
+
+    value: Any
+    place: Place
+    key: Place
+
+
+def shown(text: str) -> str:
+    """``text`` as a message shows it."""
+    return repr(text) if len(text) <= _SHOWN else repr(text[:_SHOWN]) + "…"
+
+
+def problem(path: str, place: Place, message: str, mend: str = "") -> Problem:
+    """One thing that is wrong at ``place``."""
+    return Problem(path, place.file, place.line, message, mend, place.column)
+
+
+def resource_error(subject: str, problems: list[Problem]) -> ResourceError:
+    """The error that tells all ``problems`` of ``subject``."""
+    if len(problems) == 1:
+        return ResourceError(str(problems[0]), problems)
+    listed = "\n".join(f"  {number}. {one}" for number, one in enumerate(problems, 1))
+    return ResourceError(f"{subject} has {len(problems)} problems:\n{listed}", problems)
+
+
+def written(value: Any, place: Place, *, level: int = 0) -> Written:
+    """What code gave, copied, so that nobody changes it later. Raises ``UsageError`` for what no file could hold."""
+    if level > MOST_LEVELS:
+        raise UsageError(f"settings lie in each other deeper than {MOST_LEVELS} levels.")
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise UsageError(f"settings are named by strings, not by {key!r}.")
+        value = {key: written(one, place, level=level + 1) for key, one in value.items()}
+    elif isinstance(value, list | tuple):
+        value = [written(one, place, level=level + 1) for one in value]
+    return Written(value, place, place)
