@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hush.core._engine import Hush
+from hush.core._spec._policies import Retry
 from hush.core.errors import (
     FailureInfo,
     GraphError,
@@ -29,6 +30,7 @@ from hush.core.events import (
     NodeFailed,
     NodeFinished,
     NodeReady,
+    NodeRetrying,
     NodeSkipped,
     NodeStarted,
     RoundFinished,
@@ -77,12 +79,14 @@ __all__ = (
     "NodeFailed",
     "NodeFinished",
     "NodeReady",
+    "NodeRetrying",
     "NodeSkipped",
     "NodeStarted",
     "NodeTimeout",
     "OutputError",
     "Problem",
     "ReportedError",
+    "Retry",
     "RoundFinished",
     "RunFinished",
     "RunStarted",
