@@ -317,19 +317,23 @@ def test_events_of_items_and_of_a_failure():
 
 
 def test_a_stream_that_is_full_holds_the_next_attempt_back():
-    flaky = Flaky(3)
+    """Else the buffer would grow by an event for each attempt of each item under way, whoever reads or not."""
+    flaky = Flaky(8)
 
     async def main():
-        seen = []
-        async with Hush(each(flaky.coroutine, 40, Retry(backoff_s=0), width=4)).stream() as stream:
-            async for event in stream:
-                seen.append(event)
-                await asyncio.sleep(1)
-        return seen
+        engine = Hush(each(flaky.coroutine, 400, Retry(backoff_s=0, max_attempts=9, budget=None), width=400))
+        async with engine.stream(buffer=100) as stream:
+            events = aiter(stream)
+            first = await anext(events)
+            await asyncio.sleep(100)
+            calls, begun = flaky.calls.total(), len(flaky.calls)
+            return calls, begun, [first] + [event async for event in events]
 
-    seen = run_virtual(main)
-    assert sum(isinstance(event, NodeRetrying) for event in seen) == 120
-    assert seen[-1].result["y"] == list(range(40))
+    calls, begun, seen = run_virtual(main)
+    assert begun > 10
+    assert calls < 8 * begun
+    assert sum(isinstance(event, NodeRetrying) for event in seen) == 8 * 400
+    assert seen[-1].result["y"] == list(range(400))
 
 
 class Big:
@@ -360,6 +364,23 @@ def test_failures_that_were_tried_again_keep_nothing():
     found.error.with_traceback(None)  # the frames of this test, which hold the recorder
     del told, recorder
     assert [error() for error in errors[:3]] == [None] * 3  # without a collection: they lie in no circle
+
+
+def test_while_a_node_waits_its_failure_is_gone():
+    seen = []
+
+    async def code():
+        error = Lost()
+        seen.append(weakref.ref(error))
+        asyncio.get_running_loop().call_later(0.5, lambda: alive.append(seen[-1]() is not None))
+        try:
+            raise error
+        finally:
+            del error
+
+    alive = []
+    outcome(one(lambda x: code(), Retry(max_attempts=4, backoff_s=1, jitter=False)))
+    assert alive == [False, False, False]
 
 
 def test_an_exception_that_is_raised_again_and_again_does_not_grow():

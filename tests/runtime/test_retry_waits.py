@@ -178,12 +178,10 @@ def test_nodes_that_share_an_object_share_its_budget_and_others_do_not():
     def graph_of(*retries):
         with GraphNode(name="g") as graph:
             for number, (flaky, retry) in enumerate(retries):
-                fn = flaky.coroutine
                 with GraphNode(name=f"part_{number}"):
                     for x in range(ALWAYS):
-                        CodeNode(
-                            name=f"n{x}", code_fn=flaky.coroutine, inputs={"x": x}, retry=retry, on_error="collect"
-                        )
+                        name, fn = f"n{x}", flaky.coroutine
+                        CodeNode(name=name, code_fn=fn, inputs={"x": x}, retry=retry, on_error="collect")
             CodeNode(name="end", code_fn=lambda: {"y": 1}, inputs={}, outputs=PARENT)
         return graph
 

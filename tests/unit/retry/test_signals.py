@@ -159,7 +159,6 @@ def test_the_connection_is_closed_in_the_middle_of_an_answer(client, server):
     [
         (by_httpx, "ftp://127.0.0.1/"),
         (by_httpx, "127.0.0.1/no-scheme"),
-        (by_httpx, "http://[/"),
         (by_requests, "ftp://127.0.0.1/"),
         (by_requests, "127.0.0.1/no-scheme"),
         (by_requests, "http://[/"),
