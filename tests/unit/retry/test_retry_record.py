@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hush.core import CodeNode, GraphNode, Retry, UsageError
-from hush.core._runtime._retry_budget import ALWAYS, PERIOD_S, RetryBudget
+from hush.core._runtime._retry_budget import ALWAYS, PERIOD_S, RetryBudget, budget_of
+from hush.testing import VirtualLoop
 
 
 async def judge(error):
@@ -178,3 +181,25 @@ def test_in_no_period_there_are_more_than_allowed(passes, fraction):
         recent = [each for each in made if each[0] > int(now_s) - PERIOD_S]
         if made[-1][2]:
             assert sum(each[2] for each in recent) <= ALWAYS + fraction * sum(each[1] for each in recent)
+
+
+def test_real_loops_share_it_and_those_of_tests_do_not():
+    retry, loops = Retry(), [asyncio.SelectorEventLoop(), asyncio.SelectorEventLoop(), VirtualLoop(), VirtualLoop()]
+    try:
+        budgets = [budget_of(retry, loop) for loop in loops]
+    finally:
+        for loop in loops:
+            loop.close()
+    assert budgets[0] is budgets[1]
+    assert len({id(budget) for budget in budgets}) == 3
+    assert budget_of(Retry(budget=None), loops[0]) is None
+
+
+def test_it_lives_no_longer_than_its_record():
+    retry, loop = Retry(), VirtualLoop()
+    loop.close()
+    held = weakref.ref(retry)
+    budget_of(retry, loop)
+    del retry
+    gc.collect()
+    assert held() is None

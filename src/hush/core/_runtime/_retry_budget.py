@@ -66,12 +66,8 @@ class RetryBudget:
         return self._second % PERIOD_S
 
 
-class _MachineTime:
-    """Stands for the clock that all loops share."""
-
-
-_machine_time = _MachineTime()
-_budgets: WeakKeyDictionary[object, WeakKeyDictionary[Retry, RetryBudget]] = WeakKeyDictionary()
+_of_the_process: WeakKeyDictionary[Retry, RetryBudget] = WeakKeyDictionary()
+_of_tests: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[Retry, RetryBudget]] = WeakKeyDictionary()
 _lock = Lock()
 
 
@@ -79,12 +75,15 @@ def budget_of(retry: Retry, loop: asyncio.AbstractEventLoop) -> RetryBudget | No
     """The one of ``retry``, whatever loop it is used on; but one of its own on a test's loop, whose time is its own."""
     if retry.budget is None:
         return None
-    clock = loop if hasattr(loop, "runs_inline") else _machine_time
-    with _lock:
-        of_clock = _budgets.get(clock)
-        if of_clock is None:
-            of_clock = _budgets[clock] = WeakKeyDictionary()
-        found = of_clock.get(retry)
-        if found is None:
-            found = of_clock[retry] = RetryBudget(retry.budget)
-        return found
+    budgets = _of_the_process
+    if hasattr(loop, "runs_inline"):
+        with _lock:
+            of_loop = _of_tests.get(loop)
+            if of_loop is None:
+                of_loop = _of_tests[loop] = WeakKeyDictionary()
+        budgets = of_loop
+    found = budgets.get(retry)
+    if found is None:
+        with _lock:
+            found = budgets.setdefault(retry, RetryBudget(retry.budget))
+    return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
+from collections.abc import Callable
 from random import Random, random
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,9 +31,10 @@ def retried(retry: Retry, call: Try) -> Try:
 
     A failure comes out as ``Raised``, located with the number of its attempt; cancellations are raised.
     """
+    rule = retry.rule()
 
     async def tried(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
-        tries = _Tries(retry, strand.run.loop, attempt)
+        tries = _Tries(retry, rule, strand.run.loop, attempt)
         while True:
             one = tries.next()
             out: Any
@@ -93,9 +95,15 @@ class _Tries:
 
     __slots__ = ("_attempt", "_began_s", "_budget", "_loop", "_outer", "_retry", "_rule", "_taken_s", "bound")
 
-    def __init__(self, retry: Retry, loop: asyncio.AbstractEventLoop, outer: Attempt) -> None:
+    def __init__(
+        self,
+        retry: Retry,
+        rule: Callable[[Exception], object] | None,
+        loop: asyncio.AbstractEventLoop,
+        outer: Attempt,
+    ) -> None:
         self._retry = retry
-        self._rule = retry.rule()
+        self._rule = rule
         self._loop = loop
         self._outer = outer
         self._attempt: Attempt | None = None
