@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hush.core._engine import Hush, why_on_signal
 from hush.core._resources._hub import ResourceHub
+from hush.core._spec._policies import Retry
 from hush.core.errors import (
     FailureInfo,
     GraphError,
@@ -31,6 +32,7 @@ from hush.core.events import (
     NodeFailed,
     NodeFinished,
     NodeReady,
+    NodeRetrying,
     NodeSkipped,
     NodeStarted,
     RoundFinished,
@@ -79,6 +81,7 @@ __all__ = (
     "NodeFailed",
     "NodeFinished",
     "NodeReady",
+    "NodeRetrying",
     "NodeSkipped",
     "NodeStarted",
     "NodeTimeout",
@@ -87,6 +90,7 @@ __all__ = (
     "ReportedError",
     "ResourceError",
     "ResourceHub",
+    "Retry",
     "RoundFinished",
     "RunFinished",
     "RunStarted",

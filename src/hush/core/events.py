@@ -20,6 +20,7 @@ __all__ = (
     "NodeFailed",
     "NodeFinished",
     "NodeReady",
+    "NodeRetrying",
     "NodeSkipped",
     "NodeStarted",
     "RoundFinished",
@@ -104,6 +105,22 @@ class NodeFailed(NamedTuple):
     outer: tuple[int, ...] = ()
 
 
+class NodeRetrying(NamedTuple):
+    """A node's attempt ``attempt``, from 1, raised ``error``; the next one follows ``wait_s`` seconds from now.
+
+    One that is cancelled meanwhile has no further event. ``error`` no longer holds the values that were in its frames.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    attempt: int
+    error: BaseException
+    wait_s: float
+    outer: tuple[int, ...] = ()
+
+
 class NodeSkipped(NamedTuple):
     """A node will not run: no branch chose it, nothing live arrived, or what it reads is not there."""
 
@@ -182,6 +199,7 @@ Event: TypeAlias = (
     | NodeStarted
     | NodeFinished
     | NodeFailed
+    | NodeRetrying
     | NodeSkipped
     | MapStarted
     | MapFinished

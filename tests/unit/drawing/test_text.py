@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hush.core import END, PARENT, START, CodeNode, Each, ForLoopNode, GraphNode, MapNode, UsageError
+from hush.core import END, PARENT, START, CodeNode, Each, ForLoopNode, GraphNode, MapNode, Retry, UsageError
 from hush.core._spec._render_text import columns
 from unit.drawing.pictures import ALL, Shown, chain, crawl, diamond, fan, step, triage
 
@@ -280,3 +280,12 @@ def test_wrong_arguments_are_told_at_the_line(wrong):
 def test_the_same_graph_gives_the_same_text():
     assert Shown(triage()).to_text() == Shown(triage()).to_text()
     assert Shown(diamond()).to_text() == Shown(diamond()).to_text()
+
+
+def test_the_attempts_of_a_node_are_told():
+    with GraphNode(name="g") as graph:
+        CodeNode(name="often", code_fn=step, inputs={}, retry=Retry(max_attempts=7), timeout_s=2)
+        CodeNode(name="once", code_fn=step, inputs={}, retry=Retry(max_attempts=1))
+    often, once = graph.to_text().splitlines()[1:]
+    assert often.endswith("up to 7 attempts · timeout 2 s")
+    assert "attempt" not in once

@@ -34,12 +34,14 @@ class Attempt:
         last: Whether its failure is the leaf's failure: nothing tries again, or stands in for it.
         left_behind: Called with a call that is left in its thread; who holds a permit for it keeps that until it ends.
         abandoned: Whether a call was left behind: it may still be at work, so it is not tried again.
+        bound: Of the last one: what keeps it from being tried again, in a few words.
     """
 
-    __slots__ = ("abandoned", "last", "left_behind", "number")
+    __slots__ = ("abandoned", "bound", "last", "left_behind", "number")
 
     def __init__(self, number: int = 1) -> None:
         self.number = number
+        self.bound = ""
         self.last = True
         self.left_behind: Callable[[Job], None] | None = None
         self.abandoned = False
@@ -134,7 +136,9 @@ async def in_thread(
         raise
     if not in_time:
         late = timed_out(step)
-        early = (attempt is None or attempt.last) and strand.fail_early(frame, step, late)
+        if attempt is None:
+            attempt = Attempt()
+        early = attempt.last and strand.fail_early(frame, step, late, attempt.number, attempt.bound)
         await _let_end(strand, step, job, told, attempt)
         late.__context__ = job.error
         if early:

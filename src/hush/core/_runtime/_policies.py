@@ -39,6 +39,10 @@ def policies(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begi
 def _guarded(spec: CallSpec) -> Begin:
     """The start of a leaf that has policies, which are wrapped around its call from the inside out."""
     call = _call(spec)
+    if spec.policies.retry is not None:
+        from hush.core._runtime._retrying import retried
+
+        call = retried(spec.policies.retry, call)
 
     async def begin(strand: Strand, frame: Frame, step: StepPlan) -> object:
         return await call(strand, frame, step, Attempt())

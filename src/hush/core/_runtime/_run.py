@@ -126,19 +126,21 @@ class Run:
         for part in parts_of(exc):
             self.locate_root(part, where, nodes)
 
-    def locate(self, exc: BaseException, item: tuple[int, ...], step: StepPlan) -> None:
-        """Note on ``exc`` where it came from, unless it says so already."""
+    def locate(
+        self, exc: BaseException, item: tuple[int, ...], step: StepPlan, attempt: int = 1, bound: str = ""
+    ) -> None:
+        """Note on ``exc`` where it came from, unless it says so already, and what kept it from being tried again."""
         known = exc.__dict__.get("hush")
         if isinstance(known, FailureInfo) and known.run == self.id:
             return
         for part in parts_of(exc):  # what a timer or a source failed with does not know yet
-            self.locate(part, item, step)
+            self.locate(part, item, step, attempt, bound)
         info = FailureInfo(
             path=step.path,
             item=item[-1] if item else None,
             outer=item[:-1],
             key=None,
-            attempt=1,
+            attempt=attempt,
             run=self.id,
             file=step.where.file,
             line=step.where.line,
@@ -148,7 +150,9 @@ class Run:
         exc.__dict__["hush"] = info
         old = _NOTE if isinstance(known, FailureInfo) and known.path == step.path else None
         notes = [note for note in exc.__dict__.get("__notes__", ()) if not (old and str(note).startswith(old))]
-        notes.append(f"{_NOTE} {step.path}{at} ({step.where}), run {self.id}")
+        tried = f", attempt {attempt}" if attempt > 1 or bound else ""
+        last = f", not tried again: {bound}" if bound else ""
+        notes.append(f"{_NOTE} {step.path}{at} ({step.where}), run {self.id}{tried}{last}")
         if type(exc).__module__ == "sqlite3" and "thread" in str(exc):
             notes.append(
                 'Hush: this connection belongs to one thread: executor="inline" keeps its calls on the loop\'s.'

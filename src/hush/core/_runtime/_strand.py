@@ -315,11 +315,11 @@ class Strand:
         self._fail_domain(frame, step, exc)
         self.stop()
 
-    def fail_early(self, frame: Frame, step: StepPlan, exc: BaseException) -> bool:
+    def fail_early(self, frame: Frame, step: StepPlan, exc: BaseException, attempt: int, bound: str) -> bool:
         """``step`` has failed, though its call has not ended: cancel the others now, unless the graph goes on."""
         if step.handled or self.domain.closing:
             return False
-        self.run.locate(exc, frame.item, step)
+        self.run.locate(exc, frame.item, step, attempt, bound)
         self._fail_domain(frame, step, exc)
         return True
 

@@ -128,6 +128,11 @@ class Tracing:
             frame.fail(step, error, ready)
             self._became_ready(ready, before, monotonic_ns())
 
+    def node_retrying(self, frame: Frame, step: StepPlan, attempt: int, error: BaseException, wait_s: float) -> None:
+        """An attempt of ``step`` raised, and another follows."""
+        item, outer = _place(frame)
+        self.tell(events.NodeRetrying(self._run, step.path, item, monotonic_ns(), attempt, error, wait_s, outer))
+
     def node_skipped(self, frame: Frame, step: StepPlan, ready: Ready) -> None:
         """``step`` does not run."""
         item, outer = _place(frame)

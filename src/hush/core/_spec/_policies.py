@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from hush.core._expr._record import record
+from hush.core._spec._signature import signature_of
 from hush.core.errors import UsageError
 
-Kinds: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]"
+Kinds: TypeAlias = "type[Exception] | tuple[type[Exception], ...] | Callable[[Any], object]"
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -18,7 +19,35 @@ class Retry:
 
     The wait before attempt n + 1 is drawn evenly from 0 to ``backoff_s * factor ** (n - 1)``, but at most
     ``max_backoff_s`` (full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter). A failure
-    that says when to come back (``Retry-After``, or an attribute ``retry_after_s``) is never retried before that.
+    that says when to come back (``Retry-After``, or an attribute ``retry_after_s``) is never retried before that, and a
+    little later, so that not all come back at once: by up to ``backoff_s``.
+
+    While it waits, a node holds no limit, though in a map its worker stays busy; cancelling ends the wait at once. A
+    failure is retried only if trying again may help, and only until the first of three bounds: ``max_attempts``,
+    ``max_total_s``, ``budget``. Then the node's own exception is its failure; a note says which bound it met, and
+    ``exc.hush.attempt`` how many attempts were made. Never retried are a cancellation, mistakes of wiring (a missing
+    key, wrong inputs), and calls that were left behind in their thread, which may still be at work.
+
+    One object may be given to any number of nodes, on any loop and in any thread; those that share it share its budget.
+
+    Args:
+        max_attempts: How often it is tried in all, the first time included; 1 never tries again.
+        on: Which exceptions are retried, in place of the default: a class, a tuple of classes, or a function that is
+            given the exception; it is called on the event loop. Of an ``ExceptionGroup`` all members must be of the
+            classes. The default takes lost connections, timeouts, answers of HTTP with the status 408, 429 or 5xx,
+            whatever carries ``retry_after_s``.
+        backoff_s: Seconds that the first wait has at most.
+        factor: By how much each wait may be longer than the one before; 1 for always the same.
+        max_backoff_s: Seconds that no wait is longer than, unless the failure says to come back later.
+        jitter: ``False`` waits the longest time each time, without drawing.
+        max_total_s: A retry that could not start within so many seconds of the first attempt's beginning, time in
+            queues included, is not made. ``None``: no bound. It ends no attempt under way; ``timeout_s`` bounds each.
+        budget: How many retries there may be, as a fraction of the calls of the last ten seconds; 100 are always
+            allowed in that time. Retries after which the call succeeds, and those for which the failure said when to
+            come back, cost nothing. ``None``: no bound.
+
+    Raises:
+        UsageError: An argument is not of its type, or not in its range.
     """
 
     max_attempts: int = 5
@@ -29,6 +58,66 @@ class Retry:
     jitter: bool = True
     max_total_s: float | None = 600.0
     budget: float | None = 0.2
+
+    def __post_init__(self) -> None:
+        attempts = self.max_attempts
+        if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+            raise UsageError(
+                f"Retry(max_attempts={attempts!r}): it is a whole number from 1 on, the first attempt included."
+            )
+        self._check_kinds()
+        if not isinstance(self.jitter, bool):
+            raise UsageError(f"Retry(jitter={self.jitter!r}): it is True or False.")
+        _check(self.backoff_s, "backoff_s", "seconds from 0 on")
+        _check(self.factor, "factor", "a number from 1 on", least=1)
+        _check(self.max_backoff_s, "max_backoff_s", "seconds from 0 on")
+        if self.max_total_s is not None:
+            _check(self.max_total_s, "max_total_s", "seconds from 0 on, or None for no bound")
+        if self.budget is not None:
+            _check(self.budget, "budget", "a fraction of the calls, such as 0.2, or None for no bound")
+
+    def _check_kinds(self) -> None:
+        if self.on is None:
+            return
+        if callable(self.on) and not isinstance(self.on, type):
+            signature = signature_of(self.on)
+            if signature.awaited or signature.generates:
+                kind = "an async" if signature.awaited else "a generator"
+                raise UsageError(f"Retry(on={self.on!r}) is {kind} function, which is always true: make it a def.")
+            return
+        kinds = self.on if isinstance(self.on, tuple) else (self.on,)
+        if not kinds or not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+            raise UsageError(
+                f"Retry(on={self.on!r}): it is a class of exceptions such as ConnectionError, a tuple of them, or a "
+                "function that says of an exception whether to try again. Cancellations and the like never are: "
+                "only what is below Exception."
+            )
+
+    def rule(self) -> Callable[[Exception], object] | None:
+        """``on`` as a function, or ``None`` for the default."""
+        on = self.on
+        if on is None or not isinstance(on, type | tuple):
+            return on
+        kinds = on
+
+        def is_one(error: BaseException) -> bool:
+            if isinstance(error, kinds):
+                return True
+            return isinstance(error, ExceptionGroup) and all(is_one(member) for member in error.exceptions)
+
+        return is_one
+
+    def longest_s(self, attempt: int) -> float:
+        """The longest wait after attempt ``attempt``, from 1, if the failure does not say when to come back."""
+        try:
+            return min(self.max_backoff_s, self.backoff_s * float(self.factor) ** (attempt - 1))
+        except OverflowError:
+            return self.max_backoff_s if self.backoff_s else 0.0
+
+
+def _check(given: object, name: str, what: str, least: float = 0) -> None:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not least <= given < float("inf"):
+        raise UsageError(f"Retry({name}={given!r}): it is {what}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)

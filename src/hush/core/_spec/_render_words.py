@@ -20,6 +20,8 @@ def notes_of(step: Step) -> tuple[str, ...]:
         found += _of_loop(step)
     elif isinstance(step, CallSpec) and step.executor != "auto":
         found.append({"thread": "in a thread", "process": "in a process"}.get(step.executor, step.executor))
+    if isinstance(step, CallSpec) and step.policies.retry is not None and step.policies.retry.max_attempts > 1:
+        found.append(f"up to {step.policies.retry.max_attempts} attempts")
     if step.timeout_s is not None:
         found.append(f"timeout {step.timeout_s:g} s")
     if step.on_error == "collect" and not isinstance(step, MapSpec):

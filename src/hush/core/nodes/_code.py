@@ -60,6 +60,9 @@ class CodeNode(Node):
             ``def`` to a thread, which cannot be stopped: after the engine's ``grace_s`` the call is left behind.
         on_error: ``"collect"`` goes on when the node fails: its ``error`` is the exception, its other outputs are
             ``None``. So does naming ``node["error"]``, unless this is ``"raise"``.
+        retry: ``Retry(...)`` tries again when the function raises, or takes longer than ``timeout_s``, which then
+            bounds each attempt; the function may be called several times, with the same inputs. Not retried are
+            what the function returns and what is made of that.
     """
 
     kind = "code"
@@ -202,7 +205,8 @@ class NodeFactory(Generic[P, R]):
 def code_node(fn: Callable[P, R]) -> NodeFactory[P, R]:
     """Turn a function into a maker of nodes: ``step = fn(name=, inputs=, outputs=)``, once for each node.
 
-    A call runs nothing: it makes a new ``CodeNode`` and takes what that takes, ``executor=``, ``timeout_s=`` and
-    ``on_error=`` too. Without ``name=`` the node is called after the function. ``fn.fn`` stays the plain function.
+    A call runs nothing: it makes a new ``CodeNode`` and takes what that takes, ``executor=``, ``timeout_s=``,
+    ``retry=`` and ``on_error=`` too. Without ``name=`` the node is called after the function. ``fn.fn`` stays the plain
+    function.
     """
     return NodeFactory(fn)

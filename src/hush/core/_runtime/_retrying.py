@@ -1,0 +1,185 @@
+"""Tries a leaf again: which failures, after which wait, and within which bounds.
+
+Outside of it stands the cache alone, inside of it the admission: who waits to try again holds no limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from collections.abc import Callable
+from random import Random, random
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from hush.core._plan._model import StepPlan
+from hush.core._runtime._calls import Attempt, Try
+from hush.core._runtime._frame import Frame
+from hush.core._runtime._retry_budget import RetryBudget, budget_of
+from hush.core._runtime._run import Raised, forget_frames, trim
+from hush.core._runtime._signals import signal_of
+from hush.core._runtime._strand import Strand
+from hush.core._spec._policies import Retry
+from hush.core.errors import GraphError, InputError, MissingKeyError, OutputError, SourceError
+
+_MISTAKES = (GraphError, InputError, MissingKeyError, OutputError, SourceError)
+"""What is wrong with what was written; it would be wrong again, whatever ``on=`` says."""
+
+
+def retried(retry: Retry, call: Try) -> Try:
+    """``call``, tried again as ``retry`` says.
+
+    A failure comes out as ``Raised``, located with the number of its attempt; cancellations are raised.
+    """
+    rule = retry.rule()
+
+    async def tried(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
+        tries = _Tries(retry, rule, strand.run.loop, attempt)
+        while True:
+            one = tries.next()
+            out: Any
+            try:
+                out = await call(strand, frame, step, one)
+            except (CancelledError, GeneratorExit) as exc:
+                if isinstance(exc, GeneratorExit) or _is_ending(strand):
+                    raise
+                out = Raised(exc)  # the function's own
+            except BaseException as exc:
+                out = Raised(exc)
+            # Out of the ``except``: what the next attempt raises must not have this as its context.
+            if type(out) is not Raised:
+                tries.succeeded()
+                return out
+            wait_s = None
+            try:
+                if not _is_ending(strand):
+                    wait_s = tries.wait_s(out.error)
+            except BaseException as wrong:  # what ``on=`` raised
+                if wrong is not out.error:
+                    wrong.__context__ = out.error
+                out = Raised(wrong)
+            if wait_s is None:
+                strand.run.locate(out.error, frame.item, step, one.number, tries.bound)
+                return out
+            _tell(strand, frame, step, one.number, out.error, wait_s)
+            out = None
+            await asyncio.sleep(wait_s)
+            tracing = strand.run.tracing
+            if tracing is not None and tracing.held:
+                await tracing.room()
+
+    return tried
+
+
+def _is_ending(strand: Strand) -> bool:
+    """Whether the step's failure can only be one of a run, map or graph that is ending anyway."""
+    task: asyncio.Task[Any] = strand.task
+    return strand.domain.closing or task.cancelling() > strand.floor
+
+
+def _tell(strand: Strand, frame: Frame, step: StepPlan, number: int, error: BaseException, wait_s: float) -> None:
+    """Tell of a failure after which another attempt follows; the values in its frames go, since others may keep it."""
+    trim(error)
+    forget_frames(error)
+    tracing = strand.run.tracing
+    if tracing is not None:
+        tracing.node_retrying(frame, step, number, error, wait_s)
+
+
+class _Tries:
+    """The attempts of one call.
+
+    Attributes:
+        bound: Which bound kept the last failure from being tried again; nothing if it was none to be tried again.
+    """
+
+    __slots__ = ("_attempt", "_began_s", "_budget", "_loop", "_outer", "_retry", "_rule", "_taken_s", "bound")
+
+    def __init__(
+        self,
+        retry: Retry,
+        rule: Callable[[Exception], object] | None,
+        loop: asyncio.AbstractEventLoop,
+        outer: Attempt,
+    ) -> None:
+        self._retry = retry
+        self._rule = rule
+        self._loop = loop
+        self._outer = outer
+        self._attempt: Attempt | None = None
+        self._began_s = loop.time()
+        self._budget: RetryBudget | None = budget_of(retry, loop)
+        self._taken_s: list[float] = []
+        self.bound = ""
+        if self._budget is not None:
+            self._budget.call(self._began_s)
+
+    def next(self) -> Attempt:
+        """The next attempt."""
+        retry, outer = self._retry, self._outer
+        made = Attempt(1 if self._attempt is None else self._attempt.number + 1)
+        made.left_behind = outer.left_behind
+        made.last = outer.last and made.number == retry.max_attempts
+        if made.last:
+            made.bound = f"max_attempts={retry.max_attempts}"
+        outer.number = made.number
+        self._attempt = made
+        return made
+
+    def succeeded(self) -> None:
+        """The call has succeeded."""
+        if self._taken_s and self._budget is not None:
+            self._budget.give_back(self._loop.time(), self._taken_s)
+
+    def wait_s(self, error: BaseException) -> float | None:
+        """In how many seconds the next attempt follows the failure ``error``; ``None`` if none does."""
+        one, retry = self._attempt, self._retry
+        assert one is not None
+        if one.abandoned:
+            self._outer.abandoned = True
+            self.bound = "its call is still at work in a thread"
+            return None
+        if not isinstance(error, Exception) or isinstance(error, _MISTAKES):
+            return None
+        signal = signal_of(error)
+        if not (signal.retryable if self._rule is None else self._rule(error)):
+            return None
+        if one.number >= retry.max_attempts:
+            self.bound = f"max_attempts={retry.max_attempts}"
+            return None
+        told_s = signal.retry_after_s
+        wait_s = _drawn_s(retry, one.number, told_s, self._loop)
+        now_s = self._loop.time()
+        if retry.max_total_s is not None and now_s + wait_s > self._began_s + retry.max_total_s:
+            self.bound = f"max_total_s={retry.max_total_s:g}"
+            return None
+        if told_s is None and self._budget is not None:
+            if not self._budget.take(now_s):
+                self.bound = f"budget={retry.budget:g}"
+                return None
+            self._taken_s.append(now_s)
+        return wait_s
+
+
+# --- waits ------------------------------------------------------------------------------------------------------------
+def _drawn_s(retry: Retry, attempt: int, told_s: float | None, loop: asyncio.AbstractEventLoop) -> float:
+    longest_s = retry.longest_s(attempt)
+    if not retry.jitter:
+        return longest_s if told_s is None else max(longest_s, told_s)
+    wait_s = longest_s * _chance(loop)
+    if told_s is None or wait_s > told_s:
+        return wait_s
+    return told_s + min(retry.backoff_s, retry.max_backoff_s) * _chance(loop)
+
+
+_draws: WeakKeyDictionary[asyncio.AbstractEventLoop, Random] = WeakKeyDictionary()
+
+
+def _chance(loop: asyncio.AbstractEventLoop) -> float:
+    """A number from 0 to 1; on a test's loop always the same ones, so that a seed gives the same run."""
+    if not hasattr(loop, "runs_inline"):
+        return random()
+    draws = _draws.get(loop)
+    if draws is None:
+        draws = _draws[loop] = Random(repr(getattr(loop, "seed", None)))
+    return draws.random()
