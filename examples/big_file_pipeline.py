@@ -82,16 +82,16 @@ def build(lines: Iterable[str], out: Path) -> Hush:
 
 def generate(path: Path, megabytes: int) -> None:
     """Write orders until the file has its size: the same ones each time."""
-    block, number, state = 5_000, 0, 1
+    block, first, state = 5_000, 0, 1
     with path.open("w", encoding="utf-8") as file:
         while file.tell() < megabytes * 1_000_000:
             lines: list[str] = []
-            for number in range(number, number + block):
+            for number in range(first, first + block):
                 state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
                 amount = "n/a" if state % 9_973 == 0 else state % 10_007
                 lines.append(f"{number:09},customer-{state % 65_537:05},{COUNTRIES[state % 8]},{amount}\n")
             file.writelines(lines)
-            number += 1
+            first += block
 
 
 @contextmanager
