@@ -29,6 +29,7 @@ AUTHORING = {
     "code_node",
 }
 ERRORS = {
+    "CacheError",
     "FailureInfo",
     "GraphError",
     "HushError",
@@ -51,6 +52,7 @@ EVENTS = {
     "ItemFinished",
     "MapFinished",
     "MapStarted",
+    "NodeCached",
     "NodeFailed",
     "NodeFinished",
     "NodeReady",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hush.core._engine import Hush
 from hush.core.errors import (
+    CacheError,
     FailureInfo,
     GraphError,
     HushError,
@@ -26,6 +27,7 @@ from hush.core.events import (
     ItemFinished,
     MapFinished,
     MapStarted,
+    NodeCached,
     NodeFailed,
     NodeFinished,
     NodeReady,
@@ -57,6 +59,7 @@ __all__ = (
     "START",
     "Branch",
     "BranchNode",
+    "CacheError",
     "CodeNode",
     "Each",
     "Event",
@@ -74,6 +77,7 @@ __all__ = (
     "MapStarted",
     "MissingKeyError",
     "NoCaseMatched",
+    "NodeCached",
     "NodeFailed",
     "NodeFinished",
     "NodeReady",

@@ -11,6 +11,7 @@
     ├── TooManyFailures               more items of a map failed than it tolerates
     ├── TooManyIterations (RuntimeError)  a loop did not end within its ``max_iterations``
     ├── NoCaseMatched (ValueError)    no case of a branch held, and it has no default
+    ├── CacheError                    what a node was given or gave cannot be cached, or its cache cannot be used
     ├── NodeTimeout (TimeoutError)    a node took longer than its ``timeout_s``
     └── RunTimeout (TimeoutError)     a run took longer than its ``timeout_s``
 
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = (
+    "CacheError",
     "FailureInfo",
     "GraphError",
     "HushError",
@@ -156,6 +158,14 @@ class TooManyIterations(HushError, RuntimeError):
 
 class NoCaseMatched(HushError, ValueError):
     """Raised when no case of a branch holds and it has no default; ``default=END`` says that this may be."""
+
+
+class CacheError(HushError):
+    """Raised when a node with ``cache=`` cannot be cached, or its cache cannot be used.
+
+    In a run it is a failure of the node: an input or closure value without a certain form, an output that cannot be
+    kept, or a file that is damaged, of a newer Hush, or no cache at all.
+    """
 
 
 class NodeTimeout(HushError, TimeoutError):

@@ -17,6 +17,7 @@ __all__ = (
     "ItemFinished",
     "MapFinished",
     "MapStarted",
+    "NodeCached",
     "NodeFailed",
     "NodeFinished",
     "NodeReady",
@@ -104,6 +105,20 @@ class NodeFailed(NamedTuple):
     outer: tuple[int, ...] = ()
 
 
+class NodeCached(NamedTuple):
+    """A node's outputs came from its cache, or, if ``joined``, from an identical call that was under way.
+
+    It comes between the node's ``NodeStarted`` and ``NodeFinished``. Whose outputs were made for it has none.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    joined: bool = False
+    outer: tuple[int, ...] = ()
+
+
 class NodeSkipped(NamedTuple):
     """A node will not run: no branch chose it, nothing live arrived, or what it reads is not there."""
 
@@ -182,6 +197,7 @@ Event: TypeAlias = (
     | NodeStarted
     | NodeFinished
     | NodeFailed
+    | NodeCached
     | NodeSkipped
     | MapStarted
     | MapFinished

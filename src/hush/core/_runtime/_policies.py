@@ -6,6 +6,7 @@ Around a leaf stand, from outside in and always in this order: cache, retry, adm
 from __future__ import annotations
 
 from hush.core._plan._model import Gate, StepPlan
+from hush.core._runtime._caching import cached
 from hush.core._runtime._calls import Attempt, Begin, Try, awaited, in_thread, in_thread_once, inline_or_in_thread
 from hush.core._runtime._compound import run_hosted
 from hush.core._runtime._frame import Frame
@@ -38,7 +39,9 @@ def policies(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begi
 
 def _guarded(spec: CallSpec) -> Begin:
     """The start of a leaf that has policies, which are wrapped around its call from the inside out."""
+    policies = spec.policies
     call = _call(spec)
+    call = call if policies.cache is None else cached(policies.cache, policies.version, spec, call)
 
     async def begin(strand: Strand, frame: Frame, step: StepPlan) -> object:
         return await call(strand, frame, step, Attempt())
