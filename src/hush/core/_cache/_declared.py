@@ -25,12 +25,12 @@ def declared_types(fn: Callable[..., Any]) -> dict[str, type]:
     fn = getattr(fn, "__func__", fn)
     found: dict[str, type] = {}
     todo = [*_named(fn)]
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}  # with the objects, or another may get the id of one that has died
     while todo:
         one = todo.pop()
         if id(one) in seen:
             continue
-        seen.add(id(one))
+        seen[id(one)] = one
         if isinstance(one, type) and not isinstance(one, types.GenericAlias):
             if _is_data(one):
                 found.setdefault(type_name(one), one)

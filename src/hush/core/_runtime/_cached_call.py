@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
 from hush.core._cache._declared import declared_types
 from hush.core._cache._file import FileStore
+from hush.core._cache._memory import MemoryStore
 from hush.core._cache._stores import store_of
 from hush.core._cache._values import Packed, Types, UnknownType, pack, unpack
 from hush.core._plan._model import StepPlan
@@ -51,36 +53,53 @@ class CachedCall:
         function = self._identify(step)
         key, types = self._key(function, frame, step)
         store = self._store
-        if not isinstance(store, FileStore):  # nothing to wait for
+        if isinstance(store, FileStore):
+            fetch = partial(self._from_file, store, key, function, types)
+        else:
             packed = store.get(key)
-            if packed is not None:
-                tell_cached(strand, frame, step, joined=False)
-                return unpack(packed.data, packed.types)
-
-        async def fetch(strand: Strand, frame: Frame, step: StepPlan) -> Fetched:
-            if not isinstance(store, FileStore):
-                fetched = await self._make(function, types, strand, frame, step)
-                if fetched.packed is not None and not store.put(key, fetched.packed):
-                    raise CacheError(
-                        f"{step.path} returned {len(fetched.packed.data):,} bytes, more than the cache in memory "
-                        f'takes. Name a file: cache="answers.db". ({step.where})'
-                    )
-                return fetched
-            store.enter()
-            try:
-                data = await _off_the_loop(strand.run, lambda: store.get(key))
-                kept = None if data is None else self._readable(data, types, step)
-                if kept is not None:
-                    return Fetched(None, kept)
-                fetched = await self._make(function, types, strand, frame, step)
-                made = fetched.packed
-                if made is not None:
-                    await _off_the_loop(strand.run, lambda: store.put(key, made.data, self._function), sure=True)
-                return fetched
-            finally:
-                await _off_the_loop(strand.run, store.leave, sure=True)
-
+            if packed is not None:  # there is nothing to wait for
+                outputs = self._read(packed.data, {**packed.types, **self._known(types)} if packed.types else {}, step)
+                if outputs is not None:
+                    tell_cached(strand, frame, step, joined=False)
+                    return outputs
+            fetch = partial(self._into_memory, store, key, function, types)
         return await shared((store, key), fetch, strand, frame, step, attempt)
+
+    async def _into_memory(
+        self,
+        store: MemoryStore,
+        key: bytes,
+        function: bytes,
+        types: Types,
+        strand: Strand,
+        frame: Frame,
+        step: StepPlan,
+    ) -> Fetched:
+        fetched = await self._make(function, types, strand, frame, step)
+        if fetched.packed is not None and not store.put(key, fetched.packed):
+            raise CacheError(
+                f"{step.path} returned {len(fetched.packed.data):,} bytes, more than the cache in memory takes. Name a "
+                f'file: cache="answers.db". ({step.where})'
+            )
+        return fetched
+
+    async def _from_file(
+        self, store: FileStore, key: bytes, function: bytes, types: Types, strand: Strand, frame: Frame, step: StepPlan
+    ) -> Fetched:
+        run = strand.run
+        store.enter()
+        try:
+            data = await _off_the_loop(run, partial(store.get, key))
+            if data is not None:
+                known = self._known(types)
+                if self._read(data, known, step) is not None:
+                    return Fetched(None, Packed(data, known))
+            fetched = await self._make(function, types, strand, frame, step)
+            if fetched.packed is not None:
+                await _off_the_loop(run, partial(store.put, key, fetched.packed.data, self._function), sure=True)
+            return fetched
+        finally:
+            await _off_the_loop(run, store.leave, sure=True)
 
     def _identify(self, step: StepPlan) -> bytes:
         """What the function is now."""
@@ -150,11 +169,10 @@ class CachedCall:
                     f"def {self.name}(...) -> dict[str, {kind.__name__}]. ({step.where})"
                 )
 
-    def _readable(self, data: bytes, types: Types, step: StepPlan) -> Packed | None:
-        """What the file has; nothing if it is of types that are not known here, or have changed since."""
-        packed = Packed(data, self._known(types))
+    def _read(self, data: bytes, types: Types, step: StepPlan) -> dict[Any, Any] | None:
+        """What was kept; nothing if it is of types that are not known here, or have changed since."""
         try:
-            unpack(packed.data, packed.types)
+            return unpack(data, types)
         except UnknownType:
             return None
         except ValueError as exc:
@@ -162,7 +180,6 @@ class CachedCall:
                 f"the cache {self._store.name} is damaged: what it keeps for {step.path} cannot be read ({exc}). "
                 f"Delete it, or name another file in cache=. ({step.where})"
             ) from exc
-        return packed
 
 
 async def _off_the_loop(run: Run, call: Callable[[], T], *, sure: bool = False) -> T:
