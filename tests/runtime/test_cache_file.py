@@ -151,6 +151,7 @@ async def test_a_file_of_a_newer_hush_is_told(tmp_path):
     path = tmp_path / "a.db"
     await engine_of(path).run({"x": 1})
     sql(path, "PRAGMA user_version = 99")
+    store_of(str(path)).close()
     assert "made by a newer Hush" in await problem(path)
 
 
@@ -171,6 +172,7 @@ async def test_a_value_that_is_damaged_is_told(tmp_path, value):
 async def test_pages_that_are_damaged_are_told_and_the_file_can_be_made_anew(tmp_path):
     path = tmp_path / "a.db"
     await engine_of(path).run({"x": 1})
+    store_of(str(path)).close()
     data = bytearray(path.read_bytes())
     data[100:] = b"\x5a" * (len(data) - 100)
     path.write_bytes(data)
@@ -187,7 +189,6 @@ async def test_a_problem_does_not_stay_when_its_cause_has_gone(tmp_path):
         await engine.run({"x": 1})
     path.unlink()
     assert await engine.run({"x": 1}) == {"y": 2}
-    assert store_of(str(path))._users == 0
 
 
 # ── Types ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -237,17 +238,19 @@ async def test_a_type_that_has_changed_since_is_made_anew(tmp_path):
 # ── The store by itself ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_file_is_closed_when_the_last_one_has_left(tmp_path):
-    store = FileStore(str(tmp_path / "a.db"))
-    store.enter()
-    store.enter()
+def test_a_file_that_was_deleted_is_made_anew(tmp_path):
+    store = FileStore(str(tmp_path / "in" / "a.db"))
     store.put(b"k", b"v", "f")
-    store.leave()
-    assert store._connection is not None
-    assert store.get(b"k") == b"v"
-    store.leave()
-    assert store._connection is None
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.db"]
+    for path in (tmp_path / "in").iterdir():
+        path.unlink()
+    (tmp_path / "in").rmdir()
+    assert store.get(b"k") is None
+    store.put(b"k", b"w", "f")
+    assert store.get(b"k") == b"w"
+    store.close()
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.db"]
+    assert store.get(b"k") == b"w"
+    store.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -257,13 +260,13 @@ import os, sys
 sys.path.insert(0, {str(SRC)!r})
 from hush.core._cache._stores import store_of
 store = store_of(sys.argv[1])
-store.enter(); store.put(b"a", b"1", "f")
+store.put(b"a", b"1", "f")
 child = os.fork()
 if not child:
-    store.enter(); store.put(b"b", b"2", "f"); store.leave()
-    os._exit(store._connection is not None)
+    store.put(b"b", b"2", "f")
+    assert store.get(b"a") == b"1"
+    os._exit(0)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert (store.get(b"a"), store.get(b"b")) == (b"1", b"2")
-store.leave()
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.db")], check=True, timeout=50)

@@ -1,24 +1,26 @@
 """The cache in a SQLite file, shared by threads and processes.
 
-Everything here blocks, so it is called in worker threads. The connection is open while somebody uses the store, and
-closed when the last one has left: what a run has opened does not outlive it.
+Everything here blocks, so it is called in worker threads. A file that was used stays open until the process ends:
+opening and closing one costs a hundred times what a look into it does, since closing waits for the disk.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from pathlib import Path
 
 from hush.core.errors import CacheError
+from hush.core.protocols import kept_open
 
 _APPLICATION_ID = (
     0x48757368  # "Hush", in the header of the file: https://www.sqlite.org/pragma.html#pragma_application_id
 )
 _SCHEMA_VERSION = 1
 _BUSY_S = 30.0
-_of_parents: list[sqlite3.Connection] = []
+_given_up: list[sqlite3.Connection] = []
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
     key BLOB PRIMARY KEY,
@@ -26,6 +28,14 @@ CREATE TABLE IF NOT EXISTS answers (
     made_at INTEGER NOT NULL,
     value BLOB NOT NULL
 )"""
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class FileStore:
@@ -38,33 +48,23 @@ class FileStore:
         self.name = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._count = threading.Lock()  # held for no longer than it takes to count: a loop may take it
-        self._users = 0
+        self._opened_as: tuple[int, int] | None = None
 
     def forked(self) -> None:
         """This process was forked off: its connection is the parent's.
 
         It must be neither used nor closed here: https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
         """
-        if self._connection is not None:
-            _of_parents.append(self._connection)
-        self._connection = None
-        self._lock, self._count = threading.Lock(), threading.Lock()
-        self._users = 0
+        self._give_up()
+        self._lock = threading.Lock()
 
-    def enter(self) -> None:
-        """Somebody is going to use it. It does not block."""
-        with self._count:
-            self._users += 1
-
-    def leave(self) -> None:
-        """Who entered is done with it: the last one closes it."""
-        with self._lock:
-            with self._count:
-                self._users -= 1
-                if self._users:
-                    return
-            self._close()
+    def close(self) -> None:
+        """Close the file, until it is needed again. What holds it longer than a second goes before."""
+        if self._lock.acquire(timeout=1.0):
+            try:
+                self._close()
+            finally:
+                self._lock.release()
 
     def get(self, key: bytes) -> bytes | None:
         """What is kept under ``key``. Raises ``CacheError`` if the file cannot be used."""
@@ -93,6 +93,8 @@ class FileStore:
                 raise self._problem(exc) from exc
 
     def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and self._opened_as != _file_at(self.name):
+            self._give_up()  # somebody has deleted it, or put another in its place
         if self._connection is None:
             Path(self.name).parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.name, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
@@ -102,7 +104,15 @@ class FileStore:
                 connection.close()
                 raise
             self._connection = connection
+            self._opened_as = _file_at(self.name)
+            kept_open.add(self.name)
         return self._connection
+
+    def _give_up(self) -> None:
+        """Forget the connection without closing it, which would delete what lies beside the file by its name."""
+        if self._connection is not None:
+            _given_up.append(self._connection)
+            self._connection = None
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """See that the file is a cache that this Hush can read; make one of an empty file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from typing import TypeAlias
@@ -26,6 +27,14 @@ def store_of(cache: str) -> Store:
         if found is None:
             found = _files[path] = FileStore(path)
         return found
+
+
+def _close_all() -> None:
+    for store in tuple(_files.values()):
+        store.close()
+
+
+atexit.register(_close_all)
 
 
 def _after_fork() -> None:

@@ -87,19 +87,15 @@ class CachedCall:
         self, store: FileStore, key: bytes, function: bytes, types: Types, strand: Strand, frame: Frame, step: StepPlan
     ) -> Fetched:
         run = strand.run
-        store.enter()
-        try:
-            data = await _off_the_loop(run, partial(store.get, key))
-            if data is not None:
-                known = self._known(types)
-                if self._read(data, known, step) is not None:
-                    return Fetched(None, Packed(data, known))
-            fetched = await self._make(function, types, strand, frame, step)
-            if fetched.packed is not None:
-                await _off_the_loop(run, partial(store.put, key, fetched.packed.data, self._function), sure=True)
-            return fetched
-        finally:
-            await _off_the_loop(run, store.leave, sure=True)
+        data = await _off_the_loop(run, partial(store.get, key))
+        if data is not None:
+            known = self._known(types)
+            if self._read(data, known, step) is not None:
+                return Fetched(None, Packed(data, known))
+        fetched = await self._make(function, types, strand, frame, step)
+        if fetched.packed is not None:
+            await _off_the_loop(run, partial(store.put, key, fetched.packed.data, self._function), sure=True)
+        return fetched
 
     def _identify(self, step: StepPlan) -> bytes:
         """What the function is now."""
