@@ -44,4 +44,4 @@ run_alone = _RunAlone()
 
 
 kept_open: set[str] = set()
-"""The files that Hush keeps open between runs, as a cache does: their descriptors, and those beside them, do not leak."""
+"""The files that Hush keeps open between runs, as a cache does: they, and those beside them, are no leaks."""

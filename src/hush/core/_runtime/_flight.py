@@ -76,7 +76,7 @@ class Flight:
         self._place = place
         self._fetch = fetch
         self._flights = flights
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
         self._strand: FlightStrand | None = None
         self._task: asyncio.Task[None]
         self._notes: list[str] = []
@@ -90,12 +90,12 @@ class Flight:
         """
         told = None if strand.spawned else strand.domain.host_cancelled
         waiter = strand.run.loop.create_future()
-        self._waiting.add(waiter)
+        self._waiting[waiter] = None
         try:
             if self.fetched is None:  # an eager task may have ended before it was given here
                 await waiter
         except CancelledError:
-            self._waiting.discard(waiter)
+            self._waiting.pop(waiter, None)
             if first:
                 self._quiet()
             if self.fetched is None:
@@ -111,7 +111,7 @@ class Flight:
             if error is None or isinstance(error, CancelledError):
                 raise
             return Raised(error)  # one that comes while it is cancelled is not lost
-        self._waiting.discard(waiter)
+        self._waiting.pop(waiter, None)
         assert self.fetched is not None
         error = self._error(first=first)
         if error is None:
