@@ -238,6 +238,31 @@ async def test_a_type_that_has_changed_since_is_made_anew(tmp_path):
 # ── The store by itself ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_many_may_make_one_file_at_once(tmp_path):
+    """Each looks whether the file is there, and whose it is, while the others make it."""
+    problems = []
+
+    def use(path, number):
+        store = FileStore(str(path))  # one of its own, as in another process
+        try:
+            for turn in range(3):
+                store.put(bytes([number, turn]), b"v", "f")
+                assert store.get(bytes([number, turn])) == b"v"
+                store.close()
+        except Exception as exc:
+            problems.append(exc)
+
+    for turn in range(6):
+        path = tmp_path / f"{turn}.db"
+        threads = [threading.Thread(target=use, args=(path, number)) for number in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert problems == []
+        assert sql(path, "SELECT count(*) FROM answers") == [(15,)]
+
+
 def test_a_file_that_was_deleted_is_made_anew(tmp_path):
     store = FileStore(str(tmp_path / "in" / "a.db"))
     store.put(b"k", b"v", "f")

@@ -346,6 +346,24 @@ async def test_a_call_in_a_thread_that_is_late_fails_all_and_is_left_behind(shut
     assert "left behind" in caplog.text
 
 
+async def test_a_call_in_a_thread_that_is_late_fails_its_run_at_once_and_not_when_its_grace_is_over(shut, caplog):
+    with GraphNode(name="g") as graph:
+        inputs = {"salt": "early"}
+        CodeNode(name="n", code_fn=blocked, inputs=inputs, cache=True, executor="thread", timeout_s=0.02)
+        CodeNode(name="beside", code_fn=opens_when_cancelled, inputs={})
+    engine = Hush(graph, grace_s=5)
+    found = await asyncio.gather(*(engine.run() for _ in range(2)), return_exceptions=True)
+    assert [type(one) for one in found] == [NodeTimeout] * 2
+    assert "left behind" not in caplog.text
+
+
+async def opens_when_cancelled():
+    try:
+        await asyncio.sleep(30)
+    finally:
+        gate.event.set()
+
+
 async def test_a_call_in_a_thread_that_all_have_left_is_left_behind(shut, caplog):
     engine = engine_of_one(blocked, "gone", executor="thread")
     tasks = [asyncio.ensure_future(engine.run()) for _ in range(2)]

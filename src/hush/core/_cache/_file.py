@@ -116,7 +116,12 @@ class FileStore:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """See that the file is a cache that this Hush can read; make one of an empty file."""
-        if self._is_ours(connection):
+        connection.execute("BEGIN")  # or somebody may make it between one look and the next
+        try:
+            is_ours = self._is_ours(connection)
+        finally:
+            connection.execute("ROLLBACK")
+        if is_ours:
             connection.execute("PRAGMA synchronous = NORMAL")
             return
         # Not in write-ahead mode yet: switching to it does not wait for others by itself.

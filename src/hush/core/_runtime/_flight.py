@@ -186,17 +186,12 @@ class Flight:
 
         async def work() -> None:
             nonlocal fetched
-            try:
-                fetched = await self._fetch(strand, frame, step)
-            except CancelledError as exc:
-                if task.cancelling() > domain.floor:
-                    raise
-                fetched = Fetched(exc)  # the function's own
+            fetched = await self._fetch(strand, frame, step)
 
         try:
             failure = await domain.conduct(work)
             fetched = Fetched(failure) if fetched is None else fetched
-        except CancelledError as exc:
+        except CancelledError as exc:  # ours, since nobody waits any more, or the function's own
             fetched = Fetched(exc) if fetched is None else fetched
         self._strand = None
         self.settle(fetched)
