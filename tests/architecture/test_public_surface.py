@@ -138,6 +138,12 @@ def test_importing_core_loads_no_compiler_tools_beyond_what_asyncio_does():
     assert not beyond & {"ast", "dis", "inspect", "opcode", "tokenize"}
 
 
+def test_importing_core_loads_nothing_of_what_a_cache_needs():
+    beyond = loaded_by("import hush.core", after="import asyncio")
+    assert not beyond & {"sqlite3", "hashlib", "json", "decimal", "pathlib", "hush.core._runtime._cached_call"}
+    assert not {name for name in beyond if name.startswith(("hush.core._cache", "hush.core._spec._certain"))}
+
+
 def test_importing_core_does_not_load_what_tests_are_written_with():
     assert not {name for name in loaded_by("import hush.core") if name.startswith("hush.testing")}
 

@@ -39,9 +39,9 @@ def policies(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begi
 
 def _guarded(spec: CallSpec) -> Begin:
     """The start of a leaf that has policies, which are wrapped around its call from the inside out."""
-    policies = spec.policies
     call = _call(spec)
-    call = call if policies.cache is None else cached(policies.cache, policies.version, spec, call)
+    if spec.policies.cache is not None:
+        call = cached(spec.policies.cache, spec.policies.version, spec, call)
 
     async def begin(strand: Strand, frame: Frame, step: StepPlan) -> object:
         return await call(strand, frame, step, Attempt())
