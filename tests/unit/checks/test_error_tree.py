@@ -18,6 +18,7 @@ PARENTS = {
     "TooManyFailures": (),
     "TooManyIterations": (RuntimeError,),
     "NoCaseMatched": (ValueError,),
+    "CacheError": (),
     "NodeTimeout": (TimeoutError,),
     "RunTimeout": (TimeoutError,),
 }
