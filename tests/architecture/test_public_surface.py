@@ -31,6 +31,7 @@ AUTHORING = {
 }
 POLICIES = {"Retry"}
 ERRORS = {
+    "CacheError",
     "FailureInfo",
     "GraphError",
     "HushError",
@@ -54,6 +55,7 @@ EVENTS = {
     "ItemFinished",
     "MapFinished",
     "MapStarted",
+    "NodeCached",
     "NodeFailed",
     "NodeFinished",
     "NodeReady",
@@ -138,6 +140,12 @@ def test_importing_core_loads_no_compiler_tools_beyond_what_asyncio_does():
     beyond = loaded_by("import hush.core", after="import asyncio")
     assert "hush.core" in beyond
     assert not beyond & {"ast", "dis", "inspect", "opcode", "tokenize"}
+
+
+def test_importing_core_loads_nothing_of_what_a_cache_needs():
+    beyond = loaded_by("import hush.core", after="import asyncio")
+    assert not beyond & {"sqlite3", "hashlib", "json", "decimal", "pathlib", "hush.core._runtime._cached_call"}
+    assert not {name for name in beyond if name.startswith(("hush.core._cache", "hush.core._spec._certain"))}
 
 
 def test_importing_core_does_not_load_what_tests_are_written_with():

@@ -6,6 +6,7 @@ from hush.core._engine import Hush, why_on_signal
 from hush.core._resources._hub import ResourceHub
 from hush.core._spec._policies import Retry
 from hush.core.errors import (
+    CacheError,
     FailureInfo,
     GraphError,
     HushError,
@@ -29,6 +30,7 @@ from hush.core.events import (
     ItemFinished,
     MapFinished,
     MapStarted,
+    NodeCached,
     NodeFailed,
     NodeFinished,
     NodeReady,
@@ -61,6 +63,7 @@ __all__ = (
     "START",
     "Branch",
     "BranchNode",
+    "CacheError",
     "CodeNode",
     "Each",
     "Event",
@@ -78,6 +81,7 @@ __all__ = (
     "MapStarted",
     "MissingKeyError",
     "NoCaseMatched",
+    "NodeCached",
     "NodeFailed",
     "NodeFinished",
     "NodeReady",

@@ -12,6 +12,7 @@
     ├── TooManyIterations (RuntimeError)  a loop did not end within its ``max_iterations``
     ├── NoCaseMatched (ValueError)    no case of a branch held, and it has no default
     ├── ResourceError                 a resource that is named is not there, or its settings are wrong
+    ├── CacheError                    what a node was given or gave cannot be cached, or its cache cannot be used
     ├── NodeTimeout (TimeoutError)    a node took longer than its ``timeout_s``
     └── RunTimeout (TimeoutError)     a run took longer than its ``timeout_s``
 
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = (
+    "CacheError",
     "FailureInfo",
     "GraphError",
     "HushError",
@@ -175,6 +177,14 @@ class TooManyIterations(HushError, RuntimeError):
 
 class NoCaseMatched(HushError, ValueError):
     """Raised when no case of a branch holds and it has no default; ``default=END`` says that this may be."""
+
+
+class CacheError(HushError):
+    """Raised when a node with ``cache=`` cannot be cached, or its cache cannot be used.
+
+    In a run it is a failure of the node: an input or closure value without a certain form, an output that cannot be
+    kept, or a file that is damaged, of a newer Hush, or no cache at all.
+    """
 
 
 class NodeTimeout(HushError, TimeoutError):

@@ -17,6 +17,7 @@ __all__ = (
     "ItemFinished",
     "MapFinished",
     "MapStarted",
+    "NodeCached",
     "NodeFailed",
     "NodeFinished",
     "NodeReady",
@@ -121,6 +122,20 @@ class NodeRetrying(NamedTuple):
     outer: tuple[int, ...] = ()
 
 
+class NodeCached(NamedTuple):
+    """A node's outputs came from its cache, or, if ``joined``, from an identical call that was under way.
+
+    It comes between the node's ``NodeStarted`` and ``NodeFinished``. Whose outputs were made for it has none.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    joined: bool = False
+    outer: tuple[int, ...] = ()
+
+
 class NodeSkipped(NamedTuple):
     """A node will not run: no branch chose it, nothing live arrived, or what it reads is not there."""
 
@@ -200,6 +215,7 @@ Event: TypeAlias = (
     | NodeFinished
     | NodeFailed
     | NodeRetrying
+    | NodeCached
     | NodeSkipped
     | MapStarted
     | MapFinished

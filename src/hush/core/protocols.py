@@ -41,3 +41,7 @@ class _RunAlone:
 
 
 run_alone = _RunAlone()
+
+
+kept_open: set[str] = set()
+"""The files that Hush keeps open between runs, as a cache does: they, and those beside them, are no leaks."""

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from hush.core.protocols import kept_open
 from hush.testing._left import Leak
 from hush.testing._tasks import is_users, place
 
@@ -22,12 +23,17 @@ _KINDS = (socket.socket, io.TextIOBase, io.BufferedIOBase, io.IOBase)
 
 
 def open_files() -> dict[int, str]:
-    """Descriptor → what it is. Empty where the system does not tell, as on Windows."""
+    """Descriptor → what it is. Empty where the system does not tell, as on Windows.
+
+    Those that Hush keeps open from one run to the next are left out.
+    """
     found: dict[int, str] = {}
     for name in os.listdir(_LISTING) if _LISTING else ():
         try:
             number = int(name)
-            found[number] = _identity(number)
+            identity = _identity(number)
+            if not identity.startswith(tuple(kept_open)):
+                found[number] = identity
         except OSError:
             pass  # the listing's own descriptor is closed by now
     return found

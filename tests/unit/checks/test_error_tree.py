@@ -19,6 +19,7 @@ PARENTS = {
     "TooManyIterations": (RuntimeError,),
     "NoCaseMatched": (ValueError,),
     "ResourceError": (),
+    "CacheError": (),
     "NodeTimeout": (TimeoutError,),
     "RunTimeout": (TimeoutError,),
 }

@@ -6,6 +6,7 @@ Around a leaf stand, from outside in and always in this order: cache, retry, adm
 from __future__ import annotations
 
 from hush.core._plan._model import Gate, StepPlan
+from hush.core._runtime._caching import cached
 from hush.core._runtime._calls import Attempt, Begin, Try, awaited, in_thread, in_thread_once, inline_or_in_thread
 from hush.core._runtime._compound import run_hosted
 from hush.core._runtime._frame import Frame
@@ -43,6 +44,8 @@ def _guarded(spec: CallSpec) -> Begin:
         from hush.core._runtime._retrying import retried
 
         call = retried(spec.policies.retry, call)
+    if spec.policies.cache is not None:
+        call = cached(spec.policies.cache, spec.policies.version, spec, call)
 
     async def begin(strand: Strand, frame: Frame, step: StepPlan) -> object:
         return await call(strand, frame, step, Attempt())

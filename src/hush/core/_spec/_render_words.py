@@ -22,6 +22,8 @@ def notes_of(step: Step) -> tuple[str, ...]:
         found.append({"thread": "in a thread", "process": "in a process"}.get(step.executor, step.executor))
     if isinstance(step, CallSpec) and step.policies.retry is not None and step.policies.retry.max_attempts > 1:
         found.append(f"up to {step.policies.retry.max_attempts} attempts")
+    if isinstance(step, CallSpec) and step.policies.cache is not None:
+        found.append(f"cached in {one_line(_file_name(step.policies.cache))}")
     if step.timeout_s is not None:
         found.append(f"timeout {step.timeout_s:g} s")
     if step.on_error == "collect" and not isinstance(step, MapSpec):
@@ -54,6 +56,11 @@ def _of_loop(step: LoopSpec) -> list[str]:
         return [f"{step.max_iterations} rounds"]
     limit = f"at most {step.max_iterations} rounds"
     return [f"until {step.stop_text}", limit if step.on_limit == "raise" else f"{limit}, then goes on"]
+
+
+def _file_name(path: str) -> str:
+    """The last part of a path, whichever way its slashes go; ``memory`` stays that."""
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
 
 
 def each_lines(step: MapSpec) -> tuple[str, ...]:

@@ -63,6 +63,13 @@ class CodeNode(Node):
         retry: ``Retry(...)`` tries again when the function raises, or takes longer than ``timeout_s``, which then
             bounds each attempt; the function may be called several times, with the same inputs. Not retried are
             what the function returns and what is made of that.
+        cache: Where the outputs are kept, to be given again for equal inputs: ``"memory"`` (or ``True``), which is
+            bounded and ends with the process, or the path of a SQLite file, which threads and processes share. The key
+            is the function's code, defaults and closure values, the constants and functions of its module that it
+            names, and its inputs. Identical calls under way at once are one. Failures are not kept. What has no
+            certain form, and what cannot be kept as JSON with declared types, is a ``CacheError``.
+        version: Stands for the function in the key, with its name, in place of its code and all that it holds: give
+            another one whenever the function changes.
     """
 
     kind = "code"
@@ -116,6 +123,18 @@ class CodeNode(Node):
         if keys_given:
             self._fault("return_keys= is not needed", "Delete it: keys are what the function returns.")
         self._check_executor()
+        if self._policies.cache is not None and self._fn is not None:
+            self._check_cache(self._fn, self._policies.version)
+
+    def _check_cache(self, fn: Callable[..., Any], version: str | None) -> None:
+        from hush.core._spec._certain import Uncertain
+        from hush.core._spec._identity import Identity, uncertain_function
+
+        try:
+            Identity(fn, version).bytes()
+        except Uncertain as exc:
+            message, mend = uncertain_function(exc)
+            self._fault(f"it cannot be cached: {message}", mend)
 
     def _check_executor(self) -> None:
         if self._executor not in ("auto", "inline", "thread"):

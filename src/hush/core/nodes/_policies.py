@@ -36,6 +36,30 @@ def checked_policies(
         raise UsageError(f"priority={priority!r} at {where}: it is a whole number; higher ones are admitted first.")
     if tokens is not None and (isinstance(tokens, bool) or not (isinstance(tokens, int) or callable(tokens))):
         raise UsageError(f"tokens={tokens!r} at {where}: it is a number, or a function of the node's inputs.")
+    cache = _checked_cache(where, cache, version)
     if retry is None and not limits and cache is None:
         return NO_POLICIES
     return Policies(cache, version, retry, limits, priority, tokens)
+
+
+def _checked_cache(where: object, cache: str | Path | bool | None, version: str | None) -> str | None:
+    """``"memory"``, or the path of a file."""
+    if cache is None or cache is False:
+        if version is not None:
+            raise UsageError(f"version={version!r} at {where} is for the keys of a cache, and there is no cache=.")
+        return None
+    if version is not None and (not isinstance(version, str) or not version):
+        raise UsageError(f'version={version!r} at {where}: it is a string, such as version="{version or 1}".')
+    if cache is True:
+        return "memory"
+    path = cache if isinstance(cache, str) else cache.__fspath__() if hasattr(cache, "__fspath__") else None
+    if not isinstance(path, str) or not path or path == ":memory:":
+        raise UsageError(f'cache={cache!r} at {where}: it is "memory", or the path of a file: cache="answers.db".')
+    if path.startswith("file:"):
+        raise UsageError(f'cache={cache!r} at {where}: it is the path of a file, not a URI: cache="answers.db".')
+    if isinstance(cache, str) and path != "memory" and not any(mark in path for mark in "./\\"):
+        raise UsageError(
+            f'cache={cache!r} at {where} is neither "memory" nor looks like a file. For a file of that name write '
+            f'cache="{path}.db", or cache=Path({path!r}).'
+        )
+    return path

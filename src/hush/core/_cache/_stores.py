@@ -1,0 +1,49 @@
+"""The stores of this process: one in memory, and one for each file, however its path is spelt."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from typing import TypeAlias
+
+from hush.core._cache._file import FileStore
+from hush.core._cache._memory import MemoryStore
+
+Store: TypeAlias = MemoryStore | FileStore
+
+_memory = MemoryStore()
+_files: dict[str, FileStore] = {}
+_lock = threading.Lock()
+
+
+def store_of(cache: str) -> Store:
+    """The store that ``cache=`` names. A path counts from the working directory of now."""
+    if cache == "memory":
+        return _memory
+    path = os.path.normcase(os.path.realpath(os.path.expanduser(cache)))
+    with _lock:
+        found = _files.get(path)
+        if found is None:
+            found = _files[path] = FileStore(path)
+        return found
+
+
+def _close_all() -> None:
+    for store in tuple(_files.values()):
+        store.close()
+
+
+atexit.register(_close_all)
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603  # the one place that makes it anew
+    _lock = threading.Lock()
+    _memory.forked()
+    for store in _files.values():
+        store.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

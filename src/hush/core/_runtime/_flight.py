@@ -1,0 +1,232 @@
+"""``Flight``: one call of a cached leaf, shared by all on this loop that want the same at the same time.
+
+A flight has a task of its own, so that each of those who wait for it can be cancelled by itself: it goes on as long as
+one of them is left, and the last to leave ends it and waits for that, so nothing of it outlives those who wait. It is
+made with what the first of them has: its run's limits and grace, its context variables, its inputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from copy import copy
+from time import monotonic_ns
+from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
+
+from hush.core import events
+from hush.core._cache._values import Packed, unpack
+from hush.core._plan._model import StepPlan
+from hush.core._runtime._calls import Attempt
+from hush.core._runtime._domain import Domain
+from hush.core._runtime._frame import Frame
+from hush.core._runtime._run import Raised, Run
+from hush.core._runtime._strand import HostStrand, Strand
+
+
+class Fetched(NamedTuple):
+    """What a flight brought: a failure; or outputs, packed to be made again, and as they were unless they were kept."""
+
+    error: BaseException | None = None
+    packed: Packed | None = None
+    outputs: Mapping[Any, Any] | None = None
+
+
+Fetch: TypeAlias = Callable[[Strand, Frame, StepPlan], Awaitable[Fetched]]
+Flights: TypeAlias = "dict[Hashable, Flight]"
+
+_under_way: WeakKeyDictionary[asyncio.AbstractEventLoop, Flights] = WeakKeyDictionary()
+
+
+async def shared(place: Hashable, fetch: Fetch, strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
+    """What the flight at ``place`` gives; ``fetch`` makes it if none is under way there."""
+    loop = strand.run.loop
+    flights = _under_way.get(loop)
+    if flights is None:
+        flights = _under_way[loop] = {}
+    flight = flights.get(place)
+    first = flight is None
+    if flight is None:
+        flight = flights[place] = Flight(place, fetch, flights)
+        flight.start(strand, frame, step)
+    return await flight.join(strand, frame, step, attempt, first=first)
+
+
+class FlightStrand(HostStrand):
+    """The strand in a flight's task. A call that is late tells those who wait at once, and has its grace then."""
+
+    __slots__ = ("flight",)
+
+    def __init__(self, flight: Flight, run: Run, domain: Domain, task: asyncio.Task[Any]) -> None:
+        super().__init__(run, domain, task, domain.floor)
+        self.flight = flight
+
+    def fail_early(self, frame: Frame, step: StepPlan, exc: BaseException, attempt: int, bound: str) -> bool:
+        self.run.locate(exc, frame.item, step, attempt, bound)
+        self.flight.settle(Fetched(exc))
+        return True
+
+
+class Flight:
+    """One call under way. ``fetched`` is there once it has settled."""
+
+    __slots__ = ("_fetch", "_flights", "_notes", "_place", "_strand", "_task", "_waiting", "fetched")
+
+    def __init__(self, place: Hashable, fetch: Fetch, flights: Flights) -> None:
+        self._place = place
+        self._fetch = fetch
+        self._flights = flights
+        self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
+        self._strand: FlightStrand | None = None
+        self._task: asyncio.Task[None]
+        self._notes: list[str] = []
+        self.fetched: Fetched | None = None
+
+    # --- those who wait -----------------------------------------------------------------------------------
+    async def join(self, strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt, *, first: bool) -> Any:
+        """Wait for what it brings: the outputs, or the failure to be told.
+
+        Cancelling this cancels nobody else; the last to leave waits until the call has ended.
+        """
+        told = None if strand.spawned else strand.domain.host_cancelled
+        waiter = strand.run.loop.create_future()
+        self._waiting[waiter] = None
+        try:
+            if self.fetched is None:  # an eager task may have ended before it was given here
+                await waiter
+        except CancelledError:
+            self._waiting.pop(waiter, None)
+            if first:
+                self._quiet()
+            if self.fetched is None:
+                if self._waiting:
+                    raise
+                self._forget()
+                self._task.cancel()
+            if not self._task.done():
+                if told is not None:
+                    told()
+                await self._ended(told)
+            error = None if self.fetched is None else self._error(first=first)
+            if error is None or isinstance(error, CancelledError):
+                raise
+            return Raised(error)  # one that comes while it is cancelled is not lost
+        self._waiting.pop(waiter, None)
+        assert self.fetched is not None
+        error = self._error(first=first)
+        if error is None:
+            return self._outputs(strand, frame, step, first=first)
+        if not self._task.done():
+            early = attempt.last and strand.fail_early(frame, step, error, attempt.number, attempt.bound)
+            await self._ended(told)
+            if early:
+                raise CancelledError  # its domain has been told
+        return Raised(error)
+
+    def _outputs(self, strand: Strand, frame: Frame, step: StepPlan, *, first: bool) -> Mapping[Any, Any]:
+        """Who had the call made gets what it returned, the others copies of their own."""
+        assert self.fetched is not None
+        _, packed, outputs = self.fetched
+        assert packed is not None
+        if first and outputs is not None:
+            self.fetched = Fetched(None, packed, {})
+            return outputs
+        tell_cached(strand, frame, step, joined=outputs is not None)
+        return unpack(packed.data, packed.types)
+
+    def _error(self, *, first: bool) -> BaseException | None:
+        """The failure, for each who waits an object of its own: where it came from is noted on it."""
+        assert self.fetched is not None
+        error = self.fetched.error
+        return error if first or error is None else copied(error, self._notes)
+
+    async def _ended(self, told: Callable[[], None] | None) -> None:
+        """Wait for the task, which is ending, whatever cancellations come meanwhile."""
+        while not self._task.done():
+            try:
+                await asyncio.wait([self._task])
+            except CancelledError:
+                if told is not None:
+                    told()  # the request itself stays in task.cancelling()
+
+    def _quiet(self) -> None:
+        """The run that it was made in goes on without it, or ends: its tracers hear no more."""
+        strand = self._strand
+        if strand is not None and strand.run.tracing is not None:
+            strand.run = copy(strand.run)
+            strand.run.tracing = None
+
+    # --- the call -----------------------------------------------------------------------------------------
+    def start(self, strand: Strand, frame: Frame, step: StepPlan) -> None:
+        """Begin, in a task of its own."""
+        self._task = strand.run.loop.create_task(self._fly(strand.run, frame, step), name=step.path)
+
+    def settle(self, fetched: Fetched) -> None:
+        """It has ended, or is too late: whoever comes now looks into the cache, or makes a call anew."""
+        if self.fetched is not None:
+            return
+        self.fetched = fetched
+        self._forget()
+        if fetched.error is not None:
+            self._notes = list(fetched.error.__dict__.get("__notes__", ()))
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _forget(self) -> None:
+        if self._flights.get(self._place) is self:
+            del self._flights[self._place]
+
+    async def _fly(self, run: Run, frame: Frame, step: StepPlan) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        domain = Domain(run.loop, task)
+        self._strand = strand = FlightStrand(self, run, domain, task)
+        fetched: Fetched | None = None
+
+        async def work() -> None:
+            nonlocal fetched
+            fetched = await self._fetch(strand, frame, step)
+
+        try:
+            failure = await domain.conduct(work)
+            fetched = Fetched(failure) if fetched is None else fetched
+        except CancelledError as exc:  # ours, since nobody waits any more, or the function's own
+            fetched = Fetched(exc) if fetched is None else fetched
+        self._strand = None
+        self.settle(fetched)
+        fetched = failure = None  # a failure keeps this frame, and must not be kept by it
+
+
+def tell_cached(strand: Strand, frame: Frame, step: StepPlan, *, joined: bool) -> None:
+    """Tell tracers that the outputs were not made for this step."""
+    tracing = strand.run.tracing
+    if tracing is not None:
+        item = frame.item
+        index, outer = (item[-1], item[:-1]) if item else (None, ())
+        tracing.tell(events.NodeCached(strand.run.id, step.path, index, monotonic_ns(), joined, outer))
+
+
+def copied(error: BaseException, notes: list[str]) -> BaseException:
+    """Another object that is the same error with ``notes``; the same object where none can be made."""
+    kind = type(error)
+    made: Any
+    try:
+        made = copy(error)
+        if type(made) is not kind or made is error:
+            raise TypeError
+    except Exception:  # its constructor takes something else than its args
+        try:
+            made = kind.__new__(kind, *error.args)
+            made.args = error.args
+            made.__dict__.update(error.__dict__)
+        except Exception:
+            return error
+    made.__dict__.pop("hush", None)
+    made.__dict__["__notes__"] = list(notes)
+    made.__cause__, made.__context__ = error.__cause__, error.__context__
+    made.__suppress_context__ = error.__suppress_context__
+    made.__traceback__ = error.__traceback__
+    same: BaseException = made
+    return same
