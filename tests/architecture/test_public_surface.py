@@ -50,6 +50,7 @@ EVENTS = {
     "ItemFailed",
     "ItemFinished",
     "MapFinished",
+    "MapProgressed",
     "MapStarted",
     "NodeFailed",
     "NodeFinished",
