@@ -60,15 +60,21 @@ class Bars:
     """
 
     def __init__(self, runs: Sequence[RunTally], now_s: float, *, several: bool, fitting: bool) -> None:
-        self._lines: list[_Line | Text] = []
+        self._runs = runs
+        self._now_s = now_s
+        self._several = several
         self._fitting = fitting
-        for run in runs:
-            self._lines.append(_headline(run, now_s, several=several))
-            tops = [tally for tally in run.maps.copy().values() if tally.above is None]
-            self._lines += _lines(tops, run, now_s, 1)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = _fitted(self._lines, options.size.height - 1) if self._fitting else self._lines
+        room = max(1, options.size.height - 1)
+        runs = self._runs[:room] if self._fitting else self._runs  # of thousands few are looked at
+        lines: list[_Line | Text] = []
+        for run in runs:
+            lines.append(_headline(run, self._now_s, several=self._several))
+            tops = [tally for tally in run.maps.copy().values() if tally.above is None]
+            lines += _lines(tops, run, self._now_s, 1)
+        if self._fitting:
+            lines = _fitted(lines, room, len(self._runs) - len(runs))
         columns = _Columns([line for line in lines if isinstance(line, _Line)], options.max_width)
         for line in lines:
             if isinstance(line, Text):
@@ -89,9 +95,9 @@ def _plain(text: Text, console: Console) -> Iterable[Segment]:
     return [Segment(text.plain, console.get_style(text.style))]  # `render` forgets the style of a text without spans
 
 
-def _fitted(lines: list[_Line | Text], room: int) -> list[_Line | Text]:
-    """As many of the lines as there is room for, and what was left out."""
-    if len(lines) <= room:
+def _fitted(lines: list[_Line | Text], room: int, more: int) -> list[_Line | Text]:
+    """As many of the lines as there is room for, and what was left out, with so many more runs."""
+    if len(lines) <= room and not more:
         return lines
     too_many, kept, left_out = len(lines) - room + 1, list[_Line | Text](), 0
     for line in lines:
@@ -100,11 +106,9 @@ def _fitted(lines: list[_Line | Text], room: int) -> list[_Line | Text]:
         else:
             kept.append(line)
     said = [f"{_counted(left_out, 'map')} that {'has' if left_out == 1 else 'have'} ended"] if left_out else []
-    if len(kept) > room - 1:
-        rest = kept[max(0, room - 1) :]
-        kept = kept[: max(0, room - 1)]
-        runs = sum(isinstance(line, Text) for line in rest)
-        said += [_counted(many, what) for many, what in ((len(rest) - runs, "map"), (runs, "run")) if many]
+    kept, rest = kept[: room - 1], kept[room - 1 :]
+    runs = sum(isinstance(line, Text) for line in rest)
+    said += [_counted(many, what) for many, what in ((len(rest) - runs, "map"), (runs + more, "run")) if many]
     return [*kept, Text(f"… and {', '.join(said)}", style="dim")]
 
 
