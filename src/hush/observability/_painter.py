@@ -12,7 +12,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 
 from hush.observability._bars import Bars
@@ -70,7 +70,7 @@ class Painter(Thread):
             self._leave_ended()  # it was over sooner
             return
         live = Live(
-            get_renderable=self._picture,
+            _Now(self._picture),
             console=self._console,
             auto_refresh=False,  # a thread of rich's own would not be waited for, nor its errors taken
             transient=True,
@@ -80,6 +80,10 @@ class Painter(Thread):
         with _following(live):
             while not self._told.is_set():
                 self._leave_ended()
+                now_s = monotonic()
+                for run in self._under_way():
+                    for tally in run.maps.copy().values():
+                        tally.note(now_s)
                 live.refresh()
                 self._told.wait(every_s)
             self._leave_ended()
@@ -97,6 +101,16 @@ class Painter(Thread):
         if runs and self._leaves:
             several = self._several or len(runs) > 1
             self._console.print(Bars(runs, monotonic(), several=several, fitting=False))
+
+
+class _Now:
+    """What is live, as it is when it is drawn: rich draws what it drew last again below what is printed above it."""
+
+    def __init__(self, picture: Callable[[], Bars]) -> None:
+        self._picture = picture
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._picture()
 
 
 def _is_terminal(file: Any) -> bool:

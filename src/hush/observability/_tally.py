@@ -1,7 +1,7 @@
 """``RunTally`` and ``MapTally``: how far a run and its maps are, counted from their events.
 
-A tally is changed by the thread of its run only, in steps that another thread may look at in between. It keeps numbers
-and paths, nothing of what events carry.
+A tally counts in the thread of its run, in steps that other threads may look at in between: whoever draws it, and
+whoever prints something above what is drawn. It keeps numbers and paths, nothing of what events carry.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class MapTally:
         self._closed = [0, 0]  # items done and failed in the others
         self._sized = 0  # the items of all activations whose number of items is known
         self._unsized = 0  # how many are under way that do not know it
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples = deque([(began_ns / 1e9, 0)])
 
     # --- the run's side -----------------------------------------------------------------------------------
     def start(self, event: MapStarted) -> None:
@@ -125,25 +125,24 @@ class MapTally:
         guess = self._sized / self.begun * (ended + each * max(0, around - above.done))
         return max(self._sized, round(guess)), False
 
-    def rate_per_s(self, now_s: float) -> float | None:
-        """Items ended per second, over the last 10 s or the last 10 items, whichever is longer.
-
-        Called at each look, with times that do not fall; ``None`` until there is something to tell. Of a map that has
-        ended, over all its time.
-        """
-        done = self.done
-        if not self.is_under_way:
-            passed_s = (self.ended_ns - self.began_ns) / 1e9
-            return done / passed_s if passed_s > 0 and done else None
-        samples = self._samples
-        if not samples:
-            samples.append((self.began_ns / 1e9, 0))
-        while len(samples) > 1 and now_s - samples[1][0] >= _RATE_OVER_S and done - samples[1][1] >= _RATE_OVER_ITEMS:
-            samples.popleft()
-        since_s, before = samples[0]
+    def note(self, now_s: float) -> None:
+        """Note how many items have ended now: what rates are measured against. One thread calls it, again and again."""
+        done, samples = self.done, self._samples
         last_s, last = samples[-1]
         if done > last and now_s - last_s >= _RATE_OVER_S / 10:
             samples.append((now_s, done))
+        while len(samples) > 1 and now_s - samples[1][0] >= _RATE_OVER_S and done - samples[1][1] >= _RATE_OVER_ITEMS:
+            samples.popleft()
+
+    def rate_per_s(self, now_s: float) -> float | None:
+        """Items ended per second, over the last 10 s or the last 10 items, whichever is longer.
+
+        Of a map that has ended, over all its time. ``None`` until there is something to tell.
+        """
+        done = self.done
+        since_s, before = self._samples[0]
+        if not self.is_under_way:
+            now_s, since_s, before = self.ended_ns / 1e9, self.began_ns / 1e9, 0
         passed_s = now_s - since_s
         return (done - before) / passed_s if done > before and passed_s > 0 else None
 

@@ -196,13 +196,18 @@ def test_a_map_in_a_loop_has_the_items_of_all_rounds_until_now():
 # ── Rates ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def rate_of(tally, now_s):
+    tally.note(now_s)
+    return tally.rate_per_s(now_s)
+
+
 def test_a_steady_rate_is_told_as_it_is():
     tally = tally_of(started("g/m", at_s=100))
     rates = []
     for number in range(1, 400):
         for event in items("g/m", 5):
             TAKES[type(event)](tally, event)
-        rates.append(tally.maps["g/m"].rate_per_s(100 + number * 0.1))
+        rates.append(rate_of(tally.maps["g/m"], 100 + number * 0.1))
     assert rates == pytest.approx([50.0] * len(rates))
 
 
@@ -211,7 +216,7 @@ def test_a_rate_follows_within_ten_seconds_and_falls_while_nothing_ends():
     found = tally.maps["g/m"]
     for tenth in range(1, 601):
         found.done += 10 if tenth <= 300 else 1
-        rate = found.rate_per_s(tenth / 10)
+        rate = rate_of(found, tenth / 10)
         if tenth == 300:
             assert rate == pytest.approx(100, rel=0.05)
     assert rate == pytest.approx(10, rel=0.05)
@@ -223,7 +228,7 @@ def test_of_slow_items_ten_are_looked_at_and_little_is_kept():
     found = tally.maps["g/m"]
     for second in range(10_000):
         found.done += second % 60 == 59
-        rate = found.rate_per_s(float(second + 1))
+        rate = rate_of(found, float(second + 1))
         if second > 1200:
             assert rate == pytest.approx(1 / 60, rel=0.12)
     assert len(found._samples) < 30
