@@ -22,6 +22,7 @@ SAID = {
         "one tolerated, 2 of 4 failed",
         "failed fast at item 1 (A2)",
     ],
+    "progress": ["12,357 words; 273 lines sent, 7 failed"],
     "branches_and_loops": [
         "the root of 2: 1.414 (default), 4 rounds",
         "the root of 0: 0 (number == 0), 0 rounds",

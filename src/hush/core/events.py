@@ -16,6 +16,7 @@ __all__ = (
     "ItemFailed",
     "ItemFinished",
     "MapFinished",
+    "MapProgressed",
     "MapStarted",
     "NodeCached",
     "NodeFailed",
@@ -158,7 +159,10 @@ class MapStarted(NamedTuple):
 
 
 class MapFinished(NamedTuple):
-    """A map ended, well or not: ``done`` items ended, ``failed`` of them badly."""
+    """A map ended, well or not: ``done`` items ended, ``failed`` of them badly.
+
+    ``total`` is as of ``MapStarted``; ``rate_per_s`` is ``done`` over the seconds since then, 0 if none passed.
+    """
 
     run: str
     path: str
@@ -166,6 +170,31 @@ class MapFinished(NamedTuple):
     at_ns: int
     done: int = 0
     failed: int = 0
+    outer: tuple[int, ...] = ()
+    total: int | None = None
+    rate_per_s: float = 0.0
+
+
+class MapProgressed(NamedTuple):
+    """How far a map is: ``done`` items have ended, ``failed`` of them badly, of ``total`` where that is known.
+
+    It comes right after the end of an item, if the map's last one, or its beginning, is 0.1 s ago: at most ten times
+    a second, never for a map that ends sooner, and not while no item ends. So the last items before a pause may not be
+    counted yet: whoever shows numbers meanwhile counts ``ItemFinished`` and ``ItemFailed``. Seconds are those of the
+    loop's clock, in a test those of virtual time.
+
+    ``rate_per_s`` is the number of items that end in a second, as the mean since the map began in which an instant
+    that is ``age`` seconds ago has the weight ``exp(-age / 3)``; between two events items are taken to end evenly.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    done: int
+    failed: int
+    total: int | None
+    rate_per_s: float
     outer: tuple[int, ...] = ()
 
 
@@ -218,6 +247,7 @@ Event: TypeAlias = (
     | NodeCached
     | NodeSkipped
     | MapStarted
+    | MapProgressed
     | MapFinished
     | RoundFinished
     | ItemFinished

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from hush.core.events import Event
+from hush.core.events import Event, MapProgressed
 from hush.testing._loop import VirtualLoop
 
 # Fields that say where and when: they stand at their own place in a line, or in no line.
-_PLACE = frozenset({"run", "path", "item", "outer", "at_ns", "wall_ns", "seconds", "result"})
+_PLACE = frozenset({"run", "path", "item", "outer", "at_ns", "wall_ns", "seconds", "rate_per_s", "result"})
 
 
 class Recorder:
@@ -49,14 +49,17 @@ class Recorder:
 
         Times are those of a virtual loop, and 0 elsewhere; runs are called ``"run-1"``, ``"run-2"``, … in order of
         their first event; an exception, also in a result, is the text ``"ValueError: no such city"``, and what a map
-        measured (``latency_…`` in its ``iteration_metrics``) is 0. Events stay the tuples they are.
+        measured (``latency_…`` in its ``iteration_metrics``) is 0. How often a map tells how far it is depends on the
+        clock, so ``MapProgressed`` is there in virtual time only; so are rates, which are 0 elsewhere. Events stay the
+        tuples they are.
         """
         names: dict[str, str] = {}
         found: list[Any] = []
         for event, at_ns in zip(self.events, self._at_ns, strict=True):
             run = names.setdefault(event.run, f"run-{len(names) + 1}")
-            if not kinds or isinstance(event, kinds):
-                found.append(_masked_event(event, run, at_ns))
+            virtual = event.run in self._loops
+            if (not kinds or isinstance(event, kinds)) and (virtual or not isinstance(event, MapProgressed)):
+                found.append(_masked_event(event, run, at_ns, virtual=virtual))
         return found
 
     def lines(self, *kinds: type) -> list[str]:
@@ -82,7 +85,7 @@ class Recorder:
         return round(loop.time() * 1e9)
 
 
-def _masked_event(event: Any, run: str, at_ns: int) -> Any:
+def _masked_event(event: Any, run: str, at_ns: int, *, virtual: bool) -> Any:
     changed: dict[str, Any] = {}
     for field, value in zip(event._fields, event, strict=True):
         if field == "run":
@@ -91,7 +94,7 @@ def _masked_event(event: Any, run: str, at_ns: int) -> Any:
             changed[field] = at_ns
         elif field.endswith("_ns"):
             changed[field] = 0
-        elif field == "seconds":
+        elif field == "seconds" or (field == "rate_per_s" and not virtual):
             changed[field] = 0.0
         else:
             changed[field] = _masked(value)

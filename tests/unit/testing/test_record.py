@@ -74,7 +74,7 @@ def test_lines_say_what_happened_and_when_in_virtual_time():
         "2 s MapStarted g/each total=2",
         "2 s NodeFinished g/each/parse[0]",
         "2 s ItemFailed g/each[1] error=ValueError: could not convert string to float: 'cold'",
-        "2 s MapFinished g/each done=2 failed=1",
+        "2 s MapFinished g/each done=2 failed=1 total=2",
         "2 s NodeFinished g/each",
         "2 s RunFinished g status=partial",
     ]

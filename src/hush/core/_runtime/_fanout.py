@@ -189,7 +189,8 @@ class Fanout:
                 return
             self.channel.put(index, out, None)
         if self.run.tracing is not None:
-            self.run.tracing.item_finished(self.step, (*self.frame.item, index), self._keys.get(index), out)
+            count = self.done, self.columns.failed
+            self.run.tracing.item_finished(self.step, (*self.frame.item, index), self._keys.get(index), out, count)
         if self._keys:
             self._keys.pop(index, None)
 
@@ -226,7 +227,7 @@ class Fanout:
         if collects and not self.plan.fail_fast:
             self.run.collect(error, self.step.path, item, partial=True)
         if self.run.tracing is not None:
-            self.run.tracing.item_failed(self.step, item, key, error)
+            self.run.tracing.item_failed(self.step, item, key, error, (self.done, self.columns.failed))
         if not collects or self.plan.fail_fast:
             self.domain.fail(self._reported(index, error), by)
         elif self._failures is not None:

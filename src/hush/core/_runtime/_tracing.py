@@ -12,6 +12,7 @@ from typing import Any
 from hush.core import events
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._frame import Frame, Ready
+from hush.core._runtime._pace import Pace
 from hush.core._spec._model import ERROR, TAGS
 from hush.core.errors import UsageError
 from hush.core.events import Event
@@ -56,7 +57,7 @@ class Tracing:
         kept: What the nodes outside maps gave, by path, if the run keeps it.
     """
 
-    __slots__ = ("_emits", "_loop", "_run", "_waiting", "held", "items_of", "kept")
+    __slots__ = ("_emits", "_loop", "_paces", "_run", "_waiting", "held", "items_of", "kept")
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
         loop: asyncio.AbstractEventLoop = run.loop
@@ -64,6 +65,7 @@ class Tracing:
         self._emits = [tracer.emit for tracer in tracers]
         self._loop = loop
         self._waiting: list[asyncio.Future[None]] = []
+        self._paces: dict[tuple[str, tuple[int, ...]], Pace] = {}  # of the maps under way, by path and place
         self.items_of: str | None = None
         self.held = False
         self.kept: dict[str, dict[str, Any]] | None = None
@@ -155,21 +157,46 @@ class Tracing:
     def map_started(self, frame: Frame, step: StepPlan, total: int | None) -> None:
         """A map begins to pull."""
         item, outer = _place(frame)
+        self._paces[step.path, frame.item] = Pace(self._loop.time(), total)
         self.tell(events.MapStarted(self._run, step.path, item, monotonic_ns(), total, outer))
 
     def map_finished(self, frame: Frame, step: StepPlan, done: int, failed: int) -> None:
-        """A map ended."""
+        """A map ended; one whose source could not be opened has not begun."""
         item, outer = _place(frame)
-        self.tell(events.MapFinished(self._run, step.path, item, monotonic_ns(), done, failed, outer))
+        pace = self._paces.pop((step.path, frame.item), None)
+        total, rate_per_s = (None, 0.0) if pace is None else (pace.total, pace.whole(self._loop.time(), done))
+        at_ns = monotonic_ns()
+        self.tell(events.MapFinished(self._run, step.path, item, at_ns, done, failed, outer, total, rate_per_s))
 
-    def item_finished(self, step: StepPlan, item: tuple[int, ...], key: str | None, out: Mapping[str, Any]) -> None:
-        """An item ended well."""
+    def item_finished(
+        self,
+        step: StepPlan,
+        item: tuple[int, ...],
+        key: str | None,
+        out: Mapping[str, Any],
+        count: tuple[int, int],
+    ) -> None:
+        """An item ended well. ``count`` is how many of its map have ended, and how many of those failed."""
         outputs = out if step.path == self.items_of else None
-        self.tell(events.ItemFinished(self._run, step.path, item[-1], monotonic_ns(), item[:-1], key, outputs))
+        at_ns, outer = monotonic_ns(), item[:-1]
+        self.tell(events.ItemFinished(self._run, step.path, item[-1], at_ns, outer, key, outputs))
+        self._map_progressed(step.path, outer, at_ns, count)
 
-    def item_failed(self, step: StepPlan, item: tuple[int, ...], key: str | None, error: Any) -> None:
+    def item_failed(
+        self, step: StepPlan, item: tuple[int, ...], key: str | None, error: Any, count: tuple[int, int]
+    ) -> None:
         """An item failed."""
-        self.tell(events.ItemFailed(self._run, step.path, item[-1], monotonic_ns(), error, item[:-1], key))
+        at_ns, outer = monotonic_ns(), item[:-1]
+        self.tell(events.ItemFailed(self._run, step.path, item[-1], at_ns, error, outer, key))
+        self._map_progressed(step.path, outer, at_ns, count)
+
+    def _map_progressed(self, path: str, around: tuple[int, ...], at_ns: int, count: tuple[int, int]) -> None:
+        """Tell how far a map is, if it is time to: by the loop's clock, so that in virtual time a seed decides it."""
+        pace = self._paces[path, around]
+        rate_per_s = pace.told(self._loop.time(), count[0])
+        if rate_per_s is not None:
+            item, outer = (around[-1], around[:-1]) if around else (None, ())
+            self.tell(events.MapProgressed(self._run, path, item, at_ns, *count, pace.total, rate_per_s, outer))
 
     def became_ready(self, ready: Ready) -> None:
         """A map begins, and with it what streams from it."""
