@@ -1,4 +1,4 @@
-"""Streaming changes no result: random pipelines of maps give what they give if every map waits for the whole of another.
+"""Streaming changes no result: random pipelines give what they give if every map waits for the whole of another.
 
 What a map with `ordered=False` sees is compared as a set of items, in any order.
 """
