@@ -39,8 +39,10 @@ class Tap:
                 self._pull()
                 yield number
         finally:
-            await asyncio.sleep(0)
-            self.open -= 1
+            try:
+                await asyncio.sleep(0)
+            finally:  # it may be cancelled just there
+                self.open -= 1
 
     def source(self, kind: str, count: int) -> Any:
         """By the name of its method."""

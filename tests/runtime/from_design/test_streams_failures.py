@@ -104,7 +104,6 @@ def test_what_an_item_reports_itself_travels_too(barrier):
     assert (result["ys"], result["errors"], result["a"]) == ([-1, None, -3], [None, "two", None], [1, 2, 3])
 
 
-@pytest.mark.xfail(reason="`.errors` has it once, `.errors.total` counts it in every map that it travels through")
 @ways
 def test_a_failure_that_travels_is_counted_once(barrier):
     with GraphNode(name="g") as graph:

@@ -208,23 +208,25 @@ class Fanout:
         self.run.locate(failure, (*self.frame.item, index), self.step)
         return failure
 
-    def fail(self, index: int, error: Any, by: asyncio.Task[Any] | None) -> None:
-        """An item failed: collect it, or end the map."""
+    def fail(self, index: int, error: Any, by: asyncio.Task[Any] | None, *, travelled: bool = False) -> None:
+        """An item failed, or had failed in a map before if its failure ``travelled``: collect it, or end the map."""
         self.columns.fail(index, error)
         self.done += 1
         if self.channel is not None:
             self.channel.put(index, None, error)
         collects = not isinstance(error, BaseException) or is_ordinary(error)
-        self._failed(index, error, by, collects=collects)
+        self._failed(index, error, by, collects=collects, travelled=travelled)
 
-    def _failed(self, index: int, error: Any, by: asyncio.Task[Any] | None, *, collects: bool) -> None:
+    def _failed(
+        self, index: int, error: Any, by: asyncio.Task[Any] | None, *, collects: bool, travelled: bool = False
+    ) -> None:
         item = (*self.frame.item, index)
         key = self._keys.pop(index, None) if self._keys else None
         if isinstance(error, BaseException):
             self.run.note_round(error, self.domain.round(self.frame))
             if key is not None:
                 self.run.note_key(error, index, key)
-        if collects and not self.plan.fail_fast:
+        if collects and not self.plan.fail_fast and not travelled:  # else it has been counted where it failed
             self.run.collect(error, self.step.path, item, partial=True)
         if self.run.tracing is not None:
             self.run.tracing.item_failed(self.step, item, key, error, (self.done, self.columns.failed))

@@ -211,11 +211,12 @@ class Worker:
                 for step in fanout.body.first:
                     strand.ready.append((frame, step))
                 return True
-            error = self._begin(frame, values)
+            before = None if fanout.feed.plain else fanout.feed.failed_before(self.index)
+            error = self._begin(frame, values, before)
             if error is None:
                 return True
             spare = None
-            fanout.fail(self.index, error, self.task)
+            fanout.fail(self.index, error, self.task, travelled=error is before)
             if not self.index % _LOOK_EVERY and fanout.run.budget.must_wait(perf_counter_ns()):
                 self.signal = WAIT
                 return False
@@ -225,10 +226,9 @@ class Worker:
         tracing = self.fanout.run.tracing
         return tracing is not None and tracing.held
 
-    def _begin(self, frame: Frame, values: Any) -> Any:
+    def _begin(self, frame: Frame, values: Any, error: Any) -> Any:
         """Make the first steps of an item ready, with what a map may want besides; the error if it fails before."""
         fanout = self.fanout
-        error = None if fanout.feed.plain else fanout.feed.failed_before(self.index)
         if fanout.plan.key is not None:
             unnamed = fanout.name(self.index, values)
             error = unnamed if error is None else error
