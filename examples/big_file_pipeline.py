@@ -4,8 +4,8 @@ python examples/big_file_pipeline.py                    makes the file first, in
 python examples/big_file_pipeline.py --megabytes 20     a smaller one
 python examples/big_file_pipeline.py --file orders.csv  your own: id,customer,country,amount
 
-Nothing is ever held as a whole. `parse` gets lists of 20,000 lines as they are read, `odd` streams from it and writes in
-the order of the file, and each of them takes only so much ahead: when writing is slow, reading waits.
+Nothing is ever held as a whole. `parse` gets lists of 20,000 lines as they are read, `odd` streams from it and writes
+in the order of the file, and each of them takes only so much ahead: when writing is slow, reading waits.
 """
 
 from __future__ import annotations

@@ -22,6 +22,11 @@ SAID = {
         "one tolerated, 2 of 4 failed",
         "failed fast at item 1 (A2)",
     ],
+    "streaming_maps": [
+        "stream: starts with the first of convert",
+        "the first result came when 17 of 1,000 were pulled: item 0",
+        "1,000 stored, and never more than 17 under way",
+    ],
     "branches_and_loops": [
         "the root of 2: 1.414 (default), 4 rounds",
         "the root of 0: 0 (number == 0), 0 rounds",
