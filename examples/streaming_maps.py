@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode
 
-ORDERS, WINDOW = 1_000, 8
+ORDERS, WINDOW = 500, 8
 counted = {"pulled": 0, "stored": 0, "most ahead": 0}
 
 
@@ -31,8 +31,8 @@ async def convert(cents: int) -> dict[str, float]:
 
 
 async def store(euros: float) -> dict[str, float]:
-    """Stands for a slow database: it takes turns of the loop, not time, so that all machines count the same."""
-    for _ in range(30):
+    """Stands for a slow database: it takes turns of the loop, not time, so that all machines count nearly the same."""
+    for _ in range(40):
         await asyncio.sleep(0)
     counted["stored"] += 1
     return {"stored": euros}

@@ -24,8 +24,8 @@ SAID = {
     ],
     "streaming_maps": [
         "stream: starts with the first of convert",
-        "the first result came when 17 of 1,000 were pulled: item 0",
-        "1,000 stored, and never more than 17 under way",
+        "of 500 were pulled: item 0",
+        "500 stored, and never more than 17 under way",
     ],
     "branches_and_loops": [
         "the root of 2: 1.414 (default), 4 rounds",
