@@ -23,6 +23,11 @@ SAID = {
         "failed fast at item 1 (A2)",
     ],
     "progress": ["12,357 words; 273 lines sent, 7 failed"],
+    "streaming_maps": [
+        "stream: starts with the first of convert",
+        "of 500 were pulled: item 0",
+        "500 stored, and never more than 17 under way",
+    ],
     "branches_and_loops": [
         "the root of 2: 1.414 (default), 4 rounds",
         "the root of 0: 0 (number == 0), 0 rounds",

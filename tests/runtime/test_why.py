@@ -7,6 +7,8 @@ import io
 import logging
 import os
 import signal
+import sqlite3
+import threading
 
 import pytest
 
@@ -174,3 +176,51 @@ async def test_a_signal_prints_what_all_runs_are_at():
         await until(lambda: "no run is under way" in printed.getvalue())
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_map_that_waits_for_room_is_not_said_to_wait_for_its_source():
+    """It is woken when half of its window is free, so there may be room while it waits."""
+
+    async def main():
+        stuck = asyncio.Event()
+
+        async def slow(y):
+            if y == 4:
+                await stuck.wait()
+
+        with GraphNode(name="g") as graph:
+            with MapNode(name="a", inputs={"x": Each(range(100))}) as a:
+                node(lambda x: {"y": x}, x=PARENT["x"])
+            with MapNode(name="b", inputs={"y": Each(a["y"])}, max_concurrency=1):
+                CodeNode(name="f", code_fn=slow, inputs={"y": PARENT["y"]})
+        handle = Hush(graph).start({})
+        await asyncio.sleep(1)
+        why = handle.why()
+        stuck.set()
+        await handle
+        return why
+
+    assert state_of(run_virtual(main), "g/a").waits_for == "b, which streams from it"
+
+
+def test_a_cursor_of_another_thread_that_is_pulled_inline_is_told_how_to_be_pulled():
+    opened = []
+    thread = threading.Thread(target=lambda: opened.append(sqlite3.connect(":memory:")))
+    thread.start()
+    thread.join()
+
+    def rows():
+        yield from opened[0].execute("select 1")
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(PARENT["rows"])}):
+            CodeNode(name="f", code_fn=lambda x: None, inputs={"x": PARENT["x"]})
+
+    async def main():
+        with pytest.raises(sqlite3.ProgrammingError) as caught:
+            await Hush(graph).run({"rows": rows()})
+        return "\n".join(caught.value.__notes__)
+
+    notes = run_virtual(main)
+    assert 'pull="inline"' in notes
+    assert "executor=" not in notes

@@ -190,6 +190,13 @@ def test_how_nodes_run_is_told():
     ]
 
 
+def test_how_a_map_takes_its_items_is_told():
+    with MapNode(name="m", inputs={"x": Each([])}, batch=9, batch_wait_s=0.5, window=4, ordered=False) as root:
+        step("a", x=PARENT["x"])
+    first = Shown(root).to_text().split("\n")[0]
+    assert first == "m  map · 16 at a time · lists of 9, or of what 0.5 s bring · window 4 · in any order · collects"
+
+
 class Loud:
     def __repr__(self):
         raise AssertionError("a drawing asks no object of its user")

@@ -69,6 +69,11 @@ class Channel:
         """Whether no more items may be pulled for now."""
         return self.wanted and pulled - self.taken >= self._window
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether the map that writes is waiting for room."""
+        return self._waits_for_room is not None
+
     async def wait_for_room(self, pulled: Callable[[], int]) -> None:
         """Wait until more items may be pulled. One worker at a time."""
         while self.full(pulled()):

@@ -73,7 +73,7 @@ def map_state(fanout: Fanout) -> MapState:
     items = [worker.index for worker in workers if worker.frame is not None]
     waits_for = ""
     tracing = fanout.run.tracing
-    if fanout.full():
+    if fanout.full() or (fanout.channel is not None and fanout.channel.holds_back):
         reader = fanout.step.reader
         assert reader is not None
         waits_for = f"{fanout.frame.plan.steps[reader].name}, which streams from it"

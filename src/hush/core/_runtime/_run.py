@@ -153,7 +153,7 @@ class Run:
         tried = f", attempt {attempt}" if attempt > 1 or bound else ""
         last = f", not tried again: {bound}" if bound else ""
         notes.append(f"{_NOTE} {step.path}{at} ({step.where}), run {self.id}{tried}{last}")
-        if type(exc).__module__ == "sqlite3" and "thread" in str(exc):
+        if type(exc).__module__ == "sqlite3" and "thread" in str(exc) and not any("pull=" in note for note in notes):
             notes.append(
                 'Hush: this connection belongs to one thread: executor="inline" keeps its calls on the loop\'s.'
             )

@@ -99,15 +99,18 @@ class IteratorSource:
             return self._buffer.popleft()
         if self._error is not None:
             error, self._error = self._error, None
-            if type(error).__module__ == "sqlite3" and "thread" in str(error):
-                error.add_note('Hush: this cursor belongs to one thread: write Each(cursor, pull="inline").')
+            _note(error)
             raise error
         if self._done or self._left == 0:
             return DONE
         if self._running or not (self._gate.inline or self._run.inline_only):
             return WAIT
         began_ns = perf_counter_ns()
-        value = self._context.run(next, self._iterator, DONE)
+        try:
+            value = self._context.run(next, self._iterator, DONE)
+        except BaseException as exc:
+            _note(exc)
+            raise
         if self._left is not None:
             self._left -= 1
         self._gate.ran_inline(perf_counter_ns() - began_ns, "the source of a map")
@@ -187,6 +190,11 @@ class IteratorSource:
     def _close(self) -> None:
         assert isinstance(self._iterator, types.GeneratorType)
         self._iterator.close()
+
+
+def _note(error: BaseException) -> None:
+    if type(error).__module__ == "sqlite3" and "thread" in str(error):
+        error.add_note('Hush: this cursor belongs to one thread: write Each(cursor, pull="inline").')
 
 
 class AsyncSource:

@@ -34,7 +34,12 @@ def notes_of(step: Step) -> tuple[str, ...]:
 def _of_map(step: MapSpec) -> list[str]:
     found = ["one at a time" if step.max_concurrency == 1 else f"{step.max_concurrency} at a time"]
     if step.batch is not None:
-        found.append(f"lists of {step.batch}")
+        or_after = "" if step.batch_wait_s is None else f", or of what {step.batch_wait_s:g} s bring"
+        found.append(f"lists of {step.batch}{or_after}")
+    if step.window is not None:
+        found.append(f"window {step.window}")
+    if not step.ordered:
+        found.append("in any order")
     if step.first is not None:
         found.append(f"only the first {step.first}")
     if step.tolerate is not None:

@@ -14,14 +14,16 @@ class Each(Handle):
 
     Args:
         source: A reference, a list, any iterable or async iterable. It is pulled lazily: at most the map's
-            ``max_concurrency`` + 32 items are pulled and not finished. Several ``Each`` of one map are zipped and
-            must have the same length. An iterator is used up by one run; a generator is always closed, also when the
-            map fails or is cancelled. A ``str``, mapping, set or ``None`` is refused: before the run where it is
-            written here, else with ``SourceError``. That, and what the source raises, fails the map whatever its
-            ``on_error``.
+            ``max_concurrency`` + 32 items (its ``window``) are pulled and not finished. A column of another map as it
+            is, ``Each(other["k"])``, is taken item by item while that map runs: see ``MapNode``. Several ``Each`` of
+            one map are zipped and must have the same length. An iterator is used up by one run; a generator is always
+            closed, also when the map fails or is cancelled; a file is left to whoever opened it. A ``str``, mapping,
+            set or ``None`` is refused: before the run where it is written here, else with ``SourceError``. That, and
+            what the source raises, fails the map whatever its ``on_error``.
         pull: ``"auto"`` pulls lists, ranges and tuples inline and any other iterable in a worker thread, in chunks
-            of at most 32, until its ``next()`` has shown itself cheap. ``"inline"`` always pulls on the event loop,
-            for cursors that belong to one thread.
+            of at most 32, until its ``next()`` has shown itself cheap; chunks need not come to the same thread.
+            ``"inline"`` always pulls on the event loop, for cursors that belong to one thread: open them there too, in
+            the generator itself or in a node with ``executor="inline"``.
     """
 
     __slots__ = ("_spent", "pull", "source", "where")

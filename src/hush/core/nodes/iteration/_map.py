@@ -27,6 +27,13 @@ class MapNode(Block):
     ``None`` elsewhere. ``map["iteration_metrics"]`` has ``total_iterations``, ``success_count``, ``error_count`` and
     ``latency_avg_ms``, ``latency_p50_ms``, ``latency_p95_ms``, ``latency_p99_ms`` of the items.
 
+    A map whose ``Each`` names a column of another map, ``Each(other["k"])``, *streams* from it: it starts with the
+    first item, and holds the other back when it is slower. It waits for the whole of the other one instead if an edge
+    joins them, if the column is worked on first, if a third map takes columns of the other one too, or if it needs
+    anything else that is only there once the other one has ended. A drawing says ``stream`` or ``barrier``. An item
+    that failed in the other map fails here with the same error and its block does not run, unless ``other["error"]``
+    is an ``Each`` too. What comes after a map that streams comes after the end of both.
+
     Args:
         inputs: At least one is ``Each(source)``; several are zipped and must have the same length. The others are
             passed whole to every item. The block reads them as ``PARENT["name"]``.
@@ -37,11 +44,14 @@ class MapNode(Block):
             Items that failed in a map before are left out.
         batch_wait_s: Seconds after its first item after which a batch is handed over, however few items it has. Without
             it a batch waits until it is full, or nothing more comes.
-        window: Items pulled from the source and not finished, at most; ``max_concurrency`` + 32 if not given. Where
-            another map streams from this one, an item counts until that one has taken it.
+        window: Items (with ``batch``, lists of them) pulled from the source and not finished, at most;
+            ``max_concurrency`` + 32 if not given. Where another map streams from this one, an item counts until that
+            one has taken it.
         ordered: ``False``: take the items of a map that this one streams from as they end, so that a slow one does not
-            hold up those behind it. The columns then have the order in which the items came.
-        first: Take only the first so many items of the source, to try; no further one is pulled.
+            hold up those behind it. The columns of this map then have the order in which the items came. It changes
+            nothing in a map that does not stream from another.
+        first: Take only the first so many items of the source, to try; no further one is pulled. A map that this one
+            streams from still goes through all of its own.
         key: Names items in errors (``exc.hush.key``) and events: the name of a field of the item, or a function of it.
             Of several ``Each`` the first is meant; with ``batch`` it is a function of the list.
         item_timeout_s: Seconds from when an item is taken, after which it is cancelled and fails with ``NodeTimeout``.
