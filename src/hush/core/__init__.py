@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hush.core._engine import Hush
+from hush.core._spec._policies import Limit
 from hush.core.errors import (
     FailureInfo,
     GraphError,
@@ -26,9 +27,12 @@ from hush.core.events import (
     ItemFinished,
     MapFinished,
     MapStarted,
+    NodeAdmitted,
     NodeFailed,
     NodeFinished,
+    NodeQueued,
     NodeReady,
+    NodeReleased,
     NodeSkipped,
     NodeStarted,
     RoundFinished,
@@ -69,14 +73,18 @@ __all__ = (
     "InputError",
     "ItemFailed",
     "ItemFinished",
+    "Limit",
     "MapFinished",
     "MapNode",
     "MapStarted",
     "MissingKeyError",
     "NoCaseMatched",
+    "NodeAdmitted",
     "NodeFailed",
     "NodeFinished",
+    "NodeQueued",
     "NodeReady",
+    "NodeReleased",
     "NodeSkipped",
     "NodeStarted",
     "NodeTimeout",

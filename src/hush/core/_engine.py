@@ -23,7 +23,9 @@ from hush.core._runtime._run import Run
 from hush.core._runtime._strand import HostStrand
 from hush.core._runtime._tracing import Tracing, tracers_of
 from hush.core._runtime._watchdog import watchdog
+from hush.core._spec._limits import NO_LIMITS, NamedLimits
 from hush.core._spec._model import GraphSpec, Step
+from hush.core._spec._policies import Limit
 from hush.core._spec._root import as_root
 from hush.core._spec._validate import require_sound
 from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
@@ -60,26 +62,30 @@ class Hush(Drawn):
             ``error`` and ``iteration_metrics`` too; in its own inputs ``PARENT`` is the run.
         grace_s: Seconds that a call in a thread gets to end after a cancellation or a timeout, before it is left
             behind and control returns.
+        limits: What nodes name with ``limit="crm"``: ``{"crm": Limit(concurrency=10)}``. Engines that are given the
+            same object share it.
 
     Raises:
         GraphError: With all problems of the graph.
     """
 
-    def __init__(self, graph: Block, *, grace_s: float = 1.0) -> None:
+    def __init__(self, graph: Block, *, grace_s: float = 1.0, limits: Mapping[str, Limit] | None = None) -> None:
         if not isinstance(graph, Block):
             raise UsageError(f"Hush(...) runs a graph, map or loop, not {graph!r}.")
         if graph in open_containers.get():
             raise UsageError(f"the graph {graph.name!r} is still being written: make Hush(...) after its with block.")
         if isinstance(grace_s, bool) or not isinstance(grace_s, int | float) or not grace_s >= 0:
             raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
-        self._prepare(as_root(graph._describe()), grace_s)
+        named = NO_LIMITS if limits is None else NamedLimits(limits)
+        spec = as_root(graph._describe())
+        require_sound(spec, named)
+        self._prepare(spec, grace_s, named)
 
-    def _prepare(self, spec: GraphSpec, grace_s: float) -> None:
-        require_sound(spec)
+    def _prepare(self, spec: GraphSpec, grace_s: float, limits: NamedLimits) -> None:
         self.name = spec.name
         self._spec = spec
         self._grace_s = grace_s
-        self._root: RootPlan = compile_root(spec, policies)
+        self._root: RootPlan = compile_root(spec, partial(policies, limits=limits))
 
     async def run(
         self,
@@ -327,12 +333,14 @@ def _finished(
         run.tracing.tell(
             events.RunFinished(run.id, run.name, None, monotonic_ns(), status, seconds, error, result, run.tags())
         )
+        run.tracing = None  # that was the last event: calls that were left behind have nobody to tell
 
 
 def _run_alone(node: Node, inputs: Mapping[str, Any]) -> dict[str, Any]:
     spec, given = alone(node, inputs)
     engine = Hush.__new__(Hush)
-    engine._prepare(spec, grace_s=1.0)
+    require_sound(spec)
+    engine._prepare(spec, 1.0, NO_LIMITS)  # names mean nothing here: there is nobody to share a limit with
     return dict(engine.run_sync(given))
 
 

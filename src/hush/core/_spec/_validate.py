@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hush.core._expr._where import Where
 from hush.core._spec._arms import arms_of
+from hush.core._spec._limits import NamedLimits
 from hush.core._spec._model import (
     STAR,
     BranchSpec,
@@ -24,8 +25,11 @@ from hush.core._spec._validate_steps import Levels, added_input, step_faults
 from hush.core.errors import GraphError, Problem, nearest
 
 
-def check(root: GraphSpec, *, alone: bool = True) -> list[Problem]:
-    """All problems of ``root``, in the order of its nodes; ``alone`` if there is no graph around it."""
+def check(root: GraphSpec, *, alone: bool = True, limits: NamedLimits | None = None) -> list[Problem]:
+    """All problems of ``root``, in the order of its nodes; ``alone`` if there is no graph around it.
+
+    Names of limits are looked up in ``limits``, if that is given: a graph by itself may name what is defined later.
+    """
     problems: list[Problem] = []
     todo: list[tuple[str, GraphSpec, Levels, Step | None]] = [(root.name, root, (), None)]
     for path, graph, around, container in todo:  # grows while it is walked
@@ -40,6 +44,8 @@ def check(root: GraphSpec, *, alone: bool = True) -> list[Problem]:
             if step.faults:
                 problems += _told(inner, step.faults)
             problems += _told(inner, step_faults(step, step_reads, levels))
+            if limits is not None:
+                problems += _told(inner, limits.faults(step))
             body = body_of(step)
             if body is not None:
                 if isinstance(step, MapSpec | LoopSpec):
@@ -48,9 +54,9 @@ def check(root: GraphSpec, *, alone: bool = True) -> list[Problem]:
     return problems
 
 
-def require_sound(root: GraphSpec) -> None:
+def require_sound(root: GraphSpec, limits: NamedLimits | None = None) -> None:
     """Raise one ``GraphError`` with all problems of ``root``, if it has any."""
-    problems = check(root)
+    problems = check(root, limits=limits)
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         listed = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(problems, 1))
