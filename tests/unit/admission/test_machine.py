@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from itertools import count
 
 import pytest
@@ -228,13 +229,55 @@ def hard(examples, steps):
     )
 
 
+def walk(seed, steps):
+    """The same machine driven by a random number generator: hypothesis asks for few cancellations in a row."""
+    rng, machine = random.Random(f"walk {seed}"), Machine()
+    for _ in range(steps):
+        kind = rng.choice(["ask", "ask", "end", "end", "give up", "give up", "begin", "time", "loop"])
+        number = rng.randrange(100)
+        if kind == "ask":
+            machine.ask(
+                [
+                    (
+                        rng.sample(LIMITS, rng.choice([1, 1, 2, 3])),
+                        rng.choice([0, 0, 0, 1, -1]),
+                        rng.randint(0, 130),
+                        rng.random() < 0.5,
+                    )
+                    for _ in range(rng.randint(1, 8))
+                ]
+            )
+        elif kind == "end":
+            machine.end(number, rng.choice([None, None, None, 0.3, 2.0]))
+        elif kind == "give up":
+            machine.give_up([rng.randrange(100) for _ in range(rng.randint(1, 5))])
+        elif kind == "begin":
+            machine.begin(number)
+        elif kind == "time":
+            machine.let_time_pass(rng.choice([0.01, 0.25, 0.33, 1.0, 1.03, 7.0, 61.8]))
+        elif any(call.bell is not machine.desk.bell and call.waits() for call in machine.calls):
+            machine.close_a_loop(number)
+        machine.never_more_at_once()
+        machine.never_more_in_a_window()
+        machine.nobody_overtakes_and_nobody_comes_in_through_a_closed_gate()
+        machine.nobody_waits_for_nothing()
+    machine.teardown()
+
+
 def test_whatever_is_asked_ended_and_given_up_in_any_order():
+    hard(100, 30)
+
+
+def test_thousands_give_up_at_random_and_no_place_is_lost():
     GIVEN_UP.clear()
-    hard(150, 30)
-    assert len(GIVEN_UP) > 1000
+    for seed in range(30):
+        walk(seed, 100)
+    assert len(GIVEN_UP) > 1500
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_whatever_is_asked_ended_and_given_up_in_any_order_for_long():
     hard(3000, 60)
+    for seed in range(2000):
+        walk(seed, 200)

@@ -213,3 +213,13 @@ def test_reserved_tokens_never_exceed_the_limit_in_any_window(seed):
         window = [real for start_s, real in taken if at_s - 60 + 1e-6 < start_s <= at_s]
         assert sum(each[0] for each in window) <= 1000
         assert sum(each[1] for each in window) <= 300
+
+
+def test_a_call_that_is_taken_back_late_gives_a_pace_no_more_than_it_had():
+    """By then what it took has been refilled: it must not come back a second time."""
+    desk, limit = Desk(), Limit(per_second=4, burst=2)
+    never_made = desk.ask(limit)
+    desk.go_to(5)
+    assert is_in(desk.ask(limit))
+    desk.withdraw(never_made)
+    assert [is_in(desk.ask(limit)) for _ in range(2)] == [True, False]

@@ -82,12 +82,13 @@ class Counter:
 class Taken:
     """What one call has taken of one limiter that keeps more than a count."""
 
-    __slots__ = ("entries", "limiter", "run")
+    __slots__ = ("entries", "full_s", "limiter", "run")
 
-    def __init__(self, limiter: Limiter, run: object, entries: list[Entry]) -> None:
+    def __init__(self, limiter: Limiter, run: object, entries: list[Entry], full_s: float) -> None:
         self.limiter = limiter
         self.run = run
         self.entries = entries
+        self.full_s = full_s
 
 
 class Limiter:
@@ -158,10 +159,9 @@ class Limiter:
         self.in_use += 1
         if self._plain:
             return None
-        if self._pace is not None:
-            self._pace.start(now_s)
+        full_s = 0.0 if self._pace is None else self._pace.start(now_s)
         entries = [each.window.enter(each.estimate(tokens), now_s) for each in self._counters]
-        return Taken(self, None if self.adaptive is None else self.adaptive.started(now_s), entries)
+        return Taken(self, None if self.adaptive is None else self.adaptive.started(now_s), entries, full_s)
 
     def give(self, taken: Taken, tokens: Tokens, now_s: float, end: End) -> None:
         """What a call has taken besides its place, when it has ended."""
@@ -175,7 +175,7 @@ class Limiter:
         if self.adaptive is not None:
             self.adaptive.ended(taken.run, now_s, overloaded=False, retry_after_s=None)
         if self._pace is not None:
-            self._pace.undo()
+            self._pace.undo(taken.full_s, now_s)
         for counter, entry in zip(self._counters, taken.entries, strict=True):
             counter.window.undo(entry)
 

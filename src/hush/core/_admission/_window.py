@@ -118,10 +118,12 @@ class Pace:
             return max(self._full_s, now_s) + held * self._interval_s - self._spread_s
         return self._full_s - self._spread_s
 
-    def start(self, now_s: float) -> None:
-        """A call starts."""
+    def start(self, now_s: float) -> float:
+        """A call starts. What is given goes to ``undo``."""
         self._full_s = max(self._full_s, now_s) + self._interval_s
+        return self._full_s
 
-    def undo(self) -> None:
-        """A call that was to start did not."""
-        self._full_s -= self._interval_s
+    def undo(self, full_s: float, now_s: float) -> None:
+        """A call that was to start did not. By ``full_s`` what it took has been refilled anyway."""
+        if now_s < full_s:
+            self._full_s -= self._interval_s
