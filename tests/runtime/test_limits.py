@@ -377,7 +377,7 @@ def test_a_call_that_is_left_behind_gives_its_place_back_when_its_loop_is_closed
         call.go.set()
         return (await asyncio.wait_for(next_one, 10))["ys"]
 
-    assert asyncio.run(after()) == [7]
+    assert asyncio.run(after(), debug=True) == [7]  # in debug mode a loop says when another thread wakes it wrongly
 
 
 async def test_a_call_that_is_left_behind_while_the_run_goes_on_tells_when_it_gives_its_place_back(call):
@@ -398,6 +398,36 @@ async def test_a_call_that_is_left_behind_while_the_run_goes_on_tells_when_it_gi
     await Hush(graph, grace_s=0).run(tracer=recorder)
     assert [type(event) for event in recorder.events].count(NodeReleased) == 1
     assert isinstance(recorder.events[-1], RunFinished)
+
+
+async def test_nobody_is_told_of_a_call_that_is_left_behind_after_the_end_of_its_run(call):
+    recorder, limit = Recorder(), Limit(concurrency=1)
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=call, inputs={}, limit=limit)
+    task = asyncio.ensure_future(Hush(graph, grace_s=0).run(tracer=recorder))
+    await until(call.started.is_set)
+    task.cancel()
+    await asyncio.wait([task])
+    call.go.set()
+    await until(lambda: not limit_state(limit, asyncio.get_running_loop()).in_use)
+    await asyncio.sleep(0.01)
+    assert isinstance(recorder.events[-1], RunFinished)
+
+
+def test_who_no_longer_waits_leaves_no_timer_behind():
+    """It would keep a loop from being idle, and make the clock of a test jump to it."""
+    engine = Hush(mapped(Inside().work(0), range(3), limit=Limit(per_minute=1)))
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(engine.run())
+        await asyncio.sleep(1)
+        assert [timer.when() for timer in loop._scheduled if not timer.cancelled()] == [60]
+        task.cancel()
+        await asyncio.wait([task])
+        assert not [timer for timer in loop._scheduled if not timer.cancelled()]
+
+    run_virtual(main)
 
 
 # ── Tokens ───────────────────────────────────────────────────────────────────────────────────────────────────────────
