@@ -223,3 +223,16 @@ def test_a_call_that_is_taken_back_late_gives_a_pace_no_more_than_it_had():
     assert is_in(desk.ask(limit))
     desk.withdraw(never_made)
     assert [is_in(desk.ask(limit)) for _ in range(2)] == [True, False]
+
+
+def test_a_call_that_is_taken_back_after_others_started_makes_room_for_none_too_many():
+    desk, limit = Desk(), Limit(per_second=4, burst=2)
+    never_made = desk.ask(limit)
+    desk.go_to(0.1)
+    waiting = [desk.ask(limit) for _ in range(4)]
+    desk.go_to(0.2)
+    desk.withdraw(never_made)
+    desk.go_to(3)
+    assert all(map(is_in, waiting))
+    starts = [ticket.admitted_s for ticket in waiting]
+    assert all(later - first >= 0.25 - 1e-9 for first, later in zip(starts, starts[2:], strict=False))

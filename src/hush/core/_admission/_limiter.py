@@ -175,7 +175,7 @@ class Limiter:
         if self.adaptive is not None:
             self.adaptive.ended(taken.run, now_s, overloaded=False, retry_after_s=None)
         if self._pace is not None:
-            self._pace.undo(taken.full_s, now_s)
+            self._pace.undo(taken.full_s)
         for counter, entry in zip(self._counters, taken.entries, strict=True):
             counter.window.undo(entry)
 

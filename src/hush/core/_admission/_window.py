@@ -123,7 +123,11 @@ class Pace:
         self._full_s = max(self._full_s, now_s) + self._interval_s
         return self._full_s
 
-    def undo(self, full_s: float, now_s: float) -> None:
-        """A call that was to start did not. By ``full_s`` what it took has been refilled anyway."""
-        if now_s < full_s:
+    def undo(self, full_s: float) -> None:
+        """A call that was to start did not. It gives back what it took if it was the last.
+
+        If others have started since, what it took may have been refilled before they did: then it is not given back,
+        since that could be one too many, and the next start comes later by one interval at most.
+        """
+        if self._full_s == full_s:
             self._full_s -= self._interval_s
