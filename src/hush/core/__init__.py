@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hush.core._engine import Hush, why_on_signal
 from hush.core._resources._hub import ResourceHub
-from hush.core._spec._policies import Retry
+from hush.core._spec._policies import Limit, Retry
 from hush.core.errors import (
     CacheError,
     FailureInfo,
@@ -31,10 +31,13 @@ from hush.core.events import (
     MapFinished,
     MapProgressed,
     MapStarted,
+    NodeAdmitted,
     NodeCached,
     NodeFailed,
     NodeFinished,
+    NodeQueued,
     NodeReady,
+    NodeReleased,
     NodeRetrying,
     NodeSkipped,
     NodeStarted,
@@ -77,16 +80,20 @@ __all__ = (
     "InputError",
     "ItemFailed",
     "ItemFinished",
+    "Limit",
     "MapFinished",
     "MapNode",
     "MapProgressed",
     "MapStarted",
     "MissingKeyError",
     "NoCaseMatched",
+    "NodeAdmitted",
     "NodeCached",
     "NodeFailed",
     "NodeFinished",
+    "NodeQueued",
     "NodeReady",
+    "NodeReleased",
     "NodeRetrying",
     "NodeSkipped",
     "NodeStarted",

@@ -26,7 +26,9 @@ from hush.core._runtime._run import Run
 from hush.core._runtime._strand import HostStrand
 from hush.core._runtime._tracing import Tracing, tracers_of
 from hush.core._runtime._watchdog import watchdog
+from hush.core._spec._limits import NO_LIMITS, NamedLimits
 from hush.core._spec._model import GraphSpec, Step
+from hush.core._spec._policies import Limit
 from hush.core._spec._root import as_root
 from hush.core._spec._validate import require_sound
 from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
@@ -66,6 +68,8 @@ class Hush(Drawn):
             a file. Without it, ``ResourceHub.default()``, which is read only if the graph names something.
         grace_s: Seconds that a call in a thread gets to end after a cancellation or a timeout, before it is left
             behind and control returns.
+        limits: What nodes name with ``limit="crm"``: ``{"crm": Limit(concurrency=10)}``. Engines that are given the
+            same object share it. Names that are not there are looked up in ``resources``.
         stall_s: Seconds after which a run in which nothing begins or ends is logged, once, with what it is at; ``None``
             for never.
 
@@ -75,7 +79,13 @@ class Hush(Drawn):
     """
 
     def __init__(
-        self, graph: Block, *, resources: Resources = None, grace_s: float = 1.0, stall_s: float | None = 60.0
+        self,
+        graph: Block,
+        *,
+        resources: Resources = None,
+        limits: Mapping[str, Limit] | None = None,
+        grace_s: float = 1.0,
+        stall_s: float | None = 60.0,
     ) -> None:
         if not isinstance(graph, Block):
             raise UsageError(f"Hush(...) runs a graph, map or loop, not {graph!r}.")
@@ -85,18 +95,20 @@ class Hush(Drawn):
             raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
         if stall_s is not None:
             _check_seconds(stall_s, "stall_s")
-        self._prepare(as_root(graph._describe()), grace_s, stall_s, _hub(resources))
-
-    def _prepare(
-        self, spec: GraphSpec, grace_s: float, stall_s: float | None = None, hub: ResourceHub | None = None
-    ) -> None:
-        self._limits, unknown = limits_named(spec, hub)
+        given = NO_LIMITS if limits is None else NamedLimits(limits)
+        hub = _hub(resources)
+        spec = as_root(graph._describe())
+        found, unknown = limits_named(spec, given, hub)
         require_sound(spec, unknown)
+        self._prepare(spec, found, grace_s, stall_s)
+
+    def _prepare(self, spec: GraphSpec, limits: NamedLimits, grace_s: float, stall_s: float | None) -> None:
         self.name = spec.name
         self._spec = spec
         self._grace_s = grace_s
         self._stall_s = stall_s
-        self._root: RootPlan = compile_root(spec, policies)
+        self._limits = limits
+        self._root: RootPlan = compile_root(spec, partial(policies, limits=limits))
 
     async def run(
         self,
@@ -372,12 +384,17 @@ def _finished(
         run.tracing.tell(
             events.RunFinished(run.id, run.name, None, monotonic_ns(), status, seconds, error, result, run.tags())
         )
+        run.tracing = None  # that was the last event: calls that were left behind have nobody to tell
 
 
 def _run_alone(node: Node, inputs: Mapping[str, Any]) -> dict[str, Any]:
     spec, given = alone(node, inputs)
     engine = Hush.__new__(Hush)
-    engine._prepare(spec, grace_s=1.0)
+    require_sound(spec)
+    limits, _ = limits_named(
+        spec, NO_LIMITS, None
+    )  # one that only ``Hush(graph, limits=)`` defines may be unknown here
+    engine._prepare(spec, limits, 1.0, None)
     return dict(engine.run_sync(given))
 
 

@@ -18,10 +18,13 @@ __all__ = (
     "MapFinished",
     "MapProgressed",
     "MapStarted",
+    "NodeAdmitted",
     "NodeCached",
     "NodeFailed",
     "NodeFinished",
+    "NodeQueued",
     "NodeReady",
+    "NodeReleased",
     "NodeRetrying",
     "NodeSkipped",
     "NodeStarted",
@@ -82,6 +85,46 @@ class NodeStarted(NamedTuple):
     path: str
     item: int | None
     at_ns: int
+    outer: tuple[int, ...] = ()
+
+
+class NodeQueued(NamedTuple):
+    """A node's call has to wait for its ``limits``, which are told by name. ``attempt`` counts from 1."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    limits: tuple[str, ...] = ()
+    attempt: int = 1
+    outer: tuple[int, ...] = ()
+
+
+class NodeAdmitted(NamedTuple):
+    """A node's limits let it call its function, after ``waited_s`` seconds, 0 if it was never ``NodeQueued``."""
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    limits: tuple[str, ...] = ()
+    waited_s: float = 0.0
+    attempt: int = 1
+    outer: tuple[int, ...] = ()
+
+
+class NodeReleased(NamedTuple):
+    """A node's call has ended, well or not, and its place under its limits is free again.
+
+    A call that is left behind in its thread keeps its place until it returns; that is told if the run still goes on.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    limits: tuple[str, ...] = ()
+    attempt: int = 1
     outer: tuple[int, ...] = ()
 
 
@@ -241,6 +284,9 @@ Event: TypeAlias = (
     | RunFinished
     | NodeReady
     | NodeStarted
+    | NodeQueued
+    | NodeAdmitted
+    | NodeReleased
     | NodeFinished
     | NodeFailed
     | NodeRetrying

@@ -64,11 +64,11 @@ def an_unknown_argument_of_a_factory():
     code_node(one)(name="n", x=1)  # <-
 
 
-@slips.plant("limits")
+@slips.plant("workers")
 def an_unknown_argument_of_an_engine():
     with GraphNode(name="g") as g:
         CodeNode(code_fn=one)
-    Hush(g, limits={})  # <-
+    Hush(g, workers=4)  # <-
 
 
 @slips.plant("code_fn")

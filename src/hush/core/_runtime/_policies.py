@@ -13,11 +13,14 @@ from hush.core._runtime._frame import Frame
 from hush.core._runtime._gate import PINNED_GATE, gate_of
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._worker import run_map
+from hush.core._spec._limits import NO_LIMITS, NamedLimits
 from hush.core._spec._model import BranchSpec, CallSpec, MapSpec, Step
 from hush.core._spec._policies import NO_POLICIES
 
 
-def policies(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begin | None]:
+def policies(
+    spec: Step, path: str, *, handled: bool, limits: NamedLimits = NO_LIMITS
+) -> tuple[Gate | None, Begin | None]:
     """The gate and the start of one step."""
     if isinstance(spec, MapSpec):
         return None, run_map
@@ -26,7 +29,7 @@ def policies(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begi
     if not isinstance(spec, CallSpec):
         return None, run_hosted if handled or spec.timeout_s is not None else None
     if spec.policies is not NO_POLICIES:
-        return None, _guarded(spec)
+        return None, _guarded(spec, limits)
     if spec.signature.awaited:
         return None, None if spec.timeout_s is None else awaited
     if spec.executor == "inline":
@@ -37,9 +40,13 @@ def policies(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begi
     return gate_of(spec.fn), in_thread_once
 
 
-def _guarded(spec: CallSpec) -> Begin:
+def _guarded(spec: CallSpec, limits: NamedLimits) -> Begin:
     """The start of a leaf that has policies, which are wrapped around its call from the inside out."""
     call = _call(spec)
+    if spec.policies.limits:
+        from hush.core._runtime._admitting import admitted  # most graphs name no limit
+
+        call = admitted(call, spec, limits.of(spec))
     if spec.policies.retry is not None:
         from hush.core._runtime._retrying import retried
 

@@ -32,7 +32,9 @@ class Job:
         "_call",
         "_from_start_s",
         "_loop",
+        "_over",
         "_started",
+        "_then",
         "_timer",
         "_waiter",
         "error",
@@ -50,6 +52,8 @@ class Job:
         self._started = False
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._over = False
+        self._then: Callable[[], object] | None = None
         self.finished = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -102,6 +106,15 @@ class Job:
             return False
         return True
 
+    def when_over(self, then: Callable[[], object]) -> None:
+        """Call ``then`` in the thread when the call has returned, whatever has become of the loop, or now if it has.
+
+        If it returns at this very moment, both: ``then`` must not mind.
+        """
+        self._then = then
+        if self._over:
+            then()
+
     def run(self) -> None:
         """Make the call, in the thread."""
         try:
@@ -117,6 +130,9 @@ class Job:
             self.error = exc
         self.took_ns = perf_counter_ns() - began_ns
         del call
+        self._over = True
+        if self._then is not None:
+            self._then()
         self._tell(self._on_finish)
 
     def _tell(self, callback: Callable[[], None]) -> None:

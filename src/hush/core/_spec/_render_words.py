@@ -6,6 +6,7 @@ from typing import Any
 
 from hush.core._expr._model import Apply, Const, Expr, Read, describe, in_postorder, reads
 from hush.core._spec._model import BranchSpec, CallSpec, LoopSpec, MapSpec, Step
+from hush.core._spec._policies import LIMIT_PREFIX, Limit
 
 _LONGEST = 60
 _PLAIN = (int, float, complex, bool, str, bytes, type(None))
@@ -20,10 +21,14 @@ def notes_of(step: Step) -> tuple[str, ...]:
         found += _of_loop(step)
     elif isinstance(step, CallSpec) and step.executor != "auto":
         found.append({"thread": "in a thread", "process": "in a process"}.get(step.executor, step.executor))
-    if isinstance(step, CallSpec) and step.policies.retry is not None and step.policies.retry.max_attempts > 1:
-        found.append(f"up to {step.policies.retry.max_attempts} attempts")
-    if isinstance(step, CallSpec) and step.policies.cache is not None:
-        found.append(f"cached in {one_line(_file_name(step.policies.cache))}")
+    if isinstance(step, CallSpec):
+        found += [_of_limit(limit) for limit in step.policies.limits]
+        if step.policies.priority:
+            found.append(f"priority {step.policies.priority}")
+        if step.policies.retry is not None and step.policies.retry.max_attempts > 1:
+            found.append(f"up to {step.policies.retry.max_attempts} attempts")
+        if step.policies.cache is not None:
+            found.append(f"cached in {one_line(_file_name(step.policies.cache))}")
     if step.timeout_s is not None:
         found.append(f"timeout {step.timeout_s:g} s")
     if step.on_error == "collect" and not isinstance(step, MapSpec):
@@ -54,6 +59,29 @@ def _of_map(step: MapSpec) -> list[str]:
     if step.item_timeout_s is not None:
         found.append(f"{step.item_timeout_s:g} s an item")
     return found
+
+
+def _of_limit(limit: Limit | str) -> str:
+    """Such as ``limit crm``, or ``limit 10 at once, 5 a second``."""
+    if isinstance(limit, str):
+        return f"limit {one_line(limit.removeprefix(LIMIT_PREFIX))}"
+    if limit.name is not None:
+        return f"limit {one_line(limit.name)}"
+    said: list[str] = []
+    if limit.concurrency is not None:
+        said.append("as many at once as go well" if limit.concurrency == "auto" else f"{limit.concurrency} at once")
+    for rate, unit in (
+        (limit.per_second, "a second"),
+        (limit.per_minute, "a minute"),
+        (limit.tokens_per_minute, "tokens a minute"),
+        (limit.input_tokens_per_minute, "input tokens a minute"),
+        (limit.output_tokens_per_minute, "output tokens a minute"),
+    ):
+        if rate is not None:
+            said.append(f"{rate:.10g} {unit}")
+    if limit.burst is not None:
+        said.append(f"bursts of {limit.burst}")
+    return f"limit {', '.join(said)}"
 
 
 def _of_loop(step: LoopSpec) -> list[str]:

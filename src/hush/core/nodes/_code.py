@@ -70,6 +70,13 @@ class CodeNode(Node):
             certain form, and what cannot be kept as JSON with declared types, is a ``CacheError``.
         version: Stands for the function in the key, with its name, in place of its code and all that it holds: give
             another one whenever the function changes.
+        limit: A ``Limit(...)``, the name of one, which ``Hush(graph, limits={"crm": Limit(...)})`` defines, or a list:
+            the function is called when all of them admit it. Waiting is no part of ``timeout_s``; each attempt of a
+            node that is tried again is admitted anew. A node that is cancelled while it waits is not called.
+        priority: Of those that wait for a limit, who has a higher one is admitted first. 0 if not given.
+        tokens: For limits on tokens: how many one call is expected to take. A number, or a function that is given the
+            node's inputs by name, those that it has parameters for, and returns a number, or a dict with
+            ``input_tokens`` and ``output_tokens``. It is called on the loop before each call, and should be quick.
     """
 
     kind = "code"
@@ -89,7 +96,7 @@ class CodeNode(Node):
         cache: str | Path | bool | None = None,
         version: str | None = None,
         priority: int = 0,
-        tokens: int | Callable[..., int] | None = None,
+        tokens: int | Callable[..., Any] | None = None,
         **unknown: Value,
     ) -> None:
         if code_fn is _MISSING:
@@ -189,7 +196,7 @@ class NodeFactory(Generic[P, R]):
         cache: str | Path | bool | None = None,
         version: str | None = None,
         priority: int = 0,
-        tokens: int | Callable[..., int] | None = None,
+        tokens: int | Callable[..., Any] | None = None,
         **unknown: Value,
     ) -> CodeNode:
         """A node that calls the function, later, when a graph runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._spec._policies import NO_POLICIES, Limit, Policies, Retry
 from hush.core.errors import UsageError
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 Limits: TypeAlias = "Limit | str | list[Limit | str] | tuple[Limit | str, ...] | None"
 
 
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
 def checked_policies(
     where: object,
     *,
@@ -22,7 +26,7 @@ def checked_policies(
     cache: str | Path | bool | None,
     version: str | None,
     priority: int,
-    tokens: int | Callable[..., int] | None,
+    tokens: int | Callable[..., Any] | None,
 ) -> Policies:
     """The record of these policies; ``UsageError`` at the line for what cannot be meant."""
     if retry is not None and not isinstance(retry, Retry):
@@ -31,11 +35,19 @@ def checked_policies(
     limits = () if limit is None else tuple(limit) if isinstance(limit, list | tuple) else (limit,)
     for one in limits:
         if not isinstance(one, Limit | str) or not one:
-            raise UsageError(f"limit={limit!r} at {where}: it is the name of a limit, a Limit(...), or a list of them.")
+            hint = f" Write limit=Limit(concurrency={one!r})." if _is_count(one) else ""
+            raise UsageError(
+                f"limit={limit!r} at {where}: it is the name of a limit, a Limit(...), or a list of them.{hint}"
+            )
     if isinstance(priority, bool) or not isinstance(priority, int):
         raise UsageError(f"priority={priority!r} at {where}: it is a whole number; higher ones are admitted first.")
-    if tokens is not None and (isinstance(tokens, bool) or not (isinstance(tokens, int) or callable(tokens))):
-        raise UsageError(f"tokens={tokens!r} at {where}: it is a number, or a function of the node's inputs.")
+    if tokens is not None and not callable(tokens) and (type(tokens) is not int or tokens < 0):
+        raise UsageError(
+            f"tokens={tokens!r} at {where}: it is a number, 0 or more, or a function of the node's inputs."
+        )
+    if not limits and (priority or tokens is not None):
+        given = "tokens=" if tokens is not None else "priority="
+        raise UsageError(f"{given} at {where} speaks to a limit, and the node has none: add limit=.")
     cache = _checked_cache(where, cache, version)
     if retry is None and not limits and cache is None:
         return NO_POLICIES

@@ -1,0 +1,211 @@
+"""``Limiter``: the state of one ``Limit``: what is in use, what started lately, and whether its gate is closed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from hush.core._admission._adaptive import Adaptive
+from hush.core._admission._window import Entry, Pace, Window
+from hush.core._spec._policies import Limit
+
+STARTS, TOTAL, INPUT, OUTPUT = range(4)
+"""What a window counts: calls, or tokens of one kind."""
+
+_SMALL = 20  # to round a rate above it down to a whole number costs less than 5 % of it
+
+Tokens = tuple[int | None, int | None, int | None]
+"""How many tokens a call takes: all, of its input, of its output; ``None`` where that is not known."""
+
+NOT_KNOWN: Tokens = (None, None, None)
+
+
+class End(NamedTuple):
+    """How a call ended.
+
+    Attributes:
+        tokens: What its reply says that it took.
+        failed: Whether it raised.
+        overloaded: Whether its failure says that there was too much at once.
+        retry_after_s: Seconds from now before which nobody is to come back, if the failure says so.
+    """
+
+    tokens: Tokens = NOT_KNOWN
+    failed: bool = False
+    overloaded: bool = False
+    retry_after_s: float | None = None
+
+
+WELL = End()
+BROKEN = End(failed=True)
+
+
+class Counter:
+    """A window with what it counts.
+
+    Attributes:
+        typical: How many tokens calls took lately, where replies told; ``None`` before the first did.
+    """
+
+    __slots__ = ("kind", "typical", "window")
+
+    def __init__(self, kind: int, window: Window) -> None:
+        self.kind = kind
+        self.window = window
+        self.typical: float | None = None
+
+    def estimate(self, tokens: Tokens) -> int:
+        """How much of the window a call is expected to take."""
+        if self.kind == STARTS:
+            return 1
+        known = tokens[self.kind - 1]
+        if known is not None:
+            return known
+        # Nobody knows: the first call goes alone, and its reply says what the others will take.
+        return math.ceil(self.window.most if self.typical is None else self.typical)
+
+    def learn(self, tokens: Tokens, reserved: int, end: End) -> int:
+        """How much a call took that has ended."""
+        if self.kind == STARTS:
+            return 1
+        took = end.tokens[self.kind - 1]
+        if took is not None:
+            self.typical = took if self.typical is None else self.typical + (took - self.typical) / 8
+            return took
+        if tokens[self.kind - 1] is not None or self.typical is not None:
+            return reserved  # also of one that failed: it may have been counted
+        if not end.failed:
+            self.typical = 0.0  # its replies do not say
+        return 0
+
+
+class Taken:
+    """What one call has taken of one limiter that keeps more than a count."""
+
+    __slots__ = ("entries", "full_s", "limiter", "run")
+
+    def __init__(self, limiter: Limiter, run: object, entries: list[Entry], full_s: float) -> None:
+        self.limiter = limiter
+        self.run = run
+        self.entries = entries
+        self.full_s = full_s
+
+
+class Limiter:
+    """The state of one ``Limit`` under one clock. Whoever calls it holds the lock of its ``Admission``.
+
+    Attributes:
+        most: Calls at once; ``None`` for as many as there are, or as ``adaptive`` says.
+        in_use: Calls under way.
+        held: Starts that are set aside for those who come first but must wait for another limiter.
+        opens_at_s: Until when its gate is closed.
+        lanes: Those in which someone waits for it.
+        horizon_s: How long something may be set aside for who waits for a time.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_counters",
+        "_pace",
+        "_plain",
+        "adaptive",
+        "held",
+        "horizon_s",
+        "in_use",
+        "lanes",
+        "most",
+        "name",
+        "opens_at_s",
+    )
+
+    def __init__(self, limit: Limit) -> None:
+        self.name = limit.name or repr(limit)
+        self.adaptive = Adaptive() if limit.concurrency == "auto" else None
+        self.most = None if limit.concurrency == "auto" else limit.concurrency
+        self.in_use = 0
+        self.held = 0
+        self.opens_at_s = -math.inf
+        self.lanes: dict[Any, None] = {}  # of ``Lane``, which is made of limiters
+        rates = [(rate, period_s) for rate, period_s in ((limit.per_second, 1.0), (limit.per_minute, 60.0)) if rate]
+        counters = [Counter(STARTS, _window(rate, period_s)) for rate, period_s in rates]
+        tokens = (limit.tokens_per_minute, limit.input_tokens_per_minute, limit.output_tokens_per_minute)
+        for kind, each in zip((TOTAL, INPUT, OUTPUT), tokens, strict=True):
+            if each is not None:
+                counters.append(Counter(kind, Window(each, 60.0)))
+        self._counters = tuple(counters)
+        self._pace: Pace | None = None
+        if limit.burst is not None:
+            self._pace = Pace(limit.burst, max(period_s / rate for rate, period_s in rates))
+        self._plain = not counters and self.adaptive is None
+        self.horizon_s = max((each.window.period_s for each in counters), default=0.0)
+
+    def until_s(self, tokens: Tokens, now_s: float) -> float:
+        """When one more call may start: now or before, it may; infinite if some call must end first."""
+        if self.most is not None and self.in_use + self.held >= self.most:
+            return math.inf
+        at_s = self.opens_at_s
+        if self._plain:
+            return at_s
+        if self.adaptive is not None:
+            at_s = max(at_s, self.adaptive.admit_at_s(now_s, self.in_use + self.held))
+        for counter in self._counters:
+            at_s = max(at_s, counter.window.until_s(counter.estimate(tokens), now_s))
+        if self._pace is not None:
+            at_s = max(at_s, self._pace.until_s(now_s, self.held))
+        return at_s
+
+    def take(self, tokens: Tokens, now_s: float) -> Taken | None:
+        """A call starts; ``None`` if counting it is all there is to it."""
+        self.in_use += 1
+        if self._plain:
+            return None
+        full_s = 0.0 if self._pace is None else self._pace.start(now_s)
+        entries = [each.window.enter(each.estimate(tokens), now_s) for each in self._counters]
+        return Taken(self, None if self.adaptive is None else self.adaptive.started(now_s), entries, full_s)
+
+    def give(self, taken: Taken, tokens: Tokens, now_s: float, end: End) -> None:
+        """What a call has taken besides its place, when it has ended."""
+        if self.adaptive is not None:
+            self.adaptive.ended(taken.run, now_s, overloaded=end.overloaded, retry_after_s=end.retry_after_s)
+        for counter, entry in zip(self._counters, taken.entries, strict=True):
+            counter.window.end(entry, now_s, counter.learn(tokens, entry.amount, end))
+
+    def undo(self, taken: Taken, now_s: float) -> None:
+        """As ``give``, of a call that was admitted and then never made."""
+        if self.adaptive is not None:
+            self.adaptive.ended(taken.run, now_s, overloaded=False, retry_after_s=None)
+        if self._pace is not None:
+            self._pace.undo(taken.full_s)
+        for counter, entry in zip(self._counters, taken.entries, strict=True):
+            counter.window.undo(entry)
+
+    def close_until(self, at_s: float) -> None:
+        """Nobody is admitted before ``at_s``. A later time extends that, an earlier one does not shorten it."""
+        self.opens_at_s = max(self.opens_at_s, at_s)
+
+    def hold(self, tokens: Tokens) -> None:
+        """Set aside what one call takes."""
+        self.held += 1
+        for counter in self._counters:
+            counter.window.held += counter.estimate(tokens)
+
+    def let_go(self) -> None:
+        """Nothing is set aside any more."""
+        self.held = 0
+        for counter in self._counters:
+            counter.window.held = 0
+
+    def next_s(self, tokens: Tokens, now_s: float) -> float:
+        """As ``until_s``, as exactly as it is known now, for people who ask."""
+        at_s = self.until_s(tokens, now_s)
+        if at_s > now_s:
+            for counter in self._counters:
+                at_s = max(at_s, counter.window.fits_at_s(counter.estimate(tokens), now_s))
+        return at_s
+
+
+def _window(rate: float, period_s: float) -> Window:
+    """At most ``rate`` starts in ``period_s``. What is no whole number is one start at a time, if it is small."""
+    if rate == int(rate) or rate > _SMALL:
+        return Window(int(rate), period_s)
+    return Window(1, period_s / rate)

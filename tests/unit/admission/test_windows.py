@@ -1,0 +1,238 @@
+"""Rates: never more than allowed in any window, seen from here and from a server, and nearly all of it used."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hush.core import Limit
+from hush.core._admission._limiter import WELL, End
+from hush.core._admission._window import SLACK
+from unit.admission.desk import Desk, is_in
+
+
+def most_in_a_window(times, period_s):
+    """The largest number of ``times`` in any half-open window."""
+    times, most, first = sorted(times), 0, 0
+    for last, at_s in enumerate(times):
+        while times[first] <= at_s - period_s + 1e-9:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def played(limit, durations):
+    """Calls of these lengths, all asked for at once; when each started and when it ended."""
+    desk = Desk()
+    waiting = [desk.ask(limit) for _ in durations]
+    lengths = iter(durations)
+    running, calls = [], []
+
+    def look():
+        for ticket in [each for each in waiting if is_in(each)]:
+            waiting.remove(ticket)
+            ticket.begun = True
+            length_s = next(lengths)
+            running.append((desk.now_s + length_s, ticket))
+            calls.append((ticket.admitted_s, length_s))
+
+    look()
+    while waiting or running:
+        ends_s = min((at_s for at_s, _ in running), default=float("inf"))
+        desk.go_to(min(ends_s, desk.bell.at_s), look)
+        for at_s, ticket in sorted(running, key=lambda each: each[0]):
+            if at_s <= desk.now_s:
+                running.remove((at_s, ticket))
+                desk.end(ticket)
+        look()
+    return calls
+
+
+def windows_of(limit):
+    """How many may start in how many seconds. A rate that is no whole number lets one start at a time."""
+    rates = [(rate, period_s) for rate, period_s in ((limit.per_second, 1), (limit.per_minute, 60)) if rate]
+    return [(rate, period_s) if rate == int(rate) else (1, period_s / rate) for rate, period_s in rates]
+
+
+def earliest(limit, count):
+    """When calls could start at the earliest."""
+    starts = []
+    interval_s = max(period_s / most for most, period_s in windows_of(limit))
+    for number in range(count):
+        after = [starts[number - most] + period_s for most, period_s in windows_of(limit) if number >= most]
+        if limit.burst:
+            after.append((number - limit.burst + 1) * interval_s)
+        starts.append(max(after, default=0))
+    return starts
+
+
+RATES = [
+    Limit(per_second=5),
+    Limit(per_second=1),
+    Limit(per_minute=60),
+    Limit(per_second=4, per_minute=90),
+    Limit(per_second=0.5),
+    Limit(per_second=2.5),
+    Limit(per_minute=100, burst=3),
+    Limit(per_second=10, burst=1),
+]
+
+
+@pytest.mark.parametrize("limit", RATES, ids=str)
+@pytest.mark.parametrize("longest_s", [0, 0.02, 1, 90])
+def test_no_window_has_more_starts_than_allowed_and_nearly_all_are_used(limit, longest_s):
+    rng = random.Random(f"{limit} {longest_s}")
+    calls = played(limit, [rng.random() * longest_s for _ in range(400)])
+    starts = [start_s for start_s, _ in calls]
+    assert len(starts) == 400
+    for most, period_s in windows_of(limit):
+        assert most_in_a_window(starts, period_s) <= most
+    assert max(starts) <= max(earliest(limit, 400)) / 0.95
+
+
+@pytest.mark.parametrize("limit", [Limit(per_second=5), Limit(per_minute=60), Limit(per_minute=60, burst=7)], ids=str)
+@given(data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_a_server_that_counts_arrivals_never_sees_more(limit, data):
+    """Calls that are shorter than 3 % of the window arrive at any time between their start and their end."""
+    rate, period_s = (limit.per_second, 1.0) if limit.per_second else (limit.per_minute, 60.0)
+    seed = data.draw(st.integers(0, 10**6))
+    rng = random.Random(seed)
+    kinds = [0.0, SLACK * period_s / 2, SLACK * period_s]
+    calls = played(limit, [rng.choice(kinds) * rng.choice([1, rng.random()]) for _ in range(4 * int(rate))])
+    arrivals = [start_s + length_s * rng.choice([0, 1, rng.random()]) for start_s, length_s in calls]
+    assert most_in_a_window(arrivals, period_s) <= rate
+
+
+def test_without_a_burst_all_of_a_window_may_go_at_once_and_with_one_they_are_paced():
+    at_once = [start_s for start_s, _ in played(Limit(per_minute=60), [0] * 61)]
+    assert at_once == [0] * 60 + [60]
+    paced = [start_s for start_s, _ in played(Limit(per_minute=60, burst=2), [0] * 6)]
+    assert paced == [0, 0, 1, 2, 3, 4]
+
+
+def test_half_a_start_in_a_second_is_one_in_two():
+    assert [start_s for start_s, _ in played(Limit(per_second=0.5), [0] * 4)] == [0, 2, 4, 6]
+
+
+def test_a_call_that_is_under_way_when_its_window_is_over_leaves_it_late():
+    limit = Limit(per_second=1)
+    assert [start_s for start_s, _ in played(limit, [0.5, 0.01, 9, 0])] == pytest.approx([0, 1.03, 2.04, 3.07])
+
+
+# ── Tokens ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def total(tokens):
+    return tokens, None, None
+
+
+def told(tokens):
+    return End(tokens=total(tokens))
+
+
+def test_an_estimate_is_reserved_and_corrected_by_the_reply():
+    desk, limit = Desk(), Limit(tokens_per_minute=1000)
+    a = desk.ask(limit, tokens=total(600))
+    b = desk.ask(limit, tokens=total(600))
+    assert is_in(a)
+    assert not is_in(b)
+    desk.end(a, told(300))
+    assert is_in(b)
+    desk.end(b, told(900))  # more than there was: the next waits until enough has left
+    c = desk.ask(limit, tokens=total(100))
+    desk.go_to(59.9)
+    assert not is_in(c)
+    desk.go_to(60)
+    assert is_in(c)
+
+
+def test_more_than_a_whole_limit_is_admitted_when_nothing_else_is_there():
+    desk, limit = Desk(), Limit(tokens_per_minute=100)
+    small = desk.ask(limit, tokens=total(1))
+    large, after = desk.ask(limit, tokens=total(500)), desk.ask(limit, tokens=total(1))
+    desk.end(small)
+    assert not is_in(large)
+    desk.go_to(60)
+    assert is_in(large)
+    assert not is_in(after)
+    desk.go_to(122)
+    assert is_in(after)
+
+
+def test_without_an_estimate_the_first_goes_alone_and_says_what_the_others_take():
+    desk, limit = Desk(), Limit(tokens_per_minute=1000)
+    tickets = [desk.ask(limit) for _ in range(20)]
+    assert sum(map(is_in, tickets)) == 1
+    desk.end(tickets[0], told(100))
+    assert sum(map(is_in, tickets)) == 9
+    assert desk.in_use(limit) == 9
+
+
+def test_replies_that_do_not_say_what_they_took_hold_nobody_up():
+    desk, limit = Desk(), Limit(tokens_per_minute=1000)
+    tickets = [desk.ask(limit) for _ in range(20)]
+    desk.end(tickets[0], End(failed=True))
+    assert sum(map(is_in, tickets)) == 1  # a failure says nothing
+    desk.end(tickets[1], WELL)
+    assert all(map(is_in, tickets[2:]))
+
+
+def test_what_failed_keeps_what_it_reserved():
+    desk, limit = Desk(), Limit(tokens_per_minute=100)
+    desk.end(desk.ask(limit, tokens=total(100)), End(failed=True))
+    assert not is_in(desk.ask(limit, tokens=total(1)))
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_reserved_tokens_never_exceed_the_limit_in_any_window(seed):
+    """Where estimates are not too low; and input and output are counted apart."""
+    rng = random.Random(seed)
+    desk, limit = Desk(), Limit(input_tokens_per_minute=1000, output_tokens_per_minute=300)
+    asked = [(rng.randint(1, 400), rng.randint(1, 200)) for _ in range(60)]
+    waiting = [(desk.ask(limit, tokens=(None, *each)), each) for each in asked]
+    taken = []
+
+    def look():
+        for one in [each for each in waiting if is_in(each[0])]:
+            waiting.remove(one)
+            ticket, (given_tokens, answered) = one
+            real = rng.randint(0, given_tokens), rng.randint(0, answered)
+            taken.append((ticket.admitted_s, real))
+            desk.end(ticket, End(tokens=(None, *real)))
+
+    look()
+    while waiting:
+        desk.go_to(desk.bell.at_s, look)
+        look()
+    for at_s, _ in taken:
+        window = [real for start_s, real in taken if at_s - 60 + 1e-6 < start_s <= at_s]
+        assert sum(each[0] for each in window) <= 1000
+        assert sum(each[1] for each in window) <= 300
+
+
+def test_a_call_that_is_taken_back_late_gives_a_pace_no_more_than_it_had():
+    """By then what it took has been refilled: it must not come back a second time."""
+    desk, limit = Desk(), Limit(per_second=4, burst=2)
+    never_made = desk.ask(limit)
+    desk.go_to(5)
+    assert is_in(desk.ask(limit))
+    desk.withdraw(never_made)
+    assert [is_in(desk.ask(limit)) for _ in range(2)] == [True, False]
+
+
+def test_a_call_that_is_taken_back_after_others_started_makes_room_for_none_too_many():
+    desk, limit = Desk(), Limit(per_second=4, burst=2)
+    never_made = desk.ask(limit)
+    desk.go_to(0.1)
+    waiting = [desk.ask(limit) for _ in range(4)]
+    desk.go_to(0.2)
+    desk.withdraw(never_made)
+    desk.go_to(3)
+    assert all(map(is_in, waiting))
+    starts = [ticket.admitted_s for ticket in waiting]
+    assert all(later - first >= 0.25 - 1e-9 for first, later in zip(starts, starts[2:], strict=False))
