@@ -1,0 +1,1 @@
+"""Who may start a call, and when: buckets, waiters and the adaptive controller; synchronous, the clock is passed in."""
