@@ -124,7 +124,7 @@ class Slots:
         if len(self._busy) >= slots:
             if not self.queue:
                 return now_s + self.latency.refused(chance), REFUSED
-            begin_s = heapq.nsmallest(len(self._busy) - slots + 1, self._busy)[-1]
+            begin_s = heapq.heappop(self._busy)  # in line, where the first slot gets free
         end_s = begin_s + self.latency.served(chance)
         heapq.heappush(self._busy, end_s + self.held_s)
         return end_s, FINE

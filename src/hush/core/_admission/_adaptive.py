@@ -1,120 +1,196 @@
-"""``Adaptive``: the controller behind ``Limit(concurrency="auto")``."""
+"""``Adaptive``: the controller behind ``Limit(concurrency="auto")``, a pure class that is told of starts and ends.
+
+NUMBERS_HERE
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from math import exp, inf
 
-MIN_RATE = 1 / 30  # calls a second
-FIRST_GAP_S = 0.1
-GAP_MOST_S = 5.0
-HOLD_S = 5.5
-SHORT_HOLD_S = 1.0
-STEEP = 0.1
-KEEP = 0.97
-REOPEN = 0.5
-ROUND_S = 0.1
-CREDIT_S = 0.01
-REOPEN_MOST = 0.8
-BEND_S = 2.7
+from hush.core._admission._queueing import Queueing
+
+ROUND_S = 0.1  # doubling takes a latency, and at least this long
+CREDIT_S = 0.01  # what a late timer may make up for; and the widest spacing while doubling
+
+KEEP = 0.97  # of what was served, after a probe upwards found the ceiling
+KEEP_LESS = 0.95  # of what was served, where even the plateau was too high
+HOLD_S = 6.5  # on a plateau below a ceiling that was measured
+SHORT_HOLD_S = 1.0  # on one that was not
+RETRY_AFTERS = 8.0  # and at least so many times what a refusal costs when it closes the gate
+HOLD_MOST_S = 120.0
+STEEP = 0.3  # growth after the plateau: 1 + STEEP t³ up to BEND_S, where it is steepest on a log scale, then exponential
+BEND_S = (2 / STEEP) ** (1 / 3)
 BENT = 1 + STEEP * BEND_S**3
 BEND_SLOPE = 3 * STEEP * BEND_S**2 / BENT
+RATE_LEAST = 1 / 30  # starts a second
+
+PROVEN = 8  # calls served since a cut: the next refusal is a new episode and no sequel
+OUTAGE = 3  # refusals in a row, whenever they started, that close the gate
+FIRST_GAP_S = 0.1  # between two probes of a closed gate; doubles
+GAP_MOST_S = 5.0
+REOPEN_EACH = 0.8  # of the plateau's rate, for each probe that was made
+REOPEN_LEAST = 0.4
+REOPEN_AGAIN = 0.6  # of the plateau's rate, where the last reopening failed
+VOTES_MOST = 8
 
 DOUBLING, PACED, SLOTS = "doubling", "paced", "slots"
 
 
 class _Call:
-    __slots__ = ("at_s", "beside", "epoch", "probe")
+    """A call under way: when it started, how many were in flight with it, in which episode, and whether there were
+    about as many as allowed."""
 
-    def __init__(self, at_s: float, beside: int, epoch: int, probe: bool) -> None:
+    __slots__ = ("at_s", "beside", "episode", "full")
+
+    def __init__(self, at_s: float, beside: int, episode: int, full: bool) -> None:
         self.at_s = at_s
         self.beside = beside
-        self.epoch = epoch
-        self.probe = probe
+        self.episode = episode
+        self.full = full
 
 
 class Adaptive:
+    """Decides when one more call may start, from how earlier ones ended.
+
+    Not thread-safe and without a clock: its owner calls it under a lock and passes monotonic seconds that never go
+    back. Every method takes constant time (amortized), about a microsecond.
+
+    Args:
+        start: Calls at a time before anything is known.
+        most: Calls at a time that are never exceeded.
+
+    Attributes:
+        most: As given.
+        mode: ``"doubling"`` (no overload seen yet: calls at a time, doubled each round), ``"paced"`` (starts a second)
+            or ``"slots"`` (calls at a time).
+        closed: Whether only single probes are let through, because nothing but refusals came back.
+        in_flight: Calls that have started and not ended.
+        episodes: Episodes of overload so far; each made one cut, or one closing.
+    """
+
+    __slots__ = (
+        "_base",
+        "_cap",
+        "_complete_s",
+        "_failed_probes",
+        "_gap_s",
+        "_grown_s",
+        "_hold_s",
+        "_last_s",
+        "_latency_s",
+        "_memory_s",
+        "_next_s",
+        "_ok",
+        "_opened_s",
+        "_probe_s",
+        "_probing",
+        "_queueing",
+        "_rate",
+        "_reopened",
+        "_refusal_s",
+        "_room",
+        "_safe",
+        "_safe_at_s",
+        "_safe_before",
+        "_served",
+        "_starts",
+        "_streak",
+        "_suspect",
+        "_votes",
+        "_votes_needed",
+        "_wasted",
+        "closed",
+        "episodes",
+        "in_flight",
+        "mode",
+        "most",
+    )
+
     def __init__(self, *, start: int = 4, most: int = 1024) -> None:
+        if most < 1 or start < 1:
+            raise ValueError(f"start and most are at least 1, not {start} and {most}")
         self.most = most
         self.mode = DOUBLING
-        self.cuts = 0
         self.closed = False
         self.in_flight = 0
+        self.episodes = 0
+
         self._room = float(min(start, most))  # calls at a time: what binds while doubling, and among slots
-        self._cap = int(self._room)
-        self._rate = inf  # calls a second: what binds when paced
-        self._latency_s = 0.0
-        self._refusal_s = 0.02
-        # Goodput: starts that were not refused, as a decaying sum.
-        self._starts: deque[float] = deque()
-        self._wasted: deque[float] = deque()
-        self._memory_s = 1.0
-        self._last_s = 0.0
-        # pacing
-        self._next_s = -inf
-        # growth
+        self._rate = inf  # starts a second: what binds when paced
+        self._cap = int(self._room)  # calls at a time, whatever binds
+        self._next_s = -inf  # when the pace, or the closed gate, lets the next call start
+        self._queueing = Queueing()
+
+        # The curve: its plateau (a rate or a room), how long that is held, and for how long the level was in full use.
         self._base = 0.0
         self._hold_s = 0.0
         self._grown_s = 0.0
-        self._floor_s = 0.0
-        # episodes
-        self._epoch = 0
-        self._strikes = 0
+
+        # What is measured: starts of the last `_memory_s`, complete since `_complete_s`, and which of them were refused.
+        self._starts: deque[float] = deque()
+        self._wasted: deque[float] = deque()
+        self._memory_s = 1.0
+        self._complete_s = inf
+        self._last_s = -inf
+        self._latency_s = 0.0
+        self._refusal_s = 0.02
+        self._served = False
+
+        # The episode: whether a refusal now would be its sequel, refusals in a row, calls served since it began, and
+        # the most that were in flight at the start of one of these (since when, and before that one).
+        self._suspect = False
         self._streak = 0
         self._ok = 0
         self._opened_s = 0.0
-        self._gap_s = FIRST_GAP_S
-        self._probe_s = -inf
-        self._probing = False
-        self._known = inf
         self._safe = self._safe_before = 0
         self._safe_at_s = 0.0
         self._votes = 0
         self._votes_needed = 1
-        self._served = False
-        self._failed = 0
+
+        # The closed gate.
+        self._gap_s = FIRST_GAP_S
+        self._failed_probes = 0
+        self._probing = False
+        self._probe_s = -inf
+        self._reopened = False
 
     @property
     def level(self) -> float:
-        if self.mode == PACED:
-            return min(float(self.most), max(self._rate * self._latency_s, 1e-3))
-        return self._room
+        """Calls at a time that it aims at now; below 1 where a rate binds that keeps less than one call in flight."""
+        return min(self._rate * self._latency_s, float(self._cap)) if self.mode == PACED else float(self._cap)
 
     @property
-    def rate(self) -> float:
-        return self._rate
+    def per_s(self) -> float:
+        """Starts a second that it allows now; ``inf`` where calls at a time bind, 0 while the gate is closed."""
+        return 0.0 if self.closed else self._rate
 
     def admit_at_s(self, now_s: float, in_flight: int) -> float:
+        """The earliest time at which one more call may start.
+
+        At or before ``now_s``: now. ``inf``: not before a call has ended; never if ``in_flight`` is 0.
+        """
         if in_flight >= self._cap:
             return inf
         if self._probing and in_flight:
             return max(self._next_s, self._probe_s + self._patience_s())
         return self._next_s
 
-    def _patience_s(self) -> float:
-        return 0.1 + 3 * self._refusal_s
-
     def started(self, now_s: float) -> object:
-        self.in_flight += 1
-        beside = self.in_flight
-        since_s = now_s - self._last_s
-        self._last_s = now_s
-        starts = self._starts
-        starts.append(now_s)
-        before_s = now_s - self._memory_s - self._refusal_s
-        while starts[0] <= before_s:
-            starts.popleft()
+        """A call starts. What is returned goes to ``ended``, once."""
+        beside = self.in_flight = self.in_flight + 1
+        since_s, self._last_s = now_s - self._last_s, now_s
+        self._remember(now_s)
         if self.closed:
-            if not (self._probing and now_s >= self._probe_s + self._patience_s()):
+            if not self._probing or now_s < self._probe_s + self._patience_s():
                 self._probing = True
                 self._probe_s = now_s
-                return _Call(now_s, beside, self._epoch, True)
-            self._reopen(now_s)
-        late_s = now_s - self._next_s
+                return _Call(now_s, beside, self.episodes, False)
+            self._reopen(now_s)  # refusals are quick, and none came: the probe was let in and takes its time
         if self.mode == PACED:
             spacing_s = 1 / self._rate
-            if late_s <= max(spacing_s * 0.5, 0.02):
-                self._grow(min(since_s, 2 * spacing_s + 0.02))
+            if now_s - self._next_s <= max(spacing_s / 2, 2 * CREDIT_S):  # it waited for the pace
+                self._grow(min(since_s, 2 * spacing_s + 2 * CREDIT_S))
                 spacing_s = 1 / self._rate
         else:
             spacing_s = self._latency_s / (2 * self._room)
@@ -123,149 +199,194 @@ class Adaptive:
             elif beside >= self._cap:
                 self._grow(min(since_s, 1.0))
         self._next_s = max(self._next_s, now_s - CREDIT_S) + spacing_s
-        return _Call(now_s, beside, self._epoch, False)
-
-    def _grow(self, used_s: float) -> None:
-        self._grown_s += used_s
-        over_s = self._grown_s - self._hold_s
-        if over_s <= 0:
-            if self._floor_s and self.mode == PACED:  # on the way back to the known rate after a closing
-                self._rate = min(self._base, self._rate * 2 ** (used_s / self._floor_s))
-            return
-        if over_s <= BEND_S:
-            much = 1 + STEEP * over_s**3
-        else:
-            much = BENT * exp(BEND_SLOPE * (over_s - BEND_S))
-        if self.mode == PACED:
-            self._rate = self._base * much
-            self._fit()
-        else:
-            self._room = min(self._base * much, float(self.most))
-            self._cap = int(self._room)
-
-    def _fit(self) -> None:
-        self._cap = min(self.most, 2 + int(2 * self._rate * self._latency_s))
+        return _Call(now_s, beside, self.episodes, beside * 4 >= self._cap * 3)
 
     def ended(self, token: object, now_s: float, *, overloaded: bool, retry_after_s: float | None) -> None:
+        """A call has ended.
+
+        Args:
+            token: What ``started`` gave for it.
+            now_s: The time.
+            overloaded: Whether it was refused for load: 429, 503 and their like. Whatever else became of it, the
+                server let it in.
+            retry_after_s: The pause that the refusal asks for. Keeping it is the caller's part; here it says what a
+                refusal costs, and so how often to risk one.
+        """
         assert isinstance(token, _Call)
-        if self.in_flight:
-            self.in_flight -= 1
+        self.in_flight = max(0, self.in_flight - 1)
         took_s = now_s - token.at_s
         if overloaded:
-            self._refused(token, now_s, took_s, retry_after_s)
+            self._refused(token, now_s, took_s, retry_after_s or 0.0)
             return
         self._streak = 0
-        self._latency_s += (took_s - self._latency_s) * (0.05 if self._latency_s else 1.0)
-        if token.epoch != self._epoch:
+        self._latency_s += (took_s - self._latency_s) * (0.05 if self._served else 1.0)
+        self._served = True
+        if token.episode != self.episodes:
             return
         self._ok += 1
         if self.closed:
-            if token.probe:
-                self._reopen(now_s)
+            self._reopen(now_s)
             return
-        self._served = True
         if token.beside > self._safe:
-            self._safe_before = self._safe
-            self._safe = token.beside
-            self._safe_at_s = token.at_s
-        if self.mode == DOUBLING:
-            if token.beside * 2 > self._room:
-                self._room = min(float(self.most), self._room + min(1.0, took_s / ROUND_S))
-                self._cap = int(self._room)
-        elif self.mode == PACED:
-            self._fit()
-        if self._strikes and (self._ok >= 8 or self._ok >= 2 and now_s - self._opened_s >= 1.0):
-            self._strikes = 0
-        if self._gap_s > FIRST_GAP_S and self._ok >= 8 and now_s - self._opened_s >= 1.0:
-            self._gap_s = FIRST_GAP_S
+            self._safe_before, self._safe, self._safe_at_s = self._safe, token.beside, token.at_s
+        self._queueing.served(token.beside, token.full, token.at_s, now_s, self._cap)
+        if self.mode == DOUBLING and token.beside * 2 > self._room and self._queueing.may_grow:
+            self._room += min(1.0, took_s / ROUND_S)
+        self._fit()
+        if self._ok >= PROVEN or (self._ok > 1 and now_s - self._opened_s >= 1.0):
+            self._suspect = self._reopened = False
+            if self._ok >= PROVEN and now_s - self._opened_s >= 1.0:
+                self._gap_s = FIRST_GAP_S
 
-    def _refused(self, token: _Call, now_s: float, took_s: float, retry_after_s: float | None) -> None:
+    # ── Growth ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _grow(self, used_s: float) -> None:
+        """Go on along the curve, by a time in which the level was in full use."""
+        self._grown_s += used_s
+        over_s = self._grown_s - self._hold_s
+        if over_s <= 0:
+            if self.mode == PACED and self._rate < self._base:
+                self._rate = min(self._base, self._rate * 2**used_s)
+            return
+        much = 1 + STEEP * over_s**3 if over_s <= BEND_S else BENT * exp(min(50.0, BEND_SLOPE * (over_s - BEND_S)))
+        if self.mode == PACED:
+            self._rate = self._base * much
+        else:
+            self._room = min(self._base * much, float(self.most))
+        self._fit()
+
+    def _fit(self) -> None:
+        room = 2 + 2 * self._rate * self._latency_s if self.mode == PACED else self._room
+        self._room = min(self._room, float(self.most))
+        self._cap = max(1, int(min(room, self._queueing.bound, self.most)))
+
+    # ── Overload ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _refused(self, call: _Call, now_s: float, took_s: float, retry_after_s: float) -> None:
         self._streak += 1
-        self._wasted.append(token.at_s)
-        self._refusal_s += (min(took_s, 5.0) - self._refusal_s) * 0.25
-        if token.epoch != self._epoch:
-            if self._streak >= 3 and not self.closed:
+        self._wasted.append(call.at_s)
+        self._refusal_s += (min(took_s, 5.0) - self._refusal_s) / 4
+        if call.episode != self.episodes:
+            if self._streak >= OUTAGE and not self.closed:
                 self._close(now_s)
         elif self.closed:
-            if token.probe:
-                self._probing = False
-                self._gap_s = min(self._gap_s * 2, GAP_MOST_S)
-                self._failed += 1
-                self._next_s = now_s + self._gap_s
-        elif self._strikes:
+            self._probing = False
+            self._failed_probes += 1
+            self._gap_s = min(2 * self._gap_s, GAP_MOST_S)
+            self._next_s = now_s + self._gap_s
+        elif self._suspect:
             self._close(now_s)
         else:
-            self._cut(token, now_s, retry_after_s)
+            self._cut(call, now_s, retry_after_s)
 
-    def _cut(self, token: _Call, now_s: float, retry_after_s: float | None) -> None:
-        good = self._goodput(token.at_s)
-        confirmed = self._grown_s > self._hold_s and now_s - self._opened_s >= 2.5 * self._memory_s
-        safe = self._safe if self._safe_at_s < token.at_s else self._safe_before
-        crowded = token.beside > safe and self._ok >= max(8, safe)
+    def _cut(self, call: _Call, now_s: float, retry_after_s: float) -> None:
+        good = self._goodput(call.at_s)
+        safe = self._safe if self._safe_at_s < call.at_s else self._safe_before
+        crowded = call.beside > safe and self._ok >= max(PROVEN, safe)
         self._votes = self._votes + 1 if crowded else 0
         if self.mode == SLOTS and not crowded:
-            self._votes_needed = min(8, self._votes_needed * 2)
-        self._memory_s = max(1.0, min(10.0, self._latency_s), min(30.0, 8 / self._rate))
+            self._doubt_slots()
+        probed = self._grown_s > self._hold_s
+        measured = (
+            probed
+            and self.mode != DOUBLING
+            and now_s - self._opened_s >= 1.5 * self._memory_s
+            and (self.mode == SLOTS or self._rate <= 1.25 * good)
+        )
         if not self._served:
             self._room = max(1.0, self._room / 2)
-            self._cap = int(self._room)
         elif self.mode != DOUBLING and crowded and self._votes >= self._votes_needed:
             self.mode = SLOTS
             self._rate = inf
-            self._room = self._base = float(max(1, min(token.beside, self.most) - 1))
-            self._cap = int(self._room)
-            self._known = good
+            self._room = self._base = float(max(1, min(call.beside, self.most) - 1))
         else:
+            known = max(RATE_LEAST, min(self._rate, good))
+            self._base = max(RATE_LEAST, known * (KEEP if probed or self.mode == DOUBLING else KEEP_LESS))
+            self._rate = self._base if self._rate == inf else max(RATE_LEAST, self._base * known / self._rate)
             self.mode = PACED
-            self._known = max(MIN_RATE, min(self._rate, good))
-            self._base = max(MIN_RATE, KEEP * self._known)
-            self._rate = max(MIN_RATE, self._base * (1.0 if self._rate == inf else self._known / self._rate))
-            self._fit()
-        self._hold_s = (HOLD_S + 3 * min(10.0, retry_after_s or 0.0)) if confirmed else SHORT_HOLD_S
+        if measured:
+            self._hold_s = max(HOLD_S, min(HOLD_MOST_S, RETRY_AFTERS * retry_after_s))
+        else:
+            self._hold_s = SHORT_HOLD_S + min(HOLD_MOST_S, retry_after_s)
         self._grown_s = 0.0
-        self._floor_s = 1.0
-        self._next_episode(now_s)
+        self._memory_s = max(1.0, min(10.0, self._latency_s), min(30.0, 8 / self._rate))
+        self._begin_episode(now_s)
+        self._fit()
 
-    def _goodput(self, until_s: float) -> float:
-        from_s = until_s - self._memory_s
-        while self._wasted and self._wasted[0] <= from_s:
-            self._wasted.popleft()
-        good = sum(from_s < at_s < until_s for at_s in self._starts) - sum(at_s < until_s for at_s in self._wasted)
-        return max(0, good) / self._memory_s
+    def _doubt_slots(self) -> None:
+        self._votes = 0
+        self._votes_needed = min(VOTES_MOST, 2 * self._votes_needed)
 
-    def _next_episode(self, now_s: float) -> None:
-        self._epoch += 1
-        self.cuts += 1
-        self._strikes += 1
+    def _begin_episode(self, now_s: float) -> None:
+        self.episodes += 1
+        self._suspect = True
+        self._reopened = False
         self._safe = self._safe_before = 0
-        self._safe_at_s = now_s
+        self._safe_at_s = self._opened_s = now_s
         self._ok = 0
-        self._opened_s = now_s
+
+    # ── The closed gate ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _patience_s(self) -> float:
+        """How long a probe's answer is waited for."""
+        return FIRST_GAP_S + 3 * self._refusal_s
 
     def _close(self, now_s: float) -> None:
         if self.mode == SLOTS:
-            self._votes_needed = min(8, self._votes_needed * 2)
+            self._doubt_slots()
+            self._base = self._goodput(now_s)
+            self._hold_s = SHORT_HOLD_S
+        elif self._reopened:  # what it came back with was too much
+            self._base *= REOPEN_AGAIN
+            self._gap_s = min(2 * self._gap_s, GAP_MOST_S)
         self._votes = 0
-        self._failed = 0
-        self._next_episode(now_s)
+        self._begin_episode(now_s)
         self.closed = True
         self._probing = False
+        self._failed_probes = 0
         self._next_s = now_s + self._gap_s
 
     def _reopen(self, now_s: float) -> None:
         self.closed = self._probing = False
+        self._reopened = True
         self._starts.clear()
         self._wasted.clear()
-        self._opened_s = now_s
+        self._complete_s = now_s
+        self._opened_s = self._next_s = now_s
         self._ok = 0
-        self._next_s = now_s
-        if self.mode == DOUBLING:
-            return
-        self.mode = PACED
-        self._base = max(MIN_RATE, KEEP * self._known)
-        self._rate = max(MIN_RATE, max(0.4, 0.8 ** (1 + self._failed)) * self._base)
-        self._known = self._rate
-        self._floor_s = 1.0
-        self._hold_s = SHORT_HOLD_S + 1.0
-        self._grown_s = 0.0
+        if self.mode != DOUBLING:
+            self.mode = PACED
+            self._base = max(RATE_LEAST, self._base)
+            self._rate = max(RATE_LEAST, self._base * max(REOPEN_LEAST, REOPEN_EACH ** (1 + self._failed_probes)))
+            self._grown_s = 0.0
+            self._hold_s = max(self._hold_s, 2 * SHORT_HOLD_S)
         self._fit()
+
+    # ── Goodput ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _remember(self, now_s: float) -> None:
+        before_s = now_s - self._memory_s - self._refusal_s
+        starts = self._starts
+        starts.append(now_s)
+        while starts[0] <= before_s:
+            starts.popleft()
+        if before_s > self._complete_s:
+            self._complete_s = before_s
+        elif self._complete_s == inf:
+            self._complete_s = now_s
+
+    def _goodput(self, until_s: float) -> float:
+        """Starts a second, before ``until_s``, that were not refused."""
+        from_s = until_s - self._memory_s
+        starts, wasted = self._starts, self._wasted
+        while starts and starts[0] <= from_s:
+            starts.popleft()
+        while wasted and wasted[0] <= from_s:
+            wasted.popleft()
+        good = len(starts)
+        for at_s in reversed(starts):
+            if at_s < until_s:
+                break
+            good -= 1
+        good -= sum(at_s < until_s for at_s in wasted)
+        return max(0, good) / min(self._memory_s, max(1.0, until_s - self._complete_s))

@@ -18,15 +18,19 @@ from __future__ import annotations
 
 from math import inf
 
-GROW_BELOW = 1.5  # times the quiet latency: more in flight are still of use
+CLEAR = 16  # up to this level no question is asked
 TRY_ABOVE = 2.0  # times the quiet latency: time for an experiment
+GROW_BELOW = 1.15  # times the quiet latency: a bound that was found is too low now
 ROOM = 1.5  # the bound, in multiples of what is of use
 FELL = 0.75  # latency at half the level, relative to before, below which there was a queue
-SAMPLES_MOST = 32  # an average forgets at this rate
-SAMPLES_LEAST = 16
-PAUSE_S = 20.0  # between two experiments, and
-PAUSE_LATENCIES = 100.0  # so many latencies
-DOUBLING_S = 0.1  # a bound that proves too low doubles in a latency, and at most in this time
+KNOWN = 1.15  # times the quiet latency: an experiment need not go further down
+SETTLED = 2.0  # latencies after a halving, from which on not only the short calls of this level have ended
+FIRST = 16  # calls in an average of an octave on the way up
+BLOCK = 32  # calls in an average that is judged, and at least
+BLOCK_OF_LEVEL = 4  # a quarter of the level
+PAUSE_S = 30.0  # between two experiments, and
+PAUSE_LATENCIES = 300.0  # so many latencies
+ROUND_S = 0.1  # a bound grows by a quarter in a latency, and at most in this time
 OCTAVES = 12
 
 
@@ -35,19 +39,22 @@ class Queueing:
 
     Attributes:
         bound: How many calls at a time are of use; ``inf`` while no queue has been seen.
-        may_grow: Whether more in flight than now are likely to be of use.
+        may_grow: Whether nothing speaks against more in flight than now.
         experiments: How many experiments were begun.
     """
 
     __slots__ = (
         "_base_s",
+        "_before",
         "_busy_s",
         "_count",
         "_halvings",
-        "_latency_s",
+        "_last_s",
         "_level",
+        "_low",
         "_since_s",
         "_sum_s",
+        "_total_s",
         "_tried",
         "_until_s",
         "bound",
@@ -59,81 +66,93 @@ class Queueing:
         self.bound = inf
         self.may_grow = True
         self.experiments = 0
-        self._latency_s = [0.0] * OCTAVES
         self._count = [0] * OCTAVES
-        self._base_s = inf
+        self._total_s = [0.0] * OCTAVES
+        self._base_s = inf  # the quiet latency
+        self._low = False  # whether the bound seems too low
         self._until_s = -inf  # no experiment before
-        # An experiment: the level and latency before it, since when, how often halved, and what was seen at this level.
+        # An experiment: level, bound and latency before it; since when, how often halved, and what is seen at this half.
         self._level = 0.0
+        self._before = inf
         self._busy_s = 0.0
+        self._last_s = 0.0
         self._since_s = inf
         self._halvings = 0
         self._sum_s = 0.0
         self._tried = 0
 
-    @property
-    def trying(self) -> bool:
-        """Whether an experiment is under way."""
-        return self._since_s < inf
+    def served(self, beside: int, full: bool, at_s: float, now_s: float, cap: int) -> None:
+        """Learn of a call that was served.
 
-    def served(self, beside: int, at_s: float, now_s: float, cap: int) -> None:
-        """Learn of a call that was served: ``beside`` in flight at its start, itself among them, with ``cap`` allowed."""
+        Args:
+            beside: Calls in flight at its start, itself among them.
+            full: Whether that was about as many as were allowed.
+            at_s: Its start.
+            now_s: Its end.
+            cap: Calls allowed at a time now.
+        """
         took_s = now_s - at_s
         if self._since_s < inf:
-            if at_s >= self._since_s:
+            if at_s >= self._since_s and now_s >= self._since_s + SETTLED * self._last_s:
                 self._try(took_s, now_s)
             return
-        octave = min(beside.bit_length(), OCTAVES - 1)
-        count = self._count[octave] = min(self._count[octave] + 1, SAMPLES_MOST)
-        latency_s = self._latency_s[octave]
-        self._latency_s[octave] = latency_s = latency_s + (took_s - latency_s) / count
-        if count < SAMPLES_LEAST:
+        octave = 4 if beside < CLEAR else min(beside.bit_length(), OCTAVES - 1)
+        count = self._count[octave] = self._count[octave] + 1
+        total_s = self._total_s[octave] = self._total_s[octave] + took_s
+        if self._low and full:
+            self.bound += min(1.0, took_s / ROUND_S) / 4
+        if not full or count < BLOCK or count * BLOCK_OF_LEVEL < cap:
             return
-        if latency_s < self._base_s:
-            self._base_s = latency_s
-        if beside * 4 < cap * 3:  # not in use to the full: says nothing of the bound
-            return
-        self.may_grow = latency_s <= GROW_BELOW * self._base_s
-        if self.may_grow:
-            if self.bound < inf and beside + 1 >= self.bound:
-                self.bound += min(1.0, took_s / DOUBLING_S)
-        elif count == SAMPLES_MOST and now_s >= self._until_s:
-            if latency_s > TRY_ABOVE * self._base_s or self._until_s > -inf:
-                self._begin(float(cap), latency_s, now_s)
+        latency_s = total_s / count
+        self._count[octave] = FIRST  # it forgets
+        self._total_s[octave] = latency_s * FIRST
+        self._judge(beside, octave, latency_s, now_s)
 
-    def _begin(self, level: float, busy_s: float, now_s: float) -> None:
-        self.experiments += 1
-        self._level = level
-        self._busy_s = busy_s
-        self._halvings = 0
-        self._halve(level, now_s)
+    def _judge(self, beside: int, octave: int, latency_s: float, now_s: float) -> None:
+        base_s = self._base_s
+        if self.bound == inf:
+            # Of the lower octaves all calls have ended by now. Of this one the short ones have: that can hide a queue
+            # for a while, and cannot feign one.
+            count = sum(self._count[:octave])
+            if count >= FIRST:
+                base_s = min(base_s, sum(self._total_s[:octave]) / count)
+        queued = latency_s > TRY_ABOVE * base_s and beside >= CLEAR
+        self.may_grow = not queued and self.bound == inf
+        self._low = self.bound < inf and latency_s < GROW_BELOW * base_s
+        if now_s >= self._until_s and (queued or (self.bound < inf and not self._low)):
+            self.experiments += 1
+            self._base_s = base_s
+            self._level, self._before, self._busy_s, self._halvings = float(beside), self.bound, latency_s, 0
+            self._halve(self._level, latency_s, now_s)
 
-    def _halve(self, level: float, now_s: float) -> None:
+    def _halve(self, level: float, latency_s: float, now_s: float) -> None:
         self._halvings += 1
-        self.bound = max(1.0, level / 2)
+        self._last_s = latency_s
         self._since_s = now_s
         self._sum_s = 0.0
         self._tried = 0
+        self.bound = max(1.0, level / 2)
+        self.may_grow = self._low = False
 
     def _try(self, took_s: float, now_s: float) -> None:
         self._sum_s += took_s
         self._tried += 1
-        if self._tried < max(SAMPLES_LEAST, self.bound / 2):
+        if self._tried < max(BLOCK, self.bound / 2):
             return
         quiet_s = self._sum_s / self._tried
-        before_s = self._busy_s if self._halvings == 1 else self._base_s
-        if quiet_s < FELL * before_s and self.bound > 1:
-            self._base_s = quiet_s
-            self._halve(self.bound, now_s)
+        fell = quiet_s < FELL * self._last_s
+        if fell and self.bound > 1 and quiet_s > KNOWN * self._base_s:
+            self._halve(self.bound, quiet_s, now_s)
             return
-        if self._halvings == 1 and quiet_s >= FELL * before_s:
-            self.bound = inf if self._level > 1 else self.bound
+        if self._halvings == 1 and not fell:
+            self.bound = inf
+            self.may_grow = True
         else:
-            quiet_s = min(quiet_s, before_s)
+            if not fell:  # two levels without a queue
+                quiet_s = (quiet_s + self._last_s) / 2
             self.bound = max(1.0, ROOM * self._level * quiet_s / self._busy_s)
         self._base_s = quiet_s
         self._since_s = inf
-        self._until_s = now_s + max(PAUSE_S, PAUSE_LATENCIES * self._busy_s)
-        self._latency_s = [0.0] * OCTAVES
+        self._until_s = now_s + max(PAUSE_S, PAUSE_LATENCIES * quiet_s)
         self._count = [0] * OCTAVES
-        self.may_grow = True
+        self._total_s = [0.0] * OCTAVES
