@@ -25,13 +25,16 @@ BENT = 1 + STEEP * BEND_S**3
 BEND_SLOPE = 3 * STEEP * BEND_S**2 / BENT
 RATE_LEAST = 1 / 30  # starts a second
 
-PROVEN = 8  # calls served since a cut: the next refusal is a new episode and no sequel
+PROVEN = 8  # calls served since a cut, and
+PROVEN_S = 0.1  # the time they took: the next refusal is a new episode and no sequel
+LEAST_AT_ONCE = 0.5  # of the plateau, below which no cut goes whose measure is incomplete
 OUTAGE = 3  # refusals in a row, whenever they started, that close the gate
 FIRST_GAP_S = 0.1  # between two probes of a closed gate; doubles
 GAP_MOST_S = 5.0
 REOPEN_EACH = 0.8  # of the plateau's rate, for each probe that was made
 REOPEN_LEAST = 0.4
 REOPEN_AGAIN = 0.6  # of the plateau's rate, where the last reopening failed
+SLOTS_PROVEN_S = 2.0  # in full use without a refusal: they are slots
 VOTES_MOST = 8
 
 DOUBLING, PACED, SLOTS = "doubling", "paced", "slots"
@@ -92,8 +95,9 @@ class Adaptive:
         "_room",
         "_safe",
         "_safe_at_s",
-        "_safe_before",
+        "_safe_new",
         "_served",
+        "_slots_rate",
         "_starts",
         "_streak",
         "_suspect",
@@ -143,10 +147,11 @@ class Adaptive:
         self._streak = 0
         self._ok = 0
         self._opened_s = 0.0
-        self._safe = self._safe_before = 0
+        self._safe = self._safe_new = 0
         self._safe_at_s = 0.0
         self._votes = 0
         self._votes_needed = 1
+        self._slots_rate = 0.0
 
         # The closed gate.
         self._gap_s = FIRST_GAP_S
@@ -227,15 +232,19 @@ class Adaptive:
         if self.closed:
             self._reopen(now_s)
             return
-        if token.beside > self._safe:
-            self._safe_before, self._safe, self._safe_at_s = self._safe, token.beside, token.at_s
+        if token.at_s - self._safe_at_s > 2 * self._refusal_s:
+            self._safe, self._safe_new = max(self._safe, self._safe_new), 0
+            self._safe_at_s = token.at_s
+        if token.beside > self._safe_new:
+            self._safe_new = token.beside
         self._queueing.served(token.beside, token.full, token.at_s, now_s, self._cap)
         if self.mode == DOUBLING and token.beside * 2 > self._room and self._queueing.may_grow:
             self._room += min(1.0, took_s / ROUND_S)
         self._fit()
-        if self._ok >= PROVEN or (self._ok > 1 and now_s - self._opened_s >= 1.0):
+        open_s = now_s - self._opened_s
+        if (self._ok >= PROVEN and open_s >= PROVEN_S) or (self._ok > 1 and open_s >= 1.0):
             self._suspect = self._reopened = False
-            if self._ok >= PROVEN and now_s - self._opened_s >= 1.0:
+            if self._ok >= PROVEN and open_s >= 1.0:
                 self._gap_s = FIRST_GAP_S
 
     # ── Growth ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -281,28 +290,27 @@ class Adaptive:
 
     def _cut(self, call: _Call, now_s: float, retry_after_s: float) -> None:
         good = self._goodput(call.at_s)
-        safe = self._safe if self._safe_at_s < call.at_s else self._safe_before
-        crowded = call.beside > safe and self._ok >= max(PROVEN, safe)
+        safe = self._safe
+        ramp = self._rate > 1.25 * good and self.mode != SLOTS
+        crowded = call.beside > safe > 0 and self._ok >= max(PROVEN, safe) and (not ramp or self._votes_needed == 1)
         self._votes = self._votes + 1 if crowded else 0
-        if self.mode == SLOTS and not crowded:
+        if self.mode == SLOTS and not crowded and self._grown_s < SLOTS_PROVEN_S:
             self._doubt_slots()
         probed = self._grown_s > self._hold_s
-        measured = (
-            probed
-            and self.mode != DOUBLING
-            and now_s - self._opened_s >= 1.5 * self._memory_s
-            and (self.mode == SLOTS or self._rate <= 1.25 * good)
-        )
+        measured = probed and not ramp and now_s - self._opened_s >= 1.5 * self._memory_s
         if not self._served:
             self._room = max(1.0, self._room / 2)
         elif self.mode != DOUBLING and crowded and self._votes >= self._votes_needed:
             self.mode = SLOTS
             self._rate = inf
+            self._slots_rate = KEEP * good
             self._room = self._base = float(max(1, min(call.beside, self.most) - 1))
         else:
             known = max(RATE_LEAST, min(self._rate, good))
+            if self.mode == PACED and call.at_s - self._complete_s < self._memory_s:
+                known = max(known, LEAST_AT_ONCE * self._base)
             self._base = max(RATE_LEAST, known * (KEEP if probed or self.mode == DOUBLING else KEEP_LESS))
-            self._rate = self._base if self._rate == inf else max(RATE_LEAST, self._base * known / self._rate)
+            self._rate = self._base if self._rate == inf else max(RATE_LEAST, self._base * max(0.5, known / self._rate))
             self.mode = PACED
         if measured:
             self._hold_s = max(HOLD_S, min(HOLD_MOST_S, RETRY_AFTERS * retry_after_s))
@@ -310,7 +318,9 @@ class Adaptive:
             self._hold_s = SHORT_HOLD_S + min(HOLD_MOST_S, retry_after_s)
         self._grown_s = 0.0
         self._memory_s = max(1.0, min(10.0, self._latency_s), min(30.0, 8 / self._rate))
-        self._begin_episode(now_s)
+        self._begin_episode(now_s + retry_after_s)
+        if retry_after_s:
+            self._forget(now_s + retry_after_s)
         self._fit()
 
     def _doubt_slots(self) -> None:
@@ -321,7 +331,7 @@ class Adaptive:
         self.episodes += 1
         self._suspect = True
         self._reopened = False
-        self._safe = self._safe_before = 0
+        self._safe = self._safe_new = 0
         self._safe_at_s = self._opened_s = now_s
         self._ok = 0
 
@@ -333,9 +343,11 @@ class Adaptive:
 
     def _close(self, now_s: float) -> None:
         if self.mode == SLOTS:
-            self._doubt_slots()
-            self._base = self._goodput(now_s)
-            self._hold_s = SHORT_HOLD_S
+            if self._grown_s < SLOTS_PROVEN_S:
+                self._doubt_slots()
+                self.mode = PACED
+                self._rate = self._base = max(RATE_LEAST, self._slots_rate)
+                self._hold_s = SHORT_HOLD_S
         elif self._reopened:  # what it came back with was too much
             self._base *= REOPEN_AGAIN
             self._gap_s = min(2 * self._gap_s, GAP_MOST_S)
@@ -349,13 +361,12 @@ class Adaptive:
     def _reopen(self, now_s: float) -> None:
         self.closed = self._probing = False
         self._reopened = True
-        self._starts.clear()
-        self._wasted.clear()
-        self._complete_s = now_s
+        self._forget(now_s)
         self._opened_s = self._next_s = now_s
         self._ok = 0
-        if self.mode != DOUBLING:
-            self.mode = PACED
+        if self.mode == SLOTS:
+            self._grown_s = 0.0
+        elif self.mode == PACED:
             self._base = max(RATE_LEAST, self._base)
             self._rate = max(RATE_LEAST, self._base * max(REOPEN_LEAST, REOPEN_EACH ** (1 + self._failed_probes)))
             self._grown_s = 0.0
@@ -374,6 +385,11 @@ class Adaptive:
             self._complete_s = before_s
         elif self._complete_s == inf:
             self._complete_s = now_s
+
+    def _forget(self, now_s: float) -> None:
+        self._starts.clear()
+        self._wasted.clear()
+        self._complete_s = now_s
 
     def _goodput(self, until_s: float) -> float:
         """Starts a second, before ``until_s``, that were not refused."""
