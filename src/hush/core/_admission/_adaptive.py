@@ -348,10 +348,14 @@ class Adaptive:
                 self.mode = PACED
                 self._rate = self._base = max(RATE_LEAST, self._slots_rate)
                 self._hold_s = SHORT_HOLD_S
+        elif self.mode == DOUBLING:
+            if self._served:
+                self.mode = PACED
+                self._rate = self._base = max(RATE_LEAST, self._goodput(now_s))
+                self._hold_s = SHORT_HOLD_S
         elif self._reopened:  # what it came back with was too much
             self._base *= REOPEN_AGAIN
             self._gap_s = min(2 * self._gap_s, GAP_MOST_S)
-        self._votes = 0
         self._begin_episode(now_s)
         self.closed = True
         self._probing = False
