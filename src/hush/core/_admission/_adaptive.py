@@ -28,7 +28,7 @@ RATE_LEAST = 1 / 30  # starts a second
 PROVEN = 8  # calls served since a cut, and
 PROVEN_S = 0.1  # the time they took: the next refusal is a new episode and no sequel
 LEAST_AT_ONCE = 0.5  # of the plateau, below which no cut goes whose measure is incomplete
-OUTAGE = 3  # refusals in a row, whenever they started, that close the gate
+OUTAGE = 8  # refusals in a row, whenever they started, that close the gate
 FIRST_GAP_S = 0.1  # between two probes of a closed gate; doubles
 GAP_MOST_S = 5.0
 REOPEN_EACH = 0.8  # of the plateau's rate, for each probe that was made
@@ -277,14 +277,14 @@ class Adaptive:
         self._refusal_s += (min(took_s, 5.0) - self._refusal_s) / 4
         if call.episode != self.episodes:
             if self._streak >= OUTAGE and not self.closed:
-                self._close(now_s)
+                self._close(now_s, again=False)
         elif self.closed:
             self._probing = False
             self._failed_probes += 1
             self._gap_s = min(2 * self._gap_s, GAP_MOST_S)
             self._next_s = now_s + self._gap_s
         elif self._suspect:
-            self._close(now_s)
+            self._close(now_s, again=True)
         else:
             self._cut(call, now_s, retry_after_s)
 
@@ -292,7 +292,7 @@ class Adaptive:
         good = self._goodput(call.at_s)
         safe = self._safe
         ramp = self._rate > 1.25 * good and self.mode != SLOTS
-        crowded = call.beside > safe > 0 and self._ok >= max(PROVEN, safe) and (not ramp or self._votes_needed == 1)
+        crowded = call.beside > safe > 0 and self._ok >= max(PROVEN, safe)
         self._votes = self._votes + 1 if crowded else 0
         if self.mode == SLOTS and not crowded and self._grown_s < SLOTS_PROVEN_S:
             self._doubt_slots()
@@ -341,10 +341,11 @@ class Adaptive:
         """How long a probe's answer is waited for."""
         return FIRST_GAP_S + 3 * self._refusal_s
 
-    def _close(self, now_s: float) -> None:
+    def _close(self, now_s: float, *, again: bool) -> None:
         if self.mode == SLOTS:
             if self._grown_s < SLOTS_PROVEN_S:
-                self._doubt_slots()
+                if again:
+                    self._doubt_slots()
                 self.mode = PACED
                 self._rate = self._base = max(RATE_LEAST, self._slots_rate)
                 self._hold_s = SHORT_HOLD_S
