@@ -97,6 +97,7 @@ class Adaptive:
         "_safe_at_s",
         "_safe_new",
         "_served",
+        "_slots_proven",
         "_slots_rate",
         "_starts",
         "_streak",
@@ -152,6 +153,7 @@ class Adaptive:
         self._votes = 0
         self._votes_needed = 1
         self._slots_rate = 0.0
+        self._slots_proven = False
 
         # The closed gate.
         self._gap_s = FIRST_GAP_S
@@ -294,8 +296,8 @@ class Adaptive:
         ramp = self._rate > 1.25 * good and self.mode != SLOTS
         crowded = call.beside > safe > 0 and self._ok >= max(PROVEN, safe)
         self._votes = self._votes + 1 if crowded else 0
-        if self.mode == SLOTS and not crowded and self._grown_s < SLOTS_PROVEN_S:
-            self._doubt_slots()
+        if self.mode == SLOTS:
+            self._judge_slots(refuted=not crowded)
         probed = self._grown_s > self._hold_s
         measured = probed and not ramp and now_s - self._opened_s >= 1.5 * self._memory_s
         if not self._served:
@@ -323,9 +325,16 @@ class Adaptive:
             self._forget(now_s + retry_after_s)
         self._fit()
 
-    def _doubt_slots(self) -> None:
-        self._votes = 0
-        self._votes_needed = min(VOTES_MOST, 2 * self._votes_needed)
+    def _judge_slots(self, *, refuted: bool) -> None:
+        """Whether slots were the right reading; each time they were not, it takes more to come back to them."""
+        if self._grown_s >= SLOTS_PROVEN_S:
+            self._slots_proven = True
+            self._votes_needed = 1
+        elif refuted:
+            if not self._slots_proven:
+                self._votes = 0
+                self._votes_needed = min(VOTES_MOST, 2 * self._votes_needed)
+            self._slots_proven = False
 
     def _begin_episode(self, now_s: float) -> None:
         self.episodes += 1
@@ -343,9 +352,8 @@ class Adaptive:
 
     def _close(self, now_s: float, *, again: bool) -> None:
         if self.mode == SLOTS:
+            self._judge_slots(refuted=again)
             if self._grown_s < SLOTS_PROVEN_S:
-                if again:
-                    self._doubt_slots()
                 self.mode = PACED
                 self._rate = self._base = max(RATE_LEAST, self._slots_rate)
                 self._hold_s = SHORT_HOLD_S
