@@ -17,12 +17,14 @@ KEEP = 0.97  # of what was served, after a probe upwards found the ceiling
 KEEP_LESS = 0.95  # of what was served, where even the plateau was too high
 HOLD_S = 6.5  # on a plateau below a ceiling that was measured
 SHORT_HOLD_S = 1.0  # on one that was not
+HOLD_STARTS = 4  # and at least so many starts
 RETRY_AFTERS = 8.0  # and at least so many times what a refusal costs when it closes the gate
 HOLD_MOST_S = 120.0
 STEEP = 0.3  # growth after the plateau: 1 + STEEP t³ up to BEND_S, where it is steepest on a log scale, then exponential
 BEND_S = (2 / STEEP) ** (1 / 3)
 BENT = 1 + STEEP * BEND_S**3
 BEND_SLOPE = 3 * STEEP * BEND_S**2 / BENT
+BY_A_START = 1.1  # growth of the rate with one start, at most: there are few to learn from where the rate is low
 RATE_LEAST = 1 / 30  # starts a second
 
 PROVEN = 8  # calls served since a cut, and
@@ -246,7 +248,7 @@ class Adaptive:
         open_s = now_s - self._opened_s
         if (self._ok >= PROVEN and open_s >= PROVEN_S) or (self._ok > 1 and open_s >= 1.0):
             self._suspect = self._reopened = False
-            if self._ok >= PROVEN and open_s >= 1.0:
+            if self._ok >= PROVEN / 2 and open_s >= max(1.0, self._gap_s):
                 self._gap_s = FIRST_GAP_S
 
     # ── Growth ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -261,7 +263,7 @@ class Adaptive:
             return
         much = 1 + STEEP * over_s**3 if over_s <= BEND_S else BENT * exp(min(50.0, BEND_SLOPE * (over_s - BEND_S)))
         if self.mode == PACED:
-            self._rate = self._base * much
+            self._rate = min(self._base * much, self._rate * BY_A_START)
         else:
             self._room = min(self._base * much, float(self.most))
         self._fit()
@@ -311,15 +313,20 @@ class Adaptive:
             known = max(RATE_LEAST, min(self._rate, good))
             if self.mode == PACED and call.at_s - self._complete_s < self._memory_s:
                 known = max(known, LEAST_AT_ONCE * self._base)
+            if self.mode == PACED and probed:  # the plateau was held without a refusal
+                known = max(known, self._base)
             self._base = max(RATE_LEAST, known * (KEEP if probed or self.mode == DOUBLING else KEEP_LESS))
             self._rate = self._base if self._rate == inf else max(RATE_LEAST, self._base * max(0.5, known / self._rate))
             self.mode = PACED
+            self._next_s = max(self._next_s, now_s + 1 / self._rate)
         if measured:
             self._hold_s = max(HOLD_S, min(HOLD_MOST_S, RETRY_AFTERS * retry_after_s))
         else:
             self._hold_s = SHORT_HOLD_S + min(HOLD_MOST_S, retry_after_s)
+        if self.mode == PACED:
+            self._hold_s = max(self._hold_s, HOLD_STARTS / self._base)
         self._grown_s = 0.0
-        self._memory_s = max(1.0, min(10.0, self._latency_s), min(30.0, 8 / self._rate))
+        self._memory_s = max(1.0, min(10.0, self._latency_s), min(30.0, 4 / self._rate))
         self._begin_episode(now_s + retry_after_s)
         if retry_after_s:
             self._forget(now_s + retry_after_s)
