@@ -209,7 +209,7 @@ def drive(
             result.levels.append((now_s, look(now_s)))
             look_at_s = now_s + 0.25
         while True:  # start what may start
-            if work is not None and done + in_flight >= work or clients is not None and in_flight >= clients:
+            if (work is not None and done + in_flight >= work) or (clients is not None and in_flight >= clients):
                 wakes_at_s = math.inf
                 break
             if demand_per_s is not None and done + in_flight >= int(now_s * demand_per_s):

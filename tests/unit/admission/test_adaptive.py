@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -162,7 +163,7 @@ def test_a_minute_of_refusals_costs_a_few_calls():
 def test_a_server_that_refuses_for_ever_is_asked_now_and_then_for_ever():
     result = drive(Adaptive(), Outage(make("window", steady(100), 0.05), 0, math.inf), seconds=3600)
     late_s = [at_s for at_s in result.started_s if at_s > 60]
-    gaps_s = [after - before for before, after in zip(late_s, late_s[1:], strict=False)]
+    gaps_s = [after - before for before, after in itertools.pairwise(late_s)]
     assert 3 <= min(gaps_s) <= max(gaps_s) <= 10
     assert len(result.started_s) <= 40 + 3600 / 5
 
@@ -199,7 +200,8 @@ class Watched(Adaptive):
         assert self.episodes - episodes in (0, 1)
         if self.episodes > episodes:
             if token.at_s < self.began_s[-1]:  # only a row of nothing but refusals closes the gate so
-                assert self.closed and streak >= OUTAGE - 1
+                assert self.closed
+                assert streak >= OUTAGE - 1
                 self.old += 1
             self.began_s.append(now_s)
 

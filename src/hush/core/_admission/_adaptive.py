@@ -17,14 +17,16 @@ KEEP = 0.97  # of what was served, after a probe upwards found the ceiling
 KEEP_LESS = 0.95  # of what was served, where even the plateau was too high
 HOLD_S = 6.5  # on a plateau below a ceiling that was measured
 SHORT_HOLD_S = 1.0  # on one that was not
-HOLD_STARTS = 4  # and at least so many starts
+HOLD_STARTS = 16  # and at least so many starts
 RETRY_AFTERS = 8.0  # and at least so many times what a refusal costs when it closes the gate
 HOLD_MOST_S = 120.0
-STEEP = 0.3  # growth after the plateau: 1 + STEEP t³ up to BEND_S, where it is steepest on a log scale, then exponential
+STEEP = (
+    0.3  # growth after the plateau: 1 + STEEP t³ up to BEND_S, where it is steepest on a log scale, then exponential
+)
 BEND_S = (2 / STEEP) ** (1 / 3)
 BENT = 1 + STEEP * BEND_S**3
 BEND_SLOPE = 3 * STEEP * BEND_S**2 / BENT
-BY_A_START = 1.1  # growth of the rate with one start, at most: there are few to learn from where the rate is low
+BY_A_START = 1.05  # growth of the rate with one start, at most: there are few to learn from where the rate is low
 RATE_LEAST = 1 / 30  # starts a second
 
 PROVEN = 8  # calls served since a cut, and
@@ -44,7 +46,8 @@ DOUBLING, PACED, SLOTS = "doubling", "paced", "slots"
 
 class _Call:
     """A call under way: when it started, how many were in flight with it, in which episode, and whether there were
-    about as many as allowed."""
+    about as many as allowed.
+    """
 
     __slots__ = ("at_s", "beside", "episode", "full")
 
@@ -92,8 +95,8 @@ class Adaptive:
         "_probing",
         "_queueing",
         "_rate",
-        "_reopened",
         "_refusal_s",
+        "_reopened",
         "_room",
         "_safe",
         "_safe_at_s",
