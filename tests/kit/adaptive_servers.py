@@ -229,7 +229,7 @@ def drive(
         result.in_flight_most = max(result.in_flight_most, in_flight)
         ends_at_s = events[0][0] if events else math.inf
         if wakes_at_s == ends_at_s == math.inf:
-            assert work is not None and done >= work, f"nothing will ever happen again at {now_s} s"
+            assert done >= (math.inf if work is None else work), f"nothing will ever happen again at {now_s} s"
             break
         if wakes_at_s < ends_at_s:
             now_s = wakes_at_s

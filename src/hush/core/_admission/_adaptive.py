@@ -17,7 +17,8 @@ KEEP = 0.97  # of what was served, after a probe upwards found the ceiling
 KEEP_LESS = 0.95  # of what was served, where even the plateau was too high
 HOLD_S = 6.5  # on a plateau below a ceiling that was measured
 SHORT_HOLD_S = 1.0  # on one that was not
-HOLD_STARTS = 16  # and at least so many starts
+HOLD_STARTS = 16  # and at least so many starts, but for that no longer than
+HOLD_STARTS_MOST_S = 20.0
 RETRY_AFTERS = 8.0  # and at least so many times what a refusal costs when it closes the gate
 HOLD_MOST_S = 120.0
 STEEP = (
@@ -45,9 +46,7 @@ DOUBLING, PACED, SLOTS = "doubling", "paced", "slots"
 
 
 class _Call:
-    """A call under way: when it started, how many were in flight with it, in which episode, and whether there were
-    about as many as allowed.
-    """
+    """A call under way: its start, calls in flight then, the episode, and whether about as many as allowed were."""
 
     __slots__ = ("at_s", "beside", "episode", "full")
 
@@ -137,7 +136,7 @@ class Adaptive:
         self._hold_s = 0.0
         self._grown_s = 0.0
 
-        # What is measured: starts of the last `_memory_s`, complete since `_complete_s`, and which of them were refused.
+        # What is measured: starts of the last `_memory_s`, complete since `_complete_s`, and those that were refused.
         self._starts: deque[float] = deque()
         self._wasted: deque[float] = deque()
         self._memory_s = 1.0
@@ -251,7 +250,7 @@ class Adaptive:
         open_s = now_s - self._opened_s
         if (self._ok >= PROVEN and open_s >= PROVEN_S) or (self._ok > 1 and open_s >= 1.0):
             self._suspect = self._reopened = False
-            if self._ok >= PROVEN / 2 and open_s >= max(1.0, self._gap_s):
+            if open_s >= 1.0 and (self._ok >= PROVEN or open_s >= self._gap_s):
                 self._gap_s = FIRST_GAP_S
 
     # ── Growth ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -327,7 +326,7 @@ class Adaptive:
         else:
             self._hold_s = SHORT_HOLD_S + min(HOLD_MOST_S, retry_after_s)
         if self.mode == PACED:
-            self._hold_s = max(self._hold_s, HOLD_STARTS / self._base)
+            self._hold_s = max(self._hold_s, min(HOLD_STARTS / self._base, HOLD_STARTS_MOST_S))
         self._grown_s = 0.0
         self._memory_s = max(1.0, min(10.0, self._latency_s), min(30.0, 4 / self._rate))
         self._begin_episode(now_s + retry_after_s)
@@ -358,7 +357,7 @@ class Adaptive:
 
     def _patience_s(self) -> float:
         """How long a probe's answer is waited for."""
-        return FIRST_GAP_S + 3 * self._refusal_s
+        return max(FIRST_GAP_S + 3 * self._refusal_s, self._gap_s / 2)
 
     def _close(self, now_s: float, *, again: bool) -> None:
         if self.mode == SLOTS:
@@ -390,8 +389,10 @@ class Adaptive:
         if self.mode == SLOTS:
             self._grown_s = 0.0
         elif self.mode == PACED:
-            self._base = max(RATE_LEAST, self._base)
+            # One call was served in about the last gap.
+            self._base = max(RATE_LEAST, self._base, 0.5 / self._gap_s)
             self._rate = max(RATE_LEAST, self._base * max(REOPEN_LEAST, REOPEN_EACH ** (1 + self._failed_probes)))
+            self._next_s = max(now_s, self._probe_s + 1 / self._rate)
             self._grown_s = 0.0
             self._hold_s = max(self._hold_s, 2 * SHORT_HOLD_S)
         self._fit()

@@ -2,9 +2,9 @@
 
 By Little's law, throughput is calls in flight divided by latency. While more in flight leave the latency as it is, they
 are of use; once latency grows in proportion, they only stand in the server's queue. So latencies are averaged for each
-octave of in-flight (1, 2–3, 4–7, …), and the lowest average is the latency without a queue.
+octave of in-flight (up to 15, 16–31, 32–63, …); twice the average of the octaves below gives rise to a suspicion.
 
-An average above it proves nothing by itself: the work may have become heavier, which no limit can help. What decides is
+That proves nothing by itself: the work may have become heavier, which no limit can help. What decides is
 an experiment, as BBR makes one to see the round trip without a queue (its ProbeRTT). The bound is halved for a round.
 If latency stays, it was the work, and everything is as before, with this latency as the one to compare with. If it
 falls, the bound is halved again until it no longer does; then with a latency of ``quiet_s`` there and ``busy_s`` at
@@ -71,7 +71,7 @@ class Queueing:
         self._base_s = inf  # the quiet latency
         self._low = False  # whether the bound seems too low
         self._until_s = -inf  # no experiment before
-        # An experiment: level, bound and latency before it; since when, how often halved, and what is seen at this half.
+        # An experiment: level, bound and latency before it; since when, how often halved, what is seen at this half.
         self._level = 0.0
         self._before = inf
         self._busy_s = 0.0
