@@ -83,9 +83,9 @@ def test_what_each_call_takes_may_differ_by_orders_of_magnitude(kind, latency_s,
 @per_latency
 def test_a_pause_asked_for_by_each_refusal_makes_refusals_rare(latency_s):
     server = make("window", steady(100), latency_s)
-    result = drive(Adaptive(), server, seconds=60, retry_after_s=1.0)
-    assert result.served_per_s(10, 60) >= 0.8 * 100  # not 90 %: each probe of the ceiling costs a second
-    assert result.refused_share <= 0.01
+    result = drive(Adaptive(), server, seconds=300, retry_after_s=5.0)
+    assert result.served_per_s(60, 300) >= 0.75 * 100  # not 90 %: each probe of the ceiling costs five seconds
+    assert len(result.refused_s) <= 20
 
 
 @pytest.mark.parametrize(("per_s", "share"), [(2.0, 0.75), (10.0, 0.9)])
@@ -135,8 +135,8 @@ def test_five_seconds_of_refusals_cost_few_calls_and_no_work(kind, latency_s, re
     assert len(result.started_s) <= 1.2 * work
     assert sum(10 <= at_s < 15 for at_s in result.refused_s) <= 10 + 0.02 * per_s
     endless = drive(Adaptive(), make_outage(kind, latency_s), seconds=25, seed=seed, retry_after_s=retry_after_s)
-    # A known shortfall: 90 % is what is wanted, and what all others reach. A bucket with Retry-After falls short of it in
-    # two of eight seeds at 50 ms (78 % and 81 %), where each probe of the ceiling costs the pause.
+    # A known shortfall: 90 % is what is wanted, and what all others reach. A bucket with Retry-After falls short of it
+    # in two of eight seeds at 50 ms (78 % and 81 %): each probe of the ceiling costs the pause.
     share = 0.75 if kind == "bucket" and retry_after_s else 0.9
     assert best(endless, 15, 25, wide_s=1.0) >= share * per_s
 

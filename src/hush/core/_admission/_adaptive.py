@@ -1,44 +1,48 @@
 """``Adaptive``: the controller behind ``Limit(concurrency="auto")``, a pure class that is told of starts and ends.
 
-A server may be limited by calls at a time (slots) or by calls in a time (a rate), and may refuse what is too much or let
-it wait. The controller is told only how calls end, and must find out:
+A server may be limited by calls at a time (slots) or by calls in a time (a rate), and may refuse what is too much or
+let it wait. The controller is told only how calls end, and must find out:
 
-- **Doubling.** Until the first overload the level, calls at a time, doubles in a latency (and at most in 0.1 s) while it
-  is in full use. Starts are spread a little, so that the first refusal comes before many more calls are under way.
-- **Measure.** On an overload the level is not halved blindly: it becomes 97 % of the *goodput*, the starts of the last
-  second that were not refused (95 % where the plateau itself was too high). With a server that admits N in any second
-  this is N, whatever the latency. From then on starts are *paced* (RFC 9002, 7.7): with short latencies the right level
-  is below one call at a time, which no count of permits can express.
+- **Doubling.** Until the first overload the level, calls at a time, doubles in a latency (and at most in 0.1 s) while
+  it is in full use. Starts are spread a little, so that the first refusal comes before many more calls are under way.
+- **Measure.** On an overload the level is not halved blindly: it becomes 97 % of the *goodput*, the starts of the
+  last second that were not refused (95 % where the plateau itself was too high). With a server that admits N in any
+  second this is N, whatever the latency. From then on starts are *paced* (RFC 9002, 7.7): with short latencies the
+  right level is below one call at a time, which no count of permits can express.
 - **One cut for an episode.** Refusals of calls that started before the last cut make no other (as in RFC 6582).
-- **Hold, then probe.** The level is held for 6.5 s, then grows by 1 + 0.3 t³, and exponentially where that falls behind:
-  the flat top and the acceleration of CUBIC (RFC 9438). Where the ceiling was not measured well (a second had not passed,
-  or the level rose fast) the hold is 1 s. Growth counts only time in which the level was in full use (RFC 7661).
-- **Slots.** A refused call that had more beside it than any served one lately points to slots. Then calls at a time bind,
-  and starts are spread at twice their pace. If that proves wrong, it takes 2, 4, 8 such signs in a row to come back.
+- **Hold, then probe.** The level is held for 6.5 s, then grows by 1 + 0.3 t³, and exponentially where that falls
+  behind: the flat top and the acceleration of CUBIC (RFC 9438). Where the ceiling was not measured well (a second had
+  not passed, or the level rose fast) the hold is 1 s. Growth counts only time in which the level was in full use (RFC
+  7661).
+- **Slots.** A refused call that had more beside it than any served one lately points to slots. Then calls at a time
+  bind, and starts are spread at twice their pace. If that proves wrong, it takes 2, 4, 8 such signs in a row to come
+  back.
 - **Closed gate.** A refusal right after a cut, or eight in a row, closes the gate: one probe at a time, 0.1 s, 0.2 s,
-  … 5 s apart, for ever. A probe that is served, or that is not refused within a few times what refusals take, opens it,
-  at 80 % of the plateau or, by 0.8 for each probe, down to 40 %, doubling in a second. If that fails, the plateau falls.
+  … 5 s apart, for ever. A probe that is served, or that is not refused within a few times what refusals take, opens
+  it, at 80 % of the plateau or, by 0.8 for each probe, down to 40 %, doubling in a second. If that fails, the plateau
+  falls.
 - **Retry-After.** The caller closes its gate for everybody; a refusal then costs that pause, so a measured plateau is
   held for 8 times the pause (up to 120 s).
 - **Queues.** Servers that do not refuse but let calls wait: see ``_queueing``.
 
-The rate that got through as the target is the idea of the AWS SDKs' adaptive retry mode; bounding the level by latency
-that of Netflix's concurrency-limits, and of TCP Vegas and BBR before.
+The rate that got through as the target is the idea of the AWS SDKs' adaptive retry mode; bounding the level by
+latency that of Netflix's concurrency-limits, and of TCP Vegas and BBR before.
 
-Measured by simulation with ``tests/kit/adaptive_servers``: latencies of 5, 50 and 500 ms ± 20 %, refusals in 5 ms, five
-seeds, lowest to highest:
+Measured by simulation with ``tests/kit/adaptive_servers``: latencies of 5, 50 and 500 ms ± 20 %, refusals in 5 ms,
+five seeds, lowest to highest:
 
-- 100/s for a minute: 97 % used of a sliding window, 99.7–100 % of a bucket of 10; 0.18–0.50 % refused. 16 slots: 99–100 %
-  used; 0.01, 0.06 and 0.59 % refused.
-- 100/s → 30/s → 100/s: 92–107 % ten seconds after each change; 0.45–0.91 % refused. Slots 20 → 6 → 20 too, but at 500 ms
-  (12 calls a second) 67–100 % after the drop and 0.95–1.05 % refused.
+- 100/s for a minute: 97 % used of a sliding window, 99.7–100 % of a bucket of 10; 0.18–0.50 % refused. 16 slots:
+  99–100 % used; 0.01, 0.06 and 0.59 % refused.
+- 100/s → 30/s → 100/s: 92–107 % ten seconds after each change; 0.45–0.91 % refused. Slots 20 → 6 → 20 too, but at 500
+  ms (12 calls a second) 67–100 % after the drop and 0.95–1.05 % refused.
 - 5 s of refusals: 6–10 calls (30 at 3,200/s); 90 % again within 3.3–4.8 s, and 1.5–10 s if the run began with them.
 - No limit: a level of 256 after 0.5, 0.75 and 4.3 s.
 
-Where it falls short: with ``Retry-After: 1`` at every refusal each probe of the ceiling costs a second. Then 77–92 % are
-used, 90 % are found again after 5 s of refusals within 13 s instead of 10 (a bucket at 50 ms; 15 s at the begin of a run),
-and a changed capacity is often not used to 90 % in the two seconds after ten. Rates of a few calls a second have few
-calls to learn from: 2/s: 86 % used, 8 % refused; 1/s: 42–62 % used of a sliding window, 15–26 % refused.
+Where it falls short: with ``Retry-After: 1`` at every refusal each probe of the ceiling costs a second. Then 77–92 %
+are used, 90 % are found again after 5 s of refusals within 13 s instead of 10 (a bucket at 50 ms; 15 s at the begin
+of a run), and a changed capacity is often not used to 90 % in the two seconds after ten. Rates of a few calls a
+second have few calls to learn from: 2/s: 86 % used, 8 % refused; 1/s: 42–62 % used of a sliding window, 15–26 %
+refused.
 """
 
 from __future__ import annotations
