@@ -33,7 +33,7 @@ five seeds, lowest to highest:
 
 - 100/s for a minute: 97 % used of a sliding window, 99.7–100 % of a bucket of 10; 0.18–0.50 % refused. 16 slots:
   99–100 % used; 0.01, 0.06 and 0.59 % refused.
-- 100/s → 30/s → 100/s: 92–107 % ten seconds after each change; 0.45–0.91 % refused. Slots 20 → 6 → 20 too, but at 500
+- 100/s → 30/s → 100/s: 92–104 % ten seconds after each change; 0.45–0.91 % refused. Slots 20 → 6 → 20 too, but at 500
   ms (12 calls a second) 67–100 % after the drop and 0.95–1.05 % refused.
 - 5 s of refusals: 6–10 calls (30 at 3,200/s); 90 % again within 3.3–4.8 s, and 1.5–10 s if the run began with them.
 - No limit: a level of 256 after 0.5, 0.75 and 4.3 s.
@@ -41,7 +41,7 @@ five seeds, lowest to highest:
 Where it falls short: with ``Retry-After: 1`` at every refusal each probe of the ceiling costs a second. Then 77–92 %
 are used, 90 % are found again after 5 s of refusals within 13 s instead of 10 (a bucket at 50 ms; 15 s at the begin
 of a run), and a changed capacity is often not used to 90 % in the two seconds after ten. Rates of a few calls a
-second have few calls to learn from: 2/s: 86 % used, 8 % refused; 1/s: 42–62 % used of a sliding window, 15–26 %
+second have few calls to learn from: 2/s: 79–86 % used, 8–9 % refused; 1/s: 42–62 % used of a sliding window, 15–26 %
 refused.
 """
 
