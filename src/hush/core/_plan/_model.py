@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hush.core._expr._record import record
 from hush.core._expr._where import Where
-from hush.core._spec._model import Tolerate
+from hush.core._spec._model import Source, Tolerate
+from hush.core._spec._portable import PortableBody
 
 Slots: TypeAlias = list[Any]
 """One activation's values, by number. Slot 0 is the dict of what has been written to ``PARENT``."""
@@ -187,6 +188,7 @@ class Plan:
             its writers were skipped.
         several_writers: Whether the order of writing may differ from that.
         inputs: The slots of the container's inputs.
+        imports: The slots of what is read from the graphs around, by source and key.
     """
 
     path: str
@@ -199,6 +201,7 @@ class Plan:
     output_keys: tuple[str, ...]
     several_writers: bool
     inputs: Mapping[str, int]
+    imports: Mapping[tuple[Source, str], int]
 
 
 class EachPlan(NamedTuple):
@@ -220,6 +223,7 @@ class MapPlan:
         upstream: Readers of the ``error`` columns of the maps it goes through: what failed there fails here.
         named: Whether the body writes its keys by name.
         tolerate: How many items may fail, and so on: as in the spec.
+        apart: The body to be sent to worker processes, if it runs there.
     """
 
     each: tuple[EachPlan, ...]
@@ -232,6 +236,7 @@ class MapPlan:
     first: int | None
     key: Callable[[Any], Any] | None
     item_timeout_s: float | None
+    apart: PortableBody | None
 
 
 @record

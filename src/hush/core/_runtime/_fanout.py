@@ -220,6 +220,10 @@ class Fanout:
     def finish(self, index: int, frame: Frame, by: asyncio.Task[Any]) -> None:
         """An item's body is complete."""
         out = frame.slots[0] if frame.marks is None and not self.body.several_writers else frame.outputs()
+        self.finish_with(index, out, by)
+
+    def finish_with(self, index: int, out: dict[str, Any], by: asyncio.Task[Any]) -> None:
+        """An item has given ``out``."""
         error = self.columns.put(index, out)
         self.done += 1
         if error is not None:

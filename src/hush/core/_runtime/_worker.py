@@ -12,22 +12,24 @@ from contextvars import copy_context
 from time import perf_counter_ns
 from typing import Any
 
+from hush.core._plan._compile import Policies
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._compound import timed_out
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain, combined, is_ordinary
 from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._frame import Frame
-from hush.core._runtime._run import Raised
+from hush.core._runtime._run import Raised, Run
 from hush.core._runtime._sources import DONE, WAIT, ListSource, Signal
 from hush.core._runtime._strand import HostStrand, Strand
 from hush.core.errors import FailureInfo
 
 
-async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
-    """Run one activation of a map; give its columns."""
+async def run_map(strand: Strand, frame: Frame, step: StepPlan, apart: Policies | None = None) -> Any:
+    """Run one activation of a map; give its columns. ``apart`` are the policies of a body in worker processes."""
     run, tracing = strand.run, strand.run.tracing
-    fanout = Fanout(strand, frame, step, Worker)
+    hire: Any = Worker if apart is None or run.inline_only else _remote(run, frame, step, apart)
+    fanout = Fanout(strand, frame, step, hire)
     failure: BaseException | None = None
     cancelled: CancelledError | None = None
     timer = None
@@ -37,7 +39,7 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
         fanout.open_sources()
         if tracing is not None:
             tracing.map_started(frame, step, fanout.total)
-        failure = await fanout.domain.conduct(Worker(fanout, strand.task, fanout.domain.floor).work)
+        failure = await fanout.domain.conduct(hire(fanout, strand.task, fanout.domain.floor).work)
         if failure is None:
             failure = fanout.settle_lacking() or fanout.too_many(fanout.columns.count)
     except CancelledError as exc:
@@ -47,6 +49,10 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     if timer is not None:
         timer.cancel()
     failure, cancelled = await fanout.close_sources(failure, cancelled)
+    if hire is not Worker:
+        await hire.close()
+        if failure is None and cancelled is None and strand.task.cancelling() > strand.floor:
+            cancelled = CancelledError()
     if tracing is not None:
         tracing.map_finished(frame, step, fanout.done, fanout.columns.failed)
     if failure is not None:
@@ -62,6 +68,13 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     out = fanout.outputs()
     fanout.forget()
     return out
+
+
+def _remote(run: Run, frame: Frame, step: StepPlan, policies: Policies) -> Any:
+    """Who hires the workers of a process map, imported only where there is one."""
+    from hush.core._runtime._remote import Crew
+
+    return Crew(run, frame, step, policies)
 
 
 _LOOK_EVERY = 64

@@ -185,6 +185,7 @@ class MapSpec(StepSpec):
         first: How many items are taken at most.
         key: Gives an item's name for errors and records.
         item_timeout_s: Seconds that one item may take.
+        executor: ``"process"`` if the body runs in worker processes, ``max_concurrency`` of them.
     """
 
     each: tuple[EachInput, ...]
@@ -195,6 +196,7 @@ class MapSpec(StepSpec):
     first: int | None = None
     key: Callable[[Any], Any] | None = None
     item_timeout_s: float | None = None
+    executor: str | None = None
 
 
 @record
