@@ -43,7 +43,9 @@ ERRORS = {
     "SourceError",
     "TooManyFailures",
     "TooManyIterations",
+    "TransportError",
     "UsageError",
+    "WorkerDied",
 }
 EVENTS = {
     "Event",

@@ -18,7 +18,9 @@ from hush.core.errors import (
     SourceError,
     TooManyFailures,
     TooManyIterations,
+    TransportError,
     UsageError,
+    WorkerDied,
 )
 from hush.core.events import (
     Event,
@@ -91,7 +93,9 @@ __all__ = (
     "Tolerate",
     "TooManyFailures",
     "TooManyIterations",
+    "TransportError",
     "UsageError",
     "WhileLoopNode",
+    "WorkerDied",
     "code_node",
 )

@@ -20,6 +20,8 @@ PARENTS = {
     "NoCaseMatched": (ValueError,),
     "NodeTimeout": (TimeoutError,),
     "RunTimeout": (TimeoutError,),
+    "WorkerDied": (RuntimeError,),
+    "TransportError": (TypeError,),
 }
 
 
