@@ -57,6 +57,7 @@ class Run:
         inline_only: Whether every ``def`` runs on the loop, as under the test kit's.
         partial: Whether something failed that nobody named.
         keeps: Whether it keeps what all nodes gave.
+        processes: The pools of worker processes by the path of their step, once there are any.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class Run:
         "loop",
         "name",
         "partial",
+        "processes",
         "tracing",
     )
 
@@ -87,6 +89,7 @@ class Run:
         self.keeps = False
         self.id = request_id if request_id is not None else f"{_process}-{next(_numbers):x}"
         self._collected: dict[str, Collected] | None = None
+        self.processes: dict[str, Any] | None = None
 
     def tag(self, step: StepPlan, item: tuple[int, ...], tags: Any) -> None:
         """Add what ``step`` returned under ``"$tags"``."""
@@ -97,6 +100,12 @@ class Run:
             self._tags = set()
         for tag in found:
             self._tags.add((step.path, item, str(tag)))
+
+    def tag_at(self, path: str, item: tuple[int, ...], tag: str) -> None:
+        """Add a tag that a step has returned elsewhere."""
+        if self._tags is None:
+            self._tags = set()
+        self._tags.add((path, item, tag))
 
     def tags(self) -> tuple[str, ...]:
         """The tags, each once, in order of path and item."""
@@ -175,6 +184,17 @@ class Run:
         if found is None:
             found = self._collected[path] = Collected()
         found.add(error, item)
+
+    def collect_all(
+        self, path: str, kept: Iterable[tuple[tuple[int, ...], BaseException]], total: int, *, partial: bool
+    ) -> None:
+        """Keep failures that were collected elsewhere: the first of them, ``kept``, and the count of all."""
+        more = total
+        for item, error in kept:
+            self.collect(error, path, item, partial=partial)
+            more -= 1
+        if more and self._collected is not None:
+            self._collected[path].total += more
 
     def errors(self) -> Errors:
         """All failures that the run went on without, in order of path and item."""
