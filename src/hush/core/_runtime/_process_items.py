@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
+from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from time import perf_counter_ns
 from typing import Any
 
 from hush.core._plan._compile import Policies, compile_body
 from hush.core._plan._model import Plan
-from hush.core._runtime._context import restore
+from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._parcels import ErrorParcel, Unloadable, pack_error, unpack
@@ -57,39 +59,37 @@ class Items:
                 tell("broken", pack_error(error), last=True)
                 return
             self.take_base(given)
-        self._loop.run_until_complete(self._run(indexes, data, ends, tell))
-
-    async def _run(self, indexes: list[int], data: bytes, ends: list[int], tell: Callable[..., None]) -> None:
         run = Run(self._path, self._loop, pass_of(self._loop), 1.0, self._run_id)
+        chunk = _Chunk(run, deque(zip(indexes, unpack(data, ends), strict=True)))
+        if not indexes:
+            tell("items", [], b"", [], None, last=True)
+        while chunk.left:
+            self._loop.run_until_complete(self._run(chunk, tell))
+
+    async def _run(self, chunk: _Chunk, tell: Callable[..., None]) -> None:
+        """Run items until there are none, or one has set a context variable in this task: the next must not see it."""
         task = asyncio.current_task()
         assert task is not None
-        left = len(indexes)
-        host = _Host(run, task)
-        if not left:
-            tell("items", [], b"", [], None, last=True)
-        outcomes: list[tuple[int, ErrorParcel | None]] = []
-        outs: list[Any] = []
-        items = list(zip(indexes, unpack(data, ends), strict=True))
-        flushed_ns = before_ns = perf_counter_ns()
-        for index, values in items:
-            left -= 1
+        host = _Host(chunk.run, task)
+        before_ns = perf_counter_ns()
+        while chunk.left and not host.touched:
+            index, values = chunk.left.popleft()
             parcel: ErrorParcel | None = None
             if isinstance(values, Unloadable):
                 parcel = pack_error(not_there(f"item {index} of {self._path}", values.error))
             else:
                 out, failure = await self._run_item(host, index, values)
                 if failure is None:
-                    outs.append(out)
+                    chunk.outs.append(out)
                 else:
                     parcel = pack_error(failure)
                 del out, failure
             now_ns = perf_counter_ns()
-            outcomes.append((now_ns - before_ns, parcel))
+            chunk.outcomes.append((now_ns - before_ns, parcel))
             before_ns = now_ns
-            if self._always or now_ns - flushed_ns > FLUSH_NS or not left:
-                self._flush(run, outcomes, outs, tell, last=not left)
-                outcomes, outs = [], []
-                before_ns = flushed_ns = perf_counter_ns()
+            if self._always or now_ns - chunk.flushed_ns > FLUSH_NS or not chunk.left:
+                self._flush(chunk, tell)
+                before_ns = chunk.flushed_ns = perf_counter_ns()
 
     async def _run_item(self, host: _Host, index: int, values: Any) -> tuple[Any, BaseException | None]:
         plan = self._plan
@@ -105,15 +105,9 @@ class Items:
             return None, failure
         return (slots[0] if frame.marks is None and not plan.several_writers else frame.outputs()), None
 
-    def _flush(
-        self,
-        run: Run,
-        outcomes: list[tuple[int, ErrorParcel | None]],
-        outs: list[Any],
-        tell: Callable[..., None],
-        *,
-        last: bool,
-    ) -> None:
+    def _flush(self, chunk: _Chunk, tell: Callable[..., None]) -> None:
+        """Tell what has been done since the last time."""
+        outcomes, outs, chunk.outcomes, chunk.outs = chunk.outcomes, chunk.outs, [], []
         parcel, errors = parcel_of(outs, self._path)
         if errors:
             places = [place for place, (_, error) in enumerate(outcomes) if error is None]
@@ -121,15 +115,36 @@ class Items:
                 place = places[number]
                 outcomes[place] = (outcomes[place][0], error)
         ends = [end for number, end in enumerate(parcel.ends) if number not in errors]
-        tell("items", outcomes, parcel.data, ends, told_of(run), last=last)
+        tell("items", outcomes, parcel.data, ends, told_of(chunk.run), last=not chunk.left)
+
+
+class _Chunk:
+    """Items that are being run: what is left of them, and what has been done and not told yet.
+
+    Attributes:
+        outcomes: How long each item took, and its error; ``outs`` are the outputs of those without.
+    """
+
+    def __init__(self, run: Run, left: deque[tuple[int, Any]]) -> None:
+        self.run = run
+        self.left = left
+        self.outcomes: list[tuple[int, ErrorParcel | None]] = []
+        self.outs: list[Any] = []
+        self.flushed_ns = perf_counter_ns()
 
 
 class _Host:
-    """Hosts items, one after the other, each as a failure domain; most are over before anything is awaited."""
+    """Hosts items, one after the other, each as a failure domain; most are over before anything is awaited.
+
+    Attributes:
+        touched: Whether one has set a context variable in the task.
+    """
 
     def __init__(self, run: Run, task: asyncio.Task[Any]) -> None:
         self._run = run
         self._task = task
+        self._context = copy_context()
+        self.touched = False
         self._renew()
 
     def _renew(self) -> None:
@@ -150,8 +165,7 @@ class _Host:
             failure = exc  # nobody cancels this task but what runs in it
             while task.uncancel():
                 pass
-        if strand.context is not None:
-            restore(strand.context)
+        self.touched = not unchanged(self._context, copy_context())
         return failure
 
 
