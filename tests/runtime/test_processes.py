@@ -609,6 +609,26 @@ async def test_cancelled_at_any_moment_of_its_beginning(passes):
         assert workers() == []
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("passes", [50, 200, 1_000, 2_000, 4_000, 8_000, 12_000, 16_000, 24_000, 32_000])
+@pytest.mark.parametrize("killers", [False, True])
+async def test_cancelled_at_any_moment_of_its_work(passes, killers):
+    """Most moments lie while processes start; with killers, while they are started again."""
+
+    def call(x):
+        if killers and x % 10 == 3:
+            os._exit(1)
+        return {"y": sum(range(50_000))}
+
+    task = asyncio.ensure_future(mapped(call).run({"xs": list(range(2_000))}))
+    for _ in range(passes):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert workers() == []
+
+
 async def test_left_at_an_item_it_leaves_no_process():
     async with mapped(lambda x: {"y": x}).stream({"xs": list(range(2000))}, items="each") as events:
         async for event in events:
