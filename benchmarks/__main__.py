@@ -16,6 +16,7 @@ from benchmarks import (
     rows_import,
     rows_maps,
     rows_million,
+    rows_processes,
 )
 from benchmarks._measure import FULL, QUICK, Effort
 from benchmarks._row import Line, Row
@@ -25,6 +26,7 @@ ROWS: tuple[Row, ...] = (
     *rows_graphs.ROWS,
     *rows_maps.ROWS,
     *rows_million.ROWS,
+    *rows_processes.ROWS,
     *rows_compile.ROWS,
     *rows_engine.ROWS,
     *rows_import.ROWS,

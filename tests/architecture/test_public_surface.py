@@ -48,7 +48,9 @@ ERRORS = {
     "SourceError",
     "TooManyFailures",
     "TooManyIterations",
+    "TransportError",
     "UsageError",
+    "WorkerDied",
 }
 EVENTS = {
     "Event",

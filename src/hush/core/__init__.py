@@ -22,7 +22,9 @@ from hush.core.errors import (
     SourceError,
     TooManyFailures,
     TooManyIterations,
+    TransportError,
     UsageError,
+    WorkerDied,
 )
 from hush.core.events import (
     Event,
@@ -112,8 +114,10 @@ __all__ = (
     "Tolerate",
     "TooManyFailures",
     "TooManyIterations",
+    "TransportError",
     "UsageError",
     "WhileLoopNode",
+    "WorkerDied",
     "code_node",
     "why_on_signal",
 )

@@ -14,6 +14,8 @@
     ├── ResourceError                 a resource that is named is not there, or its settings are wrong
     ├── CacheError                    what a node was given or gave cannot be cached, or its cache cannot be used
     ├── NodeTimeout (TimeoutError)    a node took longer than its ``timeout_s``
+    ├── WorkerDied (RuntimeError)     a worker process died while it ran a call or an item
+    ├── TransportError (TypeError)    a value could not go to a worker process, or come back
     └── RunTimeout (TimeoutError)     a run took longer than its ``timeout_s``
 
 An exception raised by a user's function is never wrapped: it passes through unchanged, with a note and a
@@ -43,7 +45,9 @@ __all__ = (
     "SourceError",
     "TooManyFailures",
     "TooManyIterations",
+    "TransportError",
     "UsageError",
+    "WorkerDied",
 )
 
 
@@ -197,6 +201,32 @@ class NodeTimeout(HushError, TimeoutError):
 
 class RunTimeout(HushError, TimeoutError):
     """Raised when a run took longer than the ``timeout_s`` it was started with; all of it has been cancelled then."""
+
+
+class WorkerDied(HushError, RuntimeError):
+    """Raised when a worker process died while it ran a call or an item: killed, out of memory, or ``os._exit``.
+
+    A failure of that call or item alone, which is not tried again: what it had done by then is not known.
+
+    Attributes:
+        exit_code: How the process ended: minus the number of the signal that killed it, else what it exited with;
+            ``None`` where nobody can tell.
+    """
+
+    def __init__(self, message: str, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.args[0], self.exit_code), self.__dict__
+
+
+class TransportError(HushError, TypeError):
+    """Raised when a value cannot be sent to a worker process or back: it cannot be pickled, or not be loaded there.
+
+    A failure of the call or item that it belongs to. For an exception that cannot come back, this comes in its place
+    and tells its type, its message and its traceback.
+    """
 
 
 @dataclass(slots=True)

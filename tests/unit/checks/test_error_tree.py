@@ -22,6 +22,8 @@ PARENTS = {
     "CacheError": (),
     "NodeTimeout": (TimeoutError,),
     "RunTimeout": (TimeoutError,),
+    "WorkerDied": (RuntimeError,),
+    "TransportError": (TypeError,),
 }
 
 

@@ -300,10 +300,10 @@ def an_unknown_way_of_a_map_to_take_an_error():
     return g
 
 
-@mistakes.plant("g/n", says=("'process'", "auto", "inline", "thread"))
-def an_executor_that_is_not_built():
+@mistakes.plant("g/n", says=("'processes'", "auto", "inline", "thread", "process"))
+def an_executor_that_is_not_known():
     with GraphNode(name="g") as g:
-        CodeNode(name="n", code_fn=one, executor="process")  # <-
+        CodeNode(name="n", code_fn=one, executor="processes")  # <-
     return g
 
 

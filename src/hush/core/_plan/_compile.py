@@ -42,6 +42,7 @@ from hush.core._spec._model import (
     Step,
 )
 from hush.core._spec._order import order_of
+from hush.core._spec._portable import portable
 from hush.core._spec._reads import body_of, is_optional, parent_reads
 from hush.core._spec._streams import columns_taken, streams_of
 
@@ -78,6 +79,11 @@ def compile_root(root: GraphSpec, policies: Policies) -> RootPlan:
             )
     must = frozenset([one.key for one in wanted.values() if one.required])
     return RootPlan(plan, root.where, root.timeout_s, wanted, must, _slots_maker(plan, pairs))
+
+
+def compile_body(body: GraphSpec, path: str, policies: Policies, around: tuple[GraphSpec, ...]) -> Plan:
+    """The plan of the body of a container alone, as it is compiled for a worker process."""
+    return _Compiler(body, Scope(body, order_of(body)), path, policies, around).plan()
 
 
 def _of_run(key: str, default: Any) -> Reader:
@@ -178,6 +184,7 @@ class _Compiler:
             output_keys=tuple(scope.writers.by_key) if scope.writers is not None else (),
             several_writers=sum(bool(step.writes) for step in graph.steps) > 1,
             inputs=scope.inputs,
+            imports=scope.imports,
         )
 
     def _soft_places(self, first: int) -> dict[int, int]:
@@ -334,6 +341,7 @@ class _Compiler:
             window=step.window,
             stream=self._stream(number),
             streams_from=tuple([self.scope.channel(before) for before in streamed.values()]),
+            apart=portable(step, self._path(step), (*self.around, self.graph)) if step.executor is not None else None,
         )
 
     def _each_plan(self, number: int, one: EachInput, inner: Scope, streamed: Mapping[Source, int]) -> EachPlan:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hush.core._expr._record import record
 from hush.core._expr._where import Where
-from hush.core._spec._model import Tolerate
+from hush.core._spec._model import Source, Tolerate
+from hush.core._spec._portable import PortableBody
 
 Slots: TypeAlias = list[Any]
 """One activation's values, by number. Slot 0 is the dict of what has been written to ``PARENT``."""
@@ -189,6 +190,7 @@ class Plan:
             its writers were skipped.
         several_writers: Whether the order of writing may differ from that.
         inputs: The slots of the container's inputs.
+        imports: The slots of what is read from the graphs around, by source and key.
     """
 
     path: str
@@ -201,6 +203,7 @@ class Plan:
     output_keys: tuple[str, ...]
     several_writers: bool
     inputs: Mapping[str, int]
+    imports: Mapping[tuple[Source, str], int]
 
 
 class EachPlan(NamedTuple):
@@ -236,6 +239,7 @@ class MapPlan:
         tolerate: How many items may fail, and so on: as in the spec.
         stream: Where its items go, if a map streams from it.
         streams_from: The slots of the channels that it takes items from.
+        apart: The body to be sent to worker processes, if it runs there.
     """
 
     each: tuple[EachPlan, ...]
@@ -252,6 +256,7 @@ class MapPlan:
     window: int | None
     stream: StreamPlan | None
     streams_from: tuple[int, ...]
+    apart: PortableBody | None
 
 
 @record

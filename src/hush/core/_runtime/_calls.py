@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._compound import timed_out
 from hush.core._runtime._frame import Frame
-from hush.core._runtime._gate import SLOW_NS, AutoGate
+from hush.core._runtime._gate import SLOW_NS, AutoGate, InlineGate
 from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._threads import Job, start_in_thread
@@ -53,7 +53,7 @@ Try: TypeAlias = Callable[[Strand, Frame, StepPlan, Attempt], Awaitable[Any]]
 
 async def awaited(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None) -> Any:
     """Await an ``async def``, or whatever the function gives, for at most ``timeout_s`` if there is one."""
-    return await _awaited(strand, step, step.call(frame.slots))
+    return await awaited_if_need_be(strand, step, step.call(frame.slots))
 
 
 async def _with_deadline(strand: Strand, step: StepPlan, awaitable: Awaitable[Any]) -> Any:
@@ -89,11 +89,12 @@ async def in_thread_once(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     return await in_thread(strand, frame, step, None, gate)
 
 
-def inline_or_in_thread(gate: AutoGate) -> Try:
+def inline_or_in_thread(gate: AutoGate | InlineGate) -> Try:
     """A ``Try`` that calls a ``def`` under ``"auto"`` where its gate says. On the loop it does not see the loop."""
 
     async def call(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
         if not gate.inline and not strand.run.inline_only:
+            assert isinstance(gate, AutoGate)
             return await in_thread(strand, frame, step, attempt, gate)
         began_ns = perf_counter_ns()
         _set_running_loop(None)
@@ -102,7 +103,7 @@ def inline_or_in_thread(gate: AutoGate) -> Try:
         finally:
             _set_running_loop(strand.run.loop)
             gate.ran_inline(perf_counter_ns() - began_ns, step.path)
-        return await _awaited(strand, step, out)
+        return await awaited_if_need_be(strand, step, out)
 
     return call
 
@@ -119,7 +120,7 @@ async def in_thread(
     assert step.bind is not None
     call = step.bind(frame.slots)
     if run.inline_only:
-        return await _awaited(strand, step, copy_context().run(call))
+        return await awaited_if_need_be(strand, step, copy_context().run(call))
     job = start_in_thread(run.loop, partial(copy_context().run, call), step.timeout_s)
     del call
     told = None if strand.spawned else strand.domain.host_cancelled
@@ -148,10 +149,10 @@ async def in_thread(
         gate.ran_in_thread(SLOW_NS if job.waited else job.took_ns)
     if job.error is not None:
         return Raised(job.error)
-    return await _awaited(strand, step, job.take())
+    return await awaited_if_need_be(strand, step, job.take())
 
 
-async def _awaited(strand: Strand, step: StepPlan, out: Any) -> Any:
+async def awaited_if_need_be(strand: Strand, step: StepPlan, out: Any) -> Any:
     """What a ``def`` returned, awaited if it is an awaitable."""
     if type(out) is dict or not hasattr(out, "__await__"):
         return out

@@ -26,6 +26,7 @@ class Channel:
         total: How many items there will be, where that is known.
         wanted: Whether the reader takes items: it may have been skipped, or have had enough.
         taken: How many items it has taken.
+        window: How many may have been pulled and not taken.
     """
 
     __slots__ = (
@@ -39,10 +40,10 @@ class Channel:
         "_waits_for_end",
         "_waits_for_items",
         "_waits_for_room",
-        "_window",
         "taken",
         "total",
         "wanted",
+        "window",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, window: int, total: int | None, *, ordered: bool) -> None:
@@ -50,7 +51,7 @@ class Channel:
         self.wanted = True
         self.taken = 0
         self._loop = loop
-        self._window = window
+        self.window = window
         self._ready: deque[Record] = deque()
         self._early: dict[int, Record] | None = {} if ordered else None  # those that ended before the one at the head
         self._next = 0
@@ -63,11 +64,11 @@ class Channel:
     # --- the map that writes --------------------------------------------------------------------------------
     def room(self, pulled: int) -> int:
         """How many more items may be pulled, if ``pulled`` have been."""
-        return self._window - (pulled - self.taken)
+        return self.window - (pulled - self.taken)
 
     def full(self, pulled: int) -> bool:
         """Whether no more items may be pulled for now."""
-        return self.wanted and pulled - self.taken >= self._window
+        return self.wanted and pulled - self.taken >= self.window
 
     @property
     def holds_back(self) -> bool:
@@ -122,12 +123,12 @@ class Channel:
         self.taken += 1
         record = self._ready.popleft()
         if self._waits_for_room is not None:
-            self._ask_for_more(at_least=self._window // 2)  # a switch between the two for each item would cost more
+            self._ask_for_more(at_least=self.window // 2)  # a switch between the two for each item would cost more
         return record
 
     def _ask_for_more(self, at_least: int) -> None:
         # Those that are at work do not count: they are not to hold the writer back while there is nothing to take.
-        if len(self._ready) + (len(self._early) if self._early else 0) <= self._window - at_least:
+        if len(self._ready) + (len(self._early) if self._early else 0) <= self.window - at_least:
             _wake(self._waits_for_room)
 
     async def wait_for_items(self) -> None:

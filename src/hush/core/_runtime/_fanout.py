@@ -97,6 +97,13 @@ class Fanout:
         """Whether the map that streams from this one must take items before more are pulled."""
         return self.channel is not None and self.channel.full(self.columns.count)
 
+    def widen(self, window: int) -> None:
+        """Let so many items be pulled and not finished, if that was left to the engine: whole chunks of them."""
+        if self.plan.window is None and window > self.window:
+            self.window = window
+            if self.channel is not None:
+                self.channel.window = window
+
     def _pulled(self) -> int:
         return self.columns.count
 
@@ -170,9 +177,8 @@ class Fanout:
             return exc
         return None
 
-    def finish(self, index: int, frame: Frame, by: asyncio.Task[Any]) -> None:
-        """An item's body is complete."""
-        out = frame.slots[0] if frame.marks is None and not self.body.several_writers else frame.outputs()
+    def finish(self, index: int, out: dict[str, Any], by: asyncio.Task[Any]) -> None:
+        """An item's body is complete, and has given ``out``."""
         error = self.columns.put(index, out)
         self.done += 1
         if error is not None:

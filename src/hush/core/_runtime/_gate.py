@@ -100,6 +100,18 @@ class PinnedGate:
         """Nothing to learn."""
 
 
+class InlineGate:
+    """The gate of a ``def`` under ``"auto"`` in a worker process: on the loop, in which nothing else waits."""
+
+    __slots__ = ()
+    mode = INLINE
+    inline = True
+
+    def ran_inline(self, took_ns: int, where: str) -> None:
+        """Nothing to learn: there is no better place."""
+
+
+INLINE_GATE = InlineGate()
 PINNED_GATE = PinnedGate()
 
 _by_code: dict[int, tuple[ref[types.CodeType], AutoGate]] = {}  # by identity: equal code may call other functions

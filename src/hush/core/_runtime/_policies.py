@@ -5,12 +5,17 @@ Around a leaf stand, from outside in and always in this order: cache, retry, adm
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
 from hush.core._plan._model import Gate, StepPlan
 from hush.core._runtime._caching import cached
 from hush.core._runtime._calls import Attempt, Begin, Try, awaited, in_thread, in_thread_once, inline_or_in_thread
 from hush.core._runtime._compound import run_hosted
 from hush.core._runtime._frame import Frame
-from hush.core._runtime._gate import PINNED_GATE, gate_of
+from hush.core._runtime._gate import INLINE_GATE, PINNED_GATE, gate_of
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._worker import run_map
 from hush.core._spec._limits import NO_LIMITS, NamedLimits
@@ -23,13 +28,15 @@ def policies(
 ) -> tuple[Gate | None, Begin | None]:
     """The gate and the start of one step."""
     if isinstance(spec, MapSpec):
-        return None, run_map
+        return None, run_map if spec.executor is None else partial(run_map, apart=policies_in_process)
     if isinstance(spec, BranchSpec):
         return PINNED_GATE, None
     if not isinstance(spec, CallSpec):
         return None, run_hosted if handled or spec.timeout_s is not None else None
     if spec.policies is not NO_POLICIES:
         return None, _guarded(spec, limits)
+    if spec.executor == "process":
+        return None, _in_process()
     if spec.signature.awaited:
         return None, None if spec.timeout_s is None else awaited
     if spec.executor == "inline":
@@ -40,9 +47,32 @@ def policies(
     return gate_of(spec.fn), in_thread_once
 
 
-def _guarded(spec: CallSpec, limits: NamedLimits) -> Begin:
+def policies_in_process(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begin | None]:
+    """As ``policies``, in a worker process: no further process is needed there, and threads only where asked for."""
+    if isinstance(spec, MapSpec):
+        return None, run_map
+    if isinstance(spec, CallSpec):
+        if spec.policies.retry is None and not spec.policies.limits and spec.policies.cache is None:
+            spec = replace(spec, policies=NO_POLICIES)  # which is known by its identity
+        if spec.timeout_s is None and spec.executor in ("auto", "process") and not spec.signature.awaited:
+            if spec.policies is NO_POLICIES:
+                return INLINE_GATE, None
+            return None, _guarded(spec, NO_LIMITS, inline_or_in_thread(INLINE_GATE))
+        if spec.timeout_s is None and spec.executor == "process":
+            spec = replace(spec, executor="auto")
+    return policies(spec, path, handled=handled)
+
+
+def _in_process() -> Callable[..., Awaitable[Any]]:
+    """What calls in worker processes, imported only where something is to."""
+    from hush.core._runtime._in_process import in_process
+
+    return in_process
+
+
+def _guarded(spec: CallSpec, limits: NamedLimits, call: Try | None = None) -> Begin:
     """The start of a leaf that has policies, which are wrapped around its call from the inside out."""
-    call = _call(spec)
+    call = call or _call(spec)
     if spec.policies.limits:
         from hush.core._runtime._admitting import admitted  # most graphs name no limit
 
@@ -62,6 +92,8 @@ def _guarded(spec: CallSpec, limits: NamedLimits) -> Begin:
 
 def _call(spec: CallSpec) -> Try:
     """How the function of a leaf is called once: timeout, executor, function."""
+    if spec.executor == "process":
+        return _in_process()
     if spec.signature.awaited or spec.executor == "inline":
         return awaited
     if spec.executor == "thread" or spec.timeout_s is not None:

@@ -60,6 +60,7 @@ class Run:
         maps: The maps under way, for those who ask what it is at.
         domain: Its outermost domain, once it has begun.
         stall_s: After how many seconds without a move it is told of; ``seen`` is what it was last seen at.
+        processes: The pools of worker processes by the path of their step, once there are any.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Run:
         "maps",
         "name",
         "partial",
+        "processes",
         "seen",
         "stall_s",
         "tracing",
@@ -98,6 +100,7 @@ class Run:
         self.domain: Domain | None = None
         self.stall_s: float | None = None
         self.seen: Any = None
+        self.processes: dict[str, Any] | None = None
 
     def tag(self, step: StepPlan, item: tuple[int, ...], tags: Any) -> None:
         """Add what ``step`` returned under ``"$tags"``."""
@@ -108,6 +111,12 @@ class Run:
             self._tags = set()
         for tag in found:
             self._tags.add((step.path, item, str(tag)))
+
+    def tag_at(self, path: str, item: tuple[int, ...], tag: str) -> None:
+        """Add a tag that a step has returned elsewhere."""
+        if self._tags is None:
+            self._tags = set()
+        self._tags.add((path, item, tag))
 
     def tags(self) -> tuple[str, ...]:
         """The tags, each once, in order of path and item."""
@@ -190,6 +199,17 @@ class Run:
         if found is None:
             found = self._collected[path] = Collected()
         found.add(error, item)
+
+    def collect_all(
+        self, path: str, kept: Iterable[tuple[tuple[int, ...], BaseException]], total: int, *, partial: bool
+    ) -> None:
+        """Keep failures that were collected elsewhere: the first of them, ``kept``, and the count of all."""
+        more = total
+        for item, error in kept:
+            self.collect(error, path, item, partial=partial)
+            more -= 1
+        if more and self._collected is not None:
+            self._collected[path].total += more
 
     def errors(self) -> Errors:
         """All failures that the run went on without, in order of path and item."""

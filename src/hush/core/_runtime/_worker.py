@@ -12,22 +12,24 @@ from contextvars import copy_context
 from time import perf_counter_ns
 from typing import Any
 
+from hush.core._plan._compile import Policies
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._compound import timed_out
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain, combined, is_ordinary
 from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._frame import Frame, Ready
-from hush.core._runtime._run import Raised
+from hush.core._runtime._run import Raised, Run
 from hush.core._runtime._sources import DONE, WAIT, Signal
 from hush.core._runtime._strand import HostStrand, Strand
 from hush.core.errors import FailureInfo
 
 
-async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
-    """Run one activation of a map; give its columns."""
+async def run_map(strand: Strand, frame: Frame, step: StepPlan, apart: Policies | None = None) -> Any:
+    """Run one activation of a map; give its columns. ``apart`` are the policies of a body in worker processes."""
     run, tracing = strand.run, strand.run.tracing
-    fanout = Fanout(strand, frame, step, Worker)
+    hire: Any = Worker if apart is None or run.inline_only else _remote(run, frame, step, apart)
+    fanout = Fanout(strand, frame, step, hire)
     run.maps.add(fanout)
     failure: BaseException | None = None
     cancelled: CancelledError | None = None
@@ -42,7 +44,7 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
             tracing.became_ready(ready)
         if ready:
             strand.hand_on(ready)
-        worker = fanout.first_worker = Worker(fanout, strand.task, fanout.domain.floor)
+        worker = fanout.first_worker = hire(fanout, strand.task, fanout.domain.floor)
         failure = await fanout.domain.conduct(worker.work)
         if failure is None:
             failure = fanout.settle_lacking() or fanout.too_many(fanout.columns.count)
@@ -57,25 +59,41 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     if timer is not None:
         timer.cancel()
     failure, cancelled = await fanout.feed.close(failure, cancelled)
+    if hire is not Worker:
+        await hire.close()
+        if failure is None and cancelled is None and strand.task.cancelling() > strand.floor:
+            cancelled = CancelledError()
     run.maps.discard(fanout)
     fanout.first_worker = None
     if tracing is not None:
         tracing.map_finished(frame, step, fanout.done, fanout.columns.failed)
-    if failure is not None:
-        run.locate(failure, frame.item, step)
-        info = failure.__dict__.get("hush")
-        if isinstance(info, FailureInfo) and info.columns is None:
-            info.columns = fanout.columns.lists()
+    return _outcome(fanout, failure, cancelled)
+
+
+def _outcome(fanout: Fanout, failure: BaseException | None, cancelled: CancelledError | None) -> Any:
+    """What a map that has ended gives, after which it holds nothing any more."""
+    try:
+        if failure is not None:
+            fanout.run.locate(failure, fanout.frame.item, fanout.step)
+            info = failure.__dict__.get("hush")
+            if isinstance(info, FailureInfo) and info.columns is None:
+                info.columns = fanout.columns.lists()
+            return Raised(failure)
+        if cancelled is not None:
+            raise cancelled
+        out = fanout.outputs()
+        if fanout.channel is not None:
+            fanout.channel.end()
+        return out
+    finally:
         fanout.forget()
-        return Raised(failure)
-    if cancelled is not None:
-        fanout.forget()
-        raise cancelled
-    out = fanout.outputs()
-    if fanout.channel is not None:
-        fanout.channel.end()
-    fanout.forget()
-    return out
+
+
+def _remote(run: Run, frame: Frame, step: StepPlan, policies: Policies) -> Any:
+    """Who hires the workers of a process map, imported only where there is one."""
+    from hush.core._runtime._remote import Crew
+
+    return Crew(run, frame, step, policies)
 
 
 _LOOK_EVERY = 64
@@ -188,7 +206,9 @@ class Worker:
                 self.frame, spare = None, frame
                 if not fanout.plain:
                     self._measure()
-                fanout.finish(self.index, frame, self.task)
+                # ``Frame.outputs``, of which most items need only this.
+                plain = frame.marks is None and not fanout.body.several_writers
+                fanout.finish(self.index, frame.slots[0] if plain else frame.outputs(), self.task)
         while True:
             if fanout.domain.closing:
                 self.signal = DONE
@@ -246,7 +266,7 @@ class Worker:
         assert frame is not None
         self._measure()
         if failure is None:
-            self.fanout.finish(self.index, frame, self.task)
+            self.fanout.finish(self.index, frame.outputs(), self.task)
         else:
             self.fanout.fail(self.index, failure, self.task)
             self.domain.reset()

@@ -188,6 +188,7 @@ class MapSpec(StepSpec):
         batch_wait_s: Seconds after its first item after which a batch is handed over, however few it has.
         window: How many items may be pulled and not finished; ``None`` for ``max_concurrency`` + 32.
         ordered: Whether it takes the items of a map that it streams from in their order.
+        executor: ``"process"`` if the body runs in worker processes, ``max_concurrency`` of them.
     """
 
     each: tuple[EachInput, ...]
@@ -201,6 +202,7 @@ class MapSpec(StepSpec):
     batch_wait_s: float | None = None
     window: int | None = None
     ordered: bool = True
+    executor: str | None = None
 
 
 @record

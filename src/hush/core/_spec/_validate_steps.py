@@ -48,6 +48,10 @@ def step_faults(step: Step, step_reads: StepReads, levels: Levels) -> Iterator[F
         yield from _branch_faults(step)
     elif isinstance(step, LoopSpec):
         yield from _loop_faults(step, levels)
+    if isinstance(step, CallSpec | MapSpec) and step.executor == "process":
+        from hush.core._spec._validate_portable import process_faults
+
+        yield from process_faults(step)
     for name, read in step_reads:
         if name is not None and read.source.step is not None:
             yield from _key_faults(step, name, read, levels)

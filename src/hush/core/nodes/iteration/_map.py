@@ -8,6 +8,7 @@ from typing import Any
 from hush.core._expr._model import Expr, reads
 from hush.core._expr._ref import Handle, Ref, to_expr
 from hush.core._spec._model import EachInput, MapSpec, Tolerate
+from hush.core._spec._portable import cpu_count
 from hush.core._spec._races import needed_keys
 from hush.core._spec._signature import name_of, signature_of, takes_one
 from hush.core.errors import UsageError
@@ -17,6 +18,13 @@ from hush.core.nodes._graph import Block
 from hush.core.nodes._handle import Node, is_source
 
 Value = Any
+
+
+class _Default(int):
+    """A number that is told from the same one when somebody writes it."""
+
+
+_SIXTEEN = _Default(16)
 
 
 class MapNode(Block):
@@ -40,6 +48,15 @@ class MapNode(Block):
         outputs: ``PARENT``, ``{"*": PARENT}``, ``{"k": PARENT}`` or ``{"k": PARENT["y"]}``: whole columns. ``error``
             and ``iteration_metrics`` go along only if they are named.
         max_concurrency: Items in flight at once, at least 1: of this map in one run. A map in a map counts by itself.
+        executor: ``"process"``: the block runs in worker processes, for work that holds the interpreter: so many as
+            ``max_concurrency`` says, or there are processors. Everything in the block is sent there once, items and
+            outputs go in chunks of about 100 ms of work, of which transport is to be a tenth at most. All of it is
+            pickled: lambdas and closures can be, context variables stay behind. In a process one item runs after the
+            other, and a ``def`` on the process's own loop unless ``executor="thread"`` pins it. Order, errors and
+            tolerance are as without it. A cancelled map kills its processes; an item past its ``item_timeout_s`` is
+            killed with its process. A process that dies fails the item that it was at, with ``WorkerDied``; items of
+            the same chunk that were not reported yet run again, one at a time until the killer is found, so an item
+            may run twice. Nodes in the block send no events, and cannot have limits.
         batch: Hand the block lists of up to so many items instead of single ones; a list then counts as one item.
             Items that failed in a map before are left out.
         batch_wait_s: Seconds after its first item after which a batch is handed over, however few items it has. Without
@@ -72,7 +89,7 @@ class MapNode(Block):
         *,
         inputs: Mapping[str, Value] | None = None,
         outputs: Value = None,
-        max_concurrency: int = 16,
+        max_concurrency: int = _SIXTEEN,
         batch: int | None = None,
         batch_wait_s: float | None = None,
         window: int | None = None,
@@ -82,6 +99,7 @@ class MapNode(Block):
         item_timeout_s: float | None = None,
         on_error: str | Tolerate = "collect",
         timeout_s: float | None = None,
+        executor: str | None = None,
     ) -> None:
         self._each: list[tuple[str, Expr, Each]] = []
         self._tolerate = on_error if isinstance(on_error, Tolerate) else None
@@ -89,6 +107,9 @@ class MapNode(Block):
             on_error = "collect"
         super().__init__(name, inputs=inputs, outputs=outputs, timeout_s=timeout_s, on_error=on_error)
         self._max_concurrency = self._checked_count("max_concurrency", max_concurrency, "items in flight at once") or 1
+        self._executor = self._checked_executor(executor)
+        if self._executor == "process" and max_concurrency is _SIXTEEN:
+            self._max_concurrency = cpu_count()
         self._batch = None if batch is None else self._checked_count("batch", batch, "items to a list")
         self._batch_wait_s = self._checked_seconds("batch_wait_s", batch_wait_s)
         self._window = None if window is None else self._checked_count("window", window, "items pulled ahead")
@@ -102,6 +123,17 @@ class MapNode(Block):
         self._key = self._checked_key(key)
         if not self._each:
             self._fault("no input is Each(...)", 'Say what to go through: inputs={"item": Each(source)}.')
+
+    def _checked_executor(self, executor: str | None) -> str | None:
+        if executor is not None and not isinstance(executor, str):
+            raise UsageError(f'executor={executor!r} at {self.where}: of a map it is "process", or left out.')
+        if executor is not None and executor != "process":
+            self._fault(
+                f"executor={executor!r} is nothing for a map",
+                'It takes "process", or leave it out; the nodes in the block take others.',
+            )
+            return None
+        return executor
 
     def _checked_key(self, key: str | Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
         if key is None:
@@ -174,6 +206,7 @@ class MapNode(Block):
             first=self._first,
             key=self._key,
             item_timeout_s=self._item_timeout_s,
+            executor=self._executor,
             faults=tuple(given.faults),
         )
 
@@ -202,6 +235,7 @@ class ForLoopNode(MapNode):
         item_timeout_s: float | None = None,
         on_error: str | Tolerate = "raise",
         timeout_s: float | None = None,
+        executor: str | None = None,
     ) -> None:
         super().__init__(
             name,
@@ -217,6 +251,7 @@ class ForLoopNode(MapNode):
             item_timeout_s=item_timeout_s,
             on_error=on_error,
             timeout_s=timeout_s,
+            executor=executor,
         )
 
 
