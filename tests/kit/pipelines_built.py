@@ -148,8 +148,10 @@ def _source(play: Play, maps: list[Any], stage: Stage, feed: Feed, called: str, 
                 play.pull(called, stage, name, most)
                 yield number
         finally:
-            await asyncio.sleep(0)
-            play.open -= 1
+            try:
+                await asyncio.sleep(0)
+            finally:
+                play.open -= 1
 
     make = {"range": lambda: range(feed.count), "list": lambda: [*range(feed.count)]}
     make |= {"generator": lines, "async": rows}
