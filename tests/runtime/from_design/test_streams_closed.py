@@ -12,7 +12,7 @@ from hush.testing import leak_check, run_virtual
 from kit.faults import Boom
 from runtime.from_design.streamed import Tap, over
 
-COUNT = 300
+COUNT = 200
 SMALL = {"window": 4, "max_concurrency": 2}
 kinds = pytest.mark.parametrize("kind", ["lines", "rows"])
 loops = pytest.mark.parametrize("run", [run_virtual, lambda make: asyncio.run(make())], ids=["virtual", "real"])
@@ -81,7 +81,7 @@ def test_sources_are_closed_however_a_pipeline_ends(kind, run, ending):
 
 @kinds
 @loops
-@pytest.mark.parametrize("passes", [1, 2, 3, 5, 8, 13, 50, 200])
+@pytest.mark.parametrize("passes", [1, 3, 8, 50])
 def test_sources_are_closed_when_the_run_is_cancelled(kind, run, passes):
     tap, beside = Tap(), Tap()
     engine = Ending().graph(tap, beside, kind)
@@ -93,7 +93,7 @@ def test_sources_are_closed_when_the_run_is_cancelled(kind, run, passes):
         task.cancel()
         await asyncio.wait([task])
         assert (tap.open, beside.open) == (0, 0)
-        assert task.cancelled() or passes == 200
+        assert task.cancelled()
 
     run(main)
 
