@@ -6,7 +6,8 @@ import pytest
 
 from hush.core import GraphNode
 from kit.flows import flows
-from runtime.from_design.stream_shapes import COUNT, SHAPES, STREAM, WOVEN, Maker
+from runtime.from_design.stream_shapes import COUNT, SHAPES, STREAM, Maker
+from runtime.from_design.stream_weaves import WOVEN
 from runtime.from_design.streamed import Tap
 from runtime.observing import outcome
 
