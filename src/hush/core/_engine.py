@@ -108,6 +108,7 @@ class Hush(Drawn):
         self._grace_s = grace_s
         self._stall_s = stall_s
         self._limits = limits
+        self._limits_used = limits.used_by(spec)
         self._root: RootPlan = compile_root(spec, partial(policies, limits=limits))
 
     async def run(
@@ -158,7 +159,7 @@ class Hush(Drawn):
             # Before anything is made for it: a thousand runs at once are then as cheap as one after the other.
             await budget.turn(served=False)
         run = Run(self.name, loop, budget, self._grace_s, request_id)
-        run.stall_s = self._stall_s
+        run.stall_s, run.limits = self._stall_s, self._limits_used
         if tracers or keep:
             run.tracing = Tracing(run, tracers)
             run.keeps = bool(keep)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import IO, NamedTuple
 
+from hush.core._admission._state import LimitState
 from hush.core._runtime._glimpse import MapState, map_state
 from hush.core._runtime._pass import Pass, busy_passes
 from hush.core._runtime._run import Run
-from hush.core._runtime._stalls import standing
+from hush.core._runtime._stalls import limit_states, standing
 from hush.core._runtime._tracing import Listener, Tracing
 from hush.core._spec._model import GraphSpec, MapSpec
 from hush.core._spec._order import order_of
@@ -18,9 +19,14 @@ from hush.core._spec._reads import body_of
 from hush.core.errors import UsageError
 from hush.core.events import (
     Event,
+    ItemFailed,
+    MapFinished,
+    NodeAdmitted,
     NodeFailed,
     NodeFinished,
+    NodeQueued,
     NodeReady,
+    NodeRetrying,
     NodeSkipped,
     NodeStarted,
     RunFinished,
@@ -51,6 +57,9 @@ class Why:
         seconds: How long it has been running, or ran.
         running: The nodes at work, those that have been longest first. Graphs and maps are not listed: their nodes are.
         ready: The nodes that could start, and wait for their turn.
+        queued: The nodes that wait for a limit, those that have been longest first.
+        retrying: The nodes that failed and wait for their next attempt; ``seconds`` is how long they still wait.
+        limits: How the limits stand that anybody waits for, of those of the run's nodes.
         maps: The maps under way, with what they wait for.
         waiting: Nodes outside maps that have not started, with the names of those that they wait for.
     """
@@ -59,16 +68,28 @@ class Why:
     seconds: float
     running: tuple[Doing, ...] = ()
     ready: tuple[Doing, ...] = ()
+    queued: tuple[Doing, ...] = ()
+    retrying: tuple[Doing, ...] = ()
+    limits: tuple[LimitState, ...] = ()
     maps: tuple[MapState, ...] = ()
     waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = [f"{self.status} for {self.seconds:.1f} s" if self.status == "running" else self.status]
-        for title, listed in (("at work", self.running), ("ready", self.ready), ("maps", self.maps)):
+        listings = (
+            ("at work", self.running),
+            ("ready", self.ready),
+            ("waiting for a limit", self.queued),
+            ("waiting for the next attempt", self.retrying),
+            ("limits", self.limits),
+            ("maps", self.maps),
+        )
+        for title, listed in listings:
             if listed:
                 lines.append(f"{title}:")
-                lines += [f"  {one}" for one in listed[:_MOST_LINES]]
-                lines += [f"  … and {len(listed) - _MOST_LINES} more"] * (len(listed) > _MOST_LINES)
+                most = _MOST_QUEUED if listed is self.queued else _MOST_LINES
+                lines += [f"  {one}" for one in listed[:most]]
+                lines += [f"  … and {len(listed) - most} more"] * (len(listed) > most)
         if self.waiting:
             lines.append("not started:")
             lines += [f"  {path} waits for {', '.join(names)}" for path, names in [*self.waiting.items()][:_MOST_LINES]]
@@ -76,6 +97,12 @@ class Why:
 
 
 _MOST_LINES = 20
+_MOST_QUEUED = 5  # how long the line is, its limit tells
+
+
+def _longest_first(since_ns: dict[_Place, int], now_ns: int) -> tuple[Doing, ...]:
+    ordered = sorted(since_ns.items(), key=lambda pair: pair[1])
+    return tuple([Doing(path, item, (now_ns - at_ns) / 1e9) for (path, item), at_ns in ordered])
 
 
 class InFlight(Listener):
@@ -86,7 +113,10 @@ class InFlight(Listener):
         self._began_ns = 0
         self._ready: dict[_Place, int] = {}
         self._running: dict[_Place, int] = {}
+        self._queued: dict[_Place, int] = {}
+        self._retrying: dict[_Place, int] = {}  # until when
         self._ended: set[str] = set()
+        self._tables = self._ready, self._running, self._queued, self._retrying
         self._finished: RunFinished | None = None
 
     def emit(self, event: Event, /) -> None:
@@ -98,17 +128,38 @@ class InFlight(Listener):
             case NodeStarted():
                 self._ready.pop(place, None)
                 self._running[place] = event.at_ns
+            case NodeQueued():
+                self._move(place, self._queued, event.at_ns)
+            case NodeAdmitted():
+                self._move(place, self._running, event.at_ns)
+            case NodeRetrying():
+                self._move(place, self._retrying, event.at_ns + int(event.wait_s * 1e9))
             case NodeFinished() | NodeFailed() | NodeSkipped():
-                self._ready.pop(place, None)
-                self._running.pop(place, None)
+                for table in self._tables:
+                    table.pop(place, None)
                 if item is None:
                     self._ended.add(event.path)
+            case ItemFailed():
+                self._forget(f"{event.path}/", place[1])
+            case MapFinished():
+                self._forget(f"{event.path}/", place[1])
             case RunStarted():
                 self._began_ns = event.at_ns
             case RunFinished():
                 self._finished = event._replace(error=None, result=None)
             case _:
                 pass
+
+    def _move(self, place: _Place, to: dict[_Place, int], at_ns: int) -> None:
+        for table in self._tables:
+            table.pop(place, None)
+        to[place] = at_ns
+
+    def _forget(self, inside: str, item: tuple[int, ...]) -> None:
+        """What was cancelled inside a map, or an item of it, has no event of its own."""
+        for table in self._tables:
+            for path, at in [place for place in table if place[0].startswith(inside) and place[1][: len(item)] == item]:
+                del table[path, at]
 
     def attach(self, tracing: Tracing, run: Run) -> None:
         """The run begins."""
@@ -121,14 +172,20 @@ class InFlight(Listener):
             return Why("waiting", 0.0)
         now_ns = monotonic_ns()
         leaves, waiting = self._not_ended()
-        running = [
-            Doing(path, item, (now_ns - at_ns) / 1e9)
-            for (path, item), at_ns in sorted(self._running.items(), key=lambda pair: pair[1])
-            if path in leaves
-        ]
-        ready = [Doing(path, item, (now_ns - at_ns) / 1e9) for (path, item), at_ns in self._ready.items()]
-        maps = sorted(map_state(one) for one in self._run.maps)
-        return Why("running", (now_ns - self._began_ns) / 1e9, tuple(running), tuple(ready), tuple(maps), waiting)
+        at_work = {place: at_ns for place, at_ns in self._running.items() if place[0] in leaves}
+        at_work |= {place: until_ns for place, until_ns in self._retrying.items() if until_ns <= now_ns}
+        retrying = {place: 2 * now_ns - until_ns for place, until_ns in self._retrying.items() if until_ns > now_ns}
+        return Why(
+            "running",
+            (now_ns - self._began_ns) / 1e9,
+            running=_longest_first(at_work, now_ns),
+            ready=_longest_first(self._ready, now_ns),
+            queued=_longest_first(self._queued, now_ns),
+            retrying=_longest_first(retrying, now_ns),
+            limits=tuple(limit_states(self._run)),
+            maps=tuple(sorted(map_state(one) for one in self._run.maps)),
+            waiting=waiting,
+        )
 
     def ended(self, *, cancelled: bool) -> Why:
         """How the run ended; one that was cancelled before its first step has told nothing."""
@@ -142,7 +199,7 @@ class InFlight(Listener):
         leaves: set[str] = set()
         waiting: dict[str, tuple[str, ...]] = {}
         todo: list[tuple[str, GraphSpec, bool]] = [(self._spec.name, self._spec, False)]
-        begun = {path for path, _ in (*self._running, *self._ready)} | self._ended
+        begun = {path for table in self._tables for path, _ in table} | self._ended
         while todo:
             around, graph, mapped = todo.pop()
             order = order_of(graph)

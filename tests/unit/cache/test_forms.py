@@ -241,7 +241,16 @@ def test_an_object_counts_with_what_it_has_besides_its_fields_but_not_with_what_
         (pydantic.SecretStr("s"), "x"),
         ({object(): 1}, "x[...]"),
     ],
-    ids=repr,
+    ids=[
+        "object",
+        "in a list",
+        "in a field",
+        "lambda",
+        "generator",
+        "kind of text",
+        "secret",
+        "as a key",
+    ],  # no addresses
 )
 def test_what_has_no_certain_form_is_named_with_the_way_to_it(value, at):
     with pytest.raises(Uncertain) as caught:

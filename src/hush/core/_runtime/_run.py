@@ -16,6 +16,7 @@ from hush.core._plan._model import StepPlan
 from hush.core._runtime._domain import Domain, parts_of
 from hush.core._runtime._pass import Pass
 from hush.core._runtime._tracing import Tracing
+from hush.core._spec._policies import Limit
 from hush.core._spec._signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from hush.core.errors import NO_ERRORS, Errors, FailureInfo, HushError, OutputError, ReportedError
 
@@ -59,6 +60,7 @@ class Run:
         keeps: Whether it keeps what all nodes gave.
         maps: The maps under way, for those who ask what it is at.
         domain: Its outermost domain, once it has begun.
+        limits: The limits of its nodes, with their names.
         stall_s: After how many seconds without a move it is told of; ``seen`` is what it was last seen at.
         processes: The pools of worker processes by the path of their step, once there are any.
     """
@@ -72,6 +74,7 @@ class Run:
         "id",
         "inline_only",
         "keeps",
+        "limits",
         "loop",
         "maps",
         "name",
@@ -98,6 +101,7 @@ class Run:
         self._collected: dict[str, Collected] | None = None
         self.maps: set[Any] = set()
         self.domain: Domain | None = None
+        self.limits: tuple[tuple[str, Limit], ...] = ()
         self.stall_s: float | None = None
         self.seen: Any = None
         self.processes: dict[str, Any] | None = None

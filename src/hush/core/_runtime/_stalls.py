@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from time import perf_counter_ns
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hush.core._runtime._glimpse import Glimpse, MapState, glimpses, map_state, task_count
 from hush.core._runtime._pass import Pass
 from hush.core._runtime._run import Run
+
+if TYPE_CHECKING:
+    from hush.core._admission._state import LimitState
 
 log = logging.getLogger("hush.run")
 
@@ -65,8 +68,18 @@ def _look_at(run: Run, now_ns: int) -> None:
     run.seen = Seen(tasks, maps, at, since_ns, now_ns, told)
 
 
+def limit_states(run: Run) -> list[LimitState]:
+    """How the limits stand for which anybody waits, or which are closed, of those of the run's nodes."""
+    if not run.limits:
+        return []
+    from hush.core._runtime._admitting import limit_state
+
+    states = [limit_state(limit, run.loop, name) for name, limit in run.limits]
+    return [state for state in states if state.waiting or state.closed_s is not None]
+
+
 def standing(run: Run) -> Iterator[str]:
-    """What a run is at, a line for each map and for each of the first steps that are at work."""
+    """What a run is at, a line for each map and limit, and for each of the first steps that are at work."""
     if run.domain is None:
         yield "  it has not begun, or has ended"
         return
@@ -75,6 +88,8 @@ def standing(run: Run) -> Iterator[str]:
         yield f"  map {state}"
     if len(maps) > _TOLD:
         yield f"  … and {len(maps) - _TOLD} more maps"
+    for limit in limit_states(run):
+        yield f"  {limit}"
     at = glimpses(run.domain, _TOLD)
     for one in at:
         yield f"  at work: {one}"

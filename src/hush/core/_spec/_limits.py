@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hush.core._spec._model import CallSpec
+from hush.core._spec._model import CallSpec, GraphSpec, Step
 from hush.core._spec._policies import LIMIT_PREFIX, Limit
+from hush.core._spec._reads import body_of
 from hush.core.errors import UsageError
 
 
@@ -42,6 +43,18 @@ class NamedLimits:
                 name = one.removeprefix(LIMIT_PREFIX) if isinstance(one, str) else repr(one)
                 found.setdefault(limit, limit.name or name)
         return [(name, limit) for limit, name in found.items()]
+
+    def used_by(self, root: GraphSpec) -> tuple[tuple[str, Limit], ...]:
+        """The limits of all leaves in ``root``, each once, with what they are called."""
+        found: dict[Limit, str] = {}
+        todo: list[Step] = [*root.steps]
+        for step in todo:  # grows while it is walked
+            if isinstance(step, CallSpec):
+                for name, limit in self.of(step) if step.policies.limits else ():
+                    found.setdefault(limit, name)
+            elif (body := body_of(step)) is not None:
+                todo += body.steps
+        return tuple([(name, limit) for limit, name in found.items()])
 
     def joined(self, found: Mapping[str, Limit]) -> NamedLimits:
         """These, and those that were ``found`` elsewhere."""
