@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, why_on_signal
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, Retry, why_on_signal
 from hush.testing import run_virtual
 
 
@@ -224,3 +224,85 @@ def test_a_cursor_of_another_thread_that_is_pulled_inline_is_told_how_to_be_pull
     notes = run_virtual(main)
     assert 'pull="inline"' in notes
     assert "executor=" not in notes
+
+
+def told_of(limit, **policies):
+    """What a run tells after a second in which each of 10 calls takes 5 s."""
+
+    async def call(x):
+        await asyncio.sleep(5)
+        return {"y": x}
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(range(10))}, max_concurrency=10):
+            CodeNode(name="f", code_fn=call, inputs={"x": PARENT["x"]}, limit=limit, **policies)
+
+    async def main():
+        handle = Hush(graph).start({})
+        await asyncio.sleep(1)
+        why = handle.why()
+        await handle
+        return why
+
+    return run_virtual(main)
+
+
+def test_who_waits_for_a_limit_is_told_with_how_the_limit_stands():
+    why = told_of(Limit(concurrency=3, name="crm"))
+    assert [one.item for one in why.running] == [(0,), (1,), (2,)]
+    assert sorted(one.item for one in why.queued) == [(n,) for n in range(3, 10)]
+    (state,) = why.limits
+    assert (state.name, state.waiting, state.in_use, state.most, state.next_s) == ("crm", 7, 3, 3, None)
+    assert "limit crm: 7 waiting, 3 of 3 in use, the next when a call ends" in str(why)
+
+
+def test_when_a_rate_lets_the_next_one_go_is_told():
+    (state,) = told_of(Limit(per_minute=2)).limits
+    assert (state.waiting, state.in_use) == (8, 2)
+    assert 59 <= state.next_s <= 60.8  # the window, and 3 % for the clock of a server
+
+
+def test_a_limit_for_which_nobody_waits_is_not_told():
+    assert told_of(Limit(concurrency=10)).limits == ()
+
+
+def test_who_waits_for_the_next_attempt_is_not_said_to_be_at_work():
+    async def call(x):
+        if x == 1:
+            raise ConnectionError
+        await asyncio.sleep(5)
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(range(2))}):
+            retry = Retry(max_attempts=2, backoff_s=3, jitter=False)
+            CodeNode(name="f", code_fn=call, inputs={"x": PARENT["x"]}, retry=retry)
+
+    async def main():
+        handle = Hush(graph).start({})
+        await asyncio.sleep(1)
+        why = handle.why()
+        await handle
+        return why
+
+    why = run_virtual(main)
+    assert [one.item for one in why.running] == [(0,)]
+    assert [one.item for one in why.retrying] == [(1,)]
+    assert "waiting for the next attempt:" in str(why)
+
+
+def test_what_was_cancelled_inside_an_item_is_forgotten():
+    async def call(x):
+        await asyncio.sleep(5)
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(range(3))}, item_timeout_s=1, max_concurrency=1):
+            CodeNode(name="f", code_fn=call, inputs={"x": PARENT["x"]})
+
+    async def main():
+        handle = Hush(graph).start({})
+        await asyncio.sleep(2.5)
+        why = handle.why()
+        await handle
+        return why
+
+    assert [one.item for one in run_virtual(main).running] == [(2,)]
