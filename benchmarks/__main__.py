@@ -17,6 +17,7 @@ from benchmarks import (
     rows_maps,
     rows_million,
     rows_processes,
+    rows_streams,
 )
 from benchmarks._measure import FULL, QUICK, Effort
 from benchmarks._row import Line, Row
@@ -26,6 +27,7 @@ ROWS: tuple[Row, ...] = (
     *rows_graphs.ROWS,
     *rows_maps.ROWS,
     *rows_million.ROWS,
+    *rows_streams.ROWS,
     *rows_processes.ROWS,
     *rows_compile.ROWS,
     *rows_engine.ROWS,
