@@ -16,10 +16,11 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from examples.big_file_pipeline import BATCH, build, generate, parse, writer
+
 from benchmarks._measure import Effort
 from benchmarks._processes import Record, alternate, peak_mb
 from benchmarks._row import Line, Row
-from examples.big_file_pipeline import BATCH, build, generate, parse, writer
 
 MEGABYTES = 100
 

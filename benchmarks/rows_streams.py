@@ -1,4 +1,4 @@
-"""Three streaming maps in a row, each side in a process of its own: time, memory, and when the first item is through."""
+"""Three streaming maps in a row: time, memory, and when the first item is through; and items that wait."""
 
 from __future__ import annotations
 
