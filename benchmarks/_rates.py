@@ -14,7 +14,7 @@ from benchmarks._work import Outputs
 RATES = (100, 1_000)  # a second
 RATE_S = 3  # so long a run takes at its best, whether starts are even or come in bursts once a second
 RATED = {rate: range(rate * RATE_S + 1) for rate in RATES}
-LATE_S = 0.05  # what is noted as a start comes after the admission, by so much at most
+LATE_S = 0.2  # a start is noted after the admission: by so much at most, even on a machine that stops for a while
 
 
 class Starts:

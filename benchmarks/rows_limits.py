@@ -197,8 +197,10 @@ class Rate:
             for label, side in (("hush", hush), ("a timer each", timers)):
                 starts.at_s.clear()
                 results[label] = dict(await side())
-                if exceeds(starts.at_s, self.rate):
-                    raise WrongResultError(f"{label} made more than {self.rate:,} calls in a second")
+                if side is hush and exceeds(
+                    starts.at_s, self.rate
+                ):  # timers catch up after a pause, and promise nothing
+                    raise WrongResultError(f"more than {self.rate:,} calls started within a second")
                 shares[label].append(share(starts.at_s))
             must_agree({"by itself": {"y": [x * 2 for x in xs]}, **results})
         return {label: median(taken) for label, taken in shares.items()}
