@@ -197,9 +197,8 @@ class Rate:
             for label, side in (("hush", hush), ("a timer each", timers)):
                 starts.at_s.clear()
                 results[label] = dict(await side())
-                if side is hush and exceeds(
-                    starts.at_s, self.rate
-                ):  # timers catch up after a pause, and promise nothing
+                # Timers promise nothing: they catch up after a pause.
+                if side is hush and exceeds(starts.at_s, self.rate):
                     raise WrongResultError(f"more than {self.rate:,} calls started within a second")
                 shares[label].append(share(starts.at_s))
             must_agree({"by itself": {"y": [x * 2 for x in xs]}, **results})
