@@ -11,12 +11,15 @@ from benchmarks import (
     _table,
     rows_compile,
     rows_engine,
+    rows_file,
     rows_first,
     rows_graphs,
     rows_import,
+    rows_limits,
     rows_maps,
     rows_million,
     rows_processes,
+    rows_streams,
 )
 from benchmarks._measure import FULL, QUICK, Effort
 from benchmarks._row import Line, Row
@@ -26,6 +29,9 @@ ROWS: tuple[Row, ...] = (
     *rows_graphs.ROWS,
     *rows_maps.ROWS,
     *rows_million.ROWS,
+    *rows_streams.ROWS,
+    *rows_file.ROWS,
+    *rows_limits.ROWS,
     *rows_processes.ROWS,
     *rows_compile.ROWS,
     *rows_engine.ROWS,

@@ -45,12 +45,15 @@ def in_fresh_process(function: Callable[..., Any], *arguments: str) -> Any:
     return json.loads(python("-m", "benchmarks._processes", function.__module__, function.__name__, *arguments))
 
 
-def alternate(sides: Mapping[str, Callable[[], Record]], samples: int) -> dict[str, list[Record]]:
-    """The records of each side in fresh processes, turn by turn; their ``result`` must agree each time."""
+def alternate(sides: Mapping[str, Callable[..., Record]], samples: int, *arguments: str) -> dict[str, list[Record]]:
+    """The records of each side in fresh processes, turn by turn; their ``result`` must agree each time.
+
+    All sides are called with ``arguments``.
+    """
     records: dict[str, list[Record]] = {label: [] for label in sides}
     for _ in range(samples):
         for label, side in sides.items():
-            records[label].append(in_fresh_process(side))
+            records[label].append(in_fresh_process(side, *arguments))
         must_agree({label: taken[-1]["result"] for label, taken in records.items()})
     return records
 

@@ -72,6 +72,11 @@ async def wait_and_double(x: int) -> Outputs:
     return {"y": x * 2}
 
 
+async def suspend_and_double(x: int) -> Outputs:
+    await asyncio.sleep(0)
+    return {"y": x * 2}
+
+
 # ── Maps by hand ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

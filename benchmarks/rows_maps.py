@@ -24,13 +24,13 @@ from benchmarks._work import (
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, MapNode
 
 
-def mapped(body: Callable[..., Any], at_once: int) -> GraphNode:
-    """A map over the input ``xs``; its column ``y`` is the output."""
+def mapped(body: Callable[..., Any], at_once: int, **policies: Any) -> GraphNode:
+    """A map over the input ``xs``; its column ``y`` is the output. The policies are those of the node in it."""
     with GraphNode(name="mapped") as graph:
         with MapNode(
             name="each", inputs={"x": Each(PARENT["xs"])}, outputs={"y": PARENT}, max_concurrency=at_once
         ) as every:
-            one = CodeNode(name="one", code_fn=body, inputs={"x": PARENT["x"]}, outputs={"*": PARENT})
+            one = CodeNode(name="one", code_fn=body, inputs={"x": PARENT["x"]}, outputs={"*": PARENT}, **policies)
             START >> one >> END
         START >> every >> END
     return graph

@@ -1,20 +1,29 @@
-"""Maps over work that holds the interpreter: in processes, beside loky and multiprocessing by hand."""
+"""Maps over work that holds the interpreter: in processes, beside loky and multiprocessing by hand.
+
+What handing items over takes is told from outside, alike for all sides: each item says in which process it began and
+ended, and when. What lies between the items of a process is not work.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from typing import Any
+from statistics import median
+from time import perf_counter_ns
+from typing import Any, TypeAlias
 
 from loky import ProcessPoolExecutor, cpu_count
 
-from benchmarks._measure import Effort, compare
-from benchmarks._row import Goal, Line, Times
+from benchmarks._measure import Effort, WrongResultError, compare
+from benchmarks._row import AtMost, Goal, Line, Row, Times
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode
 
-BODY = Callable[[int], dict[str, int]]
+Span: TypeAlias = tuple[int, int, int, int]  # an item's result, its process, and when it began and ended, in ns
+BODY = Callable[[int], dict[str, Any]]
 CHUNKS_EACH = 20
 """By hand, each process gets so many chunks: what one would write who knows that the items are alike."""
 
@@ -35,6 +44,20 @@ def microseconds(x: int) -> dict[str, int]:
     return {"y": total}
 
 
+def timed_millisecond(x: int) -> dict[str, Span]:
+    """The same, with its times."""
+    began_ns = perf_counter_ns()
+    y = millisecond(x)["y"]
+    return {"y": (y, os.getpid(), began_ns, perf_counter_ns())}
+
+
+def timed_microseconds(x: int) -> dict[str, Span]:
+    """The same, with its times."""
+    began_ns = perf_counter_ns()
+    y = microseconds(x)["y"]
+    return {"y": (y, os.getpid(), began_ns, perf_counter_ns())}
+
+
 def mapped(body: BODY) -> GraphNode:
     """A map in processes over the input ``xs``; its column ``y`` is the output."""
     with GraphNode(name="mapped") as graph:
@@ -45,7 +68,7 @@ def mapped(body: BODY) -> GraphNode:
     return graph
 
 
-def by_loky(body: BODY, items: int) -> dict[str, list[int]]:
+def by_loky(body: BODY, items: int) -> dict[str, list[Any]]:
     """``executor.map``, with the size of chunks that somebody has thought out."""
     workers = cpu_count()
     with ProcessPoolExecutor(workers) as executor:
@@ -53,7 +76,7 @@ def by_loky(body: BODY, items: int) -> dict[str, list[int]]:
         return {"y": [out["y"] for out in found]}
 
 
-def by_multiprocessing(body: BODY, items: int) -> dict[str, list[int]]:
+def by_multiprocessing(body: BODY, items: int) -> dict[str, list[Any]]:
     """``Pool.imap``, likewise."""
     workers = cpu_count()
     with get_context("spawn").Pool(workers) as pool:
@@ -95,7 +118,51 @@ class InProcesses:
         return await compare(sides, replace(effort, samples=effort.heavy), warm_runs=0)
 
 
-ROWS = (
+def idle_share(spans: list[Span]) -> float:
+    """What part of the processes' time, each from its first item to its last, lies between items."""
+    by_process: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for _, process, began_ns, ended_ns in spans:
+        by_process[process].append((began_ns, ended_ns))
+    work_ns = sum(ended_ns - began_ns for each in by_process.values() for began_ns, ended_ns in each)
+    whole_ns = sum(max(end for _, end in each) - min(begin for begin, _ in each) for each in by_process.values())
+    return 1 - work_ns / whole_ns
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandingOver:
+    """What share of the processes' time is not work; starting them does not count."""
+
+    name: str
+    work: str
+    body: BODY
+    plain: BODY
+    items: int
+    goal: Goal | None
+
+    def measure(self, effort: Effort) -> list[Line]:
+        """One line, in percent."""
+        engine = Hush(mapped(self.body))
+        sides: dict[str, Callable[[], Mapping[str, list[Span]]]] = {
+            "hush": lambda: asyncio.run(self._run(engine)),
+            "loky": lambda: by_loky(self.body, self.items),
+            "multiprocessing": lambda: by_multiprocessing(self.body, self.items),
+        }
+        expected = [self.plain(x)["y"] for x in range(self.items)]
+        shares: dict[str, list[float]] = {label: [] for label in sides}
+        for _ in range(effort.heavy):
+            for label, side in sides.items():
+                spans = side()["y"]
+                if [y for y, *_ in spans] != expected:
+                    raise WrongResultError(f"{label} gave other results than one process")
+                shares[label].append(100 * idle_share(spans))
+        figures = {label: median(each) for label, each in shares.items()}
+        return [Line(work=self.work, unit="%", goal=self.goal, hush=figures.pop("hush"), hands=figures)]
+
+    async def _run(self, engine: Hush) -> Mapping[str, Any]:
+        return await engine.run({"xs": list(range(self.items))})
+
+
+ROWS: tuple[Row, ...] = (
     InProcesses(
         name="processes-1ms",
         work="map in processes over 2,000 × 1 ms of Python",
@@ -103,10 +170,26 @@ ROWS = (
         items=2_000,
         goal=Times(1.1, "loky"),
     ),
+    HandingOver(
+        name="processes-1ms-share",
+        work="what is not work, of the processes' time from first item to last",
+        body=timed_millisecond,
+        plain=millisecond,
+        items=2_000,
+        goal=AtMost(10.0),
+    ),
     InProcesses(
         name="processes-20us",
         work="map in processes over 20,000 × 20 µs of Python",
         body=microseconds,
+        items=20_000,
+        goal=None,
+    ),
+    HandingOver(
+        name="processes-20us-share",
+        work="what is not work, of the processes' time from first item to last",
+        body=timed_microseconds,
+        plain=microseconds,
         items=20_000,
         goal=None,
     ),

@@ -24,6 +24,7 @@ PEERS = (
     Contestant("langgraph", "by_langgraph", "import langgraph.graph", "langgraph"),
     Contestant("hush-icore", "by_hush_icore", "import hush.core", "hush-icore"),
     Contestant("aiometer", "by_aiometer", "import aiometer", "aiometer"),
+    Contestant("aiostream", "by_aiostream", "from aiostream import pipe, stream", "aiostream"),
 )
 ALL = (HUSH, BY_HAND, *PEERS)
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks._rates import RATE_S, RATED, RATES
+from benchmarks._streams import AT_ONCE, IDEAL_STREAM_S, MAPS, stored
 from benchmarks._work import (
     ARMS,
     BLOCK_S,
@@ -30,6 +32,8 @@ from benchmarks._work import (
     WIDTH,
     mix,
 )
+
+RATE = RATES[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +127,27 @@ WARM = (
         unit="× ideal",
         expected=lambda: [x * 2 for x in WAITING_XS],
         figure=lambda seconds: seconds / IDEAL_S,
+    ),
+    Row(
+        name="streams",
+        work=f"{MAPS} streaming maps in a row over {CHEAP:,}, cheap bodies, {AT_ONCE} at a time",
+        unit="µs an item",
+        expected=lambda: stored(CHEAP),
+        figure=micros_for(CHEAP),
+    ),
+    Row(
+        name="streams-waiting",
+        work=f"{MAPS} in a row, {WAITING:,} × {WAIT_S * 1000:.0f} ms in each, {WAITING_AT_ONCE} at a time",
+        unit="× ideal",
+        expected=lambda: [x * 2**MAPS for x in WAITING_XS],
+        figure=lambda seconds: seconds / IDEAL_STREAM_S,
+    ),
+    Row(
+        name="rate",
+        work=f"share used of a rate of {RATE:,} a second, over {RATE_S} s",
+        unit="%",
+        expected=lambda: [x * 2 for x in RATED[RATE]],
+        figure=lambda seconds: 100 * RATE_S / seconds,
     ),
     Row(
         name="runs-at-once",

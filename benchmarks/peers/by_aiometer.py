@@ -8,6 +8,7 @@ from typing import Any
 
 import aiometer
 
+from benchmarks._rates import RATED, Starts
 from benchmarks._work import (
     CHEAP_AT_ONCE,
     CHEAP_XS,
@@ -34,10 +35,24 @@ def mapped(body: Callable[[int], Any], xs: Iterable[int], at_once: int) -> Any:
     return aiometer.run_all([partial(body, x) for x in xs], max_at_once=at_once)
 
 
+async def rated() -> list[int]:
+    starts = Starts()
+
+    async def one(x: int) -> int:
+        return (await starts.double(x))["y"]
+
+    return await aiometer.run_all([partial(one, x) for x in RATED[_rows.RATE]], max_per_second=_rows.RATE)
+
+
 JOBS: Jobs = {
     "map-cheap": lambda: Job(call=lambda: mapped(cheap, CHEAP_XS, CHEAP_AT_ONCE)),
     "map-waiting": lambda: Job(call=lambda: mapped(waiting, WAITING_XS, WAITING_AT_ONCE)),
     "map-million": lambda: Job(call=lambda count: mapped(cheap, range(count), MILLION_AT_ONCE)),
+    "rate": lambda: Job(call=rated),
 }
-CANNOT = {row.name: "no graphs" for row in _rows.ALL if row.name not in JOBS}
-NOTES = {"import": "asyncio itself comes with the first run"}
+NO_STREAMS = dict.fromkeys(("streams", "streams-waiting"), "no streams")
+CANNOT = {row.name: "no graphs" for row in _rows.ALL if row.name not in JOBS} | NO_STREAMS
+NOTES = {
+    "rate": "evenly spaced (`max_per_second`)",
+    "import": "asyncio itself comes with the first run",
+}

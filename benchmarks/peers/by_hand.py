@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks._rates import RATED, Starts, by_timers
+from benchmarks._streams import Store, store_by_generators, store_by_queues
 from benchmarks._work import (
     BRANCHES,
+    CHEAP,
     MILLION_AT_ONCE,
     RUNS,
     block,
@@ -15,6 +18,7 @@ from benchmarks._work import (
     map_by_gather,
     map_by_workers,
 )
+from benchmarks.peers import _rows
 from benchmarks.peers._job import Job, Jobs, Make, Ways
 
 # Hush is imported where its rows are read, so that the memory and the first runs here are without it.
@@ -62,7 +66,20 @@ def million(way: Callable[..., Any]) -> Make:
     )
 
 
+def streams(way: Callable[..., Any]) -> Make:
+    def make() -> Job:
+        store = Store()
+        return Job(call=lambda: way(store, range(CHEAP)), result=lambda _: store.result())
+
+    return make
+
+
+def rated() -> Job:
+    return Job(call=lambda: by_timers(Starts(), RATED[_rows.RATE], _rows.RATE), result=lambda found: found["y"])
+
+
 x, y, total = (lambda found: found["x"]), (lambda found: found["y"]), (lambda found: found["total"])
+waiting_streams = hand("rows_streams", "WAITING_STREAMS", y)
 JOBS: Jobs = {
     "chain-sync": {"plain calls": hand("rows_graphs", "CHAIN_SYNC", x)("plain calls")},
     "chain-async": {"plain awaits": hand("rows_graphs", "CHAIN_ASYNC", x)("plain awaits")},
@@ -74,6 +91,9 @@ JOBS: Jobs = {
     "map-cheap": both(hand("rows_maps", "MAP_CHEAP", y)),
     "map-waiting": both(hand("rows_maps", "MAP_WAITING", y)),
     "map-million": {"gather + semaphore": million(map_by_gather), "workers": million(map_by_workers)},
+    "streams": {"workers + queues": streams(store_by_queues), "async generators": streams(store_by_generators)},
+    "streams-waiting": {label: waiting_streams(label) for label in ("gather + semaphores", "workers + queues")},
+    "rate": {"a timer each": rated},
     "runs-at-once": {"gather": runs_at_once},
     "blocking": {"to_thread": blocking},
 }

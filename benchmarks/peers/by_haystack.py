@@ -237,5 +237,6 @@ JOBS: Jobs = {
     "blocking": blocking,
     **long_chains(lambda length: chain(AddOne, length), run_chain, count=lambda pipeline: len(pipeline.graph.nodes)),
 }
-CANNOT = {"compile": "–", **dict.fromkeys(("map-cheap", "map-waiting", "map-million", "map-million-mb"), "no map")}
+MAPS = ("map-cheap", "map-waiting", "streams", "streams-waiting", "map-million", "map-million-mb")
+CANNOT = {"compile": "–", **dict.fromkeys(MAPS, "no map")}
 NOTES = {"write-many": "written, not run"}

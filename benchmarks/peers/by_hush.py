@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks._race import Race
-from benchmarks._work import BRANCHES, MILLION_AT_ONCE, RUNS, add_one, block, double
+from benchmarks._rates import RATED, Starts
+from benchmarks._streams import Store
+from benchmarks._work import BRANCHES, CHEAP, CHEAP_AT_ONCE, MILLION_AT_ONCE, RUNS, add_one, block, double
+from benchmarks.peers import _rows
 from benchmarks.peers._job import Job, Jobs, long_chains
 from benchmarks.rows_engine import five_nodes
 from benchmarks.rows_graphs import CHAIN_ASYNC, CHAIN_SYNC, FAN_SUSPENDING, FAN_SYNC, LAYERED, NESTED, chain
 from benchmarks.rows_maps import MAP_CHEAP, MAP_WAITING, mapped
-from hush.core import END, PARENT, START, CodeNode, GraphNode, Hush
+from benchmarks.rows_streams import WAITING_STREAMS, storing
+from hush.core import END, PARENT, START, CodeNode, GraphNode, Hush, Limit
 
 
 def race(row: Race, result: Callable[[Any], Any]) -> Callable[[], Job]:
@@ -49,6 +53,21 @@ def million() -> Job:
     return Job(call=lambda count: engine.run(inputs={"xs": range(count)}), result=lambda found: found["y"])
 
 
+def streams() -> Job:
+    store = Store()
+    run = storing(store)
+    return Job(call=lambda: run(range(CHEAP)), result=lambda _: store.result())
+
+
+def rated() -> Job:
+    # A limit of its own each time: one that goes on would still count the starts of the call before.
+    async def call() -> list[int]:
+        graph = mapped(Starts().double, CHEAP_AT_ONCE, limit=Limit(per_second=_rows.RATE))
+        return (await Hush(graph).run(inputs={"xs": RATED[_rows.RATE]}))["y"]
+
+    return Job(call=call)
+
+
 async def run_chain(engine: Hush) -> int:
     return (await engine.run(inputs={"x": 0}))["x"]
 
@@ -64,9 +83,12 @@ JOBS: Jobs = {
     "map-cheap": race(MAP_CHEAP, lambda found: found["y"]),
     "map-waiting": race(MAP_WAITING, lambda found: found["y"]),
     "map-million": million,
+    "streams": streams,
+    "streams-waiting": race(WAITING_STREAMS, lambda found: found["y"]),
+    "rate": rated,
     "runs-at-once": runs_at_once,
     "blocking": blocking,
     **long_chains(lambda length: chain(add_one, length), run_chain, compiled=Hush),
 }
 CANNOT: dict[str, str] = {}
-NOTES: dict[str, str] = {}
+NOTES = {"rate": "in bursts, as many a second as may start"}
