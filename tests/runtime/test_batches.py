@@ -18,6 +18,7 @@ from hush.core import (
     MapStarted,
     SourceError,
 )
+from hush.core._runtime._sources import _pull_some
 from hush.testing import Recorder, run_virtual
 from kit.faults import Boom, label
 from runtime.observing import outcome
@@ -295,3 +296,51 @@ def test_first_counts_items_that_failed_before_as_well():
             CodeNode(name="n", code_fn=as_it_is, inputs={"xs": PARENT["xs"]}, outputs={"y": PARENT["y"]})
         each["y"] >> PARENT["ys"]
     assert outcome(graph).result["ys"] == [[2, 4]]
+
+
+@pytest.mark.parametrize("size", [1, 7, 20, 300, 1000])
+def test_no_more_is_pulled_for_a_batch_than_goes_into_it(size):
+    """Where `next()` is cheap, several values are pulled at once."""
+    pulled, seen = [0], []
+
+    def numbers():
+        for number in range(1000):
+            pulled[0] += 1
+            yield number
+
+    def look(xs):
+        seen.append((pulled[0], xs))
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"xs": Each(numbers(), pull="inline")}, batch=size, max_concurrency=1):
+            CodeNode(name="n", code_fn=look, executor="inline", inputs={"xs": PARENT["xs"]})
+    run_virtual(Hush(graph).run)
+    assert [number for _, xs in seen for number in xs] == list(range(1000))
+    assert [count for count, _ in seen] == [min(1000, size * (number + 1)) for number in range(len(seen))]
+
+
+@pytest.mark.parametrize("at", [0, 1, 5, 30, 31, 99])
+def test_what_came_before_an_error_of_the_source_goes_into_a_batch_first(at):
+    seen = []
+
+    def numbers():
+        for number in range(100):
+            if number == at:
+                raise ValueError(at)
+            yield number
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"xs": Each(PARENT["source"])}, batch=10, max_concurrency=1):
+            CodeNode(name="n", code_fn=lambda xs: seen.extend(xs), executor="inline", inputs={"xs": PARENT["xs"]})
+    with pytest.raises(ValueError, match=str(at)):
+        run_virtual(lambda: Hush(graph).run({"source": numbers()}))
+    assert seen == list(range(at // 10 * 10))
+
+
+def test_so_many_are_pulled_as_were_asked_for_and_the_end_is_told():
+    found: list[int] = []
+    longest_ns, ended = _pull_some(iter(range(500)), 100, found)
+    assert (found, ended) == (list(range(100)), False)
+    assert longest_ns > 0
+    longest_ns, ended = _pull_some(iter(range(50)), 100, found)
+    assert (found[100:], ended) == (list(range(50)), True)

@@ -11,11 +11,11 @@ from hush.core._runtime._channel import Channel, Reader
 from hush.core._runtime._domain import Domain, combined
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Run
-from hush.core._runtime._sources import DONE, WAIT, ListSource, Source, open_source
+from hush.core._runtime._sources import DONE, WAIT, IteratorSource, ListSource, Source, open_source
 from hush.core.errors import SourceError
 
-_LOOK_EVERY = 64
-"""Of items of a list that go into one batch every so many look at the clock; of a function that pulls, each does."""
+_STRETCH = 256
+"""So many items go into a batch, at most, between two looks at the clock."""
 
 
 class Feed:
@@ -43,7 +43,7 @@ class Feed:
         self._batch: list[Any] = []
         self._due_s = 0.0  # when the batch at hand is handed over, however few it has
         self._filler: Filler | None = None
-        self._look_every = _LOOK_EVERY
+        self._take: Callable[[int], list[Any]] | None = None  # several items at once, where the only source can that
         self.pulling = asyncio.Lock()
         self.total: int | None = None
         self.plain = True
@@ -81,7 +81,9 @@ class Feed:
         self.quick = all(type(source) is ListSource for source in self._sources)
         if plan.batch is not None:
             self._pull_one, self.pull = self.pull, self._pull_batch
-            self._look_every = _LOOK_EVERY if self.quick else 1
+            only = self._sources[0] if len(self._sources) == 1 and self.plain else None
+            if isinstance(only, ListSource | IteratorSource):
+                self._take = only.take
             if self.total is not None:
                 self.total = -(-self.total // plan.batch) if self.plain else None
 
@@ -129,6 +131,14 @@ class Feed:
         size, batch, wait_s = self._plan.batch, self._batch, self._plan.batch_wait_s
         assert size is not None
         while len(batch) < size:
+            if self._take is not None and (some := self._take(min(_STRETCH, size - len(batch)))):
+                if wait_s is not None and not batch:
+                    self._due_s = self._run.loop.time() + wait_s
+                batch += some
+                self._items += len(some)
+                if len(batch) < size and self._run.budget.spent():
+                    return WAIT  # there is nothing to wait for, but others are to have a turn
+                continue
             values = self._pull_one()
             if values is WAIT:
                 if wait_s is None or not batch or self._run.loop.time() < self._due_s:
@@ -141,8 +151,8 @@ class Feed:
                 if wait_s is not None and not batch:
                     self._due_s = self._run.loop.time() + wait_s
                 batch.append(values)
-            if not self._items % self._look_every and len(batch) < size and self._run.budget.spent():
-                return WAIT  # there is nothing to wait for, but others are to have a turn
+            if len(batch) < size and self._run.budget.spent():
+                return WAIT
         if not batch:
             return DONE
         self._batch = []
@@ -197,6 +207,7 @@ class Feed:
         """It has ended: let go of what it held."""
         self._sources, self._readers, self._columns, self._held, self._batch = [], [], [], [], []
         self.pull = self._pull_one = self._pull_all
+        self._take = None
 
 
 class Filler:

@@ -31,6 +31,9 @@ log = logging.getLogger("hush.map")
 
 CHUNK = 32
 """Items pulled in a thread at a time, at most."""
+_STRETCH_NS = 1_000_000  # of pulling for a batch on the loop, between two looks at the budget
+_QUICK_NS = 50_000
+_MOST_BLIND = 16
 _CHUNK_NS = 5_000_000  # a slow source hands over what it has, rather than hold the first items back
 
 
@@ -53,6 +56,10 @@ class ListSource:
         self.size: int | None = len(values)
         self._iterator: Iterator[Any] = iter(values) if first is None else islice(values, first)
         self.now = partial(next, self._iterator, DONE)
+
+    def take(self, most: int) -> list[Any]:
+        """Up to ``most`` values; none at the end."""
+        return list(islice(self._iterator, most))
 
     async def fill(self, cancelled: Callable[[], None], most: int) -> None:
         """Nothing to wait for."""
@@ -116,6 +123,33 @@ class IteratorSource:
         self._gate.ran_inline(perf_counter_ns() - began_ns, "the source of a map")
         self._done = value is DONE
         return value
+
+    def take(self, most: int) -> list[Any]:
+        """Up to ``most`` values that are at hand or cheap to get; none if ``now`` has something else to say."""
+        buffer = self._buffer
+        if not buffer:
+            idle = self._error is None and not self._done and self._left != 0 and not self._running
+            if not idle or not (self._gate.inline or self._run.inline_only):
+                return []
+            self._pull_inline(most if self._left is None else min(most, self._left))
+        if len(buffer) <= most:
+            values = list(buffer)
+            buffer.clear()
+            return values
+        return [buffer.popleft() for _ in range(most)]
+
+    def _pull_inline(self, most: int) -> None:
+        """Pull up to ``most`` values on the loop, for a millisecond at most, in one run of the context."""
+        found: list[Any] = []
+        try:
+            longest_ns, self._done = self._context.run(_pull_some, self._iterator, most, found)
+            self._gate.ran_inline(longest_ns, "the source of a map")
+        except BaseException as exc:  # what came before it is gone through first
+            self._error = exc
+            self._done = True
+        if self._left is not None:
+            self._left -= len(found)
+        self._buffer.extend(found)
 
     async def fill(self, cancelled: Callable[[], None], most: int) -> None:
         """Pull a chunk in a thread, of at most ``most`` items."""
@@ -190,6 +224,27 @@ class IteratorSource:
     def _close(self) -> None:
         assert isinstance(self._iterator, types.GeneratorType)
         self._iterator.close()
+
+
+def _pull_some(iterator: Iterator[Any], most: int, found: list[Any]) -> tuple[int, bool]:
+    """Pull up to ``most`` values into ``found``: the longest time between two looks, and whether there are no more.
+
+    Between two looks at the clock lie up to 16 values, as long as they come quickly.
+    """
+    longest_ns, step = 0, 1
+    first_ns = before_ns = perf_counter_ns()
+    while len(found) < most:
+        asked, had = min(step, most - len(found)), len(found)
+        found.extend(islice(iterator, asked))
+        now_ns = perf_counter_ns()
+        took_ns, before_ns = now_ns - before_ns, now_ns
+        longest_ns = max(longest_ns, took_ns)
+        if len(found) - had < asked:
+            return longest_ns, True
+        if now_ns - first_ns > _STRETCH_NS:
+            return longest_ns, False
+        step = min(step * 2, _MOST_BLIND) if took_ns < _QUICK_NS else 1
+    return longest_ns, False
 
 
 def _note(error: BaseException) -> None:
