@@ -1,4 +1,4 @@
-"""The files that stand in docs/resources.md are read as resources, and mean what the page says."""
+"""The files that stand in our pages are read as resources; that of the page on resources means what the page says."""
 
 from __future__ import annotations
 
@@ -11,21 +11,36 @@ from docs.printed import ROOT
 from hush.core import CodeNode, GraphNode, Hush, ResourceHub
 from hush.core._resources._limit import LIMIT
 
-PAGE = (ROOT / "docs" / "resources.md").read_text(encoding="utf-8")
+_FILE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_FILES = [
+    pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}")
+    for page in _PAGES
+    for number, text in enumerate(_FILE.findall(page.read_text(encoding="utf-8")))
+]
+_LIMITS = [("resources.md", "## Limits\n"), ("vi/resources.md", "## Limit\n")]
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    [text] = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    [text] = _FILE.findall((ROOT / "docs" / "resources.md").read_text(encoding="utf-8"))
     path = tmp_path / "resources.yaml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
+@pytest.mark.parametrize("text", _FILES)
+def test_every_file_in_a_page_is_right(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "resources.yaml"
+    path.write_text(text, encoding="utf-8")
+    hub = ResourceHub(path=path)
+    assert hub.check() == []
+    assert hub.keys()
+
+
 def test_the_file_of_the_page_is_right(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CRM_RATE", raising=False)
     hub = ResourceHub(path=file)
-    assert hub.check() == []
     assert hub.keys() == ("limit:crm", "limit:model")
     assert (hub.limit("crm").concurrency, hub.limit("crm").per_second) == (10, 5)
     model = hub.limit("model")
@@ -42,6 +57,8 @@ def test_it_is_found_beside_the_program(file: Path, monkeypatch: pytest.MonkeyPa
     assert ResourceHub.default().limit("crm").per_second == 7
 
 
-def test_every_setting_of_a_limit_is_named() -> None:
-    said = set(re.findall(r"`(\w+)`", PAGE.partition("## Limits")[2].partition("\n##")[0])) - {"auto"}
+@pytest.mark.parametrize(("page", "heading"), _LIMITS)
+def test_every_setting_of_a_limit_is_named(page: str, heading: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    said = set(re.findall(r"`(\w+)`", text.partition(heading)[2].partition("\n##")[0])) - {"auto"}
     assert said == {*LIMIT.model().model_fields, *LIMIT.spellings}

@@ -197,6 +197,12 @@ def test_how_a_map_takes_its_items_is_told():
     assert first == "m  map · 16 at a time · lists of 9, or of what 0.5 s bring · window 4 · in any order · collects"
 
 
+def test_a_map_in_processes_is_told_from_others():
+    with MapNode(name="m", inputs={"x": Each([])}, max_concurrency=3, executor="process") as root:
+        step("a", x=PARENT["x"])
+    assert Shown(root).to_text().split("\n")[0] == "m  map · 3 at a time · in processes · collects"
+
+
 class Loud:
     def __repr__(self):
         raise AssertionError("a drawing asks no object of its user")

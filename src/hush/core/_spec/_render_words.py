@@ -38,6 +38,8 @@ def notes_of(step: Step) -> tuple[str, ...]:
 
 def _of_map(step: MapSpec) -> list[str]:
     found = ["one at a time" if step.max_concurrency == 1 else f"{step.max_concurrency} at a time"]
+    if step.executor == "process":
+        found.append("in processes")
     if step.batch is not None:
         or_after = "" if step.batch_wait_s is None else f", or of what {step.batch_wait_s:g} s bring"
         found.append(f"lists of {step.batch}{or_after}")

@@ -35,7 +35,7 @@ def checked_policies(
     limits = () if limit is None else tuple(limit) if isinstance(limit, list | tuple) else (limit,)
     for one in limits:
         if not isinstance(one, Limit | str) or not one:
-            hint = f" Write limit=Limit(concurrency={one!r})." if _is_count(one) else ""
+            hint = f" Write limit=Limit(concurrency={one!r})." if _is_count(one) else _instead_of_semaphore(one)
             raise UsageError(
                 f"limit={limit!r} at {where}: it is the name of a limit, a Limit(...), or a list of them.{hint}"
             )
@@ -52,6 +52,13 @@ def checked_policies(
     if retry is None and not limits and cache is None:
         return NO_POLICIES
     return Policies(cache, version, retry, limits, priority, tokens)
+
+
+def _instead_of_semaphore(given: object) -> str:
+    if not type(given).__name__.endswith("Semaphore"):
+        return ""
+    free = getattr(given, "_value", None)  # of asyncio's and of threading's
+    return f" In place of a semaphore write limit=Limit(concurrency={free if _is_count(free) else 10})."
 
 
 def _checked_cache(where: object, cache: str | Path | bool | None, version: str | None) -> str | None:

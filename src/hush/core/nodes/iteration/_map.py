@@ -8,6 +8,7 @@ from typing import Any
 from hush.core._expr._model import Expr, reads
 from hush.core._expr._ref import Handle, Ref, to_expr
 from hush.core._spec._model import EachInput, MapSpec, Tolerate
+from hush.core._spec._policies import Limit
 from hush.core._spec._portable import cpu_count
 from hush.core._spec._races import needed_keys
 from hush.core._spec._signature import name_of, signature_of, takes_one
@@ -48,6 +49,7 @@ class MapNode(Block):
         outputs: ``PARENT``, ``{"*": PARENT}``, ``{"k": PARENT}`` or ``{"k": PARENT["y"]}``: whole columns. ``error``
             and ``iteration_metrics`` go along only if they are named.
         max_concurrency: Items in flight at once, at least 1: of this map in one run. A map in a map counts by itself.
+            What a service bears, whoever calls it, is said by ``limit=`` of the node that does.
         executor: ``"process"``: the block runs in worker processes, for work that holds the interpreter: so many as
             ``max_concurrency`` says, or there are processors. Everything in the block is sent there once, items and
             outputs go in chunks of about 100 ms of work, of which transport is to be a tenth at most. All of it is
@@ -106,6 +108,7 @@ class MapNode(Block):
         if isinstance(on_error, Tolerate):
             on_error = "collect"
         super().__init__(name, inputs=inputs, outputs=outputs, timeout_s=timeout_s, on_error=on_error)
+        self._refuse_limit(max_concurrency)
         self._max_concurrency = self._checked_count("max_concurrency", max_concurrency, "items in flight at once") or 1
         self._executor = self._checked_executor(executor)
         if self._executor == "process" and max_concurrency is _SIXTEEN:
@@ -123,6 +126,18 @@ class MapNode(Block):
         self._key = self._checked_key(key)
         if not self._each:
             self._fault("no input is Each(...)", 'Say what to go through: inputs={"item": Each(source)}.')
+
+    def _refuse_limit(self, max_concurrency: Value) -> None:
+        if max_concurrency == "auto":
+            limit: Value = Limit(concurrency="auto")
+        elif isinstance(max_concurrency, Limit):
+            limit = max_concurrency
+        else:
+            return
+        raise UsageError(
+            f"max_concurrency={max_concurrency!r} at {self.where}: it is a whole number of items in flight at once. "
+            f"How many calls are good, the node in the block says that makes them: limit={limit!r}."
+        )
 
     def _checked_executor(self, executor: str | None) -> str | None:
         if executor is not None and not isinstance(executor, str):
