@@ -31,6 +31,7 @@ from hush.core import CodeNode, Limit, UsageError, code_node
         ({"burst": 5}, "names no bound"),
         ({"concurrency": 5, "burst": 5}, "per_second= or per_minute="),
         ({"tokens_per_minute": 5, "burst": 5}, "per_second= or per_minute="),
+        ({"per_second": 2.5, "burst": 2}, "per_minute=150"),
         ({"concurrency": 5, "name": ""}, "a string"),
         ({"concurrency": 5, "name": 7}, "a string"),
     ],

@@ -190,6 +190,14 @@ class Limit:
                 f"Limit(burst={self.burst}) says how a rate begins, and there is none: add per_second= or per_minute=, "
                 "or write concurrency= if it is how many calls may go on at once."
             )
+        for key in ("per_second", "per_minute"):
+            rate = given.get(key)
+            if self.burst is not None and self.burst > 1 and rate is not None and rate != int(rate):
+                whole = f" Or say it by the minute: per_minute={rate * 60:g}." if key == "per_second" else ""
+                raise UsageError(
+                    f"Limit({key}={rate!r}, burst={self.burst}): with a fraction, calls start one at a time. Leave "
+                    f"burst= out, or write a whole number.{whole}"
+                )
 
     def _given(self) -> dict[str, Any]:
         return {key: value for key in _LIMIT_KEYS if (value := getattr(self, key)) is not None}
