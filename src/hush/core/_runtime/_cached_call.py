@@ -126,9 +126,10 @@ class CachedCall:
         budget = strand.run.budget
         if budget.must_wait(perf_counter_ns()):
             await budget.turn(served=False)
-        out = await self._call(strand, frame, step, Attempt())
+        attempt = Attempt()
+        out = await self._call(strand, frame, step, attempt)
         if type(out) is Raised:
-            return Fetched(out.error)
+            return Fetched(out.error, attempt=attempt.number, bound=attempt.bound)
         outputs = as_mapping(step, out)
         try:
             packed = pack(outputs)

@@ -50,6 +50,7 @@ class Strand:
     floor = 0
     more: Callable[[], bool] | None = None
     timed = False
+    held_back = True  # by whoever listens to the run, while they cannot take more
 
     def __init__(self, run: Run, domain: Domain, context: Context | None, first: Pending | None = None) -> None:
         self.run = run

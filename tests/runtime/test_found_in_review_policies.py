@@ -1,0 +1,111 @@
+"""Faults that a review of the policies around leaves found: each holds alone, and they met in these places."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import time
+from itertools import count
+
+import pytest
+
+from hush.core import (
+    PARENT,
+    CodeNode,
+    Each,
+    GraphNode,
+    Hush,
+    MapNode,
+    NodeStarted,
+    Retry,
+)
+from hush.testing import run_virtual
+from runtime.observing import outcome, until
+
+EXACT = Retry(max_attempts=3, backoff_s=1, factor=1, jitter=False)
+salts = count()
+
+
+def one(fn, **policies):
+    """A graph of one cached node; what runs of one such graph ask for is the same."""
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=fn, inputs={"salt": f"{next(salts)}"}, outputs=PARENT, cache=True, **policies)
+    return Hush(graph)
+
+
+class Flaky:
+    """Fails the first ``failures`` times, a second after it was called."""
+
+    def __init__(self, failures):
+        self.failures, self.calls = failures, 0
+
+    async def __call__(self, salt):
+        self.calls += 1
+        await asyncio.sleep(1)
+        if self.calls <= self.failures:
+            raise ConnectionError(self.calls)
+        return {"y": self.calls}
+
+
+# ── A call that several runs wait for ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_stream_that_nobody_reads_does_not_hold_up_the_other_runs_that_wait_for_the_same_call(leaves):
+    """With retries it did: the next attempt waited for room in a buffer that was not theirs, or was gone."""
+    flaky = Flaky(2)
+
+    async def main():
+        engine = one(flaky, version="1", retry=EXACT)
+
+        async def read():
+            async with engine.stream(buffer=1) as events:
+                async for event in events:
+                    if isinstance(event, NodeStarted):
+                        await asyncio.sleep(100)
+
+        reader = asyncio.ensure_future(read())
+        await asyncio.sleep(0.5)
+        other = asyncio.ensure_future(engine.run())
+        asyncio.get_running_loop().call_later(1.7, reader.cancel if leaves else lambda: None)
+        assert (await other)["y"] == 3
+        assert asyncio.get_running_loop().time() == 5
+        reader.cancel()
+        await asyncio.wait([reader])
+
+    run_virtual(main)
+    assert flaky.calls == 3
+
+
+def test_whoever_shares_a_failure_is_told_the_attempt_and_its_own_place_only():
+    flaky = Flaky(9)
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each([1, 1, 1])}) as each:
+            inputs = {"salt": "told"}
+            CodeNode(name="n", code_fn=flaky, inputs=inputs, cache=True, version="1", retry=EXACT)
+        each["error"] >> PARENT["errors"]
+    for item, error in enumerate(outcome(graph).result["errors"]):
+        assert (error.hush.item, error.hush.attempt) == (item, 3)
+        (note,) = error.__notes__
+        assert f"g/m/n, item {item} (" in note
+        assert note.endswith(", attempt 3, not tried again: max_attempts=3")
+    assert flaky.calls == 3
+
+
+def slow(salt):
+    time.sleep(0.7)
+    return {"y": os.getpid()}
+
+
+async def test_a_worker_process_ends_with_the_last_run_that_waits_for_its_call():
+    """It was given back to the pool of a run that had ended, and nobody ended it."""
+    engine = one(slow, executor="process")
+    first = asyncio.ensure_future(engine.run())
+    await until(multiprocessing.active_children)
+    other = asyncio.ensure_future(engine.run())
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.wait([first])
+    assert (await other)["y"] not in (None, os.getpid())
+    assert not multiprocessing.active_children()
