@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-import time
 from itertools import count
 
 import pytest
@@ -16,8 +15,10 @@ from hush.core import (
     Each,
     GraphNode,
     Hush,
+    Limit,
     MapNode,
     NodeStarted,
+    NodeTimeout,
     Retry,
 )
 from hush.testing import run_virtual
@@ -78,6 +79,43 @@ def test_a_stream_that_nobody_reads_does_not_hold_up_the_other_runs_that_wait_fo
     assert flaky.calls == 3
 
 
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_nodes_that_try_or_wait_in_other_ways_do_not_share_a_call(attempts):
+    """Or one would fail because another had no patience, with an error that names that one."""
+    flaky = Flaky(attempts - 1)
+
+    async def main():
+        with GraphNode(name="g") as graph:
+            inputs = {"salt": f"terms {attempts}"}
+            options = {"code_fn": flaky, "inputs": inputs, "cache": True, "version": "1", "on_error": "collect"}
+            CodeNode(name="hasty", timeout_s=0.5, **options)
+            CodeNode(name="once", **options)
+            CodeNode(name="patient", retry=EXACT, **options)["y"] >> PARENT["y"]
+        result = await Hush(graph).run(keep=True)
+        assert isinstance(result.nodes["hasty"]["error"], NodeTimeout)
+        assert result["y"]
+
+    run_virtual(main)
+
+
+def test_nodes_that_try_and_wait_in_the_same_ways_share_a_call_whatever_graph_they_are_of():
+    flaky, limit = Flaky(1), Limit(concurrency=1)
+
+    async def main():
+        salt = next(salts)
+        engines = []
+        for _ in range(3):
+            with GraphNode(name="g") as graph:
+                retry = Retry(max_attempts=2, backoff_s=1, jitter=False)
+                policies = {"cache": True, "version": "1", "retry": retry, "limit": limit, "timeout_s": 9}
+                CodeNode(name="n", code_fn=flaky, inputs={"salt": f"{salt}"}, outputs=PARENT, **policies)
+            engines.append(Hush(graph))
+        assert [one["y"] for one in await asyncio.gather(*(engine.run() for engine in engines))] == [2] * 3
+
+    run_virtual(main)
+    assert flaky.calls == 2
+
+
 def test_whoever_shares_a_failure_is_told_the_attempt_and_its_own_place_only():
     flaky = Flaky(9)
     with GraphNode(name="g") as graph:
@@ -93,18 +131,17 @@ def test_whoever_shares_a_failure_is_told_the_attempt_and_its_own_place_only():
     assert flaky.calls == 3
 
 
-def slow(salt):
-    time.sleep(0.7)
+def process(salt):
     return {"y": os.getpid()}
 
 
 async def test_a_worker_process_ends_with_the_last_run_that_waits_for_its_call():
     """It was given back to the pool of a run that had ended, and nobody ended it."""
-    engine = one(slow, executor="process")
+    engine = one(process, executor="process")
     first = asyncio.ensure_future(engine.run())
     await until(multiprocessing.active_children)
     other = asyncio.ensure_future(engine.run())
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     first.cancel()
     await asyncio.wait([first])
     assert (await other)["y"] not in (None, os.getpid())
