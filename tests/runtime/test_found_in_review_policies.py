@@ -22,6 +22,7 @@ from hush.core import (
     Retry,
 )
 from hush.testing import run_virtual
+from kit.faults import Boom
 from runtime.observing import outcome, until
 
 EXACT = Retry(max_attempts=3, backoff_s=1, factor=1, jitter=False)
@@ -146,3 +147,64 @@ async def test_a_worker_process_ends_with_the_last_run_that_waits_for_its_call()
     await asyncio.wait([first])
     assert (await other)["y"] not in (None, os.getpid())
     assert not multiprocessing.active_children()
+
+
+# ── What is told of a failure ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fails(x):
+    raise Boom(x)
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("upstream", [False, True])
+def test_a_failure_that_is_read_and_written_on_as_the_items_own_is_counted_once(depth, upstream):
+    """It was counted where it had been handled, and again as the error that the item wrote."""
+    with GraphNode(name="g") as graph:
+        if upstream:
+            with MapNode(name="before", inputs={"x": Each([1, 2, 3])}) as before:
+                CodeNode(name="n", code_fn=fails, inputs={"x": PARENT["x"]})
+            inputs = {"e": Each(before["error"])}
+        else:
+            inputs = {"x": Each([1, 2, 3])}
+        with MapNode(name="m", inputs=inputs) as each:
+            if upstream:
+                n = CodeNode(name="n", code_fn=lambda e: {"error": e}, inputs={"e": PARENT["e"]})
+                n["error"] >> PARENT["error"]
+            elif depth:
+                with GraphNode(name="inner", inputs={"x": PARENT["x"]}) as inner:
+                    CodeNode(name="n", code_fn=fails, inputs={"x": PARENT["x"]})
+                inner["error"] >> PARENT["error"]
+            else:
+                CodeNode(name="n", code_fn=fails, inputs={"x": PARENT["x"]})["error"] >> PARENT["error"]
+        each["error"] >> PARENT["errors"]
+    result = outcome(graph).result
+    assert [error.args for error in result["errors"]] == [(1,), (2,), (3,)]
+    assert [*result.errors] == result["errors"]
+    assert (result.errors.total, result.status) == (3, "partial")
+
+
+def test_two_failures_of_one_item_are_two():
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([1])}):
+        CodeNode(name="a", code_fn=fails, inputs={"x": PARENT["x"]})["error"] >> PARENT["error"]
+        CodeNode(name="b", code_fn=fails, inputs={"x": 2})
+    result = outcome(graph).result
+    assert (len(result.errors), result.errors.total) == (2, 2)
+
+
+def test_an_error_that_another_run_has_told_of_is_counted_here_too():
+    """Even if both runs have the same request id."""
+    with GraphNode(name="inner") as inner:
+        CodeNode(name="n", code_fn=fails, inputs={"x": 1})
+    inner = Hush(inner)
+
+    async def ask(x):
+        try:
+            return await inner.run(request_id="r")
+        except Boom as error:
+            return {"error": error}
+
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([1, 2])}):
+        CodeNode(name="n", code_fn=ask, inputs={"x": PARENT["x"]})["error"] >> PARENT["error"]
+    result = outcome(graph, request_id="r").result
+    assert (len(result.errors), result.errors.total, result.status) == (2, 2, "partial")

@@ -169,6 +169,12 @@ class Run:
         exc.__dict__["__notes__"] = notes
         trim(exc)
 
+    def has_located(self, error: Any) -> bool:
+        """Whether ``error`` is an exception that something in this run has failed with."""
+        info = error.__dict__.get("hush") if isinstance(error, BaseException) else None
+        # Another graph's run, inside a function, may have been given the same id.
+        return isinstance(info, FailureInfo) and info.run == self.id and info.path.partition("/")[0] == self.name
+
     def notes_before(self, exc: BaseException) -> list[str]:
         """The notes on ``exc`` without the one on where it came from in this run, if it has that already."""
         notes = list(exc.__dict__.get("__notes__", ()))
