@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import threading
 from itertools import count
 
 import pytest
@@ -20,7 +21,9 @@ from hush.core import (
     NodeStarted,
     NodeTimeout,
     Retry,
+    WhileLoopNode,
 )
+from hush.core._runtime._pass import pass_of
 from hush.testing import run_virtual
 from kit.faults import Boom
 from runtime.observing import outcome, until
@@ -152,6 +155,32 @@ async def test_a_worker_process_ends_with_the_last_run_that_waits_for_its_call()
 # ── What is told of a failure ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("policies", [{}, {"limit": Limit(concurrency=1)}, {"retry": Retry(max_attempts=1)}])
+async def test_a_call_that_is_late_in_a_thread_says_in_which_round_it_was(policies):
+    opened = threading.Event()
+
+    def late(x):
+        if x == 1:
+            opened.wait(30)
+        return {"x": x + 1}
+
+    async def opens():
+        try:
+            await asyncio.sleep(30)
+        finally:
+            opened.set()
+
+    with GraphNode(name="g") as graph:
+        with WhileLoopNode(name="w", inputs={"x": 0}, max_iterations=3):
+            n = CodeNode(name="n", code_fn=late, inputs={"x": PARENT["x"]}, timeout_s=0.2, **policies)
+            n["x"] >> PARENT["x"]
+        CodeNode(name="beside", code_fn=opens, inputs={})
+    with pytest.raises(NodeTimeout) as caught:
+        await Hush(graph, grace_s=9).run()
+    assert caught.value.hush.round == 1
+    assert any("round 1" in note for note in caught.value.__notes__)
+
+
 def fails(x):
     raise Boom(x)
 
@@ -208,3 +237,23 @@ def test_an_error_that_another_run_has_told_of_is_counted_here_too():
         CodeNode(name="n", code_fn=ask, inputs={"x": PARENT["x"]})["error"] >> PARENT["error"]
     result = outcome(graph, request_id="r").result
     assert (len(result.errors), result.errors.total, result.status) == (2, 2, "partial")
+
+
+# ── What runs on the loop ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("executor", ["inline", "auto"])
+@pytest.mark.parametrize("policies", [{"limit": Limit(concurrency=1)}, {"retry": EXACT}])
+async def test_the_watchdog_sees_which_call_with_policies_is_on_the_loop(executor, policies):
+    budget, seen = pass_of(asyncio.get_running_loop()), []
+
+    def look(x):
+        if threading.current_thread() is threading.main_thread():
+            seen.append((budget.at and budget.at.path, budget.deadline_ns > 0))
+        return {}
+
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(range(30))}, max_concurrency=1):
+        CodeNode(name="n", code_fn=look, inputs={"x": PARENT["x"]}, executor=executor, **policies)
+    await Hush(graph).run()
+    assert set(seen) == {("g/m/n", True)}
+    assert budget.at is None

@@ -321,6 +321,7 @@ class Strand:
         if step.handled or self.domain.closing:
             return False
         self.run.locate(exc, frame.item, step, attempt, bound)
+        self.run.note_round(exc, self.domain.round(frame))
         self._fail_domain(frame, step, exc)
         return True
 
