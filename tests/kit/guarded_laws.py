@@ -94,7 +94,7 @@ def wrong_failures(play: Play, expected: Expected) -> Iterator[str]:
             or f"{info.path}, item {'.'.join(map(str, item))} (" not in notes[0]
         ):
             yield f"{error!r} has the notes {notes}, of {info}"
-        if error.__cause__ is not None or (error.__context__ is not None and kind not in ("late", "cancelled")):
+        if error.__cause__ is not None or error.__context__ is not None:
             yield f"{error!r} carries {error.__context__!r}, {error.__cause__!r}"
     if left and len(play.result.errors) < 100:
         yield f"lost: {left}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import threading
+import weakref
 from itertools import count
 
 import pytest
@@ -237,6 +239,35 @@ def test_an_error_that_another_run_has_told_of_is_counted_here_too():
         CodeNode(name="n", code_fn=ask, inputs={"x": PARENT["x"]})["error"] >> PARENT["error"]
     result = outcome(graph, request_id="r").result
     assert (len(result.errors), result.errors.total, result.status) == (2, 2, "partial")
+
+
+class Big:
+    """What a function has at hand while it waits."""
+
+
+@pytest.mark.parametrize("policies", [{}, {"cache": True, "version": "1"}, {"retry": EXACT}])
+def test_an_error_that_a_call_was_late_does_not_keep_what_the_call_had_at_hand(policies):
+    """It had the cancellation as its context, and that all frames of the call: an error is kept for each item."""
+    bigs = []
+
+    async def waits(big):
+        bigs.append(weakref.ref(big))
+        await asyncio.sleep(9)
+
+    async def code(x, salt):
+        await waits(Big())
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each([1, 2])}) as each:
+            inputs = {"x": PARENT["x"], "salt": "late"}
+            CodeNode(name="n", code_fn=code, inputs=inputs, timeout_s=0.5, **policies)
+        each["error"] >> PARENT["errors"]
+    errors = outcome(graph).result["errors"]
+    assert [type(error) for error in errors] == [NodeTimeout] * 2
+    assert [error.__context__ for error in errors] == [None] * 2
+    gc.collect()
+    assert bigs
+    assert [big() for big in bigs] == [None] * len(bigs)
 
 
 # ── What runs on the loop ────────────────────────────────────────────────────────────────────────────────────────────

@@ -85,13 +85,15 @@ async def _with_deadline(strand: Strand, step: StepPlan, awaitable: Awaitable[An
     try:
         return await awaitable
     except CancelledError:
-        if expired and task.cancelling() - 1 <= floor:
-            raise timed_out(step) from None
-        raise
+        if not expired or task.cancelling() - 1 > floor:
+            raise
     finally:
         timer.cancel()
         if expired:
             task.uncancel()
+    raise timed_out(
+        step
+    )  # out of the ``except``: the cancellation has all frames of the call, and with it their values
 
 
 async def in_thread_once(strand: Strand, frame: Frame, step: StepPlan) -> Any:
