@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
-from hush.testing import cancel_everywhere
+from hush.core import (
+    NodeAdmitted,
+    NodeCached,
+    NodeFailed,
+    NodeFinished,
+    NodeQueued,
+    NodeReady,
+    NodeReleased,
+    NodeRetrying,
+    NodeSkipped,
+    NodeStarted,
+    RunFinished,
+    RunStarted,
+)
+from hush.testing import Recorder, cancel_everywhere
 from hush.testing._loop import VirtualLoop
 from hush.testing._run import play
 from kit.cancel_policies import SHAPES, Site
@@ -37,6 +52,61 @@ def test_a_run_is_cancelled_at_every_tick(shape, seed):
 @by_name
 def test_a_run_is_cancelled_at_every_tick_and_once_more(shape):
     assert cancel_everywhere(runs(shape), times=2, errors=shape.errors, window=3) >= 5
+
+
+# ── What is told ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+LETTERS = {
+    NodeReady: "r",
+    NodeStarted: "s",
+    NodeQueued: "q",
+    NodeAdmitted: "a",
+    NodeReleased: "l",
+    NodeRetrying: "t",
+    NodeCached: "c",
+    NodeFinished: "f",
+    NodeFailed: "x",
+    NodeSkipped: "k",
+}
+# A node is ready, starts, is queued, admitted and released in each attempt, and ends; or a cancellation cuts it off.
+WHOLE = "(?:rs(?:(?:q?al)?t)*(?:q?al)?c?[fx]|rk?)"
+CUT_OFF = "(?:r(?:s(?:(?:q?al)?t)*(?:q(?:al)?|al)?)?)?"
+ORDER = re.compile(f"{WHOLE}*{CUT_OFF}|k*")
+
+
+def told_in_order(events):
+    """Of each node in each place, of those that began; and the end of the run is the end."""
+    assert type(events[0]) is RunStarted
+    assert type(events[-1]) is RunFinished
+    words, attempts = {}, {}
+    for event in events:
+        letter = LETTERS.get(type(event))
+        if letter is not None:
+            place = event.path, event.outer, event.item
+            words[place] = words.get(place, "") + letter
+            if letter in "rs":
+                attempts[place] = 1
+            elif letter in "qalt":
+                assert event.attempt == attempts[place], event
+                attempts[place] += letter == "t"
+    for place, word in words.items():
+        assert ORDER.fullmatch(word), (place, word)
+
+
+@by_name
+@pytest.mark.parametrize("seed", range(2))
+def test_whenever_a_run_is_cancelled_what_was_told_is_in_order_and_who_was_admitted_is_released(shape, seed):
+    recorder = Recorder()
+
+    async def run():
+        recorder.events.clear()
+        await shape.engine(Site()).run(tracer=recorder)
+
+    def check():
+        if recorder.events:  # else it was cancelled before it began
+            told_in_order(recorder.events)
+
+    assert cancel_everywhere(run, errors=shape.errors, check=check, seed=seed) >= 5
 
 
 # ── Several runs that share ──────────────────────────────────────────────────────────────────────────────────────────
