@@ -21,7 +21,7 @@ from hush.core import (
     RunFinished,
     RunStarted,
 )
-from hush.testing import Recorder, cancel_everywhere
+from hush.testing import Recorder, cancel_everywhere, run_virtual
 from hush.testing._loop import VirtualLoop
 from hush.testing._run import play
 from kit.cancel_policies import SHAPES, Site
@@ -154,6 +154,42 @@ def test_one_of_three_runs_is_cancelled_at_every_tick_and_the_others_do_not_noti
             break
         at_pass += 1
     assert at_pass > 5
+
+
+@by_name
+@pytest.mark.parametrize("leaves", [False, True])
+def test_one_of_three_runs_is_read_no_further_than_to_some_event_and_the_others_do_not_notice(shape, leaves):
+    """A reader that stops reading, or leaves, holds up its own run: not the calls and limits that others share."""
+    usual, _ = beside(shape, 0)
+    last = 0
+    for after in range(1, 1000):
+
+        async def main(after=after):
+            site = Site()
+            engines = [shape.engine(site), shape.engine(site)]
+
+            async def read():
+                nonlocal last
+                last = 0
+                async with engines[0].stream(buffer=1) as events:
+                    async for _ in events:
+                        last += 1
+                        if last == after:
+                            await asyncio.sleep(1 if leaves else 1000)
+                            return
+
+            reader = asyncio.ensure_future(read())
+            tasks = [asyncio.ensure_future(engine.run()) for engine in (engines[1], engines[0])]
+            await asyncio.wait(tasks)
+            assert asyncio.get_running_loop().time() < 1000
+            reader.cancel()
+            await asyncio.wait([reader])
+            assert not site.left()
+            return [result_of(task) for task in tasks]
+
+        assert run_virtual(main, seed=after) == usual[1:], f"not read further than to event {after}"
+        if last < after:
+            break
 
 
 @pytest.mark.nightly
