@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import fields
 from functools import partial
 from hashlib import sha256
 from time import perf_counter_ns
@@ -25,6 +26,7 @@ from hush.core._runtime._threads import start_in_thread
 from hush.core._spec._certain import Former, Uncertain, bytes_of, form_named
 from hush.core._spec._identity import Identity, uncertain_function
 from hush.core._spec._model import CallSpec
+from hush.core._spec._policies import Limit, Retry
 from hush.core.errors import CacheError
 
 T = TypeVar("T")
@@ -35,9 +37,9 @@ _FORM = 1
 class CachedCall:
     """The call of one leaf whose outputs are kept in ``cache``."""
 
-    __slots__ = ("_call", "_declared", "_fn", "_function", "_identity", "_names", "_store", "name")
+    __slots__ = ("_call", "_declared", "_fn", "_function", "_identity", "_names", "_store", "_terms", "name")
 
-    def __init__(self, cache: str, version: str | None, spec: CallSpec, call: Try) -> None:
+    def __init__(self, cache: str, limits: Sequence[Limit], spec: CallSpec, call: Try) -> None:
         assert spec.fn is not None
         self.name = spec.name
         self._fn = spec.fn
@@ -45,8 +47,10 @@ class CachedCall:
         self._call = call
         self._store = store_of(cache)
         self._function = f"{getattr(spec.fn, '__module__', '')}:{getattr(spec.fn, '__qualname__', spec.name)}"
-        self._identity = Identity(spec.fn, version)
+        self._identity = Identity(spec.fn, spec.policies.version)
         self._declared: dict[str, type] | None = None
+        # Of nodes that differ in these one would fail, or wait, as the other was told to.
+        self._terms = (spec.timeout_s, _values_of(spec.policies.retry), frozenset(limits))
 
     async def outputs(self, strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
         """The leaf's outputs: kept, made by an identical call under way, or made."""
@@ -63,7 +67,7 @@ class CachedCall:
                     tell_cached(strand, frame, step, joined=False)
                     return outputs
             fetch = partial(self._into_memory, store, key, function, types)
-        return await shared((store, key), fetch, strand, frame, step, attempt)
+        return await shared((store, key, self._terms), fetch, strand, frame, step, attempt)
 
     async def _into_memory(
         self,
@@ -126,9 +130,10 @@ class CachedCall:
         budget = strand.run.budget
         if budget.must_wait(perf_counter_ns()):
             await budget.turn(served=False)
-        out = await self._call(strand, frame, step, Attempt())
+        attempt = Attempt()
+        out = await self._call(strand, frame, step, attempt)
         if type(out) is Raised:
-            return Fetched(out.error)
+            return Fetched(out.error, attempt=attempt.number, bound=attempt.bound)
         outputs = as_mapping(step, out)
         try:
             packed = pack(outputs)
@@ -176,6 +181,14 @@ class CachedCall:
                 f"the cache {self._store.name} is damaged: what it keeps for {step.path} cannot be read ({exc}). "
                 f"Delete it, or name another file in cache=. ({step.where})"
             ) from exc
+
+
+def _values_of(retry: Retry | None) -> Hashable:
+    """What is the same for two that try alike: graphs that are built for each request have one of their own each."""
+    if retry is None:
+        return None
+    on = retry.on if isinstance(retry.on, Hashable) else id(retry.on)
+    return tuple(on if one.name == "on" else getattr(retry, one.name) for one in fields(retry))
 
 
 async def _off_the_loop(run: Run, call: Callable[[], T], *, sure: bool = False) -> T:

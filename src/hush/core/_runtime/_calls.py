@@ -53,7 +53,19 @@ Try: TypeAlias = Callable[[Strand, Frame, StepPlan, Attempt], Awaitable[Any]]
 
 async def awaited(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None) -> Any:
     """Await an ``async def``, or whatever the function gives, for at most ``timeout_s`` if there is one."""
-    return await awaited_if_need_be(strand, step, step.call(frame.slots))
+    return await awaited_if_need_be(strand, step, _on_the_loop(strand, frame, step))
+
+
+def _on_the_loop(strand: Strand, frame: Frame, step: StepPlan) -> Any:
+    """Call the function here and now, where the watchdog sees it."""
+    budget = strand.run.budget
+    if not budget.deadline_ns:
+        budget.open(perf_counter_ns())
+    budget.at = step
+    try:
+        return step.call(frame.slots)
+    finally:
+        budget.at = None
 
 
 async def _with_deadline(strand: Strand, step: StepPlan, awaitable: Awaitable[Any]) -> Any:
@@ -73,13 +85,15 @@ async def _with_deadline(strand: Strand, step: StepPlan, awaitable: Awaitable[An
     try:
         return await awaitable
     except CancelledError:
-        if expired and task.cancelling() - 1 <= floor:
-            raise timed_out(step) from None
-        raise
+        if not expired or task.cancelling() - 1 > floor:
+            raise
     finally:
         timer.cancel()
         if expired:
             task.uncancel()
+    raise timed_out(
+        step
+    )  # out of the ``except``: the cancellation has all frames of the call, and with it their values
 
 
 async def in_thread_once(strand: Strand, frame: Frame, step: StepPlan) -> Any:
@@ -99,7 +113,7 @@ def inline_or_in_thread(gate: AutoGate | InlineGate) -> Try:
         began_ns = perf_counter_ns()
         _set_running_loop(None)
         try:
-            out = step.call(frame.slots)
+            out = _on_the_loop(strand, frame, step)
         finally:
             _set_running_loop(strand.run.loop)
             gate.ran_inline(perf_counter_ns() - began_ns, step.path)

@@ -184,7 +184,8 @@ class Fanout:
         if error is not None:
             if self.channel is not None:
                 self.channel.put(index, out, error)
-            self._failed(index, error, by, collects=True)
+            # One that has failed a node, or an item of a map before, has been counted there.
+            self._failed(index, error, by, collects=True, travelled=self.run.has_located(error))
             return
         if self.plain:
             return
@@ -232,8 +233,10 @@ class Fanout:
             self.run.note_round(error, self.domain.round(self.frame))
             if key is not None:
                 self.run.note_key(error, index, key)
-        if collects and not self.plan.fail_fast and not travelled:  # else it has been counted where it failed
-            self.run.collect(error, self.step.path, item, partial=True)
+        if collects and not self.plan.fail_fast:
+            self.run.partial = True
+            if not travelled:  # else it has been counted where it failed
+                self.run.collect(error, self.step.path, item, partial=True)
         if self.run.tracing is not None:
             self.run.tracing.item_failed(self.step, item, key, error, (self.done, self.columns.failed))
         if not collects or self.plan.fail_fast:

@@ -26,11 +26,16 @@ from hush.core._runtime._strand import HostStrand, Strand
 
 
 class Fetched(NamedTuple):
-    """What a flight brought: a failure; or outputs, packed to be made again, and as they were unless they were kept."""
+    """What a flight brought: a failure; or outputs, packed to be made again, and as they were unless they were kept.
+
+    Of a failure, ``attempt`` is the number of its attempt, and ``bound`` what kept it from being tried again.
+    """
 
     error: BaseException | None = None
     packed: Packed | None = None
     outputs: Mapping[Any, Any] | None = None
+    attempt: int = 1
+    bound: str = ""
 
 
 Fetch: TypeAlias = Callable[[Strand, Frame, StepPlan], Awaitable[Fetched]]
@@ -48,8 +53,8 @@ async def shared(place: Hashable, fetch: Fetch, strand: Strand, frame: Frame, st
     flight = flights.get(place)
     first = flight is None
     if flight is None:
-        flight = flights[place] = Flight(place, fetch, flights)
-        flight.start(strand, frame, step)
+        flight = flights[place] = Flight(place, fetch, flights, strand.run)
+        flight.start(frame, step)
     return await flight.join(strand, frame, step, attempt, first=first)
 
 
@@ -58,22 +63,37 @@ class FlightStrand(HostStrand):
 
     __slots__ = ("flight",)
 
+    held_back = False  # one run's reader does not hold up the others
+
     def __init__(self, flight: Flight, run: Run, domain: Domain, task: asyncio.Task[Any]) -> None:
         super().__init__(run, domain, task, domain.floor)
         self.flight = flight
 
     def fail_early(self, frame: Frame, step: StepPlan, exc: BaseException, attempt: int, bound: str) -> bool:
         self.run.locate(exc, frame.item, step, attempt, bound)
-        self.flight.settle(Fetched(exc))
+        self.flight.settle(Fetched(exc, attempt=attempt, bound=bound))
         return True
 
 
 class Flight:
     """One call under way. ``fetched`` is there once it has settled."""
 
-    __slots__ = ("_fetch", "_flights", "_notes", "_place", "_strand", "_task", "_waiting", "fetched")
+    __slots__ = (
+        "_fetch",
+        "_first_left",
+        "_flights",
+        "_notes",
+        "_place",
+        "_run",
+        "_strand",
+        "_task",
+        "_waiting",
+        "fetched",
+    )
 
-    def __init__(self, place: Hashable, fetch: Fetch, flights: Flights) -> None:
+    def __init__(self, place: Hashable, fetch: Fetch, flights: Flights, run: Run) -> None:
+        self._run = run
+        self._first_left = False
         self._place = place
         self._fetch = fetch
         self._flights = flights
@@ -108,17 +128,17 @@ class Flight:
                 if told is not None:
                     told()
                 await self._ended(told)
-            error = None if self.fetched is None else self._error(first=first)
+            error = None if self.fetched is None else self._error(strand, frame, step, first=first)
             if error is None or isinstance(error, CancelledError):
                 raise
             return Raised(error)  # one that comes while it is cancelled is not lost
         self._waiting.pop(waiter, None)
         assert self.fetched is not None
-        error = self._error(first=first)
+        error = self._error(strand, frame, step, first=first)
         if error is None:
             return self._outputs(strand, frame, step, first=first)
         if not self._task.done():
-            early = attempt.last and strand.fail_early(frame, step, error, attempt.number, attempt.bound)
+            early = attempt.last and strand.fail_early(frame, step, error, self.fetched.attempt, self.fetched.bound)
             await self._ended(told)
             if early:
                 raise CancelledError  # its domain has been told
@@ -127,7 +147,7 @@ class Flight:
     def _outputs(self, strand: Strand, frame: Frame, step: StepPlan, *, first: bool) -> Mapping[Any, Any]:
         """Who had the call made gets what it returned, the others copies of their own."""
         assert self.fetched is not None
-        _, packed, outputs = self.fetched
+        packed, outputs = self.fetched.packed, self.fetched.outputs
         assert packed is not None
         if first and outputs is not None:
             self.fetched = Fetched(None, packed, {})
@@ -135,11 +155,15 @@ class Flight:
         tell_cached(strand, frame, step, joined=outputs is not None)
         return unpack(packed.data, packed.types)
 
-    def _error(self, *, first: bool) -> BaseException | None:
+    def _error(self, strand: Strand, frame: Frame, step: StepPlan, *, first: bool) -> BaseException | None:
         """The failure, for each who waits an object of its own: where it came from is noted on it."""
         assert self.fetched is not None
         error = self.fetched.error
-        return error if first or error is None else copied(error, self._notes)
+        if error is not None:
+            if not first:
+                error = copied(error, self._notes)
+            strand.run.locate(error, frame.item, step, self.fetched.attempt, self.fetched.bound)
+        return error
 
     async def _ended(self, told: Callable[[], None] | None) -> None:
         """Wait for the task, which is ending, whatever cancellations come meanwhile."""
@@ -152,15 +176,16 @@ class Flight:
 
     def _quiet(self) -> None:
         """The run that it was made in goes on without it, or ends: its tracers hear no more."""
-        strand = self._strand
-        if strand is not None and strand.run.tracing is not None:
-            strand.run = copy(strand.run)
-            strand.run.tracing = None
+        self._first_left = True
+        self._run = copy(self._run)
+        self._run.tracing = None
+        if self._strand is not None:
+            self._strand.run = self._run
 
     # --- the call -----------------------------------------------------------------------------------------
-    def start(self, strand: Strand, frame: Frame, step: StepPlan) -> None:
+    def start(self, frame: Frame, step: StepPlan) -> None:
         """Begin, in a task of its own."""
-        self._task = strand.run.loop.create_task(self._fly(strand.run, frame, step), name=step.path)
+        self._task = self._run.loop.create_task(self._fly(frame, step), name=step.path)
 
     def settle(self, fetched: Fetched) -> None:
         """It has ended, or is too late: whoever comes now looks into the cache, or makes a call anew."""
@@ -169,7 +194,7 @@ class Flight:
         self.fetched = fetched
         self._forget()
         if fetched.error is not None:
-            self._notes = list(fetched.error.__dict__.get("__notes__", ()))
+            self._notes = self._run.notes_before(fetched.error)
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
@@ -178,11 +203,11 @@ class Flight:
         if self._flights.get(self._place) is self:
             del self._flights[self._place]
 
-    async def _fly(self, run: Run, frame: Frame, step: StepPlan) -> None:
+    async def _fly(self, frame: Frame, step: StepPlan) -> None:
         task = asyncio.current_task()
         assert task is not None
-        domain = Domain(run.loop, task)
-        self._strand = strand = FlightStrand(self, run, domain, task)
+        domain = Domain(self._run.loop, task)
+        self._strand = strand = FlightStrand(self, self._run, domain, task)
         fetched: Fetched | None = None
 
         async def work() -> None:
@@ -195,6 +220,9 @@ class Flight:
         except CancelledError as exc:  # ours, since nobody waits any more, or the function's own
             fetched = Fetched(exc) if fetched is None else fetched
         self._strand = None
+        processes = self._run.processes if self._first_left else None
+        if processes and step.path in processes:
+            await processes[step.path].close()  # the run that would have ended them may have ended before
         self.settle(fetched)
         fetched = failure = None  # a failure keeps this frame, and must not be kept by it
 

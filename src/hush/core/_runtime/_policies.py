@@ -73,16 +73,17 @@ def _in_process() -> Callable[..., Awaitable[Any]]:
 def _guarded(spec: CallSpec, limits: NamedLimits, call: Try | None = None) -> Begin:
     """The start of a leaf that has policies, which are wrapped around its call from the inside out."""
     call = call or _call(spec)
-    if spec.policies.limits:
+    named = limits.of(spec) if spec.policies.limits else []
+    if named:
         from hush.core._runtime._admitting import admitted  # most graphs name no limit
 
-        call = admitted(call, spec, limits.of(spec))
+        call = admitted(call, spec, named)
     if spec.policies.retry is not None:
         from hush.core._runtime._retrying import retried
 
         call = retried(spec.policies.retry, call)
     if spec.policies.cache is not None:
-        call = cached(spec.policies.cache, spec.policies.version, spec, call)
+        call = cached(spec.policies.cache, [limit for _, limit in named], spec, call)
 
     async def begin(strand: Strand, frame: Frame, step: StepPlan) -> object:
         return await call(strand, frame, step, Attempt())

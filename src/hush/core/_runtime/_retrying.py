@@ -59,13 +59,14 @@ def retried(retry: Retry, call: Try) -> Try:
                     wrong.__context__ = out.error
                 out = Raised(wrong)
             if wait_s is None:
+                attempt.bound = tries.bound
                 strand.run.locate(out.error, frame.item, step, one.number, tries.bound)
                 return out
             _tell(strand, frame, step, one.number, out.error, wait_s)
             out = None
             await asyncio.sleep(wait_s)
             tracing = strand.run.tracing
-            if tracing is not None and tracing.held:
+            if tracing is not None and tracing.held and strand.held_back:
                 await tracing.room()
 
     return tried

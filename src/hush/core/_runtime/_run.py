@@ -173,6 +173,22 @@ class Run:
         exc.__dict__["__notes__"] = notes
         trim(exc)
 
+    def has_located(self, error: Any) -> bool:
+        """Whether ``error`` is an exception that something in this run has failed with."""
+        info = error.__dict__.get("hush") if isinstance(error, BaseException) else None
+        # Another graph's run, inside a function, may have been given the same id.
+        return isinstance(info, FailureInfo) and info.run == self.id and info.path.partition("/")[0] == self.name
+
+    def notes_before(self, exc: BaseException) -> list[str]:
+        """The notes on ``exc`` without the one on where it came from in this run, if it has that already."""
+        notes = list(exc.__dict__.get("__notes__", ()))
+        info = exc.__dict__.get("hush")
+        if isinstance(info, FailureInfo) and info.run == self.id:
+            own = [at for at, note in enumerate(notes) if str(note).startswith(f"{_NOTE} {info.path}")]
+            for at in own[-1:]:
+                del notes[at]
+        return notes
+
     def note_round(self, exc: BaseException, number: int | None) -> None:
         """Note on ``exc`` in which round of the innermost loop around it that was."""
         if number is None:

@@ -50,6 +50,7 @@ class Strand:
     floor = 0
     more: Callable[[], bool] | None = None
     timed = False
+    held_back = True  # by whoever listens to the run, while they cannot take more
 
     def __init__(self, run: Run, domain: Domain, context: Context | None, first: Pending | None = None) -> None:
         self.run = run
@@ -320,6 +321,7 @@ class Strand:
         if step.handled or self.domain.closing:
             return False
         self.run.locate(exc, frame.item, step, attempt, bound)
+        self.run.note_round(exc, self.domain.round(frame))
         self._fail_domain(frame, step, exc)
         return True
 

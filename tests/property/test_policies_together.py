@@ -1,0 +1,71 @@
+"""Random policies together: each leaf ends as its function and its retries say, whatever else is around it.
+
+No limit is exceeded, no call is made too often or too seldom, nothing is held when all is over, and the same seed gives
+the same run.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from hush.testing import leak_check
+from kit.guarded import Guarded, guarded_graphs, interpret
+from kit.guarded_built import Play
+from kit.guarded_laws import complaints
+
+_slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+_usual = settings(deadline=None, database=None, suppress_health_check=_slow)
+every_change = settings(_usual, derandomize=True, phases=[Phase.generate, Phase.shrink])
+nightly = settings(_usual, print_blob=True)
+patient = pytest.mark.timeout(600)  # of which only a failure needs most: the graph is made smaller
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """Tasks, files, threads; and errors of tasks that nobody took."""
+    with leak_check():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def silence():
+    """Failed items are logged; here there are thousands of them."""
+    logger = logging.getLogger("hush")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(level)
+
+
+def hold(guarded: Guarded, seed: int, *, again: bool) -> None:
+    """The laws, for one order of turns."""
+    play = Play(guarded, seed)
+    play.run()
+    found = list(complaints(play, interpret(guarded)))
+    assert not found, "\n".join([*found, f"in {guarded!r}"])
+    if again:
+        second = Play(guarded, seed)
+        second.run()
+        assert second.trace() == play.trace(), f"the same seed gave another run of {guarded!r}"
+
+
+seeds = st.integers(0, 1 << 20)
+
+
+@patient
+@settings(every_change, max_examples=200)
+@given(guarded_graphs(), seeds)
+def test_each_leaf_ends_as_its_function_and_its_retries_say(guarded, seed):
+    hold(guarded, seed, again=seed % 4 == 0)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+@settings(nightly, max_examples=3000)
+@given(guarded_graphs(), seeds)
+def test_each_leaf_ends_as_its_function_and_its_retries_say_three_thousand_times(guarded, seed):
+    hold(guarded, seed, again=True)
