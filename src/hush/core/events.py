@@ -78,7 +78,8 @@ class NodeReady(NamedTuple):
 class NodeStarted(NamedTuple):
     """A node's function, graph, map or loop is about to be called.
 
-    One that is cancelled then, with the run or because another failed, has no further event.
+    One that is cancelled then, with the run or because another failed, has no further event but the ``NodeReleased`` of
+    a call that had been admitted.
     """
 
     run: str
@@ -117,6 +118,7 @@ class NodeReleased(NamedTuple):
     """A node's call has ended, well or not, and its place under its limits is free again.
 
     A call that is left behind in its thread keeps its place until it returns; that is told if the run still goes on.
+    Of a call that is late in a thread it comes after the node's ``NodeFailed``.
     """
 
     run: str
