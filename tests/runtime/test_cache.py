@@ -256,3 +256,21 @@ async def test_a_cached_node_sees_the_context_of_its_run_and_sets_nothing_in_it(
     variable.set("mine")
     assert await Hush(graph_of(reads, "memory")).run({"salt": salt}) == {"y": "mine"}
     assert variable.get() == "mine"
+
+
+def test_each_virtual_loop_has_a_memory_of_its_own():
+    """So that the same seed gives the same run."""
+
+    async def slow(n):
+        await asyncio.sleep(1)
+        return {"y": n}
+
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=slow, inputs={"n": 1}, outputs=PARENT, cache="memory")
+
+    async def twice():
+        for _ in range(2):
+            assert await Hush(graph).run() == {"y": 1}
+        return asyncio.get_running_loop().time()
+
+    assert [run_virtual(twice, seed=1) for _ in range(2)] == [1.0, 1.0]

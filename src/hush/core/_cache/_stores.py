@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from hush.core._cache._file import FileStore
 from hush.core._cache._memory import MemoryStore
@@ -15,6 +16,19 @@ Store: TypeAlias = MemoryStore | FileStore
 _memory = MemoryStore()
 _files: dict[str, FileStore] = {}
 _lock = threading.Lock()
+
+
+_of_test_loops: WeakKeyDictionary[Any, MemoryStore] = WeakKeyDictionary()
+
+
+def memory_of(loop: Any) -> MemoryStore:
+    """The store in memory for runs on ``loop``: a loop of the test kit has one of its own, so that its seed decides."""
+    if getattr(loop, "runs_inline", None) is None:
+        return _memory
+    found = _of_test_loops.get(loop)
+    if found is None:
+        found = _of_test_loops[loop] = MemoryStore()
+    return found
 
 
 def store_of(cache: str) -> Store:

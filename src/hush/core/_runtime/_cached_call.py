@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from hush.core._cache._declared import declared_types
 from hush.core._cache._file import FileStore
 from hush.core._cache._memory import MemoryStore
-from hush.core._cache._stores import store_of
+from hush.core._cache._stores import memory_of, store_of
 from hush.core._cache._values import Packed, Types, UnknownType, pack, unpack
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._calls import Attempt, Try
@@ -56,7 +56,7 @@ class CachedCall:
         """The leaf's outputs: kept, made by an identical call under way, or made."""
         function = self._identify(step)
         key, types = self._key(function, frame, step)
-        store = self._store
+        store = self._store if isinstance(self._store, FileStore) else memory_of(strand.run.loop)
         if isinstance(store, FileStore):
             fetch = partial(self._from_file, store, key, function, types)
         else:
