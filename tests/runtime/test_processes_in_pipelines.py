@@ -77,6 +77,16 @@ async def test_items_do_not_wait_for_more_from_a_source_that_waits_for_them():
     assert result["y"] == list(range(153))
 
 
+async def test_a_source_that_raises_cancelled_error_has_not_ended():
+    async def three() -> AsyncIterator[int]:
+        for number in range(3):
+            yield number
+        raise asyncio.CancelledError("of the source")
+
+    with pytest.raises(asyncio.CancelledError, match="of the source"):
+        await pipeline((lambda x: {"y": x}, {"executor": "process"}), source=three()).run()
+
+
 @pytest.mark.parametrize(("window", "streamed"), [(1, False), (3, False), (40, False), (2, True), (50, True)])
 async def test_a_window_holds_for_process_maps_too(window, streamed):
     counted = Counted("g/m1" if streamed else "g/m0")

@@ -235,9 +235,9 @@ class Filler:
         """Fill the feed once."""
         try:
             await self._feed._fill(_nobody, self._most)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as exc:
             if not self._domain.closing:
-                raise
+                self.error = exc  # a source raised it
         except BaseException as exc:  # its place is reached when a worker asks for more
             self.error = exc
         finally:
