@@ -8,7 +8,6 @@ from typing import Any
 from hush.core._expr._model import Expr, reads
 from hush.core._expr._ref import Handle, Ref, to_expr
 from hush.core._spec._model import EachInput, MapSpec, Tolerate
-from hush.core._spec._portable import cpu_count
 from hush.core._spec._races import needed_keys
 from hush.core._spec._signature import name_of, signature_of, takes_one
 from hush.core.errors import UsageError
@@ -109,6 +108,8 @@ class MapNode(Block):
         self._max_concurrency = self._checked_count("max_concurrency", max_concurrency, "items in flight at once") or 1
         self._executor = self._checked_executor(executor)
         if self._executor == "process" and max_concurrency is _SIXTEEN:
+            from hush.core._spec._portable import cpu_count  # few maps run in processes
+
             self._max_concurrency = cpu_count()
         self._batch = None if batch is None else self._checked_count("batch", batch, "items to a list")
         self._batch_wait_s = self._checked_seconds("batch_wait_s", batch_wait_s)
