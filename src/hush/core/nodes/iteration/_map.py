@@ -61,7 +61,7 @@ class MapNode(Block):
         batch_wait_s: Seconds after its first item after which a batch is handed over, however few items it has. Without
             it a batch waits until it is full, or nothing more comes.
         window: Items (with ``batch``, lists of them) pulled from the source and not finished, at most;
-            ``max_concurrency`` + 32 if not given, in processes two chunks for each of them (about 0.1 s of work a chunk).
+            ``max_concurrency`` + 32 if not given, in processes two chunks for each (about 0.1 s of work a chunk).
             Where another map streams from this one, an item counts until that one has taken it; in processes four
             chunks for each may then be under way.
         ordered: ``False``: take the items of a map that this one streams from as they end, so that a slow one does not
