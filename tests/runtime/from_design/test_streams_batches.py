@@ -285,3 +285,17 @@ def test_wrong_options_are_told_before_anything_runs(wrong):
 @pytest.mark.parametrize("right", [{"window": 1}, {"window": 10_000}, {"ordered": False}, {"ordered": True}], ids=str)
 def test_options_of_a_stream_may_stand_where_nothing_streams(right):
     assert outcome(row(range(3), lambda x: {"y": x}, a=right)).result["ys"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("wait_s", [None, 0.1])
+def test_a_source_that_raises_cancelled_error_has_not_ended(wait_s):
+    async def rows():
+        for number in range(5):
+            yield number
+        raise asyncio.CancelledError("of the source")
+
+    async def run():
+        await Hush(straight([], batch=3, batch_wait_s=wait_s)).run({"rows": rows()})
+
+    with pytest.raises(asyncio.CancelledError, match="of the source"):
+        run_virtual(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hush.core._expr._model import Const, Expr, Read, reads
 from hush.core._plan._bind import Place, argument, call_of, expr_reader, none_for_skipped
@@ -42,9 +42,11 @@ from hush.core._spec._model import (
     Step,
 )
 from hush.core._spec._order import order_of
-from hush.core._spec._portable import portable
 from hush.core._spec._reads import body_of, is_optional, parent_reads
 from hush.core._spec._streams import columns_taken, streams_of
+
+if TYPE_CHECKING:
+    from hush.core._spec._portable import PortableBody
 
 
 class Policies(Protocol):
@@ -341,8 +343,13 @@ class _Compiler:
             window=step.window,
             stream=self._stream(number),
             streams_from=tuple([self.scope.channel(before) for before in streamed.values()]),
-            apart=portable(step, self._path(step), (*self.around, self.graph)) if step.executor is not None else None,
+            apart=self._apart(step) if step.executor is not None else None,
         )
+
+    def _apart(self, step: MapSpec) -> PortableBody:
+        from hush.core._spec._portable import portable  # few maps run in processes
+
+        return portable(step, self._path(step), (*self.around, self.graph))
 
     def _each_plan(self, number: int, one: EachInput, inner: Scope, streamed: Mapping[Source, int]) -> EachPlan:
         column: str | None = None

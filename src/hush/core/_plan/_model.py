@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from hush.core._expr._record import record
 from hush.core._expr._where import Where
 from hush.core._spec._model import Source, Tolerate
-from hush.core._spec._portable import PortableBody
+
+if TYPE_CHECKING:  # only for maps in processes
+    from hush.core._spec._portable import PortableBody
 
 Slots: TypeAlias = list[Any]
 """One activation's values, by number. Slot 0 is the dict of what has been written to ``PARENT``."""

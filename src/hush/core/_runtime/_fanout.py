@@ -113,9 +113,24 @@ class Fanout:
             if self.channel is not None and self.full():
                 await self.channel.wait_for_room(self._pulled)
                 return
-            streams = self.channel is not None and self.channel.wanted
-            under_way = self.columns.count - (self.channel.taken if streams else self.done)  # type: ignore[union-attr]
-            await self.feed.fill(self.domain, cancelled, max(1, self.window - under_way))
+            await self.feed.fill(self.domain, cancelled, self._room())
+
+    async def fill_by(self, until_s: float | None) -> None:
+        """Wait until an item is at hand, but no longer than ``until_s`` on the loop's clock; all workers at a time.
+
+        Without ``until_s``, wait for room too.
+        """
+        if until_s is None and self.channel is not None and self.full():
+            async with self.feed.pulling:
+                await self.channel.wait_for_room(self._pulled)
+            return
+        await self.feed.fill_by(until_s, self.domain, self._room())
+
+    def _room(self) -> int:
+        """How many items a source may pull ahead."""
+        streams = self.channel is not None and self.channel.wanted
+        under_way = self.columns.count - (self.channel.taken if streams else self.done)  # type: ignore[union-attr]
+        return max(1, self.window - under_way)
 
     def stop_pulling(self, error: BaseException, by: asyncio.Task[Any]) -> None:
         """The source failed."""

@@ -171,15 +171,32 @@ class Feed:
             return
         # The batch may be due before a source has anything, and what waits for a source cannot be called back without
         # breaking it: so that is left to a task of its own.
+        await self._wait_for_filler(domain, most, self._due_s if self._batch else None)
+
+    async def fill_by(self, until_s: float | None, domain: Domain, most: int) -> None:
+        """Like ``fill``, but come back by ``until_s`` on the loop's clock at the latest; for any number of workers."""
+        plan = self._plan
+        if plan.batch is not None:
+            most *= plan.batch
+            if plan.batch_wait_s is not None and self._batch:
+                until_s = self._due_s if until_s is None else min(until_s, self._due_s)
+        await self._wait_for_filler(domain, most, until_s)
+
+    async def _wait_for_filler(self, domain: Domain, most: int, until_s: float | None) -> None:
         filler = self._filler
         if filler is None:
             filler = self._filler = Filler(self, domain, most)
             domain.spawn(filler, f"{self._step.path}: filling")
-        await filler.wait(self._due_s if self._batch else None)
-        if filler.done:
+        await filler.wait(until_s)
+        if filler.done and self._filler is filler:
             self._filler = None
             if filler.error is not None:
                 raise filler.error
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody waits for a source, or for room."""
+        return self.pulling.locked() or self._filler is not None
 
     def _waits(self) -> bool:
         return self._filler is not None or len(self._sources) == 1 or any(value is WAIT for value in self._held)
@@ -221,7 +238,7 @@ class Filler:
     def __init__(self, feed: Feed, domain: Domain, most: int) -> None:
         self.task: Any = None
         self._feed, self._domain, self._most = feed, domain, most
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
         self.done = False
         self.error: BaseException | None = None
 
@@ -229,14 +246,15 @@ class Filler:
         """Fill the feed once."""
         try:
             await self._feed._fill(_nobody, self._most)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as exc:
             if not self._domain.closing:
-                raise
+                self.error = exc  # a source raised it
         except BaseException as exc:  # its place is reached when a worker asks for more
             self.error = exc
         finally:
             self.done = True
-            self._wake()
+            for waiter in self._waiters:
+                _wake(waiter)
             self._domain.leave(self)
 
     def stop(self) -> None:
@@ -247,18 +265,20 @@ class Filler:
         if self.done:
             return
         loop = self._domain.loop
-        self._waiter = loop.create_future()
-        timer = None if until_s is None else loop.call_at(until_s, self._wake)
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiters.append(waiter)
+        timer = None if until_s is None else loop.call_at(until_s, _wake, waiter)
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
+            self._waiters.remove(waiter)
             if timer is not None:
                 timer.cancel()
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _nobody() -> None:

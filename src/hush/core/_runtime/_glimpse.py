@@ -79,7 +79,7 @@ def map_state(fanout: Fanout) -> MapState:
         waits_for = f"{fanout.frame.plan.steps[reader].name}, which streams from it"
     elif tracing is not None and tracing.held:
         waits_for = "whoever reads the run's events"
-    elif fanout.feed.pulling.locked() and not fanout.exhausted:
+    elif fanout.feed.waits and not fanout.exhausted:
         waits_for = "items of the map that it streams from" if fanout.feed.channels else "its source"
     elif fanout.exhausted and not items and fanout.feed.channels:
         waits_for = "the end of the map that it streams from"

@@ -11,13 +11,11 @@ from functools import partial
 from typing import Any
 
 from hush.core._plan._model import Gate, StepPlan
-from hush.core._runtime._caching import cached
 from hush.core._runtime._calls import Attempt, Begin, Try, awaited, in_thread, in_thread_once, inline_or_in_thread
 from hush.core._runtime._compound import run_hosted
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._gate import INLINE_GATE, PINNED_GATE, gate_of
 from hush.core._runtime._strand import Strand
-from hush.core._runtime._worker import run_map
 from hush.core._spec._limits import NO_LIMITS, NamedLimits
 from hush.core._spec._model import BranchSpec, CallSpec, MapSpec, Step
 from hush.core._spec._policies import NO_POLICIES
@@ -28,7 +26,7 @@ def policies(
 ) -> tuple[Gate | None, Begin | None]:
     """The gate and the start of one step."""
     if isinstance(spec, MapSpec):
-        return None, run_map if spec.executor is None else partial(run_map, apart=policies_in_process)
+        return None, _run_map() if spec.executor is None else partial(_run_map(), apart=policies_in_process)
     if isinstance(spec, BranchSpec):
         return PINNED_GATE, None
     if not isinstance(spec, CallSpec):
@@ -50,7 +48,7 @@ def policies(
 def policies_in_process(spec: Step, path: str, *, handled: bool) -> tuple[Gate | None, Begin | None]:
     """As ``policies``, in a worker process: no further process is needed there, and threads only where asked for."""
     if isinstance(spec, MapSpec):
-        return None, run_map
+        return None, _run_map()
     if isinstance(spec, CallSpec):
         if spec.policies.retry is None and not spec.policies.limits and spec.policies.cache is None:
             spec = replace(spec, policies=NO_POLICIES)  # which is known by its identity
@@ -61,6 +59,13 @@ def policies_in_process(spec: Step, path: str, *, handled: bool) -> tuple[Gate |
         if spec.timeout_s is None and spec.executor == "process":
             spec = replace(spec, executor="auto")
     return policies(spec, path, handled=handled)
+
+
+def _run_map() -> Callable[..., Awaitable[Any]]:
+    """What runs a map, imported with the first: it is a tenth of the engine."""
+    from hush.core._runtime._worker import run_map
+
+    return run_map
 
 
 def _in_process() -> Callable[..., Awaitable[Any]]:
@@ -83,6 +88,8 @@ def _guarded(spec: CallSpec, limits: NamedLimits, call: Try | None = None) -> Be
 
         call = retried(spec.policies.retry, call)
     if spec.policies.cache is not None:
+        from hush.core._runtime._caching import cached
+
         call = cached(spec.policies.cache, [limit for _, limit in named], spec, call)
 
     async def begin(strand: Strand, frame: Frame, step: StepPlan) -> object:

@@ -50,8 +50,8 @@ class Items:
         self._base = slots
 
     def do(self, request: tuple[Any, ...], tell: Callable[..., None]) -> None:
-        """Run a chunk: ``("items", base, indexes, data, ends)``."""
-        _, base, indexes, data, ends = request
+        """Run a chunk: ``("items", base, indexes, data, ends, whether to tell of each item as it ends)``."""
+        _, base, indexes, data, ends, each = request
         if base is not None:
             (given,) = unpack(base, [len(base)])
             if isinstance(given, Unloadable):
@@ -60,7 +60,7 @@ class Items:
                 return
             self.take_base(given)
         run = Run(self._path, self._loop, pass_of(self._loop), 1.0, self._run_id)
-        chunk = _Chunk(run, deque(zip(indexes, unpack(data, ends), strict=True)))
+        chunk = _Chunk(run, deque(zip(indexes, unpack(data, ends), strict=True)), each=each or self._always)
         if not indexes:
             tell("items", [], b"", [], None, last=True)
         while chunk.left:
@@ -87,7 +87,7 @@ class Items:
             now_ns = perf_counter_ns()
             chunk.outcomes.append((now_ns - before_ns, parcel))
             before_ns = now_ns
-            if self._always or now_ns - chunk.flushed_ns > FLUSH_NS or not chunk.left:
+            if chunk.each or now_ns - chunk.flushed_ns > FLUSH_NS or not chunk.left:
                 self._flush(chunk, tell)
                 before_ns = chunk.flushed_ns = perf_counter_ns()
 
@@ -122,11 +122,13 @@ class _Chunk:
     """Items that are being run: what is left of them, and what has been done and not told yet.
 
     Attributes:
+        each: Whether each item is told of as it ends.
         outcomes: How long each item took, and its error; ``outs`` are the outputs of those without.
     """
 
-    def __init__(self, run: Run, left: deque[tuple[int, Any]]) -> None:
+    def __init__(self, run: Run, left: deque[tuple[int, Any]], *, each: bool) -> None:
         self.run = run
+        self.each = each
         self.left = left
         self.outcomes: list[tuple[int, ErrorParcel | None]] = []
         self.outs: list[Any] = []

@@ -112,6 +112,7 @@ class WorkerProcess:
         with self._lock:
             self._process, self._connection = process, ours
             killed = self._killed
+        del process  # it has a descriptor, which an error that is raised here, and kept, would keep
         if killed:
             self.kill()  # while it was being started
         try:

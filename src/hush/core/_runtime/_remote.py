@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio import CancelledError
 from collections import deque
 from functools import partial
@@ -25,8 +26,11 @@ from hush.core.errors import TransportError, WorkerDied
 
 _LOOK_EVERY = 64
 """Of items that are pulled for a chunk, every so many look at the clock."""
-_QUICK_NS = 5_000_000
-"""A chunk that is still too small waits for a source as long as that has shown itself so quick."""
+_GATHER_S = 0.005
+"""A chunk that is still too small waits for its source so long in all, and not at all for one that took so long before.
+
+Those in hand must not wait for good: the source may give no more until it has heard of them.
+"""
 
 Item = tuple[int, Any]
 """An item's index, and its value, or values."""
@@ -36,7 +40,8 @@ class Chunk(NamedTuple):
     """Items to be run by one process, one after the other.
 
     Attributes:
-        again: Whether a process died with them: they are no measure for other chunks.
+        again: Whether a process died with them. Then each is told of as it ends, so that the next to kill one is known,
+            and they are no measure for other chunks.
     """
 
     items: list[Item]
@@ -55,7 +60,11 @@ class Crew:
         most = step.map.max_concurrency
         self.pool = pool_of(run, step.path, most, self._setup)
         self.rule = ChunkRule(most)
-        self.fill_ns = 0
+        # A window of the user's is shared out: then whoever is free may pull, and it is never passed.
+        window = step.map.window
+        self.most_workers = 2 * most if window is None else min(2 * most, window)
+        self.most_items = None if window is None else window // self.most_workers
+        self.fill_s = 0.0  # how long the source took the last time
         self._once = not frame.item and frame.round() is None
         self._base: bytes | None = None
 
@@ -139,7 +148,7 @@ class RemoteWorker:
             chunk = self._todo.popleft() if self._todo else Chunk(await self._pull())
             if not chunk.items or fanout.domain.closing:
                 return
-            if fanout.active < 2 * fanout.plan.max_concurrency and not fanout.exhausted and self._more():
+            if fanout.active < self.crew.most_workers and not fanout.exhausted and self._more():
                 fanout.spawn(None)  # each pulls something before it hires the next, so no process starts for nothing
             await self._run(chunk)
 
@@ -152,13 +161,15 @@ class RemoteWorker:
         """The items of the next chunk: less than the rule says if the source has no more at hand, none at its end."""
         fanout, rule, tracing = self.fanout, self.crew.rule, self.fanout.run.tracing
         items: list[Item] = []
-        size = rule.size(None if fanout.total is None else fanout.total - fanout.columns.count)
+        due_s: float | None = None
+        left = None if fanout.total is None else fanout.total - fanout.columns.count
+        size = min(rule.size(left), self.crew.most_items or sys.maxsize)
         fanout.widen(4 * fanout.plan.max_concurrency * size)  # room for what is under way, and as much again
         while len(items) < size and not fanout.domain.closing:
             if fanout.full():
                 if items:
                     break
-                await self._fill()
+                await self._fill(None)
                 self._check_cancelled()
                 continue
             if tracing is not None and tracing.held:
@@ -176,9 +187,14 @@ class RemoteWorker:
                 fanout.exhausted = True
                 break
             if values is WAIT:
-                if items and (len(items) >= rule.least() or self.crew.fill_ns > _QUICK_NS):
-                    break
-                await self._fill()
+                if items:
+                    if due_s is None and self.crew.fill_s < _GATHER_S:
+                        due_s = fanout.run.loop.time() + _GATHER_S
+                    if due_s is None or len(items) >= rule.least() or fanout.run.loop.time() >= due_s:
+                        break
+                began_s = fanout.run.loop.time()
+                await self._fill(due_s)
+                self.crew.fill_s = fanout.run.loop.time() - began_s
                 self._check_cancelled()
             else:
                 self._take(values, items)
@@ -199,15 +215,14 @@ class RemoteWorker:
         else:
             fanout.fail(index, error, self.task, travelled=error is before)
 
-    async def _fill(self) -> None:
-        began_ns = perf_counter_ns()
+    async def _fill(self, until_s: float | None) -> None:
+        fanout = self.fanout
         try:
-            await self.fanout.fill(self.fanout.domain.host_cancelled)
+            await fanout.fill_by(until_s)
         except CancelledError:
             raise
         except BaseException as exc:  # the source failed, and with it the map
-            self.fanout.stop_pulling(exc, self.task)
-        self.crew.fill_ns = perf_counter_ns() - began_ns
+            fanout.stop_pulling(exc, self.task)
 
     def _check_cancelled(self) -> None:
         """Pass on a cancellation from outside that a source has swallowed."""
@@ -309,11 +324,12 @@ class RemoteWorker:
                 fanout.fail(index, error, task)
 
     def _after_death(self, errand: _Errand, died: Died) -> None:
-        """Settle who is to blame for a process that has died, or find out: whoever dies alone."""
+        """Settle who is to blame for a process that has died, or find out, by running what is left one at a time."""
         fanout, left = self.fanout, errand.left
         if not died.begun and self.crew.pool.may_start_again():
             self._todo.appendleft(errand.chunk)
-        elif len(left) == 1 or not died.begun:
+            return
+        if left and (errand.chunk.again or len(left) == 1 or not died.begun):
             when = "while it ran" if died.begun else "before it could begin with"
             index, _ = left.popleft()
             message = f"the worker process of {fanout.step.path} {died.how()} {when} item {index} ({fanout.step.where})"
@@ -322,8 +338,8 @@ class RemoteWorker:
             if not died.begun:
                 raise error  # no process can be had at all: the map's own failure
             fanout.fail(index, error, self.task)
-        else:
-            self._todo.extend([Chunk([item], again=True) for item in left])
+        if left:
+            self._todo.append(Chunk(list(left), again=True))
 
     async def _kill(self, process: WorkerProcess, talk: Talk) -> None:
         try:
@@ -368,7 +384,7 @@ class _Errand:
         ends = [end for place, end in enumerate(parcel.ends) if place not in parcel.refused]
         self._parcel = Parcel(b"", [], {})
         self._began_ns = perf_counter_ns()
-        return "items", base, self._indexes, parcel.data, ends
+        return "items", base, self._indexes, parcel.data, ends, self.chunk.again
 
     def hear(self, message: tuple[Any, ...]) -> tuple[Any, ...]:
         """What has come back: ``(took_ns, out, error)`` of each item, those too that could not be sent."""

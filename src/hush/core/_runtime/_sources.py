@@ -23,7 +23,7 @@ from weakref import WeakValueDictionary
 from hush.core._expr._where import Where
 from hush.core._runtime._gate import PINNED_GATE, AutoGate, PinnedGate, gate_of_code
 from hush.core._runtime._run import Run
-from hush.core._runtime._threads import start_in_thread
+from hush.core._runtime._threads import Job, start_in_thread
 from hush.core._spec._items import refusal
 from hush.core.errors import SourceError
 
@@ -78,7 +78,9 @@ class IteratorSource:
         "_done",
         "_error",
         "_gate",
+        "_hungry",
         "_iterator",
+        "_job",
         "_left",
         "_lock",
         "_run",
@@ -94,7 +96,9 @@ class IteratorSource:
         self._gate: AutoGate | PinnedGate = PINNED_GATE if pull == "inline" else gate_of_source(iterator)
         self._buffer: deque[Any] = deque()
         self._done = False
+        self._job: Job | None = None  # that pulls a chunk
         self._running = False
+        self._hungry = False  # somebody waits for the next value of that chunk
         self._abandoned = False
         self._error: BaseException | None = None
         self._context = context
@@ -102,15 +106,17 @@ class IteratorSource:
 
     def now(self) -> Any:
         """The next value, if it is at hand or cheap to get."""
+        # Read before the buffer is looked at: a thread that pulls fills that first.
+        running, ended, error = self._running, self._done or self._left == 0, self._error
         if self._buffer:
             return self._buffer.popleft()
-        if self._error is not None:
-            error, self._error = self._error, None
+        if error is not None:
+            self._error = None
             _note(error)
             raise error
-        if self._done or self._left == 0:
+        if ended:
             return DONE
-        if self._running or not (self._gate.inline or self._run.inline_only):
+        if running or not (self._gate.inline or self._run.inline_only):
             return WAIT
         began_ns = perf_counter_ns()
         try:
@@ -152,14 +158,24 @@ class IteratorSource:
         self._buffer.extend(found)
 
     async def fill(self, cancelled: Callable[[], None], most: int) -> None:
-        """Pull a chunk in a thread, of at most ``most`` items."""
-        if self._buffer or self._done or self._left == 0 or self._gate.inline or self._run.inline_only:
+        """Pull a chunk in a thread, of at most ``most`` items; come back with the first if the others take long."""
+        if self._buffer:
             return
-        self._running = True
-        job = start_in_thread(self._run.loop, partial(self._context.run, partial(self._pull_in_thread, most)))
+        job = self._job
+        if job is None:
+            if self._done or self._left == 0 or self._gate.inline or self._run.inline_only:
+                return
+            self._running = True
+            pull = partial(self._context.run, partial(self._pull_in_thread, most))
+            job = self._job = start_in_thread(self._run.loop, pull)
         try:
-            await job.wait()
+            if not await job.wait(_CHUNK_NS / 1e9):
+                self._hungry = True
+                while not self._buffer and not await job.wait():
+                    pass
+                self._hungry = False
         except CancelledError:
+            self._job = None
             if job.withdraw():
                 self._running = False
                 raise
@@ -167,13 +183,14 @@ class IteratorSource:
             if await job.linger(self._run.grace_s, cancelled) and self._error is not None:
                 raise self._error from None  # it is not lost
             raise
-        values, times_ns = job.take()
-        self._buffer.extend(values)
-        if isinstance(self._gate, AutoGate):
-            for took_ns in times_ns:
-                self._gate.ran_in_thread(took_ns)
+        if job.finished:
+            self._job = None
+            times_ns = job.take()
+            if isinstance(self._gate, AutoGate):
+                for took_ns in times_ns:
+                    self._gate.ran_in_thread(took_ns)
 
-    def _pull_in_thread(self, most: int) -> tuple[list[Any], list[int]]:
+    def _pull_in_thread(self, most: int) -> list[int]:
         try:
             return self._pull(most)
         finally:
@@ -182,12 +199,12 @@ class IteratorSource:
                 if self._abandoned:
                     self._close()  # the map has ended meanwhile
 
-    def _pull(self, most: int) -> tuple[list[Any], list[int]]:
-        found: list[Any] = []
+    def _pull(self, most: int) -> list[int]:
         times_ns: list[int] = []
+        found = 0
         first_ns = before_ns = perf_counter_ns()
         most = min(CHUNK, most) if self._left is None else min(CHUNK, most, self._left)
-        while len(found) < most and before_ns - first_ns < _CHUNK_NS:
+        while found < most and before_ns - first_ns < _CHUNK_NS:
             try:
                 value = next(self._iterator, DONE)
             except BaseException as exc:  # what came before it is gone through first
@@ -200,13 +217,21 @@ class IteratorSource:
             if value is DONE:
                 self._done = True
                 break
-            found.append(value)
+            self._buffer.append(value)
+            found += 1
+            if self._hungry and self._job is not None:
+                self._job.nudge()
         if self._left is not None:
-            self._left -= len(found)
-        return found, times_ns
+            self._left -= found
+        return times_ns
 
     async def close(self) -> None:
         """Close a generator, in whose ``finally`` there may be files to close."""
+        job, self._job = self._job, None
+        if job is not None and not job.withdraw():
+            await job.linger(self._run.grace_s)
+        elif job is not None:
+            self._running = False
         if not isinstance(self._iterator, types.GeneratorType):
             return
         with self._lock:

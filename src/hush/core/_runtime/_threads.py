@@ -84,6 +84,10 @@ class Job:
                     self._timer = None
         return self.finished
 
+    def nudge(self) -> None:
+        """Wake who waits, though the call has not returned; from its thread."""
+        self._tell(self._wake)
+
     async def linger(self, grace_s: float, cancelled: Callable[[], None] | None = None) -> bool:
         """Give the call ``grace_s`` more, whatever cancellations come meanwhile: the caller is ending already.
 

@@ -9,7 +9,6 @@ from hush.core._expr._model import Expr, reads
 from hush.core._expr._ref import Handle, Ref, to_expr
 from hush.core._spec._model import EachInput, MapSpec, Tolerate
 from hush.core._spec._policies import Limit
-from hush.core._spec._portable import cpu_count
 from hush.core._spec._races import needed_keys
 from hush.core._spec._signature import name_of, signature_of, takes_one
 from hush.core.errors import UsageError
@@ -64,8 +63,9 @@ class MapNode(Block):
         batch_wait_s: Seconds after its first item after which a batch is handed over, however few items it has. Without
             it a batch waits until it is full, or nothing more comes.
         window: Items (with ``batch``, lists of them) pulled from the source and not finished, at most;
-            ``max_concurrency`` + 32 if not given. Where another map streams from this one, an item counts until that
-            one has taken it.
+            ``max_concurrency`` + 32 if not given, in processes two chunks for each (about 0.1 s of work a chunk).
+            Where another map streams from this one, an item counts until that one has taken it; in processes four
+            chunks for each may then be under way.
         ordered: ``False``: take the items of a map that this one streams from as they end, so that a slow one does not
             hold up those behind it. The columns of this map then have the order in which the items came. It changes
             nothing in a map that does not stream from another.
@@ -112,6 +112,8 @@ class MapNode(Block):
         self._max_concurrency = self._checked_count("max_concurrency", max_concurrency, "items in flight at once") or 1
         self._executor = self._checked_executor(executor)
         if self._executor == "process" and max_concurrency is _SIXTEEN:
+            from hush.core._spec._portable import cpu_count  # few maps run in processes
+
             self._max_concurrency = cpu_count()
         self._batch = None if batch is None else self._checked_count("batch", batch, "items to a list")
         self._batch_wait_s = self._checked_seconds("batch_wait_s", batch_wait_s)
