@@ -306,3 +306,26 @@ def test_what_was_cancelled_inside_an_item_is_forgotten():
         return why
 
     assert [one.item for one in run_virtual(main).running] == [(2,)]
+
+
+async def test_items_in_worker_processes_are_at_work_too(tmp_path):
+    """They are let go by a file, since a process of their own hears of nothing else."""
+    go = tmp_path / "go"
+
+    def wait(x):
+        import time
+        from pathlib import Path
+
+        while not Path(go).exists():
+            time.sleep(0.01)
+        return {"y": x}
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each([1, 2])}, executor="process", max_concurrency=1):
+            CodeNode(name="f", code_fn=wait, inputs={"x": PARENT["x"]})
+    handle = Hush(graph).start({})
+    await until(lambda: any(state.at_work for state in handle.why().maps))
+    (state,) = handle.why().maps
+    assert state.head == 0
+    go.touch()
+    await handle

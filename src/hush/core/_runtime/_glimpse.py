@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from hush.core._expr._where import is_own
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._strand import Strand
-from hush.core._runtime._worker import Worker
 
 _AWAITS: CodeType = Strand.work.__code__
 """The coroutine in which a strand awaits a step; its variables ``frame`` and ``step`` say which."""
@@ -67,10 +66,21 @@ class MapState(NamedTuple):
         return f"{self.path}{item}: {', '.join(parts)}"
 
 
+@runtime_checkable
+class Hired(Protocol):
+    """A worker of a map, here or with a worker process."""
+
+    def at_work(self) -> list[int]:
+        """The items that it is at."""
+        ...
+
+
 def map_state(fanout: Fanout) -> MapState:
     """What a map is at."""
-    workers = [worker for worker in (fanout.first_worker, *fanout.domain.members) if isinstance(worker, Worker)]
-    items = [worker.index for worker in workers if worker.frame is not None]
+    items: list[int] = []
+    for member in (fanout.first_worker, *fanout.domain.members):
+        if isinstance(member, Hired):
+            items += member.at_work()
     waits_for = ""
     tracing = fanout.run.tracing
     if fanout.full() or (fanout.channel is not None and fanout.channel.holds_back):

@@ -121,6 +121,11 @@ class RemoteWorker:
         self.task = host
         self.floor = floor
         self._todo: deque[Chunk] = deque()
+        self._errand: _Errand | None = None
+
+    def at_work(self) -> list[int]:
+        """The items that it has sent, or is about to send, and that have not ended, for those who ask."""
+        return [] if self._errand is None else [index for index, _ in self._errand.left]
 
     async def work(self) -> None:
         """Pull and run chunks until there are no more items. What is raised here goes where a ``Worker``'s goes."""
@@ -233,7 +238,7 @@ class RemoteWorker:
     async def _run(self, chunk: Chunk) -> None:
         """Have a chunk run, and take what comes back as it comes."""
         fanout, pool = self.fanout, self.crew.pool
-        errand = _Errand(self.crew, fanout, chunk)
+        errand = self._errand = _Errand(self.crew, fanout, chunk)
         await self._pack(errand)
         process = await pool.take()
         talk = Talk(fanout.run.loop, process, partial(errand.request, process))

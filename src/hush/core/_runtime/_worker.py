@@ -193,6 +193,10 @@ class Worker:
     def stop(self) -> None:
         """It has pulled nothing yet."""
 
+    def at_work(self) -> list[int]:
+        """The item at hand, for those who ask."""
+        return [] if self.frame is None else [self.index]
+
     def next_item(self) -> bool:
         """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none."""
         strand, fanout = self.strand, self.fanout
