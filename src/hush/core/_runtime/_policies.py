@@ -6,10 +6,10 @@ Around a leaf stand, from outside in and always in this order: cache, retry, adm
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from hush.core._expr._record import replace
 from hush.core._plan._model import Gate, StepPlan
 from hush.core._runtime._calls import Attempt, Begin, Try, awaited, in_thread, in_thread_once, inline_or_in_thread
 from hush.core._runtime._compound import run_hosted

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from hush.core._expr._model import Expr
-from hush.core._expr._record import record
+from hush.core._expr._record import made, record
 from hush.core._expr._where import Where
 from hush.core._spec._policies import NO_POLICIES, Policies
 from hush.core._spec._signature import Signature
@@ -172,7 +172,7 @@ class GraphSpec(StepSpec):
     edges: tuple[Edge, ...]
     starts: tuple[str, ...] | None
     wraps: bool = False
-    memo: dict[str, Any] = field(default_factory=dict, repr=False)
+    memo: dict[str, Any] = made(default_factory=dict)
 
 
 @record

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import import_module
 from typing import NamedTuple
 
+from hush.core._expr._record import replace
 from hush.core._spec._model import GraphSpec, LoopSpec, MapSpec, Step
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hush.core._expr._model import Const, Expr, Read, reads, rebase
+from hush.core._expr._record import replace
 from hush.core._spec._model import EVERYTHING, Fault, GraphSpec, MapSpec, Source, Step, Write
 from hush.core._spec._reads import own_inputs
 

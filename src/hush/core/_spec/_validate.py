@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
+from hush.core._expr._record import replace
 from hush.core._expr._where import Where
 from hush.core._spec._arms import arms_of
 from hush.core._spec._model import (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from hush.core._expr._model import Const, Expr, Read, reads, rebase
+from hush.core._expr._record import replace
 from hush.core._expr._where import Where
 from hush.core._spec._model import EVERYTHING, BranchSpec, CallSpec, GraphSpec, LoopSpec, MapSpec, Source, Step, Write
 from hush.core._spec._root import NONE, around
