@@ -102,6 +102,14 @@ class Admission:
             self._follow_up()
         return ticket
 
+    def begin(self, ticket: Ticket) -> None:
+        """The call is made now: rates count it from here on, if it was admitted while its loop had others to see to."""
+        ticket.begun = True
+        if ticket.taken is not None:
+            now_s = self.clock()
+            for taken in ticket.taken:
+                taken.limiter.begin(taken, now_s)
+
     # --- ending -------------------------------------------------------------------------------------------
     def give_back(self, ticket: Ticket, end: End = WELL) -> None:
         """The call has ended, or will not be made: it was withdrawn while it waited, or just after it was admitted.

@@ -163,12 +163,17 @@ class Limiter:
         entries = [each.window.enter(each.estimate(tokens), now_s) for each in self._counters]
         return Taken(self, None if self.adaptive is None else self.adaptive.started(now_s), entries, full_s)
 
+    def begin(self, taken: Taken, now_s: float) -> None:
+        """A call that was admitted some time ago is made only now. Needs no lock: entries then stay longer."""
+        for entry in taken.entries:
+            entry.start_s = now_s
+
     def give(self, taken: Taken, tokens: Tokens, now_s: float, end: End) -> None:
         """What a call has taken besides its place, when it has ended."""
         if self.adaptive is not None:
             self.adaptive.ended(taken.run, now_s, overloaded=end.overloaded, retry_after_s=end.retry_after_s)
         for counter, entry in zip(self._counters, taken.entries, strict=True):
-            counter.window.end(entry, now_s, counter.learn(tokens, entry.amount, end))
+            counter.window.end(entry, now_s, counter.learn(tokens, entry.amount, end), failed=end.failed)
 
     def undo(self, taken: Taken, now_s: float) -> None:
         """As ``give``, of a call that was admitted and then never made."""

@@ -178,7 +178,7 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]]) -> 
         if ticket is None:
             about = None if run.tracing is None else (frame, step, names, attempt)
             ticket = await _wait(admission, lane, run, priority, tokens, about)
-        ticket.begun = True
+        admission.begin(ticket)
         end = BROKEN
         left: list[Job] = []
         attempt.left_behind = left.append
