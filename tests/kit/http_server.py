@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 from kit.adaptive_servers import Capacity, steady
@@ -295,7 +296,7 @@ def serving(*rules: Rule, latency_s: float = 0.005) -> Iterator[HttpServer]:
 
     async def serve() -> None:
         end = asyncio.Event()
-        over.append(lambda loop=asyncio.get_running_loop(): loop.call_soon_threadsafe(end.set))  # type: ignore[misc]
+        over.append(partial(asyncio.get_running_loop().call_soon_threadsafe, end.set))
         tasks: set[asyncio.Task[None]] = set()
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

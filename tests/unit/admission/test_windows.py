@@ -145,7 +145,14 @@ def test_a_server_never_sees_more_though_connections_have_to_be_opened_first(ser
 def test_answers_now_short_now_long_cost_half_a_second_and_one_percent(longest_s):
     rng = random.Random(longest_s)
     calls = played(Limit(per_second=20), [rng.random() * longest_s for _ in range(2000)])
-    assert calls[-1][0] <= 99 * 1.041 + 0.5
+    assert calls[-1][0] <= 99 * 1.041 + 0.5 + 0.3
+
+
+def test_where_lateness_cannot_be_made_up_for_what_starts_at_once_is_spread():
+    """Nothing has ended when the first window is over: the next does not start in one instant."""
+    starts = [start_s for start_s, _ in played(Limit(per_second=20), [5] * 40)]
+    assert starts[:20] == [0] * 20
+    assert starts[20:] == pytest.approx([1.03 + 0.3 * number / 20 for number in range(20)])
 
 
 def test_a_call_counts_from_when_it_is_made():

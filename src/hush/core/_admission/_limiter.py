@@ -131,7 +131,7 @@ class Limiter:
         tokens = (limit.tokens_per_minute, limit.input_tokens_per_minute, limit.output_tokens_per_minute)
         for kind, each in zip((TOTAL, INPUT, OUTPUT), tokens, strict=True):
             if each is not None:
-                counters.append(Counter(kind, Window(each, 60.0)))
+                counters.append(Counter(kind, Window(each, 60.0, spreads=False)))
         self._counters = tuple(counters)
         self._pace: Pace | None = None
         if limit.burst is not None:

@@ -11,7 +11,8 @@ find them open. That shows in how long it takes. If ``u`` is the shortest time t
 about ``u`` after the arrival at the earliest, so the call arrived by ``s + d - u``, and stays in the window that much
 longer; the first calls, which might all be late, stay by all of ``d``. Where answers take now short, now long, this
 costs much of the rate. So there is a credit for it: half a second, refilled by 1 % of the time that passes, and used up
-by what really kept somebody waiting.
+by what really kept somebody waiting. Where it does not suffice, or nothing is known since no call has ended, what
+starts at once is spread over 0.3 s: then calls are not in each other's way, and the rate is none the lower for it.
 
 Entries leave in the order in which they came, which makes every step cost O(1) and loses less than 4 % of the rate.
 """
@@ -27,6 +28,8 @@ CREDIT_S = 0.5
 """For how long entries may stay longer than that in all; of a period below a second, so much less."""
 REFILL = 0.01
 """The share of the time that passes by which this is refilled."""
+SPREAD_S = 0.3
+"""Over how much time the starts of a whole window are spread, at least, where they seem to be in each other's way."""
 BLOCK = 64
 """The shortest time that calls took is that of the last 64 to 128."""
 
@@ -53,20 +56,21 @@ class Shortest:
     Attributes:
         seconds: It; 0 before it is known, which needs calls that started after others had ended: those that start
             together may all be late.
+        first_s: When the first call ended.
     """
 
-    __slots__ = ("_block_s", "_first_s", "_seen", "seconds")
+    __slots__ = ("_block_s", "_seen", "first_s", "seconds")
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._first_s = math.inf
+        self.first_s = math.inf
         self._block_s = math.inf
         self._seen = 0
 
     def learn(self, start_s: float, end_s: float) -> None:
         """A call has gone on from here to there."""
-        if start_s < self._first_s:
-            self._first_s = min(self._first_s, end_s)
+        if start_s < self.first_s:
+            self.first_s = min(self.first_s, end_s)
             return
         took_s = end_s - start_s
         self.seconds = min(self.seconds or math.inf, took_s)
@@ -111,13 +115,31 @@ class Credit:
 class Window:
     """At most ``most`` in any ``period_s`` seconds: of starts, or of tokens.
 
+    Args:
+        most: How many.
+        period_s: In how long a time.
+        spreads: Whether it may spread what starts at once.
+
     Attributes:
         held: How much is set aside for those who come first but must wait for something else as well.
     """
 
-    __slots__ = ("_awaited", "_credit", "_entries", "_shortest", "_slack_s", "_used", "held", "most", "period_s")
+    __slots__ = (
+        "_awaited",
+        "_credit",
+        "_entries",
+        "_gap_s",
+        "_last_s",
+        "_shortest",
+        "_slack_s",
+        "_spread",
+        "_used",
+        "held",
+        "most",
+        "period_s",
+    )
 
-    def __init__(self, most: float, period_s: float) -> None:
+    def __init__(self, most: float, period_s: float, *, spreads: bool = True) -> None:
         self.most = most
         self.period_s = period_s
         self.held = 0
@@ -127,6 +149,9 @@ class Window:
         self._awaited = False  # whether somebody waits for the first entry to leave
         self._shortest = Shortest()
         self._credit = Credit(period_s)
+        self._spread = False
+        self._gap_s = SPREAD_S * min(1.0, period_s) / most if spreads else 0.0
+        self._last_s = -math.inf
 
     def until_s(self, amount: int, now_s: float) -> float:
         """When ``amount`` may fit: now if it does; else a time before which it does not; infinite if that is unknown.
@@ -135,7 +160,10 @@ class Window:
         """
         self._expire(now_s)
         if self._used + self.held + min(amount, self.most) <= self.most:
-            return now_s
+            if not self._spread:
+                return now_s
+            self._spread = bool(self._entries)
+            return max(now_s, self._last_s + self._gap_s)
         self._awaited = True
         return self._leaves_s(self._entries[0], now_s) if self._entries else math.inf
 
@@ -151,19 +179,17 @@ class Window:
         return at_s
 
     def _leaves_s(self, entry: Entry, now_s: float) -> float:
-        return self._plain_s(entry) + self._longer_s(entry, now_s)
+        return self._plain_s(entry) + min(self._longer_s(entry), self._credit.most_s(now_s))
 
     def _plain_s(self, entry: Entry) -> float:
         took_s = entry.took_s
         return entry.start_s + self.period_s + (self._slack_s if took_s is None else min(took_s, self._slack_s))
 
-    def _longer_s(self, entry: Entry, now_s: float) -> float:
+    def _longer_s(self, entry: Entry) -> float:
         took_s, shortest_s = entry.took_s, self._shortest.seconds
         if took_s is None:  # if others are answered within a period, what is not by then is late
-            return self._credit.most_s(now_s) if 0 < shortest_s < self.period_s else 0.0
-        if took_s <= self._slack_s:
-            return 0.0
-        return min(took_s - self._slack_s, max(0.0, took_s - shortest_s), self._credit.most_s(now_s))
+            return math.inf if 0 < shortest_s < self.period_s else 0.0
+        return max(0.0, min(took_s - self._slack_s, took_s - shortest_s))
 
     def _expire(self, now_s: float) -> None:
         entries = self._entries
@@ -172,10 +198,12 @@ class Window:
             plain_s = self._plain_s(entry)
             if plain_s > now_s:  # the usual case, and the quickest
                 break
-            longer_s = self._longer_s(entry, now_s)
+            wanted_s = self._longer_s(entry)
+            longer_s = min(wanted_s, self._credit.most_s(now_s))
             if plain_s + longer_s > now_s:
                 break
-            if self._awaited and longer_s:
+            if self._awaited:
+                self._spread = self._spread or longer_s < wanted_s or self._shortest.first_s == math.inf
                 self._credit.pay(longer_s, now_s)
             entries.popleft()
             entry.gone = True
@@ -185,6 +213,7 @@ class Window:
     def enter(self, amount: int, now_s: float) -> Entry:
         """A call starts that takes ``amount``."""
         self._awaited = False
+        self._last_s = now_s
         entry = Entry(now_s, amount)
         self._entries.append(entry)
         self._used += amount
@@ -202,6 +231,7 @@ class Window:
 
     def undo(self, entry: Entry) -> None:
         """The call never started."""
+        self._last_s = -math.inf
         if not entry.gone:
             self._used -= entry.amount
             entry.amount = 0
