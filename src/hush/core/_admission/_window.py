@@ -162,7 +162,7 @@ class Window:
         if self._used + self.held + min(amount, self.most) <= self.most:
             if not self._spread:
                 return now_s
-            self._spread = bool(self._entries)
+            self._spread = now_s - self._last_s < 2 * self.period_s
             return max(now_s, self._last_s + self._gap_s)
         self._awaited = True
         return self._leaves_s(self._entries[0], now_s) if self._entries else math.inf
