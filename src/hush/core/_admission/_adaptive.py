@@ -36,7 +36,6 @@ five seeds, lowest to highest:
 - 100/s → 30/s → 100/s: 92–104 % ten seconds after each change; 0.45–0.91 % refused. Slots 20 → 6 → 20 too, but at 500
   ms (12 calls a second) 67–100 % after the drop and 0.95–1.05 % refused.
 - 5 s of refusals: 6–10 calls (30 at 3,200/s); 90 % again within 3.3–4.8 s, and 1.5–10 s if the run began with them.
-- No limit: a level of 256 after 0.5, 0.75 and 4.3 s.
 
 Where it falls short: with ``Retry-After: 1`` at every refusal each probe of the ceiling costs a second: 78–91 % used in
 the first minute, then 94–97 % (a bucket at 500 ms: 79–84 %); 90 % of a new capacity after 1–11 s. Of rates of a few
@@ -375,10 +374,8 @@ class Adaptive:
                 if not probed and not crowded:
                     self._too_much = min(self._too_much, plateau)
                     measured = True
-                elif (
-                    probed and abs(self._base / self._too_much - 1) <= SAME
-                ):  # what came in during the pause was measured too
-                    self._base = KEEP_LESS * self._too_much
+                elif probed and abs(self._base / self._too_much - 1) <= SAME:
+                    self._base = KEEP_LESS * self._too_much  # what was saved up in the pause was measured too
                 else:
                     self._too_much = inf
                 measured = measured or (not crowded and abs(self._base / plateau - 1) <= SAME)
