@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 import struct
 import threading
@@ -22,7 +23,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import Any
 
-from kit.adaptive_servers import Capacity, steady
+from kit.adaptive_servers import Capacity
 
 WHOLE, HALF, RESET, SILENT = "whole", "half", "reset", "silent"
 """How an answer is sent: as it should be; half its body, then the end; a reset in its place; nothing, for ever."""
@@ -155,6 +156,21 @@ class Numbers:
 
     def __call__(self, request: Request) -> Answer | None:
         return self.answer if request.number in self.numbers else None
+
+
+@dataclass
+class Outage:
+    """One answer for everybody, for so many seconds from the request with this number on."""
+
+    number: int
+    seconds: float
+    answer: Answer = TOO_MANY
+    _from_s: float = math.inf
+
+    def __call__(self, request: Request) -> Answer | None:
+        if request.number == self.number:
+            self._from_s = request.at_s
+        return self.answer if self._from_s <= request.at_s < self._from_s + self.seconds else None
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
@@ -321,8 +337,3 @@ def serving(*rules: Rule, latency_s: float = 0.005) -> Iterator[HttpServer]:
     finally:
         over[0]()
         thread.join()
-
-
-def rate(per_second: float) -> Capacity:
-    """A capacity that stays."""
-    return steady(per_second)
