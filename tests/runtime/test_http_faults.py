@@ -119,6 +119,14 @@ async def test_what_is_refused_for_a_while_is_answered_in_the_end(client):
     assert server.requests <= 1.5 * 60
 
 
+@pytest.mark.parametrize("limit", [Limit(concurrency=8), Limit(per_second=200)], ids=str)
+async def test_a_limit_of_a_fixed_size_waits_too_until_refusals_are_over(limit):
+    with serving(Outage(20, 1)) as server:
+        await answers("aiohttp", server, 60, width=8, limit=limit, retry=Retry())
+    assert 0 < server.refused <= 16
+    assert server.requests == 60 + server.refused
+
+
 async def test_five_seconds_of_refusals_in_the_middle_cost_few_calls():
     with serving(Outage(60, 5), latency_s=0.01) as server:
         await answers("aiohttp", server, 80, width=8, limit=Limit(concurrency="auto"), retry=Retry())
@@ -169,8 +177,8 @@ async def test_a_server_that_refuses_for_ever_is_given_up(client, told):
     retry = Retry(max_attempts=3, backoff_s=0.02)
     with serving(During(0, 1e9, Answer(429, after_s=0, retry_after=told))) as server:
         async with asking(client, server.url) as ask:
-            result = await Hush(mapped(ask, 10, limit=Limit(concurrency=5), retry=retry)).run()
-    assert server.requests == 30
+            result = await Hush(mapped(ask, 3, limit=Limit(concurrency=5), retry=retry)).run()
+    assert server.requests == 9
     assert result.status == "partial"
     for number, error in enumerate(result["errors"]):
         assert "429" in str(error)
@@ -300,9 +308,10 @@ async def test_the_server_never_sees_one_more_than_seven_at_once(client):
 @pytest.mark.nightly
 @per_client
 @pytest.mark.parametrize("told", [None, 1, 3])
-async def test_nightly_five_seconds_of_refusals(client, told):
+@pytest.mark.parametrize("concurrency", ["auto", 12])
+async def test_nightly_five_seconds_of_refusals(client, told, concurrency):
     with serving(Outage(200, 5, Answer(429, after_s=0, retry_after=told)), latency_s=0.02) as server:
-        await answers(client, server, 600, width=16, limit=Limit(concurrency="auto"), retry=Retry())
+        await answers(client, server, 600, width=16, limit=Limit(concurrency=concurrency), retry=Retry())
     assert server.of(429)
     assert server.requests <= 1.5 * 600
     assert not server.early

@@ -175,9 +175,13 @@ class Admission:
         if state == WAITING:
             ticket.lane.leave(ticket)
         else:
+            now_s = 0.0 if ticket.taken is None and end is WELL else self.clock()
             for limiter in limiters:
                 limiter.in_use -= 1
-            now_s = self.clock() if ticket.taken is not None or end.retry_after_s is not None else 0.0
+                if limiter.outage is not None and not now_s:
+                    now_s = self.clock()
+                if end.overloaded or limiter.outage is not None:
+                    limiter.judge(ticket.admitted_s, now_s, end, begun=ticket.begun)
             for taken in ticket.taken or ():
                 if ticket.begun:
                     taken.limiter.give(taken, ticket.tokens, now_s, end)
