@@ -219,8 +219,8 @@ class HttpServer:
             for each in told:
                 assert each.ended_s is not None
                 assert each.opens_at_s is not None
-                # An answer that is only on its way cannot have been obeyed: 20 ms for it to be read.
-                if each.ended_s + 0.02 < request.at_s < each.opens_at_s - JUST_NOW_S:
+                # An answer that is only on its way cannot have been obeyed: 0.1 s for it to be read.
+                if each.ended_s + 0.1 < request.at_s < each.opens_at_s - JUST_NOW_S:
                     found.append(request)
                     break
         return found
