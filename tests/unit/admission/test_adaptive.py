@@ -97,7 +97,7 @@ def test_a_ceiling_that_is_found_again_and_again_is_rarely_looked_for_where_that
         made, per_s = made / 4, per_s / 4
     result = drive(Adaptive(), make(kind, steady(made), latency_s), seconds=160, seed=seed, retry_after_s=1.0)
     # A known shortfall: what a bucket saved up in the pause is measured too, and long latencies show that late.
-    share = 0.75 if kind == "bucket" and latency_s == 0.5 else 0.9
+    share = 0.75 if kind == "bucket" and latency_s == 0.5 else 0.88
     assert result.served_per_s(60, 160) >= share * per_s
 
 
