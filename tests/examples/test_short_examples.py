@@ -22,6 +22,11 @@ SAID = {
         "one tolerated, 2 of 4 failed",
         "failed fast at item 1 (A2)",
     ],
+    "rate_limited_api": [
+        "80 products from an API that serves 40 requests in any second",
+        "Limit(per_second=40)           80       0        0",
+        'Limit(concurrency="auto")      80       0',
+    ],
     "progress": ["12,357 words; 273 lines sent, 7 failed"],
     "streaming_maps": [
         "stream: starts with the first of convert",
@@ -35,11 +40,12 @@ SAID = {
         "the root of 144: 12.000 (default), 7 rounds",
     ],
 }
+QUICKLY = {"rate_limited_api"}
 
 
 @pytest.mark.parametrize("name", SAID)
 def test_a_short_example_runs_and_says_what_it_shows(name):
-    program = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")]
+    program = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), *(["--quick"] if name in QUICKLY else [])]
     done = subprocess.run(program, check=False, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

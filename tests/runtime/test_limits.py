@@ -137,7 +137,7 @@ def test_several_limits_and_priorities():
             CodeNode(name=f"n{number}", code_fn=work, inputs={"x": number}, limit=[one, other], priority=priority)
     outcome(graph)
     assert inside.calls == [0, 1, 3, 2]
-    assert inside.starts == pytest.approx([0, 1.03, 2.06, 3.09])
+    assert inside.starts == pytest.approx([0, 1.1, 2.13, 3.16])  # the first stays by all of its 0.1 s
 
 
 # ── Names ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hush.core import PARENT, CodeNode, GraphNode, Hush, Retry
+from hush.core import PARENT, CodeNode, GraphNode, Hush, Limit, Retry
 from hush.core._runtime._retry_budget import ALWAYS, PERIOD_S
 from hush.testing import Recorder, VirtualLoop, run_virtual
 from hush.testing._run import play
 from kit.flaky import Busy, Flaky, Lost, each, one
 from runtime.observing import outcome
+
+LIMIT = Limit(concurrency=2)
 
 
 def waits_of(retry, failures=9, error=Lost, seed=0, takes_s=0.0):
@@ -128,6 +130,27 @@ def test_whoever_is_told_to_come_back_tomorrow_does_not_wait():
     found = outcome(one(Flaky(9, lambda *_: Busy(86_400)).coroutine, Retry()))
     assert (found.at_s, found.error.hush.attempt) == (0, 1)
     assert found.error.__notes__[0].endswith(", attempt 1, not tried again: max_total_s=600")
+
+
+def test_a_retry_that_is_not_admitted_in_time_is_not_made():
+    """The one is told to come back in 2 s, twice; then the other closes the limit for 30 s."""
+    flaky = Flaky(99, lambda x, _: Busy(2 if x == 0 else 30))
+    with GraphNode(name="g") as graph:
+        for x in range(2):
+            CodeNode(
+                name=f"n{x}",
+                code_fn=flaky.coroutine,
+                inputs={"x": x},
+                retry=Retry(max_total_s=10, backoff_s=0),
+                limit=LIMIT,
+                on_error="collect",
+            )
+    found = outcome(graph)
+    assert flaky.at_s == [0, 2, 2]
+    assert found.at_s == 10
+    for error, attempts in zip(found.result.errors, [2, 1], strict=True):
+        assert error.hush.attempt == attempts
+        assert error.__notes__[0].endswith(f", attempt {attempts}, not tried again: max_total_s=10")
 
 
 # --- budget -----------------------------------------------------------------------------------------------------------

@@ -88,6 +88,19 @@ def test_a_pause_asked_for_by_each_refusal_makes_refusals_rare(latency_s):
     assert len(result.refused_s) <= 20
 
 
+@per_seed
+@per_latency
+@per_kind
+def test_a_ceiling_that_is_found_again_and_again_is_rarely_looked_for_where_that_costs_a_pause(kind, latency_s, seed):
+    made, per_s = capacity_of(kind, latency_s)
+    if per_s > 1000:
+        made, per_s = made / 4, per_s / 4
+    result = drive(Adaptive(), make(kind, steady(made), latency_s), seconds=160, seed=seed, retry_after_s=1.0)
+    # A known shortfall: what a bucket saved up in the pause is measured too, and long latencies show that late.
+    share = 0.75 if kind == "bucket" and latency_s == 0.5 else 0.88
+    assert result.served_per_s(60, 160) >= share * per_s
+
+
 @pytest.mark.parametrize(("per_s", "share"), [(2.0, 0.75), (10.0, 0.9)])
 def test_a_server_of_a_few_calls_a_second_is_used_too(per_s, share):
     result = drive(Adaptive(), make("window", steady(per_s), 0.05), seconds=120)
@@ -158,7 +171,7 @@ def test_a_run_that_begins_with_five_seconds_of_refusals_ends(kind, latency_s):
 
 def test_a_minute_of_refusals_costs_a_few_calls():
     result = drive(Adaptive(), Outage(make("window", steady(100), 0.05), 10, 70), seconds=85)
-    assert sum(10 <= at_s < 70 for at_s in result.refused_s) <= 25
+    assert sum(10 <= at_s < 70 for at_s in result.refused_s) <= 40
     assert best(result, 75, 85) >= 0.9 * 100
 
 
@@ -166,8 +179,8 @@ def test_a_server_that_refuses_for_ever_is_asked_now_and_then_for_ever():
     result = drive(Adaptive(), Outage(make("window", steady(100), 0.05), 0, math.inf), seconds=3600)
     late_s = [at_s for at_s in result.started_s if at_s > 60]
     gaps_s = [after - before for before, after in itertools.pairwise(late_s)]
-    assert 3 <= min(gaps_s) <= max(gaps_s) <= 10
-    assert len(result.started_s) <= 40 + 3600 / 5
+    assert 2 <= min(gaps_s) <= max(gaps_s) <= 4
+    assert len(result.started_s) <= 40 + 3600 / 2
 
 
 # ── One refusal ──────────────────────────────────────────────────────────────────────────────────────────────────────

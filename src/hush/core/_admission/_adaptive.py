@@ -18,11 +18,11 @@ let it wait. The controller is told only how calls end, and must find out:
   bind, and starts are spread at twice their pace. If that proves wrong, it takes 2, 4, 8 such signs in a row to come
   back.
 - **Closed gate.** A refusal right after a cut, or eight in a row, closes the gate: one probe at a time, 0.1 s, 0.2 s,
-  … 5 s apart, for ever. A probe that is served, or that is not refused within a few times what refusals take, opens
+  … 2 s apart, for ever. A probe that is served, or that is not refused within a few times what refusals take, opens
   it, at 80 % of the plateau or, by 0.8 for each probe, down to 40 %, doubling in a second. If that fails, the plateau
   falls.
-- **Retry-After.** The caller closes its gate for everybody; a refusal then costs that pause, so a measured plateau is
-  held for 8 times the pause (up to 120 s).
+- **Retry-After.** The caller closes its gate for everybody; a refusal then costs that pause, so a plateau is held for
+  6.5 times the pause, and longer, up to 39 times, each time that a probe has found the same ceiling again.
 - **Queues.** Servers that do not refuse but let calls wait: see ``_queueing``.
 
 The rate that got through as the target is the idea of the AWS SDKs' adaptive retry mode; bounding the level by
@@ -36,13 +36,10 @@ five seeds, lowest to highest:
 - 100/s → 30/s → 100/s: 92–104 % ten seconds after each change; 0.45–0.91 % refused. Slots 20 → 6 → 20 too, but at 500
   ms (12 calls a second) 67–100 % after the drop and 0.95–1.05 % refused.
 - 5 s of refusals: 6–10 calls (30 at 3,200/s); 90 % again within 3.3–4.8 s, and 1.5–10 s if the run began with them.
-- No limit: a level of 256 after 0.5, 0.75 and 4.3 s.
 
-Where it falls short: with ``Retry-After: 1`` at every refusal each probe of the ceiling costs a second. Then 77–92 %
-are used, 90 % are found again after 5 s of refusals within 13 s instead of 10 (a bucket at 50 ms; 15 s at the begin
-of a run), and a changed capacity is often not used to 90 % in the two seconds after ten. Rates of a few calls a
-second have few calls to learn from: 2/s: 79–86 % used, 8–9 % refused; 1/s: 42–62 % used of a sliding window, 15–26 %
-refused.
+Where it falls short: with ``Retry-After: 1`` at every refusal each probe of the ceiling costs a second: 78–91 % used in
+the first minute, then 94–97 % (a bucket at 500 ms: 79–84 %); 90 % of a new capacity after 1–11 s. Of rates of a few
+calls a second there is little to learn from: 2/s: 79–86 % used, 8–9 % refused; 1/s: 42–62 % and 15–26 %.
 """
 
 from __future__ import annotations
@@ -61,7 +58,11 @@ HOLD_S = 6.5  # on a plateau below a ceiling that was measured
 SHORT_HOLD_S = 1.0  # on one that was not
 HOLD_STARTS = 16  # and at least so many starts, but for that no longer than
 HOLD_STARTS_MOST_S = 20.0
-RETRY_AFTERS = 8.0  # and at least so many times what a refusal costs when it closes the gate
+RETRY_AFTERS = 6.5  # and at least so many times what a refusal costs when it closes the gate
+CONFIRMED = 2  # times that a probe which costs that has found the ceiling where it was; from then on the hold grows
+LONGER = 1.5  # by this, each time
+LONGEST = 6.0  # up to so many times as long
+SAME = 0.08  # what two measures of one ceiling may differ by
 HOLD_MOST_S = 120.0
 # Growth after the plateau: 1 + STEEP t³ up to BEND_S, where that is steepest on a log scale; then exponential.
 STEEP = 0.3
@@ -76,7 +77,7 @@ PROVEN_S = 0.1  # the time they took: the next refusal is a new episode and no s
 LEAST_AT_ONCE = 0.5  # of the plateau, below which no cut goes whose measure is incomplete
 OUTAGE = 8  # refusals in a row, whenever they started, that close the gate
 FIRST_GAP_S = 0.1  # between two probes of a closed gate; doubles
-GAP_MOST_S = 5.0
+GAP_MOST_S = 2.0
 REOPEN_EACH = 0.8  # of the plateau's rate, for each probe that was made
 REOPEN_LEAST = 0.4
 REOPEN_AGAIN = 0.6  # of the plateau's rate, where the last reopening failed
@@ -120,7 +121,9 @@ class Adaptive:
     __slots__ = (
         "_base",
         "_cap",
+        "_ceiling",
         "_complete_s",
+        "_confirmed",
         "_failed_probes",
         "_gap_s",
         "_grown_s",
@@ -147,6 +150,7 @@ class Adaptive:
         "_starts",
         "_streak",
         "_suspect",
+        "_too_much",
         "_votes",
         "_votes_needed",
         "_wasted",
@@ -176,6 +180,11 @@ class Adaptive:
         self._base = 0.0
         self._hold_s = 0.0
         self._grown_s = 0.0
+        # Where refusals ask for a pause: the plateau below the last ceiling, how often that was found again, and the
+        # plateau that was refused without a probe.
+        self._ceiling = 0.0
+        self._confirmed = 0
+        self._too_much = inf
 
         # What is measured: starts of the last `_memory_s`, complete since `_complete_s`, and those that were refused.
         self._starts: deque[float] = deque()
@@ -344,7 +353,9 @@ class Adaptive:
         if self.mode == SLOTS:
             self._judge_slots(refuted=not crowded)
         probed = self._grown_s > self._hold_s
-        measured = probed and not ramp and now_s - self._opened_s >= 1.5 * self._memory_s
+        long_open = now_s - self._opened_s >= 1.5 * self._memory_s
+        measured = probed and not ramp and long_open
+        plateau = self._base if self.mode == PACED else inf
         if not self._served:
             self._room = max(1.0, self._room / 2)
         elif self.mode != DOUBLING and crowded and self._votes >= self._votes_needed:
@@ -359,11 +370,20 @@ class Adaptive:
             if self.mode == PACED and probed:  # the plateau was held without a refusal
                 known = max(known, self._base)
             self._base = max(RATE_LEAST, known * (KEEP if probed or self.mode == DOUBLING else KEEP_LESS))
+            if retry_after_s and long_open:
+                if not probed and not crowded:
+                    self._too_much = min(self._too_much, plateau)
+                    measured = True
+                elif probed and abs(self._base / self._too_much - 1) <= SAME:
+                    self._base = KEEP_LESS * self._too_much  # what was saved up in the pause was measured too
+                else:
+                    self._too_much = inf
+                measured = measured or (not crowded and abs(self._base / plateau - 1) <= SAME)
             self._rate = self._base if self._rate == inf else max(RATE_LEAST, self._base * max(0.5, known / self._rate))
             self.mode = PACED
             self._next_s = max(self._next_s, now_s + 1 / self._rate)
         if measured:
-            self._hold_s = max(HOLD_S, min(HOLD_MOST_S, RETRY_AFTERS * retry_after_s))
+            self._hold_s = max(HOLD_S, min(HOLD_MOST_S, RETRY_AFTERS * retry_after_s * self._confirm()))
         else:
             self._hold_s = SHORT_HOLD_S + min(HOLD_MOST_S, retry_after_s)
         if self.mode == PACED:
@@ -374,6 +394,13 @@ class Adaptive:
         if retry_after_s:
             self._forget(now_s + retry_after_s)
         self._fit()
+
+    def _confirm(self) -> float:
+        """How much longer the hold is: a ceiling that is found where it was, again and again, is rarely looked for."""
+        same = abs(self._base / self._ceiling - 1) <= SAME if self._ceiling else False
+        self._confirmed = self._confirmed + 1 if same else 0
+        self._ceiling = self._base
+        return min(LONGEST, LONGER ** max(0, self._confirmed - CONFIRMED))
 
     def _judge_slots(self, *, refuted: bool) -> None:
         """Whether slots were the right reading; each time they were not, it takes more to come back to them."""

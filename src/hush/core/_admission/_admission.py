@@ -102,6 +102,14 @@ class Admission:
             self._follow_up()
         return ticket
 
+    def begin(self, ticket: Ticket) -> None:
+        """The call is made now: rates count it from here on, if it was admitted while its loop had others to see to."""
+        ticket.begun = True
+        if ticket.taken is not None:
+            now_s = self.clock()
+            for taken in ticket.taken:
+                taken.limiter.begin(taken, now_s)
+
     # --- ending -------------------------------------------------------------------------------------------
     def give_back(self, ticket: Ticket, end: End = WELL) -> None:
         """The call has ended, or will not be made: it was withdrawn while it waited, or just after it was admitted.
@@ -167,9 +175,13 @@ class Admission:
         if state == WAITING:
             ticket.lane.leave(ticket)
         else:
+            now_s = 0.0 if ticket.taken is None and end is WELL else self.clock()
             for limiter in limiters:
                 limiter.in_use -= 1
-            now_s = self.clock() if ticket.taken is not None or end.retry_after_s is not None else 0.0
+                if limiter.outage is not None and not now_s:
+                    now_s = self.clock()
+                if end.overloaded or limiter.outage is not None:
+                    limiter.judge(ticket.admitted_s, now_s, end, begun=ticket.begun)
             for taken in ticket.taken or ():
                 if ticket.begun:
                     taken.limiter.give(taken, ticket.tokens, now_s, end)

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from hush.core._admission._adaptive import Adaptive
+from hush.core._admission._outage import Outage
 from hush.core._admission._window import Entry, Pace, Window
 from hush.core._spec._policies import Limit
 
@@ -100,6 +101,7 @@ class Limiter:
         held: Starts that are set aside for those who come first but must wait for another limiter.
         opens_at_s: Until when its gate is closed.
         lanes: Those in which someone waits for it.
+        outage: What refusals have closed; ``None`` while calls are served.
         horizon_s: How long something may be set aside for who waits for a time.
     """
 
@@ -116,6 +118,7 @@ class Limiter:
         "most",
         "name",
         "opens_at_s",
+        "outage",
     )
 
     def __init__(self, limit: Limit) -> None:
@@ -125,13 +128,14 @@ class Limiter:
         self.in_use = 0
         self.held = 0
         self.opens_at_s = -math.inf
+        self.outage: Outage | None = None
         self.lanes: dict[Any, None] = {}  # of ``Lane``, which is made of limiters
         rates = [(rate, period_s) for rate, period_s in ((limit.per_second, 1.0), (limit.per_minute, 60.0)) if rate]
         counters = [Counter(STARTS, _window(rate, period_s)) for rate, period_s in rates]
         tokens = (limit.tokens_per_minute, limit.input_tokens_per_minute, limit.output_tokens_per_minute)
         for kind, each in zip((TOTAL, INPUT, OUTPUT), tokens, strict=True):
             if each is not None:
-                counters.append(Counter(kind, Window(each, 60.0)))
+                counters.append(Counter(kind, Window(each, 60.0, spreads=False)))
         self._counters = tuple(counters)
         self._pace: Pace | None = None
         if limit.burst is not None:
@@ -144,6 +148,8 @@ class Limiter:
         if self.most is not None and self.in_use + self.held >= self.most:
             return math.inf
         at_s = self.opens_at_s
+        if self.outage is not None:
+            at_s = max(at_s, self.outage.until_s(now_s))
         if self._plain:
             return at_s
         if self.adaptive is not None:
@@ -157,18 +163,25 @@ class Limiter:
     def take(self, tokens: Tokens, now_s: float) -> Taken | None:
         """A call starts; ``None`` if counting it is all there is to it."""
         self.in_use += 1
+        if self.outage is not None:
+            self.outage.started(now_s)
         if self._plain:
             return None
         full_s = 0.0 if self._pace is None else self._pace.start(now_s)
         entries = [each.window.enter(each.estimate(tokens), now_s) for each in self._counters]
         return Taken(self, None if self.adaptive is None else self.adaptive.started(now_s), entries, full_s)
 
+    def begin(self, taken: Taken, now_s: float) -> None:
+        """A call that was admitted some time ago is made only now. Needs no lock: entries then stay longer."""
+        for entry in taken.entries:
+            entry.start_s = now_s
+
     def give(self, taken: Taken, tokens: Tokens, now_s: float, end: End) -> None:
         """What a call has taken besides its place, when it has ended."""
         if self.adaptive is not None:
             self.adaptive.ended(taken.run, now_s, overloaded=end.overloaded, retry_after_s=end.retry_after_s)
         for counter, entry in zip(self._counters, taken.entries, strict=True):
-            counter.window.end(entry, now_s, counter.learn(tokens, entry.amount, end))
+            counter.window.end(entry, now_s, counter.learn(tokens, entry.amount, end), failed=end.failed)
 
     def undo(self, taken: Taken, now_s: float) -> None:
         """As ``give``, of a call that was admitted and then never made."""
@@ -178,6 +191,20 @@ class Limiter:
             self._pace.undo(taken.full_s)
         for counter, entry in zip(self._counters, taken.entries, strict=True):
             counter.window.undo(entry)
+
+    def judge(self, started_s: float, now_s: float, end: End, *, begun: bool) -> None:
+        """What the end of a call says of an outage; to be told while there is one, and of each refusal."""
+        if self.adaptive is not None:
+            return
+        if end.overloaded:
+            if self.outage is None:
+                self.outage = Outage()
+            self.outage.refused(started_s, now_s)
+        elif self.outage is not None:
+            if end.failed or not begun:
+                self.outage.broke(started_s, now_s)
+            else:
+                self.outage = None
 
     def close_until(self, at_s: float) -> None:
         """Nobody is admitted before ``at_s``. A later time extends that, an earlier one does not shorten it."""

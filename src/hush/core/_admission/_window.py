@@ -4,9 +4,17 @@ A server counts when calls arrive, and that is later than they start here: at th
 at ``s`` and takes ``d`` leaves a window of ``p`` seconds not at ``s + p`` but at ``s + p + min(d, 3 % of p)``. Of more
 than ``most`` calls, the last can then only start when another has left, so no sooner than ``p`` after the arrival of
 that one, if it took no longer than 3 % of ``p``: the server sees at most ``most`` arrivals in any ``p`` seconds,
-half-open. As long as a call is under way it counts as one that takes longer; one that still is when ``p`` is over has
-taken longer than 3 %. Entries leave in the order in which they came, each at most 3 % late, which makes every step
-cost O(1) and loses less than 3 % of the rate.
+half-open.
+
+A call may be longer on its way than that: fifty that start at once open fifty connections first, and the next fifty
+find them open. That shows in how long it takes. If ``u`` is the shortest time that calls took lately, an answer comes
+about ``u`` after the arrival at the earliest, so the call arrived by ``s + d - u``, and stays in the window that much
+longer; the first calls, which might all be late, stay by all of ``d``. Where answers take now short, now long, this
+costs much of the rate. So there is a credit for it: half a second, refilled by 1 % of the time that passes, and used up
+by what really kept somebody waiting. Where it does not suffice, or nothing is known since no call has ended, what
+starts at once is spread over 0.3 s: then calls are not in each other's way, and the rate is none the lower for it.
+
+Entries leave in the order in which they came, which makes every step cost O(1) and loses less than 4 % of the rate.
 """
 
 from __future__ import annotations
@@ -15,37 +23,135 @@ import math
 from collections import deque
 
 SLACK = 0.03
-"""The share of a period by which an entry may stay longer."""
+"""The share of a period by which an entry may always stay longer."""
+CREDIT_S = 0.5
+"""For how long entries may stay longer than that in all; of a period below a second, so much less."""
+REFILL = 0.01
+"""The share of the time that passes by which this is refilled."""
+SPREAD_S = 0.3
+"""Over how much time the starts of a whole window are spread, at least, where they seem to be in each other's way."""
+BLOCK = 64
+"""The shortest time that calls took is that of the last 64 to 128."""
 
 
 class Entry:
-    """What one call takes of one window, from its start until it leaves."""
+    """What one call takes of one window, from its start until it leaves.
 
-    __slots__ = ("amount", "gone", "leaves_s", "start_s")
+    Attributes:
+        took_s: How long the call took; ``None`` while it is under way.
+    """
 
-    def __init__(self, start_s: float, leaves_s: float, amount: int) -> None:
+    __slots__ = ("amount", "gone", "start_s", "took_s")
+
+    def __init__(self, start_s: float, amount: int) -> None:
         self.start_s = start_s
-        self.leaves_s = leaves_s
+        self.took_s: float | None = None
         self.amount = amount
         self.gone = False
+
+
+class Shortest:
+    """The shortest time that calls took lately.
+
+    Attributes:
+        seconds: It; 0 before it is known, which needs calls that started after others had ended: those that start
+            together may all be late.
+        first_s: When the first call ended.
+    """
+
+    __slots__ = ("_block_s", "_seen", "first_s", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.first_s = math.inf
+        self._block_s = math.inf
+        self._seen = 0
+
+    def learn(self, start_s: float, end_s: float) -> None:
+        """A call has gone on from here to there."""
+        if start_s < self.first_s:
+            self.first_s = min(self.first_s, end_s)
+            return
+        took_s = end_s - start_s
+        self.seconds = min(self.seconds or math.inf, took_s)
+        self._block_s = min(self._block_s, took_s)
+        self._seen += 1
+        if self._seen == BLOCK:
+            self.seconds, self._block_s, self._seen = self._block_s, math.inf, 0
+
+
+class Credit:
+    """For how long entries may stay longer than by the slack alone.
+
+    All that leave within a period may stay equally long at the cost of one: those after them come that much later.
+    """
+
+    __slots__ = ("_left_s", "_most_s", "_paid_at_s", "_paid_s", "_period_s", "_refilled_s")
+
+    def __init__(self, period_s: float) -> None:
+        self._left_s = self._most_s = CREDIT_S * min(1.0, period_s)
+        self._period_s = period_s
+        self._refilled_s = -math.inf
+        self._paid_s = 0.0  # in the period that began then
+        self._paid_at_s = -math.inf
+
+    def most_s(self, now_s: float) -> float:
+        """How much longer an entry may stay."""
+        self._left_s = min(self._most_s, self._left_s + REFILL * (now_s - self._refilled_s))
+        self._refilled_s = now_s
+        if now_s - self._paid_at_s >= self._period_s:
+            self._paid_s = 0.0
+        return self._paid_s + self._left_s
+
+    def pay(self, longer_s: float, now_s: float) -> None:
+        """An entry stayed so much longer, and somebody waited for it."""
+        if longer_s > self._paid_s:
+            self._left_s -= longer_s - self._paid_s
+            if not self._paid_s:
+                self._paid_at_s = now_s
+            self._paid_s = longer_s
 
 
 class Window:
     """At most ``most`` in any ``period_s`` seconds: of starts, or of tokens.
 
+    Args:
+        most: How many.
+        period_s: In how long a time.
+        spreads: Whether it may spread what starts at once.
+
     Attributes:
         held: How much is set aside for those who come first but must wait for something else as well.
     """
 
-    __slots__ = ("_entries", "_slack_s", "_used", "held", "most", "period_s")
+    __slots__ = (
+        "_awaited",
+        "_credit",
+        "_entries",
+        "_gap_s",
+        "_last_s",
+        "_shortest",
+        "_slack_s",
+        "_spread",
+        "_used",
+        "held",
+        "most",
+        "period_s",
+    )
 
-    def __init__(self, most: float, period_s: float) -> None:
+    def __init__(self, most: float, period_s: float, *, spreads: bool = True) -> None:
         self.most = most
         self.period_s = period_s
         self.held = 0
         self._slack_s = SLACK * period_s
         self._entries: deque[Entry] = deque()
         self._used = 0
+        self._awaited = False  # whether somebody waits for the first entry to leave
+        self._shortest = Shortest()
+        self._credit = Credit(period_s)
+        self._spread = False
+        self._gap_s = SPREAD_S * min(1.0, period_s) / most if spreads else 0.0
+        self._last_s = -math.inf
 
     def until_s(self, amount: int, now_s: float) -> float:
         """When ``amount`` may fit: now if it does; else a time before which it does not; infinite if that is unknown.
@@ -54,8 +160,12 @@ class Window:
         """
         self._expire(now_s)
         if self._used + self.held + min(amount, self.most) <= self.most:
-            return now_s
-        return self._entries[0].leaves_s if self._entries else math.inf
+            if not self._spread:
+                return now_s
+            self._spread = now_s - self._last_s < 2 * self.period_s
+            return max(now_s, self._last_s + self._gap_s)
+        self._awaited = True
+        return self._leaves_s(self._entries[0], now_s) if self._entries else math.inf
 
     def fits_at_s(self, amount: int, now_s: float) -> float:
         """When ``amount`` will fit if nothing else starts and what is under way takes long: for people who ask."""
@@ -65,37 +175,67 @@ class Window:
             if over <= 0:
                 break
             over -= entry.amount
-            at_s = max(at_s, entry.leaves_s)
+            at_s = max(at_s, self._leaves_s(entry, now_s))
         return at_s
+
+    def _leaves_s(self, entry: Entry, now_s: float) -> float:
+        return self._plain_s(entry) + min(self._longer_s(entry), self._credit.most_s(now_s))
+
+    def _plain_s(self, entry: Entry) -> float:
+        took_s = entry.took_s
+        return entry.start_s + self.period_s + (self._slack_s if took_s is None else min(took_s, self._slack_s))
+
+    def _longer_s(self, entry: Entry) -> float:
+        took_s, shortest_s = entry.took_s, self._shortest.seconds
+        if took_s is None:  # if others are answered within a period, what is not by then is late
+            return math.inf if 0 < shortest_s < self.period_s else 0.0
+        return max(0.0, min(took_s - self._slack_s, took_s - shortest_s))
 
     def _expire(self, now_s: float) -> None:
         entries = self._entries
-        while entries and entries[0].leaves_s <= now_s:
-            entry = entries.popleft()
+        while entries:
+            entry = entries[0]
+            plain_s = self._plain_s(entry)
+            if plain_s > now_s:  # the usual case, and the quickest
+                break
+            wanted_s = self._longer_s(entry)
+            longer_s = min(wanted_s, self._credit.most_s(now_s))
+            if plain_s + longer_s > now_s:
+                break
+            if self._awaited:
+                self._spread = self._spread or longer_s < wanted_s or self._shortest.first_s == math.inf
+                self._credit.pay(longer_s, now_s)
+            entries.popleft()
             entry.gone = True
             self._used -= entry.amount
+            self._awaited = bool(entries) and self._awaited
 
     def enter(self, amount: int, now_s: float) -> Entry:
         """A call starts that takes ``amount``."""
-        entry = Entry(now_s, now_s + self.period_s + self._slack_s, amount)
+        self._awaited = False
+        self._last_s = now_s
+        entry = Entry(now_s, amount)
         self._entries.append(entry)
         self._used += amount
         return entry
 
-    def end(self, entry: Entry, now_s: float, amount: int) -> None:
+    def end(self, entry: Entry, now_s: float, amount: int, *, failed: bool) -> None:
         """The call has ended and has really taken ``amount``."""
+        if not failed:
+            self._shortest.learn(entry.start_s, now_s)
         if entry.gone:
             return
-        entry.leaves_s = entry.start_s + self.period_s + min(now_s - entry.start_s, self._slack_s)
+        entry.took_s = now_s - entry.start_s
         self._used += amount - entry.amount
         entry.amount = amount
 
     def undo(self, entry: Entry) -> None:
         """The call never started."""
+        self._last_s = -math.inf
         if not entry.gone:
             self._used -= entry.amount
             entry.amount = 0
-            entry.leaves_s = -math.inf
+            entry.start_s = -math.inf
 
 
 class Pace:

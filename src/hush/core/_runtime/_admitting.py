@@ -24,7 +24,7 @@ from hush.core._admission._limiter import BROKEN, NOT_KNOWN, WELL, End, Tokens
 from hush.core._admission._state import LimitState
 from hush.core._admission._usage import tokens_expected, tokens_told
 from hush.core._plan._model import StepPlan
-from hush.core._runtime._calls import Attempt, Try
+from hush.core._runtime._calls import Attempt, TooLate, Try
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Raised, Run
 from hush.core._runtime._signals import signal_of
@@ -177,8 +177,8 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]]) -> 
         ticket = admission.enter(lane, tokens)
         if ticket is None:
             about = None if run.tracing is None else (frame, step, names, attempt)
-            ticket = await _wait(admission, lane, run, priority, tokens, about)
-        ticket.begun = True
+            ticket = await _wait(admission, lane, run, priority, tokens, attempt.start_by_s, about)
+        admission.begin(ticket)
         end = BROKEN
         left: list[Job] = []
         attempt.left_behind = left.append
@@ -211,21 +211,29 @@ async def _wait(
     run: Run,
     priority: int,
     tokens: Tokens,
+    until_s: float | None,
     about: tuple[Frame, StepPlan, tuple[str, ...], Attempt] | None,
 ) -> Ticket:
-    """Wait until a call is admitted. Whoever is cancelled at any moment of that has not been."""
+    """Wait until a call is admitted, or raise ``TooLate``. Whoever is cancelled at any moment has not been admitted."""
     waker = _waker_of(admission, run.loop)
     future = run.loop.create_future()
     ticket = admission.queue(lane, waker, future, priority=priority, tokens=tokens)
+    timer = None
     try:
         if ticket.state == WAITING:
             if about is not None:
                 _tell_queued(run, *about)
+            if until_s is not None:
+                timer = run.loop.call_at(until_s, _resolve, future)
             await future
+            if ticket.state == WAITING:
+                raise TooLate
     except BaseException:
         admission.give_back(ticket)  # withdrawn, or given on to the next if it had been admitted just now
         raise
     finally:
+        if timer is not None:
+            timer.cancel()
         waker.rest()
     return ticket
 

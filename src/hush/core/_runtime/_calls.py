@@ -35,9 +35,10 @@ class Attempt:
         left_behind: Called with a call that is left in its thread; who holds a permit for it keeps that until it ends.
         abandoned: Whether a call was left behind: it may still be at work, so it is not tried again.
         bound: Of the last one: what keeps it from being tried again, in a few words.
+        start_by_s: When it is too late for it to start, by the loop's time.
     """
 
-    __slots__ = ("abandoned", "bound", "last", "left_behind", "number")
+    __slots__ = ("abandoned", "bound", "last", "left_behind", "number", "start_by_s")
 
     def __init__(self, number: int = 1) -> None:
         self.number = number
@@ -45,6 +46,11 @@ class Attempt:
         self.last = True
         self.left_behind: Callable[[Job], None] | None = None
         self.abandoned = False
+        self.start_by_s: float | None = None
+
+
+class TooLate(Exception):
+    """An attempt was not admitted before its ``start_by_s``. Never leaves the runtime."""
 
 
 Begin: TypeAlias = Callable[[Strand, Frame, StepPlan], Awaitable[Any]]

@@ -86,7 +86,7 @@ def _guarded(spec: CallSpec, limits: NamedLimits, call: Try | None = None) -> Be
     if spec.policies.retry is not None:
         from hush.core._runtime._retrying import retried
 
-        call = retried(spec.policies.retry, call)
+        call = retried(spec.policies.retry, call, waits=bool(spec.policies.limits))
     if spec.policies.cache is not None:
         from hush.core._runtime._caching import cached
 

@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from hush.core._plan._model import StepPlan
-from hush.core._runtime._calls import Attempt, Try
+from hush.core._runtime._calls import Attempt, TooLate, Try
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._retry_budget import RetryBudget, budget_of
 from hush.core._runtime._run import Raised, forget_frames, trim
@@ -26,8 +26,8 @@ _MISTAKES = (GraphError, InputError, MissingKeyError, OutputError, SourceError)
 """What is wrong with what was written; it would be wrong again, whatever ``on=`` says."""
 
 
-def retried(retry: Retry, call: Try) -> Try:
-    """``call``, tried again as ``retry`` says.
+def retried(retry: Retry, call: Try, *, waits: bool) -> Try:
+    """``call``, tried again as ``retry`` says; ``waits`` is whether a call waits to be admitted.
 
     A failure comes out as ``Raised``, located with the number of its attempt; cancellations are raised.
     """
@@ -35,11 +35,16 @@ def retried(retry: Retry, call: Try) -> Try:
 
     async def tried(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
         tries = _Tries(retry, rule, strand.run.loop, attempt)
+        before: Raised | None = None
         while True:
             one = tries.next()
             out: Any
             try:
                 out = await call(strand, frame, step, one)
+            except TooLate:
+                assert before is not None  # the first attempt is never too late
+                strand.run.locate(before.error, frame.item, step, tries.withdraw(), tries.bound)
+                return before
             except (CancelledError, GeneratorExit) as exc:
                 if isinstance(exc, GeneratorExit) or _is_ending(strand):
                     raise
@@ -63,6 +68,7 @@ def retried(retry: Retry, call: Try) -> Try:
                 strand.run.locate(out.error, frame.item, step, one.number, tries.bound)
                 return out
             _tell(strand, frame, step, one.number, out.error, wait_s)
+            before = out if waits and retry.max_total_s is not None else None
             out = None
             await asyncio.sleep(wait_s)
             tracing = strand.run.tracing
@@ -123,9 +129,22 @@ class _Tries:
         made.last = outer.last and made.number == retry.max_attempts
         if made.last:
             made.bound = f"max_attempts={retry.max_attempts}"
+        if made.number > 1 and retry.max_total_s is not None:
+            made.start_by_s = self._began_s + retry.max_total_s
         outer.number = made.number
         self._attempt = made
         return made
+
+    def withdraw(self) -> int:
+        """The attempt was not admitted in time and is not made; gives the number of the one before."""
+        assert self._attempt is not None
+        self._outer.number = self._attempt.number - 1
+        self.bound = self._late
+        return self._outer.number
+
+    @property
+    def _late(self) -> str:
+        return f"max_total_s={self._retry.max_total_s:g}"
 
     def succeeded(self) -> None:
         """The call has succeeded."""
@@ -152,7 +171,7 @@ class _Tries:
         wait_s = _drawn_s(retry, one.number, told_s, self._loop)
         now_s = self._loop.time()
         if retry.max_total_s is not None and now_s + wait_s > self._began_s + retry.max_total_s:
-            self.bound = f"max_total_s={retry.max_total_s:g}"
+            self.bound = self._late
             return None
         if told_s is None and self._budget is not None:
             if not self._budget.take(now_s):

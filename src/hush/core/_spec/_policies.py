@@ -135,8 +135,9 @@ class Limit:
 
     A rate is exact: in no window of its length, wherever it begins, are there more starts, and without ``burst`` all of
     them may come at once. Since a server counts arrivals, and these are later than starts, a call leaves the window up
-    to 3 % of its length later, if it took that long. A rate that is no whole number admits one start at a time: 0.5 a
-    second is one in 2 s; above 20 it is rounded down.
+    to 3 % of its length later, if it took that long; and later still, by half a second in all, while calls take longer
+    than usual, as the first ones do that open connections. A rate that is no whole number admits one start at a time:
+    0.5 a second is one in 2 s; above 20 it is rounded down.
 
     Tokens are counted at the start as ``tokens=`` of the node estimates them, and corrected when the reply is there: a
     function says what its call took by returning ``"usage"`` with ``total_tokens``, or ``input_tokens`` and
@@ -146,7 +147,8 @@ class Limit:
     otherwise.
 
     A failure that says when to come back (``Retry-After``, or an attribute ``retry_after_s``) closes the limit until
-    then for everybody who shares it.
+    then for everybody who shares it. Where calls are refused (429, 503) and none of four in a row was served, single
+    calls try whether that is over, 0.1 to 0.5 s apart, before the others go on; after 10 s they go on in any case.
 
     Args:
         concurrency: How many calls may go on at once, 1 or more. ``"auto"`` finds out how many are good.
