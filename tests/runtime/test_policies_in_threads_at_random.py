@@ -196,6 +196,7 @@ def silence():
 
 
 def storms(seeds):
+    asyncio.new_event_loop().close()  # what uvloop opens once for the process is no leak
     with leak_check():
         for seed in seeds:
             try:
