@@ -51,7 +51,8 @@ def _dumper(file: io.BytesIO) -> tuple[Any, Any]:
     """What writes a value to ``file``, and what forgets the values written before."""
     pickler = _pickler()(file, protocol=pickle.HIGHEST_PROTOCOL)
     # Past cloudpickle's own dump, which only says more of a RecursionError: it is half of what an item costs.
-    return pickle.Pickler.dump.__get__(pickler), pickler.clear_memo
+    # The type is said: Python 3.12 crashes without.
+    return pickle.Pickler.dump.__get__(pickler, type(pickler)), pickler.clear_memo
 
 
 def pack(values: Iterable[Any]) -> Parcel:
