@@ -9,6 +9,7 @@ import os
 import signal
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -204,10 +205,17 @@ def test_a_map_that_waits_for_room_is_not_said_to_wait_for_its_source():
 
 
 def test_a_cursor_of_another_thread_that_is_pulled_inline_is_told_how_to_be_pulled():
-    opened = []
-    thread = threading.Thread(target=lambda: opened.append(sqlite3.connect(":memory:")))
+    opened, ready, done = [], threading.Event(), threading.Event()
+
+    def own():
+        with closing(sqlite3.connect(":memory:")) as connection:
+            opened.append(connection)
+            ready.set()
+            done.wait()
+
+    thread = threading.Thread(target=own)
     thread.start()
-    thread.join()
+    ready.wait()
 
     def rows():
         yield from opened[0].execute("select 1")
@@ -222,6 +230,8 @@ def test_a_cursor_of_another_thread_that_is_pulled_inline_is_told_how_to_be_pull
         return "\n".join(caught.value.__notes__)
 
     notes = run_virtual(main)
+    done.set()
+    thread.join()
     assert 'pull="inline"' in notes
     assert "executor=" not in notes
 
