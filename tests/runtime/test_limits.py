@@ -472,3 +472,19 @@ def test_a_graph_says_how_a_node_is_limited():
     assert "limit crm" in drawn
     assert "priority 2" in drawn
     assert "limit 10 at once, 5 a second" in drawn
+
+
+def test_a_reply_that_tells_only_a_part_of_its_tokens_counts_for_that_part():
+    starts = []
+
+    async def call(n):
+        starts.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(1)
+        return {"usage": {"input_tokens": 10}}
+
+    with MapNode(name="m", inputs={"n": Each(range(9))}) as graph:
+        policies = {"limit": Limit(tokens_per_minute=60), "tokens": lambda: {"input_tokens": 10}}
+        CodeNode(name="call", code_fn=call, inputs={"*": PARENT}, **policies)
+
+    run_virtual(lambda: Hush(graph).run())
+    assert sum(start_s < 60 for start_s in starts) == 6

@@ -27,8 +27,8 @@ def tokens_expected(value: Any) -> Tokens | None:
 
 def _tokens(usage: Any) -> Tokens:
     total, given, answered = [_number(_first(usage, names)) for names in _NAMES]
-    if total is None and given is not None and answered is not None:
-        total = given + answered
+    if total is None and (given is not None or answered is not None):
+        total = (given or 0) + (answered or 0)  # of one that tells only a part, at least that
     return total, given, answered
 
 
