@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -236,6 +236,29 @@ def _is_rate(value: object) -> bool:
 
 
 @record
+class Uses:
+    """The resources that serve a leaf: its function makes a request of the inputs, and one of them is asked.
+
+    Attributes:
+        category: What stands before the colon of their keys.
+        names: As written; each call is served by one of them.
+        ratios: How often each of ``names`` is asked, as shares; ``None`` for the first alone.
+        fallback: Whom to turn to, in order, when those fail or are known to be down.
+        serve: ``await serve(request, service, serving)`` gives the leaf's outputs, or ``Again`` (``_serving.py``).
+        key: What of a request decides on its answer, as plain data, for the keys of caches.
+        tokens: How many tokens a request is expected to take, as ``tokens=`` of a node.
+    """
+
+    category: str
+    names: tuple[str, ...]
+    ratios: tuple[float, ...] | None
+    fallback: tuple[str, ...]
+    serve: Callable[[Any, Any, Any], Awaitable[Any]]
+    key: Callable[[Any], Mapping[str, Any]]
+    tokens: Callable[[Any], Any]
+
+
+@record
 class Policies:
     """What is wrapped around the calls of one leaf, from outside in: cache, retry, admission.
 
@@ -247,6 +270,7 @@ class Policies:
         priority: Who waits with a higher one is admitted first.
         tokens: How many tokens one call is expected to take: a number, or a function of the node's inputs that gives
             one, or a mapping as ``usage`` is in a reply.
+        uses: The resources that serve its calls.
     """
 
     cache: Any = None
@@ -255,6 +279,7 @@ class Policies:
     limits: tuple[Limit | str, ...] = ()
     priority: int = 0
     tokens: int | Callable[..., Any] | None = None
+    uses: Uses | None = None
 
 
 NO_POLICIES = Policies()

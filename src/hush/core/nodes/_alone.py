@@ -11,9 +11,9 @@ from hush.core._expr._where import Where
 from hush.core._spec._model import EVERYTHING, BranchSpec, CallSpec, GraphSpec, LoopSpec, MapSpec, Source, Step, Write
 from hush.core._spec._root import NONE, around
 from hush.core.errors import UsageError
-from hush.core.nodes._code import CodeNode
 from hush.core.nodes._graph import GraphNode
 from hush.core.nodes._handle import Node
+from hush.core.nodes._leaf import Leaf
 
 _RUN = Source(0, None)
 
@@ -28,7 +28,7 @@ def alone(node: Node, inputs: Mapping[str, Any]) -> tuple[GraphSpec, dict[str, A
         assert isinstance(spec, GraphSpec)
         literals = tuple([(name, expr) for name, expr in spec.inputs if isinstance(expr, Const)])
         return replace(spec, inputs=literals, on_error=None), dict(inputs)
-    if isinstance(node, CodeNode) and node._fn is None:
+    if isinstance(node, Leaf) and node._fn is None:
         raise UsageError(f"{node.name} cannot be run alone: {node._faults[0].message}.")
     step: Step = replace(
         spec,

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from hush.core._expr._ref import Ref
-from hush.core._spec._model import CallSpec
 from hush.core._spec._policies import Retry
-from hush.core._spec._signature import UNKNOWN, Signature, name_of, signature_of
+from hush.core._spec._signature import name_of, signature_of
 from hush.core.errors import UsageError, nearest
-from hush.core.nodes._describe import Describer
 from hush.core.nodes._handle import Node
-from hush.core.nodes._policies import Limits, checked_policies
+from hush.core.nodes._leaf import Leaf
+from hush.core.nodes._policies import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +37,7 @@ _ARGUMENTS = (
 )
 
 
-class CodeNode(Node):
+class CodeNode(Leaf):
     """A node that calls ``code_fn`` with its inputs; the mapping it returns is the node's outputs.
 
     It is called once in a run, in a map once for each item, in a loop once a round: maybe several times at once, and a
@@ -118,22 +117,24 @@ class CodeNode(Node):
         if isinstance(code_fn, NodeFactory):
             code_fn = code_fn.fn
         fits = callable(code_fn) and not isinstance(code_fn, Ref | Node)
-        self._fn: Callable[..., Any] | None = code_fn if fits else None
-        suggested = name_of(code_fn) if fits else None
         super().__init__(
-            name, inputs=inputs, outputs=outputs, on_error=on_error, timeout_s=timeout_s, suggested=suggested
+            name,
+            fn=code_fn if fits else None,
+            inputs=inputs,
+            outputs=outputs,
+            executor=executor,
+            timeout_s=timeout_s,
+            on_error=on_error,
+            retry=retry,
+            limit=limit,
+            cache=cache,
+            version=version,
+            priority=priority,
+            tokens=tokens,
+            suggested=name_of(code_fn) if fits else None,
         )
-        if not isinstance(executor, str):
-            raise UsageError(f'executor={executor!r} at {self.where}: it is "auto", "inline", "thread" or "process".')
-        self._executor = executor
-        self._policies = checked_policies(
-            self.where, retry=retry, limit=limit, cache=cache, version=version, priority=priority, tokens=tokens
-        )
-        self._signature: Signature = UNKNOWN
         if self._fn is None:
             self._fault(f"code_fn={code_fn!r} is not callable", "Give a function: code_fn=my_function.")
-        else:
-            self._signature = signature_of(self._fn)
         if keys_given:
             self._fault("return_keys= is not needed", "Delete it: keys are what the function returns.")
         self._check_executor()
@@ -157,25 +158,6 @@ class CodeNode(Node):
             self._fault(
                 "timeout_s cannot end a def that runs inline", 'Leave executor="inline" out, or write an async def.'
             )
-
-    def _describe(self) -> CallSpec:
-        given = Describer(self)
-        inputs, starred = given.inputs(self._signature.names)
-        return CallSpec(
-            name=self.name,
-            kind=self.kind,
-            inputs=inputs,
-            starred=starred,
-            writes=given.writes(),
-            on_error=self._on_error,
-            timeout_s=self._timeout_s,
-            where=self.where,
-            faults=tuple(given.faults),
-            fn=self._fn,
-            signature=self._signature,
-            executor=self._executor,
-            policies=self._policies,
-        )
 
 
 class NodeFactory(Generic[P, R]):

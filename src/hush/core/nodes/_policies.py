@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hush.core._spec._policies import NO_POLICIES, Limit, Policies, Retry
+from hush.core._spec._policies import NO_POLICIES, Limit, Policies, Retry, Uses
 from hush.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def checked_policies(
     version: str | None,
     priority: int,
     tokens: int | Callable[..., Any] | None,
+    uses: Uses | None = None,
 ) -> Policies:
     """The record of these policies; ``UsageError`` at the line for what cannot be meant."""
     if retry is not None and not isinstance(retry, Retry):
@@ -45,13 +46,13 @@ def checked_policies(
         raise UsageError(
             f"tokens={tokens!r} at {where}: it is a number, 0 or more, or a function of the node's inputs."
         )
-    if not limits and (priority or tokens is not None):
+    if not limits and uses is None and (priority or tokens is not None):
         given = "tokens=" if tokens is not None else "priority="
         raise UsageError(f"{given} at {where} speaks to a limit, and the node has none: add limit=.")
     cache = _checked_cache(where, cache, version)
-    if retry is None and not limits and cache is None:
+    if retry is None and not limits and cache is None and uses is None:
         return NO_POLICIES
-    return Policies(cache, version, retry, limits, priority, tokens)
+    return Policies(cache, version, retry, limits, priority, tokens, uses)
 
 
 def _instead_of_semaphore(given: object) -> str:

@@ -1,0 +1,71 @@
+"""What a leaf and a resource that serves it are to each other: the seams between nodes, hub and runtime."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from hush.core._spec._policies import Limit
+
+
+class Service(Protocol):
+    """What a resource is once it is opened, on one event loop and for one engine: it holds connections."""
+
+    async def aclose(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
+class Resource(Protocol):
+    """What a resource is before it is opened: settings that have been checked. One object for a hub and a name."""
+
+    @property
+    def name(self) -> str:
+        """Its key in the hub: ``llm:gpt-4``."""
+        ...
+
+    @property
+    def limit(self) -> Limit | None:
+        """What bounds all calls that it serves."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What decides what it answers, for the keys of caches: no secret, and nothing that only bounds it."""
+        ...
+
+    def open(self) -> Service:
+        """Open it on the running loop. It connects to nothing yet."""
+        ...
+
+
+class Serving(Protocol):
+    """One attempt of a leaf's call, as the resource that serves it sees it.
+
+    Attributes:
+        resource: The resource that serves it.
+        attempts: How many attempts there were, this one included, of whatever resource.
+        corrections: How many of them came from an ``Again``.
+        streams: Whether somebody reads parts of the answer as they come.
+    """
+
+    resource: Any
+    attempts: int
+    corrections: int
+    streams: bool
+
+    def chunk(self, text: str, kind: str = "content") -> None:
+        """Tell of a part of the answer that has come: the event ``NodeChunk``."""
+        ...
+
+    def hold_s(self, seconds: float) -> None:
+        """Whoever is asked says that nobody should come back for ``seconds``: this closes the resource's limit."""
+        ...
+
+
+class Again:
+    """What ``serve`` gives in place of an answer, to ask once more at once: another request, admitted anew."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: Any) -> None:
+        self.request = request

@@ -1,0 +1,31 @@
+"""What authors of new nodes, of new kinds of resources, and of what these are served by import."""
+
+from __future__ import annotations
+
+from hush.core._expr._ref import Ref
+from hush.core._expr._where import caller
+from hush.core._resources._secrets import is_secret_name, looks_secret
+from hush.core._resources._types import ResourceType
+from hush.core._spec._policies import Uses
+from hush.core._spec._serving import Again, Resource, Service, Serving
+from hush.core._spec._signature import Parameter, Signature, signature_of
+from hush.core.errors import nearest
+from hush.core.nodes._leaf import Leaf
+
+__all__ = (
+    "Again",
+    "Leaf",
+    "Parameter",
+    "Ref",
+    "Resource",
+    "ResourceType",
+    "Service",
+    "Serving",
+    "Signature",
+    "Uses",
+    "caller",
+    "is_secret_name",
+    "looks_secret",
+    "nearest",
+    "signature_of",
+)

@@ -1,0 +1,1 @@
+"""Prompts, language models, embeddings and rerankers, as nodes."""

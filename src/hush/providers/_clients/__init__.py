@@ -1,0 +1,1 @@
+"""How each vendor is spoken to: one file a wire format."""
