@@ -61,4 +61,4 @@ def test_it_is_found_beside_the_program(file: Path, monkeypatch: pytest.MonkeyPa
 def test_every_setting_of_a_limit_is_named(page: str, heading: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     said = set(re.findall(r"`(\w+)`", text.partition(heading)[2].partition("\n##")[0])) - {"auto"}
-    assert said == {*LIMIT.model().model_fields, *LIMIT.spellings}
+    assert said == {*LIMIT.kinds[0].model().model_fields, *LIMIT.kinds[0].spellings}

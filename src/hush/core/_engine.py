@@ -8,14 +8,14 @@ from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from functools import partial
 from time import monotonic_ns, perf_counter_ns, time_ns
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
+from typing import IO, TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
 from hush.core._plan._compile import compile_root
 from hush.core._plan._model import RootPlan
 from hush.core._resources._hub import ResourceHub
-from hush.core._resources._names import limits_named
+from hush.core._resources._names import Named, named_by
 from hush.core._result import Nodes, Result
 from hush.core._runtime._context import restore
 from hush.core._runtime._domain import Domain
@@ -40,6 +40,7 @@ from hush.core.nodes._wiring import open_containers
 from hush.core.protocols import Tracer, run_alone
 
 if TYPE_CHECKING:  # imported when a run is first started or streamed
+    from hush.core._runtime._opened import Services
     from hush.core._started import RunHandle
     from hush.core._stream import Stream
 
@@ -98,18 +99,26 @@ class Hush(Drawn):
         given = NO_LIMITS if limits is None else NamedLimits(limits)
         hub = _hub(resources)
         spec = as_root(graph._describe())
-        found, unknown = limits_named(spec, given, hub)
+        found, unknown = named_by(spec, given, hub)
         require_sound(spec, unknown)
         self._prepare(spec, found, grace_s, stall_s)
 
-    def _prepare(self, spec: GraphSpec, limits: NamedLimits, grace_s: float, stall_s: float | None) -> None:
+    def _prepare(self, spec: GraphSpec, named: Named, grace_s: float, stall_s: float | None) -> None:
         self.name = spec.name
         self._spec = spec
         self._grace_s = grace_s
         self._stall_s = stall_s
-        self._limits = limits
-        self._limits_used = limits.used_by(spec)
-        self._root: RootPlan = compile_root(spec, partial(policies, limits=limits))
+        self._limits = named.limits
+        self._limits_used = named.limits.used_by(spec)
+        self._services: Services | None = None
+        if named.resources:
+            from hush.core._runtime._opened import Services
+
+            self._services = Services(named.resources)
+            own = {limit for _, limit in self._limits_used}
+            bounds = {one.limit: one.name for one in named.resources.values() if one.limit is not None}
+            self._limits_used += tuple([(name, limit) for limit, name in bounds.items() if limit not in own])
+        self._root: RootPlan = compile_root(spec, partial(policies, limits=named.limits, services=self._services))
 
     async def run(
         self,
@@ -286,6 +295,20 @@ class Hush(Drawn):
         options["tracer"] = [listener, *tracers_of(options.get("tracer"))]
         return Stream(listener, lambda: self.run(inputs, **options))
 
+    async def aclose(self) -> None:
+        """Close what resources have open for this engine, on all loops; a later run opens it again.
+
+        ``async with Hush(graph) as engine`` does it at the end of the block. Else they are closed with their loop.
+        """
+        if self._services is not None:
+            await self._services.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
     def show(self) -> None:
         """Print the graph as text; ``engine.to_text()`` gives it, ``to_mermaid()`` and ``to_svg()`` other forms."""
         print(self.to_text())  # noqa: T201  # what it is for
@@ -399,10 +422,10 @@ def _run_alone(node: Node, inputs: Mapping[str, Any]) -> dict[str, Any]:
     spec, given = alone(node, inputs)
     engine = Hush.__new__(Hush)
     require_sound(spec)
-    limits, _ = limits_named(
-        spec, NO_LIMITS, None
-    )  # one that only ``Hush(graph, limits=)`` defines may be unknown here
-    engine._prepare(spec, limits, 1.0, None)
+    named, problems = named_by(spec, NO_LIMITS, None)
+    # A limit that only ``Hush(graph, limits=)`` defines may be unknown here: the node does without it.
+    require_sound(spec, [one for one in problems if not one.message.startswith("limit=")])
+    engine._prepare(spec, named, 1.0, None)
     return dict(engine.run_sync(given))
 
 

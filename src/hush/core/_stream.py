@@ -28,6 +28,7 @@ class Buffer(Listener):
     def attach(self, tracing: Tracing, run: Run) -> None:
         super().attach(tracing, run)
         tracing.items_of = self._items_of
+        tracing.streams = self._items_of is None
 
     def emit(self, event: Event, /) -> None:
         if self._items_of is not None and not (

@@ -20,11 +20,13 @@ __all__ = (
     "MapStarted",
     "NodeAdmitted",
     "NodeCached",
+    "NodeChunk",
     "NodeFailed",
     "NodeFinished",
     "NodeQueued",
     "NodeReady",
     "NodeReleased",
+    "NodeRerouted",
     "NodeRetrying",
     "NodeSkipped",
     "NodeStarted",
@@ -168,6 +170,41 @@ class NodeRetrying(NamedTuple):
     outer: tuple[int, ...] = ()
 
 
+class NodeRerouted(NamedTuple):
+    """The ``resource`` that a node asked has failed with ``error``, after ``attempt`` attempts in all; ``to`` is asked.
+
+    Both are keys, such as ``"llm:gpt-4"``.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    attempt: int
+    error: BaseException
+    resource: str
+    to: str
+    outer: tuple[int, ...] = ()
+
+
+class NodeChunk(NamedTuple):
+    """A part of what a node is answered has come. Told where the answer is streamed, as it is in ``engine.stream``.
+
+    ``kind`` is ``"content"``, or what else there is of an answer, such as ``"thinking"``. An attempt that fails in the
+    middle is begun anew: the parts of one answer are those with the same, highest ``attempt``. What the node gives
+    in the end is whole.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    text: str
+    kind: str = "content"
+    attempt: int = 1
+    outer: tuple[int, ...] = ()
+
+
 class NodeCached(NamedTuple):
     """A node's outputs came from its cache, or, if ``joined``, from an identical call that was under way.
 
@@ -292,6 +329,8 @@ Event: TypeAlias = (
     | NodeFinished
     | NodeFailed
     | NodeRetrying
+    | NodeRerouted
+    | NodeChunk
     | NodeCached
     | NodeSkipped
     | MapStarted

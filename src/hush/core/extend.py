@@ -5,7 +5,7 @@ from __future__ import annotations
 from hush.core._expr._ref import Ref
 from hush.core._expr._where import caller
 from hush.core._resources._secrets import is_secret_name, looks_secret
-from hush.core._resources._types import ResourceType
+from hush.core._resources._types import ResourceKind, ResourceType
 from hush.core._spec._policies import Uses
 from hush.core._spec._serving import Again, Resource, Service, Serving
 from hush.core._spec._signature import Parameter, Signature, signature_of
@@ -18,6 +18,7 @@ __all__ = (
     "Parameter",
     "Ref",
     "Resource",
+    "ResourceKind",
     "ResourceType",
     "Service",
     "Serving",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from hush.core.protocols import guards
 from hush.testing._left import Leak, LeftOver
 from hush.testing._loop import Deadlock, Runaway, VirtualLoop
 from hush.testing._tasks import alive_on, place
@@ -70,7 +71,7 @@ def play(loop: VirtualLoop, main: asyncio.Task[Any]) -> Ended:
 
 
 def _open_generators(loop: asyncio.AbstractEventLoop) -> list[Leak]:
-    opened = [each for each in getattr(loop, "_asyncgens", ()) if each.ag_frame is not None]
+    opened = [each for each in getattr(loop, "_asyncgens", ()) if each.ag_frame is not None and each not in guards]
     return [
         Leak(
             "async generator",

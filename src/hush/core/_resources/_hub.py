@@ -125,7 +125,7 @@ class ResourceHub:
 
     def _add(self, found: Any, source: str) -> None:
         """Take over the entries of one document; ``ResourceError`` if its keys are wrong."""
-        from hush.core._resources._registry import TYPES
+        from hush.core._resources._registry import categories
         from hush.core._resources._written import problem, resource_error, shown
 
         if found.value is not None and not isinstance(found.value, dict):
@@ -138,7 +138,7 @@ class ResourceHub:
                 inner = list(entry.value) if isinstance(entry.value, dict) else []
                 name = inner[0] if inner and isinstance(entry.value[inner[0]].value, dict) else "name"
                 category = key.partition(":")[0].strip()
-                mend = f"Write {category if category in TYPES else 'limit'}:{name}, and the settings below it."
+                mend = f"Write {category if category in categories() else 'limit'}:{name}, and the settings below it."
                 message = f"the key {shown(key)} is no category:name, such as limit:crm"
                 problems.append(problem("the document", entry.key, message, mend))
         problems[_MOST_PROBLEMS:] = []
@@ -168,7 +168,7 @@ class ResourceHub:
 
     def _make(self, key: str) -> tuple[object | None, list[Problem]]:
         """The resource under ``key``, made if it is not yet, or what is wrong with it. What is wrong is not kept."""
-        from hush.core._resources._registry import TYPES
+        from hush.core._resources._registry import categories, type_of
         from hush.core._resources._settings import made
         from hush.core._resources._written import problem
 
@@ -176,18 +176,19 @@ class ResourceHub:
             if key in self._made:
                 return self._made[key], []
             category = key.partition(":")[0]
-            if category not in TYPES:
-                near = nearest(category, TYPES)
-                mend = f"Did you mean {near}?" if near else f"There are: {', '.join(TYPES)}."
+            type_ = type_of(category)
+            if type_ is None:
+                near = nearest(category, categories())
+                mend = f"Did you mean {near}?" if near else f"There are: {', '.join(categories())}."
                 return None, [problem(key, self._entries[key].key, f"{category} is no kind of resource", mend)]
-            found, problems = made(key, TYPES[category], self._entries[key], os.environ)
+            found, problems = made(key, type_, self._entries[key], os.environ)
             if not problems:
                 self._made[key] = found
             return found, problems
 
     def _absence(self, category: str, name: str) -> Problem:
         """What to say where ``name`` is not there."""
-        from hush.core._resources._registry import TYPES
+        from hush.core._resources._registry import type_of
 
         bare = name.removeprefix(f"{category}:")
         of_kind = [key.partition(":")[2] for key in self._entries if key.startswith(f"{category}:")]
@@ -208,6 +209,8 @@ class ResourceHub:
         elif of_kind:
             hint = f"There are: {', '.join(of_kind[:20])}. "
         where = self._file or (self._sources[-1] if self._sources else "./resources.yaml")
-        add = f"{category}:{bare}:\n          {TYPES[category].example}"
+        type_ = type_of(category)
+        lines = "settings" if type_ is None else type_.example.replace("\n", "\n          ")
+        add = f"{category}:{bare}:\n          {lines}"
         mend = f"{hint}{'Else add' if hint else 'Add'} to {where}:\n        {add}"
         return Problem(f"{category}:{bare}", where, 0, message, mend)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
-from hush.core._resources._types import ResourceType
+from hush.core._resources._types import ResourceKind, ResourceType
 from hush.core._spec._policies import Limit
 from hush.core.errors import UsageError
 
@@ -44,19 +44,17 @@ def _model() -> type[BaseModel]:
     return create_model("LimitSettings", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
 
 
-def _make(name: str, settings: BaseModel) -> Limit:
+def _make(key: str, settings: BaseModel) -> Limit:
     given: dict[str, Any] = {field: getattr(settings, field) for field in settings.model_fields_set}
     if given.keys().isdisjoint(_BOUNDS):
         raise UsageError(f"it names no bound: write at least one of {', '.join(_BOUNDS)}")
-    return Limit(**given, name=name)
+    return Limit(**given, name=key.partition(":")[2])
 
 
 LIMIT = ResourceType(
     category="limit",
     title="a limit",
-    model=_model,
-    make=_make,
     kind=Limit,
-    spellings={"rpm": "per_minute", "tpm": "tokens_per_minute"},
     example="concurrency: 10",
+    kinds=(ResourceKind("", _model, _make, {"rpm": "per_minute", "tpm": "tokens_per_minute"}),),
 )

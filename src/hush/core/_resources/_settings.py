@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._resources._secrets import is_secret_name, looks_secret
-from hush.core._resources._types import ResourceType
+from hush.core._resources._types import ResourceKind, ResourceType
 from hush.core._resources._variables import VariableFault, expanded, names_in, parts_of
 from hush.core._resources._written import Written, problem, shown
 from hush.core.errors import Problem, UsageError, nearest
@@ -30,21 +30,64 @@ def made(
         found = "nothing" if entry.value is None else "text" if isinstance(entry.value, str) else _kind(entry.value)
         mend = f"Write them below it, such as: {type_.example}"
         return None, [problem(key, entry.key, f"{type_.title} is a mapping of settings, found {found}", mend)]
-    reading = _Reading(key, type_, entry, environ)
+    kind, problems = _kind_of(key, type_, entry, environ)
+    if kind is None:
+        return None, problems
+    reading = _Reading(key, type_, kind, entry, environ)
     values = reading.values()
     settings = reading.checked(values)
     if reading.problems or settings is None:
         return None, sorted(reading.problems, key=lambda one: (one.line, one.column))
     try:
-        return type_.make(key.partition(":")[2], settings), []
+        return kind.make(key, settings), []
     except UsageError as error:  # what the record itself finds
         return None, [problem(key, entry.key, str(error))]
+
+
+_OLDER = "_class"
+"""What ``type:`` was once called; its values are names of classes."""
+
+
+def _kind_of(
+    key: str, type_: ResourceType, entry: Written, environ: Mapping[str, str]
+) -> tuple[ResourceKind | None, list[Problem]]:
+    """The kind that the settings name, or what is wrong with that."""
+    if len(type_.kinds) == 1 and not type_.kinds[0].name:
+        return type_.kinds[0], []
+    names = [kind.name for kind in type_.kinds]
+    older = {spelling: kind.name for kind in type_.kinds for spelling in kind.classes}
+    given = [name for name in ("type", _OLDER) if name in entry.value]
+    if len(given) != 1:
+        both = (
+            "type and _class are two names of one setting" if given else f"type is missing: which {type_.title} is it?"
+        )
+        mend = "Leave one of them out." if given else f"Write type: {' or '.join(names)}."
+        return None, [problem(key, entry.key, both, mend)]
+    one = entry.value[given[0]]
+    text = one.value
+    if isinstance(text, str) and "${" in text:
+        try:
+            text = expanded(parts_of(text), environ, [])
+        except VariableFault as fault:
+            return None, [problem(key, one.place, f"{given[0]} {fault.message}", fault.mend)]
+    name = older.get(text, text) if given[0] == _OLDER else text
+    for kind in type_.kinds:
+        if kind.name == name:
+            return kind, []
+    known = [*older] if given[0] == _OLDER else names
+    near = nearest(text, known)
+    mend = f"Did you mean {near}?" if near else f"There are: {', '.join(known)}."
+    found = shown(text) if isinstance(text, str) else _kind(text)
+    return None, [problem(key, one.place, f"{given[0]}: {found} is no kind of {type_.category}", mend)]
 
 
 class _Reading:
     """The settings of one resource on their way, with what is wrong with them."""
 
-    def __init__(self, key: str, type_: ResourceType, entry: Written, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, key: str, type_: ResourceType, kind: ResourceKind, entry: Written, environ: Mapping[str, str]
+    ) -> None:
+        self._kind = kind
         self.problems: list[Problem] = []
         self._key = key
         self._type = type_
@@ -58,8 +101,11 @@ class _Reading:
     def values(self) -> dict[str, Any]:
         """The settings by their own names, variables filled in."""
         found: dict[str, Any] = {}
+        several = bool(self._kind.name)
         for name, one in self._entry.value.items():
-            field = self._type.spellings.get(name, name)
+            if several and name in ("type", _OLDER):
+                continue
+            field = self._kind.spellings.get(name, name)
             if field in found:
                 message = f"{name} and {self._spelt[field]} are two names of one setting"
                 self.problems.append(problem(self._key, one.key, message, "Leave one of them out."))
@@ -68,10 +114,20 @@ class _Reading:
             found[field] = self._value(one, (field,))
         return found
 
+    def _mapping(self, one: Written, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, inner in one.value.items():
+            field = self._kind.spellings.get(f"{path[-1]}.{name}", name) if len(path) == 1 else name
+            if field in found:
+                self._tell((*path, field), f"and {name} are two names of one setting", "Leave one of them out.")
+                continue
+            found[field] = self._value(inner, (*path, field))
+        return found
+
     def _value(self, one: Written, path: Path) -> Any:
         self._written[path] = one
         if isinstance(one.value, dict):
-            return {name: self._value(inner, (*path, name)) for name, inner in one.value.items()}
+            return self._mapping(one, path)
         if isinstance(one.value, list):
             return [self._value(inner, (*path, number)) for number, inner in enumerate(one.value)]
         if not isinstance(one.value, str) or "${" not in one.value:
@@ -97,7 +153,7 @@ class _Reading:
         from pydantic import ValidationError
 
         try:
-            return self._type.model().model_validate(values)
+            return self._kind.model().model_validate(values)
         except ValidationError as error:
             # Its message has the values in it: it is read here, and is not even the context of what is raised.
             details = error.errors(include_url=False, include_context=False, include_input=False)
@@ -129,8 +185,8 @@ class _Reading:
         name = str(path[-1])
         mend = ""
         if len(path) == 1:
-            fields = self._type.model().model_fields
-            near = nearest(name, [*fields, *self._type.spellings])
+            fields = self._kind.model().model_fields
+            near = nearest(name, [*fields, *self._kind.spellings])
             mend = f"Did you mean {near}?" if near else f"There are: {', '.join(fields)}."
         self.problems.append(
             problem(self._key, self._written[path].key, f"{self._name(path)} is no setting of {self._type.title}", mend)

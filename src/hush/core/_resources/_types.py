@@ -5,30 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hush.core._expr._record import record
+from hush.core._expr._record import made, record
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
 @record
+class ResourceKind:
+    """One kind of the resources of a category: what ``type: openai`` chooses.
+
+    Third parties add one by an entry point in the group ``hush.resources`` that is called ``category.kind``, such as
+    ``llm.acme``.
+
+    Attributes:
+        name: As ``type:`` names it; empty for the one kind of a category that has no others.
+        model: Gives the pydantic model of its settings, without ``type``, imported when the first is needed. It forbids
+            extra keys.
+        make: What a resource is, of its key and its settings. It opens nothing; a ``UsageError`` is told as a problem
+            of the settings.
+        spellings: Other names of settings, with the settings' own; one in a mapping as ``limits.rpm``.
+        classes: What ``_class:``, an older spelling of ``type:``, may call it.
+    """
+
+    name: str
+    model: Callable[[], type[BaseModel]]
+    make: Callable[[str, Any], object]
+    spellings: Mapping[str, str] = made(default_factory=dict)
+    classes: tuple[str, ...] = ()
+
+
+@record
 class ResourceType:
     """One category of resources.
+
+    Third parties add one by an entry point in the group ``hush.resources`` that is called as the category.
 
     Attributes:
         category: What stands before the colon of its keys.
         title: How errors speak of one, such as ``"a limit"``.
-        model: Gives the pydantic model of its settings, imported when the first is needed. It forbids extra keys.
-        make: What a resource is, of its name and its settings: a record. It opens nothing.
         kind: The type of what ``make`` gives; code may hand one over in place of settings.
-        spellings: Other names of settings, with the settings' own.
         example: Settings to show where one has to be added.
+        kinds: Its kinds, without those that others add.
     """
 
     category: str
     title: str
-    model: Callable[[], type[BaseModel]]
-    make: Callable[[str, Any], object]
     kind: type
-    spellings: Mapping[str, str]
     example: str
+    kinds: tuple[ResourceKind, ...]

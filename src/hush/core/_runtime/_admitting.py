@@ -173,7 +173,7 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]]) -> 
         run = strand.run
         admission = admission_of(run.loop)
         lane = lane_in(admission)
-        tokens = NOT_KNOWN if estimate is None else estimate(frame, step)
+        tokens = NOT_KNOWN if estimate is None else estimate(frame, step, attempt)
         ticket = admission.enter(lane, tokens)
         if ticket is None:
             about = None if run.tracing is None else (frame, step, names, attempt)
@@ -190,6 +190,8 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]]) -> 
                 end = _end_of(out.error)
             else:
                 end = End(tokens_told(out)) if counts_tokens else WELL
+                if attempt.hold_s is not None:
+                    end = end._replace(retry_after_s=attempt.hold_s)
             return out
         except BaseException as exc:
             end = _end_of(exc)
@@ -268,20 +270,23 @@ def _give_back_later(
 
 
 # --- tokens -----------------------------------------------------------------------------------------------
-def _estimate_of(spec: CallSpec) -> Callable[[Frame, StepPlan], Tokens] | None:
-    """How many tokens a call is expected to take, where the node says it."""
-    expected = spec.policies.tokens
+def _estimate_of(spec: CallSpec) -> Callable[[Frame, StepPlan, Attempt], Tokens] | None:
+    """How many tokens a call is expected to take, where the node says it, or its request does."""
+    expected, uses = spec.policies.tokens, spec.policies.uses
     if expected is None:
-        return None
+        if uses is None:
+            return None
+        count = uses.tokens
+        return lambda frame, step, attempt: tokens_expected(count(attempt.request)) or NOT_KNOWN
     if not callable(expected):
         known = expected, expected, expected
-        return lambda frame, step: known
+        return lambda frame, step, attempt: known
     estimate = expected
     parameters = spec.signature.names()
     takes = signature_of(estimate)
     wanted = None if takes.open or not takes.known else frozenset(takes.names())
 
-    def ask(frame: Frame, step: StepPlan) -> Tokens:
+    def ask(frame: Frame, step: StepPlan, attempt: Attempt) -> Tokens:
         assert step.bind is not None
         call: Any = step.bind(frame.slots)  # a partial: what the node's function is called with
         inputs = {**dict(zip(parameters, call.args, strict=False)), **call.keywords}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from hashlib import sha256
@@ -37,9 +37,11 @@ _FORM = 1
 class CachedCall:
     """The call of one leaf whose outputs are kept in ``cache``."""
 
-    __slots__ = ("_call", "_declared", "_fn", "_function", "_identity", "_names", "_store", "_terms", "name")
+    __slots__ = ("_call", "_declared", "_fn", "_function", "_identity", "_names", "_store", "_terms", "_uses", "name")
 
-    def __init__(self, cache: str, limits: Sequence[Limit], spec: CallSpec, call: Try) -> None:
+    def __init__(
+        self, cache: str, limits: Sequence[Limit], spec: CallSpec, call: Try, served_by: Sequence[str] = ()
+    ) -> None:
         assert spec.fn is not None
         self.name = spec.name
         self._fn = spec.fn
@@ -47,7 +49,11 @@ class CachedCall:
         self._call = call
         self._store = store_of(cache)
         self._function = f"{getattr(spec.fn, '__module__', '')}:{getattr(spec.fn, '__qualname__', spec.name)}"
-        self._identity = Identity(spec.fn, spec.policies.version)
+        self._uses = spec.policies.uses
+        version = spec.policies.version
+        if self._uses is not None:  # who answers stands for the function, which only makes the request
+            version = "\n".join([spec.kind, version or "", *served_by])
+        self._identity = Identity(spec.fn, version)
         self._declared: dict[str, type] | None = None
         # Of nodes that differ in these one would fail, or wait, as the other was told to.
         self._terms = (spec.timeout_s, _values_of(spec.policies.retry), frozenset(limits))
@@ -55,10 +61,10 @@ class CachedCall:
     async def outputs(self, strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
         """The leaf's outputs: kept, made by an identical call under way, or made."""
         function = self._identify(step)
-        key, types = self._key(function, frame, step)
+        key, types = self._key(function, frame, step, attempt)
         store = self._store if isinstance(self._store, FileStore) else memory_of(strand.run.loop)
         if isinstance(store, FileStore):
-            fetch = partial(self._from_file, store, key, function, types)
+            fetch = partial(self._from_file, store, key, function, types, attempt.request)
         else:
             packed = store.get(key)
             if packed is not None:  # there is nothing to wait for
@@ -66,7 +72,7 @@ class CachedCall:
                 if outputs is not None:
                     tell_cached(strand, frame, step, joined=False)
                     return outputs
-            fetch = partial(self._into_memory, store, key, function, types)
+            fetch = partial(self._into_memory, store, key, function, types, attempt.request)
         return await shared((store, key, self._terms), fetch, strand, frame, step, attempt)
 
     async def _into_memory(
@@ -75,11 +81,12 @@ class CachedCall:
         key: bytes,
         function: bytes,
         types: Types,
+        request: Any,
         strand: Strand,
         frame: Frame,
         step: StepPlan,
     ) -> Fetched:
-        fetched = await self._make(function, types, strand, frame, step)
+        fetched = await self._make(function, types, request, strand, frame, step)
         if fetched.packed is not None and not store.put(key, fetched.packed):
             raise CacheError(
                 f"{step.path} returned {len(fetched.packed.data):,} bytes, more than the cache in memory takes. Name a "
@@ -88,7 +95,15 @@ class CachedCall:
         return fetched
 
     async def _from_file(
-        self, store: FileStore, key: bytes, function: bytes, types: Types, strand: Strand, frame: Frame, step: StepPlan
+        self,
+        store: FileStore,
+        key: bytes,
+        function: bytes,
+        types: Types,
+        request: Any,
+        strand: Strand,
+        frame: Frame,
+        step: StepPlan,
     ) -> Fetched:
         run = strand.run
         data = await _off_the_loop(run, partial(store.get, key))
@@ -96,7 +111,7 @@ class CachedCall:
             known = self._known(types)
             if self._read(data, known, step) is not None:
                 return Fetched(None, Packed(data, known))
-        fetched = await self._make(function, types, strand, frame, step)
+        fetched = await self._make(function, types, request, strand, frame, step)
         if fetched.packed is not None:
             await _off_the_loop(run, partial(store.put, key, fetched.packed.data, self._function), sure=True)
         return fetched
@@ -109,11 +124,16 @@ class CachedCall:
             message, mend = uncertain_function(exc)
             raise CacheError(f"{step.path} cannot be cached: {message}. {mend} ({step.where})") from None
 
-    def _key(self, function: bytes, frame: Frame, step: StepPlan) -> tuple[bytes, Types]:
-        """The key of a call, and the types of its inputs."""
+    def _inputs(self, frame: Frame, step: StepPlan, attempt: Attempt) -> Mapping[str, Any]:
+        if self._uses is not None:
+            return self._uses.key(attempt.request)
         assert step.bind is not None
         bound: Any = step.bind(frame.slots)
-        inputs = {**dict(zip(self._names, bound.args, strict=False)), **bound.keywords}
+        return {**dict(zip(self._names, bound.args, strict=False)), **bound.keywords}
+
+    def _key(self, function: bytes, frame: Frame, step: StepPlan, attempt: Attempt) -> tuple[bytes, Types]:
+        """The key of a call, and the types of its inputs."""
+        inputs = self._inputs(frame, step, attempt)
         former = Former(for_key=True)
         try:
             form = bytes_of(form_named(former, inputs))
@@ -125,12 +145,15 @@ class CachedCall:
             ) from None
         return sha256(b"hush %d %d\n%b%b" % (_FORM, len(function), function, form)).digest(), former.types
 
-    async def _make(self, function: bytes, types: Types, strand: Strand, frame: Frame, step: StepPlan) -> Fetched:
+    async def _make(
+        self, function: bytes, types: Types, request: Any, strand: Strand, frame: Frame, step: StepPlan
+    ) -> Fetched:
         """Make the call. Raises ``CacheError`` if what it gives cannot be kept."""
         budget = strand.run.budget
         if budget.must_wait(perf_counter_ns()):
             await budget.turn(served=False)
         attempt = Attempt()
+        attempt.request = request
         out = await self._call(strand, frame, step, attempt)
         if type(out) is Raised:
             return Fetched(out.error, attempt=attempt.number, bound=attempt.bound)

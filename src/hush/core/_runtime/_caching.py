@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from hush.core._runtime._calls import Try
 
 
-def cached(cache: str, limits: Sequence[Limit], spec: CallSpec, call: Try) -> Try:
+def cached(cache: str, limits: Sequence[Limit], spec: CallSpec, call: Try, served_by: Sequence[str] = ()) -> Try:
     """``call``, made only where neither ``cache`` nor an identical call under way has what it gives.
 
-    ``limits`` are those that ``call`` is admitted by.
+    ``limits`` are those that ``call`` is admitted by, ``served_by`` the identities of the resources that may serve it.
     """
     from hush.core._runtime._cached_call import CachedCall
 
-    return CachedCall(cache, limits, spec, call).outputs
+    return CachedCall(cache, limits, spec, call, served_by).outputs

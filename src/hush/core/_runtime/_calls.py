@@ -36,9 +36,26 @@ class Attempt:
         abandoned: Whether a call was left behind: it may still be at work, so it is not tried again.
         bound: Of the last one: what keeps it from being tried again, in a few words.
         start_by_s: When it is too late for it to start, by the loop's time.
+        request: What the leaf's function has made of its inputs, where a resource serves the leaf.
+        earlier: How many attempts there were before the first of these, of other resources or other requests.
+        corrections: How many requests there were before this one that asked for another.
+        patience_s: The longest wait before another attempt; after that somebody else is asked.
+        hold_s: For how many seconds nobody is to come back, as the answer says.
     """
 
-    __slots__ = ("abandoned", "bound", "last", "left_behind", "number", "start_by_s")
+    __slots__ = (
+        "abandoned",
+        "bound",
+        "corrections",
+        "earlier",
+        "hold_s",
+        "last",
+        "left_behind",
+        "number",
+        "patience_s",
+        "request",
+        "start_by_s",
+    )
 
     def __init__(self, number: int = 1) -> None:
         self.number = number
@@ -47,6 +64,11 @@ class Attempt:
         self.left_behind: Callable[[Job], None] | None = None
         self.abandoned = False
         self.start_by_s: float | None = None
+        self.request: Any = None
+        self.earlier = 0
+        self.corrections = 0
+        self.patience_s: float | None = None
+        self.hold_s: float | None = None
 
 
 class TooLate(Exception):

@@ -1,13 +1,14 @@
 """How a step is started: what the compiler asks for each step, and the policies around a leaf, composed once.
 
-Around a leaf stand, from outside in and always in this order: cache, retry, admission, timeout, executor, function.
+Around a leaf stand, from outside in and always in this order: cache, retry, admission, timeout, executor, function. One
+that resources serve has its choice among them between cache and retry, and a resource in place of the function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hush.core._expr._record import replace
 from hush.core._plan._model import Gate, StepPlan
@@ -20,11 +21,14 @@ from hush.core._spec._limits import NO_LIMITS, NamedLimits
 from hush.core._spec._model import BranchSpec, CallSpec, MapSpec, Step
 from hush.core._spec._policies import NO_POLICIES
 
+if TYPE_CHECKING:
+    from hush.core._runtime._opened import Services
+
 
 def policies(
-    spec: Step, path: str, *, handled: bool, limits: NamedLimits = NO_LIMITS
+    spec: Step, path: str, *, handled: bool, limits: NamedLimits = NO_LIMITS, services: Services | None = None
 ) -> tuple[Gate | None, Begin | None]:
-    """The gate and the start of one step."""
+    """The gate and the start of one step. ``services`` is there where a leaf names a resource."""
     if isinstance(spec, MapSpec):
         return None, _run_map() if spec.executor is None else partial(_run_map(), apart=policies_in_process)
     if isinstance(spec, BranchSpec):
@@ -32,6 +36,11 @@ def policies(
     if not isinstance(spec, CallSpec):
         return None, run_hosted if handled or spec.timeout_s is not None else None
     if spec.policies is not NO_POLICIES:
+        if spec.policies.uses is not None:
+            assert services is not None
+            from hush.core._runtime._routing import served_by
+
+            return None, _begin(served_by(spec, limits, services))
         return None, _guarded(spec, limits)
     if spec.executor == "process":
         return None, _in_process()
@@ -91,7 +100,10 @@ def _guarded(spec: CallSpec, limits: NamedLimits, call: Try | None = None) -> Be
         from hush.core._runtime._caching import cached
 
         call = cached(spec.policies.cache, [limit for _, limit in named], spec, call)
+    return _begin(call)
 
+
+def _begin(call: Try) -> Begin:
     async def begin(strand: Strand, frame: Frame, step: StepPlan) -> object:
         return await call(strand, frame, step, Attempt())
 

@@ -22,7 +22,7 @@ from hush.core._runtime._strand import Strand
 from hush.core._spec._policies import Retry
 from hush.core.errors import GraphError, InputError, MissingKeyError, OutputError, SourceError
 
-_MISTAKES = (GraphError, InputError, MissingKeyError, OutputError, SourceError)
+MISTAKES = (GraphError, InputError, MissingKeyError, OutputError, SourceError)
 """What is wrong with what was written; it would be wrong again, whatever ``on=`` says."""
 
 
@@ -46,7 +46,7 @@ def retried(retry: Retry, call: Try, *, waits: bool) -> Try:
                 strand.run.locate(before.error, frame.item, step, tries.withdraw(), tries.bound)
                 return before
             except (CancelledError, GeneratorExit) as exc:
-                if isinstance(exc, GeneratorExit) or _is_ending(strand):
+                if isinstance(exc, GeneratorExit) or is_ending(strand):
                     raise
                 out = Raised(exc)  # the function's own
             except BaseException as exc:
@@ -57,7 +57,7 @@ def retried(retry: Retry, call: Try, *, waits: bool) -> Try:
                 return out
             wait_s = None
             try:
-                if not _is_ending(strand):
+                if not is_ending(strand):
                     wait_s = tries.wait_s(out.error)
             except BaseException as wrong:  # what ``on=`` raised
                 if wrong is not out.error:
@@ -78,7 +78,7 @@ def retried(retry: Retry, call: Try, *, waits: bool) -> Try:
     return tried
 
 
-def _is_ending(strand: Strand) -> bool:
+def is_ending(strand: Strand) -> bool:
     """Whether the step's failure can only be one of a run, map or graph that is ending anyway."""
     task: asyncio.Task[Any] = strand.task
     return strand.domain.closing or task.cancelling() > strand.floor
@@ -100,7 +100,7 @@ class _Tries:
         bound: Which bound kept the last failure from being tried again; nothing if it was none to be tried again.
     """
 
-    __slots__ = ("_attempt", "_began_s", "_budget", "_loop", "_outer", "_retry", "_rule", "_taken_s", "bound")
+    __slots__ = ("_attempt", "_began_s", "_budget", "_count", "_loop", "_outer", "_retry", "_rule", "_taken_s", "bound")
 
     def __init__(
         self,
@@ -114,6 +114,7 @@ class _Tries:
         self._loop = loop
         self._outer = outer
         self._attempt: Attempt | None = None
+        self._count = 0
         self._began_s = loop.time()
         self._budget: RetryBudget | None = budget_of(retry, loop)
         self._taken_s: list[float] = []
@@ -124,12 +125,14 @@ class _Tries:
     def next(self) -> Attempt:
         """The next attempt."""
         retry, outer = self._retry, self._outer
-        made = Attempt(1 if self._attempt is None else self._attempt.number + 1)
+        self._count += 1
+        made = Attempt(outer.earlier + self._count)
         made.left_behind = outer.left_behind
-        made.last = outer.last and made.number == retry.max_attempts
+        made.request, made.corrections = outer.request, outer.corrections
+        made.last = outer.last and self._count == retry.max_attempts
         if made.last:
             made.bound = f"max_attempts={retry.max_attempts}"
-        if made.number > 1 and retry.max_total_s is not None:
+        if self._count > 1 and retry.max_total_s is not None:
             made.start_by_s = self._began_s + retry.max_total_s
         outer.number = made.number
         self._attempt = made
@@ -159,16 +162,19 @@ class _Tries:
             self._outer.abandoned = True
             self.bound = "its call is still at work in a thread"
             return None
-        if not isinstance(error, Exception) or isinstance(error, _MISTAKES):
+        if not isinstance(error, Exception) or isinstance(error, MISTAKES):
             return None
         signal = signal_of(error)
         if not (signal.retryable if self._rule is None else self._rule(error)):
             return None
-        if one.number >= retry.max_attempts:
+        if self._count >= retry.max_attempts:
             self.bound = f"max_attempts={retry.max_attempts}"
             return None
         told_s = signal.retry_after_s
-        wait_s = _drawn_s(retry, one.number, told_s, self._loop)
+        wait_s = _drawn_s(retry, self._count, told_s, self._loop)
+        if self._outer.patience_s is not None and wait_s > self._outer.patience_s:
+            self.bound = f"it would have waited {wait_s:.1f} s, and another can be asked"
+            return None
         now_s = self._loop.time()
         if retry.max_total_s is not None and now_s + wait_s > self._began_s + retry.max_total_s:
             self.bound = self._late

@@ -53,11 +53,12 @@ class Tracing:
 
     Attributes:
         items_of: The path of the map whose items' outputs are told too.
+        streams: Whether whoever listens takes parts of answers as they come.
         held: Whether whoever listens cannot take more for now: nothing new is to start until ``room`` returns.
         kept: What the nodes outside maps gave, by path, if the run keeps it.
     """
 
-    __slots__ = ("_emits", "_loop", "_paces", "_run", "_waiting", "held", "items_of", "kept")
+    __slots__ = ("_emits", "_loop", "_paces", "_run", "_waiting", "held", "items_of", "kept", "streams")
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
         loop: asyncio.AbstractEventLoop = run.loop
@@ -68,6 +69,7 @@ class Tracing:
         self._paces: dict[tuple[str, tuple[int, ...]], Pace] = {}  # of the maps under way, by path and place
         self.items_of: str | None = None
         self.held = False
+        self.streams = False
         self.kept: dict[str, dict[str, Any]] | None = None
         for tracer in tracers:
             if isinstance(tracer, Listener):
@@ -134,6 +136,14 @@ class Tracing:
         """An attempt of ``step`` raised, and another follows."""
         item, outer = _place(frame)
         self.tell(events.NodeRetrying(self._run, step.path, item, monotonic_ns(), attempt, error, wait_s, outer))
+
+    def node_rerouted(
+        self, frame: Frame, step: StepPlan, attempt: int, error: BaseException, resource: str, to: str
+    ) -> None:
+        """The resource that ``step`` asked has failed, and another is asked."""
+        item, outer = _place(frame)
+        at_ns = monotonic_ns()
+        self.tell(events.NodeRerouted(self._run, step.path, item, at_ns, attempt, error, resource, to, outer))
 
     def node_skipped(self, frame: Frame, step: StepPlan, ready: Ready) -> None:
         """``step`` does not run."""

@@ -24,6 +24,9 @@ _DICT_LITERAL_BYTECODE = (3, 11) <= sys.version_info[:2] <= (3, 14)
 def known_keys(step: Step) -> Keys | None:
     """The keys that ``step`` can have, ``None`` if they are not known. ``error`` is always there besides."""
     if isinstance(step, CallSpec):
+        uses = step.policies.uses
+        if uses is not None:
+            return uses.outputs  # what its function gives is a request
         return None if step.fn is None else return_keys(step.fn)
     if isinstance(step, BranchSpec):
         return _BRANCH_KEYS

@@ -247,6 +247,9 @@ class Uses:
         serve: ``await serve(request, service, serving)`` gives the leaf's outputs, or ``Again`` (``_serving.py``).
         key: What of a request decides on its answer, as plain data, for the keys of caches.
         tokens: How many tokens a request is expected to take, as ``tokens=`` of a node.
+        finish: What becomes of a request and the outputs it was answered with, cached ones too, before they are the
+            leaf's; ``None`` for nothing.
+        outputs: The keys of the leaf's outputs; ``None`` if they are not known before.
     """
 
     category: str
@@ -256,6 +259,12 @@ class Uses:
     serve: Callable[[Any, Any, Any], Awaitable[Any]]
     key: Callable[[Any], Mapping[str, Any]]
     tokens: Callable[[Any], Any]
+    finish: Callable[[Any, Any], Mapping[str, Any]] | None = None
+    outputs: frozenset[str] | None = None
+
+    def all_names(self) -> tuple[str, ...]:
+        """All that may be asked, each once."""
+        return tuple(dict.fromkeys((*self.names, *self.fallback)))
 
 
 @record

@@ -63,9 +63,13 @@ class Serving(Protocol):
 
 
 class Again:
-    """What ``serve`` gives in place of an answer, to ask once more at once: another request, admitted anew."""
+    """What ``serve`` gives in place of an answer, to ask once more at once: another request, admitted anew.
 
-    __slots__ = ("request",)
+    ``usage`` is what the answer so far took, for limits on tokens.
+    """
 
-    def __init__(self, request: Any) -> None:
+    __slots__ = ("request", "usage")
+
+    def __init__(self, request: Any, usage: Any = None) -> None:
         self.request = request
+        self.usage = usage

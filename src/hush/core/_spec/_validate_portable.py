@@ -26,7 +26,14 @@ def process_faults(step: Step) -> Iterator[Fault]:
             found = list(_unportable_in(step.body, said))
             yield from found or [Fault(f"{said}, and its body cannot be sent there", f"{_MEND}.", step.where)]
         for leaf in _leaves(step.body):
-            if leaf.policies.limits:
+            if leaf.policies.uses is not None:
+                yield Fault(
+                    f"{leaf.name} is served by {leaf.policies.uses.category} resources, and runs in the worker "
+                    f"processes of {step.name}, which cannot share their connections and limits",
+                    f'Leave executor="process" of {step.name} out, or take {leaf.name} out of its body.',
+                    leaf.where,
+                )
+            elif leaf.policies.limits:
                 yield Fault(
                     f"{leaf.name} has a limit, and runs in the worker processes of {step.name}, which cannot share one",
                     f'Leave executor="process" of {step.name} out, or take {leaf.name} out of its body.',

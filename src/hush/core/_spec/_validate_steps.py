@@ -7,7 +7,7 @@ from types import CodeType
 
 from hush.core._expr._model import Apply, Const, Read, reads
 from hush.core._spec._items import refusal
-from hush.core._spec._keys import lacks_key, return_keys, written_keys
+from hush.core._spec._keys import known_keys, lacks_key, written_keys
 from hush.core._spec._model import (
     ERROR,
     METRICS,
@@ -236,6 +236,6 @@ def _reserved_keys(step: CallSpec) -> Iterator[Fault]:
     if type(code) is not CodeType or not _may_return_reserved(code):
         return
     assert step.fn is not None
-    for key in sorted(return_keys(step.fn) or ()):
+    for key in sorted(known_keys(step) or ()):
         if is_reserved(key):
             yield Fault(f"{step.name} returns the reserved key {key!r}", "Choose another name.", step.where)

@@ -1,0 +1,89 @@
+"""How a resource serves one attempt of a leaf, and how what the leaf was given becomes a request first."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from time import monotonic_ns, perf_counter_ns
+from typing import Any
+
+from hush.core import events
+from hush.core._plan._model import StepPlan
+from hush.core._runtime._calls import Attempt, Try, awaited_if_need_be
+from hush.core._runtime._frame import Frame
+from hush.core._runtime._opened import Services
+from hush.core._runtime._run import Raised
+from hush.core._runtime._strand import Strand
+from hush.core._spec._policies import Uses
+from hush.core._spec._serving import Resource
+
+
+class ServedAttempt:
+    """One attempt, as the resource that serves it sees it (``Serving``)."""
+
+    __slots__ = ("_attempt", "_frame", "_step", "_strand", "attempts", "corrections", "resource", "streams")
+
+    def __init__(self, resource: Resource, strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> None:
+        tracing = strand.run.tracing
+        self.resource = resource
+        self.attempts = attempt.number
+        self.corrections = attempt.corrections
+        self.streams = tracing is not None and tracing.streams
+        self._strand = strand
+        self._frame = frame
+        self._step = step
+        self._attempt = attempt
+
+    def chunk(self, text: str, kind: str = "content") -> None:
+        """Tell of a part of the answer."""
+        run = self._strand.run
+        if run.tracing is not None:
+            item = self._frame.item
+            index, outer = (item[-1], item[:-1]) if item else (None, ())
+            run.tracing.tell(
+                events.NodeChunk(run.id, self._step.path, index, monotonic_ns(), text, kind, self.attempts, outer)
+            )
+
+    def hold_s(self, seconds: float) -> None:
+        """Nobody should come back for ``seconds``."""
+        self._attempt.hold_s = seconds
+
+
+def served(uses: Uses, resource: Resource, services: Services) -> Try:
+    """One attempt: ``resource``, opened if need be, is asked for what the leaf's function has made its request of."""
+
+    async def serve(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
+        asked = _ask(strand, frame, step, attempt)
+        return await awaited_if_need_be(strand, step, asked)
+
+    def _ask(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Awaitable[Any]:
+        async def ask() -> Any:
+            service = await services.service(resource, strand.run.loop)
+            one = ServedAttempt(resource, strand, frame, step, attempt)
+            return await uses.serve(attempt.request, service, one)
+
+        return ask()
+
+    return serve
+
+
+def requested(uses: Uses, call: Try) -> Try:
+    """The outermost of a leaf that resources serve: its function makes the request, and what was answered is finished.
+
+    What it makes of the answer is not cached, so it may be of any type.
+    """
+
+    async def ask(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
+        budget = strand.run.budget
+        if not budget.deadline_ns:
+            budget.open(perf_counter_ns())
+        budget.at = step
+        try:
+            attempt.request = step.call(frame.slots)
+        finally:
+            budget.at = None
+        out = await call(strand, frame, step, attempt)
+        if type(out) is Raised or uses.finish is None:
+            return out
+        return uses.finish(attempt.request, out)
+
+    return ask
