@@ -118,7 +118,7 @@ class FakeNode(Leaf):
         fallback: tuple[str, ...] = (),
         finish: Callable[[Any, Any], Mapping[str, Any]] | None = None,
         retry: Retry | None = None,
-        tokens: Callable[[Any], Any] = lambda request: None,
+        tokens: Callable[[Any, Any], Any] = lambda request, resource: None,
         **given: Any,
     ) -> None:
         names = (key,) if isinstance(key, str) else tuple(key)

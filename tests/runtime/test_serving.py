@@ -191,7 +191,7 @@ def test_an_answer_may_say_that_nobody_should_come_back_for_a_while():
 
 def test_tokens_are_those_of_the_request():
     a = FakeResource("fake:a", limit=Limit(tokens_per_minute=1000), takes_s=0.001)
-    graph = over_many(tokens=lambda request: 500)
+    graph = over_many(tokens=lambda request, resource: 500)
     virtual(Hush(graph, resources=hub(a)), {"xs": XS[:6]})
     times = [at for at, _ in a.asked]
     assert all(later - at >= 60 for at, later in zip(times, times[2:], strict=False))

@@ -101,6 +101,30 @@ OnChunk: TypeAlias = Callable[[str, Kind], None]
 """Called with each part of an answer as it comes, in order."""
 
 
+class ChatResource(Protocol):
+    """A model that may be asked: what ``llm:name`` is.
+
+    Attributes:
+        name: Its key.
+        enforces: What its server holds an answer to: ``"json_schema"``, ``"json_object"`` (any), or ``"none"``.
+    """
+
+    name: str
+    enforces: str
+
+    def cost(self, usage: Usage, model: str) -> float | None:
+        """What a request cost, in US dollars; ``None`` if no price is known."""
+        ...
+
+    def expected_tokens(self, input_tokens: int, max_tokens: int | None) -> Mapping[str, int]:
+        """How many tokens a request is expected to take, of which ``input_tokens`` were counted roughly."""
+        ...
+
+    def learn(self, input_tokens: int, usage: Usage) -> None:
+        """What a request took that was counted at ``input_tokens``."""
+        ...
+
+
 class ChatClient(Protocol):
     """An opened connection to one model."""
 

@@ -1,5 +1,7 @@
-"""What a provider answered with that is no answer.
+"""What cannot be asked of a provider, and what it answered with that is no answer.
 
+    RequestError (HushError, ValueError)  a node was given what nobody could be asked
+    AnswerMismatch (HushError, ValueError)  the answer does not fit what was asked for, also after it was corrected
     ProviderError (HushError)         anything that went wrong between asking and a whole answer
     ├── RefusedByProvider             it was answered with an error: ``status_code`` and ``code`` say which
     ├── Unreachable (ConnectionError) no connection, or one that was lost
@@ -17,7 +19,37 @@ from typing import Any
 
 from hush.core.errors import HushError
 
-__all__ = ("BadReply", "ProviderError", "ProviderTimeout", "RefusedByProvider", "UnfinishedReply", "Unreachable")
+__all__ = (
+    "AnswerMismatch",
+    "BadReply",
+    "ProviderError",
+    "ProviderTimeout",
+    "RefusedByProvider",
+    "RequestError",
+    "UnfinishedReply",
+    "Unreachable",
+)
+
+
+class RequestError(HushError, ValueError):
+    """Raised when a node is given what nobody could be asked: no messages, a tool without a name. Nothing was sent."""
+
+
+class AnswerMismatch(HushError, ValueError):
+    """Raised when an answer is not the data, or not the calls, that were asked for, and was not after a correction.
+
+    Attributes:
+        content: The answer as it came last.
+        finish_reason: Why it ended.
+    """
+
+    def __init__(self, message: str, content: str = "", finish_reason: str | None = None) -> None:
+        super().__init__(message)
+        self.content = content
+        self.finish_reason = finish_reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.args[0], self.content, self.finish_reason), self.__dict__
 
 
 class ProviderError(HushError):

@@ -31,6 +31,7 @@ from hush.core._runtime._signals import signal_of
 from hush.core._runtime._strand import Strand
 from hush.core._spec._model import CallSpec
 from hush.core._spec._policies import Limit
+from hush.core._spec._serving import Resource
 from hush.core._spec._signature import signature_of
 from hush.core.errors import OutputError
 
@@ -149,8 +150,11 @@ def _waker_of(admission: Admission, loop: asyncio.AbstractEventLoop) -> LoopWake
     return found
 
 
-def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]]) -> Try:
-    """``call``, made when all of ``limits`` admit it, each of which comes with what it is called."""
+def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], resource: Resource | None = None) -> Try:
+    """``call``, made when all of ``limits`` admit it, each of which comes with what it is called.
+
+    ``resource`` is what serves it, if anything does.
+    """
     if not limits:
         return call
     names = tuple([name for name, _ in limits])
@@ -159,7 +163,7 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]]) -> 
         limit.tokens_per_minute or limit.input_tokens_per_minute or limit.output_tokens_per_minute
         for _, limit in limits
     )
-    estimate = _estimate_of(spec) if counts_tokens else None
+    estimate = _estimate_of(spec, resource) if counts_tokens else None
     place: tuple[Admission, Lane] | None = None
 
     def lane_in(admission: Admission) -> Lane:
@@ -270,14 +274,14 @@ def _give_back_later(
 
 
 # --- tokens -----------------------------------------------------------------------------------------------
-def _estimate_of(spec: CallSpec) -> Callable[[Frame, StepPlan, Attempt], Tokens] | None:
+def _estimate_of(spec: CallSpec, resource: Resource | None) -> Callable[[Frame, StepPlan, Attempt], Tokens] | None:
     """How many tokens a call is expected to take, where the node says it, or its request does."""
     expected, uses = spec.policies.tokens, spec.policies.uses
     if expected is None:
         if uses is None:
             return None
         count = uses.tokens
-        return lambda frame, step, attempt: tokens_expected(count(attempt.request)) or NOT_KNOWN
+        return lambda frame, step, attempt: tokens_expected(count(attempt.request, resource)) or NOT_KNOWN
     if not callable(expected):
         known = expected, expected, expected
         return lambda frame, step, attempt: known

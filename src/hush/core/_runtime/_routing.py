@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -49,6 +50,21 @@ def circuit_of(resource: Resource, loop: asyncio.AbstractEventLoop) -> Circuit:
         return circuits.setdefault(resource, Circuit())
 
 
+_retries: WeakKeyDictionary[Any, dict[tuple[Retry, bool], Retry]] = WeakKeyDictionary()
+
+
+def _retry_of(resource: Resource, usual: Retry | None, *, hasty: bool) -> Retry:
+    """How often ``resource`` is tried where the leaf does not say it: one object for each, and so one budget."""
+    if usual is None:
+        return Retry(max_attempts=1)
+    with _lock:
+        found = _retries.setdefault(resource, {})
+        if (usual, hasty) not in found:
+            most = min(2, usual.max_attempts) if hasty else usual.max_attempts
+            found[usual, hasty] = replace(usual, max_attempts=most)
+        return found[usual, hasty]
+
+
 class Candidate:
     """A resource that may be asked, and the call that asks it, with its retries and limits."""
 
@@ -66,7 +82,7 @@ def served_by(spec: CallSpec, limits: NamedLimits, services: Services) -> Try:
     given, uses = spec.policies, spec.policies.uses
     assert uses is not None
     own = limits.of(spec) if given.limits else []
-    retry = given.retry or Retry(max_attempts=1)
+    last = uses.fallback[-1] if uses.fallback else None
 
     def candidate(name: str, share: float = 1.0) -> Candidate:
         assert uses is not None
@@ -74,7 +90,8 @@ def served_by(spec: CallSpec, limits: NamedLimits, services: Services) -> Try:
         call = served(uses, resource, services)
         named = [*own, *([] if resource.limit is None else [(resource.name, resource.limit)])]
         if named:
-            call = admitted(call, spec, named)
+            call = admitted(call, spec, named, resource)
+        retry = given.retry or _retry_of(resource, uses.retry, hasty=bool(uses.fallback) and name != last)
         return Candidate(resource, retried(retry, call, waits=bool(named)), share)
 
     first = [

@@ -246,10 +246,12 @@ class Uses:
         fallback: Whom to turn to, in order, when those fail or are known to be down.
         serve: ``await serve(request, service, serving)`` gives the leaf's outputs, or ``Again`` (``_serving.py``).
         key: What of a request decides on its answer, as plain data, for the keys of caches.
-        tokens: How many tokens a request is expected to take, as ``tokens=`` of a node.
+        tokens: How many tokens a request is expected to take of a resource, as ``tokens=`` of a node gives it.
         finish: What becomes of a request and the outputs it was answered with, cached ones too, before they are the
             leaf's; ``None`` for nothing.
         outputs: The keys of the leaf's outputs; ``None`` if they are not known before.
+        retry: How often each is tried where the leaf does not say it: all that ask one resource so share its budget,
+            and one in place of which others can be asked is tried twice at most. ``None`` for once.
     """
 
     category: str
@@ -258,9 +260,10 @@ class Uses:
     fallback: tuple[str, ...]
     serve: Callable[[Any, Any, Any], Awaitable[Any]]
     key: Callable[[Any], Mapping[str, Any]]
-    tokens: Callable[[Any], Any]
+    tokens: Callable[[Any, Any], Any]
     finish: Callable[[Any, Any], Mapping[str, Any]] | None = None
     outputs: frozenset[str] | None = None
+    retry: Retry | None = None
 
     def all_names(self) -> tuple[str, ...]:
         """All that may be asked, each once."""
