@@ -17,13 +17,11 @@ from hush.core._plan._model import RootPlan
 from hush.core._resources._hub import ResourceHub
 from hush.core._resources._names import limits_named
 from hush.core._result import Nodes, Result
-from hush.core._runtime._context import restore
-from hush.core._runtime._domain import Domain
+from hush.core._runtime._compound import run_root
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._pass import pass_of
 from hush.core._runtime._policies import policies
 from hush.core._runtime._run import Run
-from hush.core._runtime._strand import HostStrand
 from hush.core._runtime._tracing import Tracing, tracers_of
 from hush.core._runtime._watchdog import watchdog
 from hush.core._spec._limits import NO_LIMITS, NamedLimits
@@ -31,7 +29,7 @@ from hush.core._spec._model import GraphSpec, Step
 from hush.core._spec._policies import Limit
 from hush.core._spec._root import as_root
 from hush.core._spec._validate import require_sound
-from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
+from hush.core.errors import InputError, UsageError, nearest
 from hush.core.nodes._alone import alone
 from hush.core.nodes._drawn import Drawn
 from hush.core.nodes._graph import Block
@@ -171,7 +169,7 @@ class Hush(Drawn):
         budget.run_began(run)
         watchdog.wake()
         try:
-            failure = await _execute(run, self._root, frame, begins_s, timeout_s)
+            failure = await run_root(run, self._root, frame, begins_s, timeout_s)
         except CancelledError as exc:
             _finished(run, "cancelled", (perf_counter_ns() - began_ns) / 1e9, error=exc)
             raise
@@ -310,49 +308,6 @@ def why_on_signal(number: int | None = None, file: IO[str] | None = None) -> Non
     from hush.core._why import tell_on_signal
 
     tell_on_signal(number, file)
-
-
-async def _execute(
-    run: Run, root: RootPlan, frame: Frame, begins_s: float, timeout_s: float | None
-) -> BaseException | None:
-    """Run the root frame in a domain whose host is the caller's task; give what failed. It began at ``begins_s``."""
-    task = asyncio.current_task(run.loop)
-    assert task is not None
-    domain = run.domain = Domain(run.loop, task)
-    strand = HostStrand(run, domain, task, domain.floor)
-    strand.begin(frame)
-    timers: list[asyncio.TimerHandle] = []
-    if timeout_s is not None:
-        late = RunTimeout(f"the run of {run.name!r} took longer than timeout_s={timeout_s:g}")
-        timers.append(run.loop.call_at(begins_s + timeout_s, domain.fail, late))
-    if root.timeout_s is not None:
-        slow = NodeTimeout(f"{run.name} took longer than timeout_s={root.timeout_s:g} ({root.where})")
-        timers.append(run.loop.call_at(begins_s + root.timeout_s, domain.fail, slow))
-    work = strand.work
-    if timers and run.budget.must_wait(perf_counter_ns()):
-        work = partial(_in_turn, strand)
-    try:
-        failure = await domain.conduct(work)
-    finally:
-        for timer in timers:
-            timer.cancel()
-        if strand.context is not None:
-            restore(strand.context)  # what nodes set in the caller's task is not the caller's business
-        processes = run.processes is not None
-        if processes:
-            from hush.core._runtime._processes import close_pools
-
-            await close_pools(run)
-    if processes and failure is None and task.cancelling() > domain.floor:
-        raise CancelledError  # while they were ending
-    assert failure is not None or not frame.left, "the engine lost a step"
-    return failure
-
-
-async def _in_turn(strand: HostStrand) -> None:
-    """Wait in line under the timeout: a run that has one may run out of time before its turn comes."""
-    await strand.run.budget.turn(served=False)
-    await strand.work()
 
 
 def _as_runtime_error(stop: StopIteration) -> RuntimeError:

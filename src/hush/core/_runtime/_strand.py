@@ -21,7 +21,6 @@ from hush.core._plan._model import AWAITED, IN_THREAD, PINNED, WATCHED, StepPlan
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain, is_ordinary
 from hush.core._runtime._frame import Frame, Loop, Ready
-from hush.core._runtime._loop import Rounds
 from hush.core._runtime._outputs import as_mapping
 from hush.core._runtime._run import Raised, Run
 from hush.core._spec._model import TAGS
@@ -222,6 +221,8 @@ class Strand:
                 frame.entered(step)
                 self.begin(Frame(step.body, slots, (frame, step), frame.item))
                 return
+            from hush.core._runtime._loop import Rounds  # few graphs have loops
+
             loop = Rounds(frame, step, hosted=False, measured=step.measured or self.run.keeps)
             inner = loop.first()
             if inner is not None:

@@ -7,16 +7,18 @@ import logging
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from time import monotonic_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hush.core import events
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._frame import Frame, Ready
-from hush.core._runtime._pace import Pace
 from hush.core._spec._model import ERROR, TAGS
 from hush.core.errors import UsageError
 from hush.core.events import Event
 from hush.core.protocols import Tracer
+
+if TYPE_CHECKING:  # imported when a map first tells of itself
+    from hush.core._runtime._pace import Pace
 
 log = logging.getLogger("hush.tracing")
 
@@ -156,6 +158,8 @@ class Tracing:
 
     def map_started(self, frame: Frame, step: StepPlan, total: int | None) -> None:
         """A map begins to pull."""
+        from hush.core._runtime._pace import Pace
+
         item, outer = _place(frame)
         self._paces[step.path, frame.item] = Pace(self._loop.time(), total)
         self.tell(events.MapStarted(self._run, step.path, item, monotonic_ns(), total, outer))
