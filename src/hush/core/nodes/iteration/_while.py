@@ -77,7 +77,8 @@ class WhileLoopNode(Block):
     def _take_condition(self, condition: Value) -> None:
         if isinstance(condition, str):
             # Imported for the first condition that is written as text.
-            from hush.core._expr._condition import WITH_REFERENCES, ConditionError, brief, parse_condition
+            from hush.core._expr._condition import parse_condition
+            from hush.core._expr._condition_lexer import WITH_REFERENCES, ConditionError, brief
 
             self._stop_text = condition
             try:
