@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
-from hush.core._plan._compile import compile_root
 from hush.core._plan._model import RootPlan
+from hush.core._plan._root import bind_inputs, compile_root
 from hush.core._resources._hub import ResourceHub
 from hush.core._resources._names import limits_named
 from hush.core._result import Nodes, Result
@@ -29,7 +29,7 @@ from hush.core._spec._model import GraphSpec, Step
 from hush.core._spec._policies import Limit
 from hush.core._spec._root import as_root
 from hush.core._spec._validate import require_sound
-from hush.core.errors import InputError, UsageError, nearest
+from hush.core.errors import UsageError
 from hush.core.nodes._alone import alone
 from hush.core.nodes._drawn import Drawn
 from hush.core.nodes._graph import Block
@@ -141,7 +141,7 @@ class Hush(Drawn):
                 their own. Everything else of the run has been cancelled and has ended by then.
             CancelledError: When the caller was cancelled; everything of the run has ended by then.
         """
-        slots = self._bind(inputs)
+        slots = bind_inputs(self._root, inputs)
         del inputs
         tracers = tracers_of(tracer)
         if timeout_s is not None:
@@ -196,35 +196,13 @@ class Hush(Drawn):
         """What the nodes of ``run`` gave, if it keeps that."""
         return Nodes(self.name, run.tracing.kept) if run.tracing is not None and run.tracing.kept is not None else None
 
-    def _bind(self, inputs: Mapping[str, Any] | None) -> list[Any]:
-        """The first slots for the inputs of a run. Raises ``InputError`` for what is missing or not read."""
-        root = self._root
-        given = {} if inputs is None else inputs
-        if type(given) is not dict and not isinstance(given, Mapping):
-            raise UsageError(f"inputs={inputs!r}: the inputs of a run are a dict.")
-        if not root.required <= given.keys() <= root.inputs.keys():
-            raise InputError(self._wrong_inputs(given))
-        return root.bind(given)
-
     def _check_run(self, inputs: Mapping[str, Any] | None, options: RunOptions) -> None:
         """Raise at the caller's line what the run would only raise once it has begun."""
-        self._bind(inputs)
+        bind_inputs(self._root, inputs)
         self.run(inputs, **options).close()  # an option that is not known
         if (timeout_s := options.get("timeout_s")) is not None:
             _check_seconds(timeout_s)
         _check_names(**{name: given for name, given in options.items() if name.endswith("_id")})
-
-    def _wrong_inputs(self, given: Mapping[str, Any]) -> str:
-        missing = [one for one in self._root.inputs.values() if one.required and one.key not in given]
-        unknown = [key for key in given if key not in self._root.inputs]
-        names = self._root.inputs
-        said = [f"the input {one.key!r} is missing: {one.wanted_by} reads it" for one in missing]
-        for key in unknown:
-            near = nearest(key, names)
-            hint = f" (did you mean {near!r}?)" if near else ""
-            listed = f" (it reads: {', '.join(sorted(names))})" if names else " (it reads none)"
-            said.append(f"no node of the graph reads the input {key!r}{hint or listed}")
-        return f"the run of {self.name!r} cannot start: {'; '.join(said)}."
 
     async def __call__(self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]) -> Result:
         """``await engine(inputs)`` is ``await engine.run(inputs)``."""
