@@ -17,7 +17,7 @@ from hush.core._cache._stores import memory_of, store_of
 from hush.core._cache._values import Packed, Types, UnknownType, pack, unpack
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._calls import Attempt, Try
-from hush.core._runtime._flight import Fetched, shared, tell_cached
+from hush.core._runtime._flight import Fetched, shared
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._outputs import as_mapping
 from hush.core._runtime._run import Raised, Run
@@ -64,7 +64,8 @@ class CachedCall:
             if packed is not None:  # there is nothing to wait for
                 outputs = self._read(packed.data, {**packed.types, **self._known(types)} if packed.types else {}, step)
                 if outputs is not None:
-                    tell_cached(strand, frame, step, joined=False)
+                    if strand.run.tracing is not None:
+                        strand.run.tracing.node_cached(frame, step, joined=False)
                     return outputs
             fetch = partial(self._into_memory, store, key, function, types)
         return await shared((store, key, self._terms), fetch, strand, frame, step, attempt)
