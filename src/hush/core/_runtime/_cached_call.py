@@ -1,4 +1,8 @@
-"""``CachedCall``: the call of one cached leaf: its key, what is kept under that, and what is to be kept."""
+"""``CachedCall``: the outermost policy of a leaf: what its function gave for the same inputs before is given again.
+
+A call goes through four steps: its key, then what is kept under that key, then an identical call that is under way on
+this loop, of a leaf that is tried, admitted and timed in the same way, and only then the function.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ _FORM = 1
 
 
 class CachedCall:
-    """The call of one leaf whose outputs are kept in ``cache``."""
+    """The call of one leaf whose outputs are kept in ``cache``. ``limits`` are those that ``call`` is admitted by."""
 
     __slots__ = ("_call", "_declared", "_fn", "_function", "_identity", "_names", "_store", "_terms", "name")
 
