@@ -18,7 +18,7 @@ from hush.core import (
     MapStarted,
     SourceError,
 )
-from hush.core._runtime._sources import _pull_some
+from hush.core._runtime._iterator_source import _pull_some
 from hush.testing import Recorder, run_virtual
 from kit.faults import Boom, label
 from runtime.observing import outcome

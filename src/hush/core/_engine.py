@@ -12,18 +12,16 @@ from typing import IO, TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
-from hush.core._plan._compile import compile_root
 from hush.core._plan._model import RootPlan
+from hush.core._plan._root import bind_inputs, compile_root
 from hush.core._resources._hub import ResourceHub
 from hush.core._resources._names import Named, named_by
 from hush.core._result import Nodes, Result
-from hush.core._runtime._context import restore
-from hush.core._runtime._domain import Domain
+from hush.core._runtime._compound import run_root
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._pass import pass_of
 from hush.core._runtime._policies import policies
 from hush.core._runtime._run import Run
-from hush.core._runtime._strand import HostStrand
 from hush.core._runtime._tracing import Tracing, tracers_of
 from hush.core._runtime._watchdog import watchdog
 from hush.core._spec._limits import NO_LIMITS, NamedLimits
@@ -31,7 +29,7 @@ from hush.core._spec._model import GraphSpec, Step
 from hush.core._spec._policies import Limit
 from hush.core._spec._root import as_root
 from hush.core._spec._validate import require_sound
-from hush.core.errors import InputError, NodeTimeout, RunTimeout, UsageError, nearest
+from hush.core.errors import UsageError
 from hush.core.nodes._alone import alone
 from hush.core.nodes._drawn import Drawn
 from hush.core.nodes._graph import Block
@@ -152,7 +150,7 @@ class Hush(Drawn):
                 their own. Everything else of the run has been cancelled and has ended by then.
             CancelledError: When the caller was cancelled; everything of the run has ended by then.
         """
-        slots = self._bind(inputs)
+        slots = bind_inputs(self._root, inputs)
         del inputs
         tracers = tracers_of(tracer)
         if timeout_s is not None:
@@ -180,7 +178,7 @@ class Hush(Drawn):
         budget.run_began(run)
         watchdog.wake()
         try:
-            failure = await _execute(run, self._root, frame, begins_s, timeout_s)
+            failure = await run_root(run, self._root, frame, begins_s, timeout_s)
         except CancelledError as exc:
             _finished(run, "cancelled", (perf_counter_ns() - began_ns) / 1e9, error=exc)
             raise
@@ -207,35 +205,13 @@ class Hush(Drawn):
         """What the nodes of ``run`` gave, if it keeps that."""
         return Nodes(self.name, run.tracing.kept) if run.tracing is not None and run.tracing.kept is not None else None
 
-    def _bind(self, inputs: Mapping[str, Any] | None) -> list[Any]:
-        """The first slots for the inputs of a run. Raises ``InputError`` for what is missing or not read."""
-        root = self._root
-        given = {} if inputs is None else inputs
-        if type(given) is not dict and not isinstance(given, Mapping):
-            raise UsageError(f"inputs={inputs!r}: the inputs of a run are a dict.")
-        if not root.required <= given.keys() <= root.inputs.keys():
-            raise InputError(self._wrong_inputs(given))
-        return root.bind(given)
-
     def _check_run(self, inputs: Mapping[str, Any] | None, options: RunOptions) -> None:
         """Raise at the caller's line what the run would only raise once it has begun."""
-        self._bind(inputs)
+        bind_inputs(self._root, inputs)
         self.run(inputs, **options).close()  # an option that is not known
         if (timeout_s := options.get("timeout_s")) is not None:
             _check_seconds(timeout_s)
         _check_names(**{name: given for name, given in options.items() if name.endswith("_id")})
-
-    def _wrong_inputs(self, given: Mapping[str, Any]) -> str:
-        missing = [one for one in self._root.inputs.values() if one.required and one.key not in given]
-        unknown = [key for key in given if key not in self._root.inputs]
-        names = self._root.inputs
-        said = [f"the input {one.key!r} is missing: {one.wanted_by} reads it" for one in missing]
-        for key in unknown:
-            near = nearest(key, names)
-            hint = f" (did you mean {near!r}?)" if near else ""
-            listed = f" (it reads: {', '.join(sorted(names))})" if names else " (it reads none)"
-            said.append(f"no node of the graph reads the input {key!r}{hint or listed}")
-        return f"the run of {self.name!r} cannot start: {'; '.join(said)}."
 
     async def __call__(self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]) -> Result:
         """``await engine(inputs)`` is ``await engine.run(inputs)``."""
@@ -333,49 +309,6 @@ def why_on_signal(number: int | None = None, file: IO[str] | None = None) -> Non
     from hush.core._why import tell_on_signal
 
     tell_on_signal(number, file)
-
-
-async def _execute(
-    run: Run, root: RootPlan, frame: Frame, begins_s: float, timeout_s: float | None
-) -> BaseException | None:
-    """Run the root frame in a domain whose host is the caller's task; give what failed. It began at ``begins_s``."""
-    task = asyncio.current_task(run.loop)
-    assert task is not None
-    domain = run.domain = Domain(run.loop, task)
-    strand = HostStrand(run, domain, task, domain.floor)
-    strand.begin(frame)
-    timers: list[asyncio.TimerHandle] = []
-    if timeout_s is not None:
-        late = RunTimeout(f"the run of {run.name!r} took longer than timeout_s={timeout_s:g}")
-        timers.append(run.loop.call_at(begins_s + timeout_s, domain.fail, late))
-    if root.timeout_s is not None:
-        slow = NodeTimeout(f"{run.name} took longer than timeout_s={root.timeout_s:g} ({root.where})")
-        timers.append(run.loop.call_at(begins_s + root.timeout_s, domain.fail, slow))
-    work = strand.work
-    if timers and run.budget.must_wait(perf_counter_ns()):
-        work = partial(_in_turn, strand)
-    try:
-        failure = await domain.conduct(work)
-    finally:
-        for timer in timers:
-            timer.cancel()
-        if strand.context is not None:
-            restore(strand.context)  # what nodes set in the caller's task is not the caller's business
-        processes = run.processes is not None
-        if processes:
-            from hush.core._runtime._processes import close_pools
-
-            await close_pools(run)
-    if processes and failure is None and task.cancelling() > domain.floor:
-        raise CancelledError  # while they were ending
-    assert failure is not None or not frame.left, "the engine lost a step"
-    return failure
-
-
-async def _in_turn(strand: HostStrand) -> None:
-    """Wait in line under the timeout: a run that has one may run out of time before its turn comes."""
-    await strand.run.budget.turn(served=False)
-    await strand.work()
 
 
 def _as_runtime_error(stop: StopIteration) -> RuntimeError:

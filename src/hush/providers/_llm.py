@@ -104,8 +104,8 @@ class LLMNode(Leaf):
     OpenAI's form, with ``name`` and ``arguments`` beside it), ``parsed``, ``usage`` (``input_tokens``,
     ``output_tokens``, ``total_tokens``, ``cached_tokens``, ``reasoning_tokens``, of all attempts that were answered,
     and ``prompt_tokens``, ``completion_tokens``, which are the same under older names), ``cost`` in US dollars or
-    ``None``, ``model_used`` (the key of the resource that answered), ``thinking_content``, ``refusal``, ``logprobs``, and
-    ``attempts``, how often a model was asked for it.
+    ``None``, ``model_used`` (the key of the resource that answered), ``thinking_content``, ``refusal``, ``logprobs``,
+    and ``attempts``, how often a model was asked for it.
 
     In ``engine.stream`` parts of the answer arrive as ``NodeChunk`` events, also from inside maps.
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hush.core._expr._condition import Condition, ConditionError, parse_condition
+from hush.core._expr._condition import Condition, parse_condition
+from hush.core._expr._condition_lexer import ConditionError
 
 VALUES = {"a": 3, "b": 0, "s": "abc", "xs": [1, 2, 3], "d": {"k": {"n": 5}, "none": None}, "none": None, "größe": 7}
 

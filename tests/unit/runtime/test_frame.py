@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hush.core import END, PARENT, START, CodeNode, GraphNode
-from hush.core._plan._compile import compile_root
+from hush.core._plan._root import compile_root
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._policies import policies
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from hush.core._spec._certain import Former, Tree, Uncertain, base_model, bytes_of, is_plain
+from hush.core._spec._certain import TOO_DEEP, Former, Tree, Uncertain, base_model, bytes_of, is_plain
 
 Types = Mapping[str, type]
 
@@ -39,8 +39,7 @@ def pack(outputs: Mapping[Any, Any]) -> Packed:
         tree = former.form(dict(outputs))
         return Packed(bytes_of(tree), former.types)
     except RecursionError:
-        problem = Uncertain("nested too deeply, or holds itself")
-        raise problem from None
+        raise Uncertain(TOO_DEEP) from None
 
 
 def unpack(data: bytes, types: Types) -> dict[Any, Any]:

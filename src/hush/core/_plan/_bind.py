@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from hush.core._expr._model import Apply, Const, Expr, Read, Sequence, Table, children, describe, in_postorder
-from hush.core._plan._model import SKIPPED, Reader, Slots
+from hush.core._plan._model import SKIPPED, Plan, Reader, Slots
 from hush.core._spec._signature import Signature
 
 
@@ -112,13 +112,33 @@ def none_for_skipped(resolve: Resolve) -> Resolve:
         if not found.maybe:
             return found
         reader = found.reader or slot_reader(found.slot)
-        return Place(found.slot, maybe=False, reader=lambda slots: _or_none(reader(slots)))
+        return Place(found.slot, maybe=False, reader=or_default(reader))
 
     return place
 
 
-def _or_none(value: Any) -> Any:
-    return None if value is SKIPPED else value
+def or_default(reader: Reader, default: Any = None) -> Reader:
+    """What ``reader`` gives, or ``default`` if that is not there."""
+
+    def read(slots: Slots) -> Any:
+        value = reader(slots)
+        return default if value is SKIPPED else value
+
+    return read
+
+
+def slots_maker(plan: Plan, pairs: list[tuple[int, Reader]]) -> Callable[[Any], Slots]:
+    """A function that gives the first slots of ``plan``, reading from whatever stands around it."""
+    template = plan.template
+
+    def first_slots(outside: Any) -> Slots:
+        slots = template.copy()
+        slots[0] = {}
+        for slot, read in pairs:
+            slots[slot] = read(outside)
+        return slots
+
+    return first_slots
 
 
 class Argument(NamedTuple):
@@ -140,13 +160,7 @@ def argument(name: str, expr: Expr, resolve: Resolve, constant: Callable[[Any], 
             return Argument(name, place.slot, None)
     if isinstance(expr, Const):
         return Argument(name, constant(expr.value), None)
-    reader = expr_reader(expr, resolve)
-
-    def read(slots: Slots) -> Any:
-        value = reader(slots)
-        return default if value is SKIPPED else value
-
-    return Argument(name, 0, read)
+    return Argument(name, 0, or_default(expr_reader(expr, resolve), default))
 
 
 def call_of(

@@ -9,9 +9,10 @@ from hush.core._plan._bind import Place, Resolve
 from hush.core._plan._model import SKIPPED, Copy, Reader, Slots
 from hush.core._spec._arms import arms_of
 from hush.core._spec._model import ERROR, GraphSpec, MapSpec, Source
-from hush.core._spec._order import Order
+from hush.core._spec._order import order_of
 from hush.core._spec._races import Writers
 from hush.core._spec._reads import graph_reads, is_optional, parent_reads, strict_sources
+from hush.core._spec._streams import streams_of
 from hush.core.errors import missing_key
 
 
@@ -19,6 +20,9 @@ class Scope:
     """Gives numbers to what the steps of a graph read: inputs of the container, outer values, outputs of steps.
 
     Attributes:
+        around: The graphs around this one, from outside in.
+        streams: For each map that streams, the maps that it takes items of while they run.
+        streamed_by: The other way round: the map that takes the items of a map.
         inputs: The slot of each input of the container that is read.
         imports: The slot of each value read from the graphs around, by the read as it looks one level out.
         captures: For each step, the slot of each of its outputs that is read.
@@ -30,9 +34,12 @@ class Scope:
         writers: Who writes to ``PARENT``; ``None`` if nobody does.
     """
 
-    def __init__(self, graph: GraphSpec, order: Order) -> None:
+    def __init__(self, graph: GraphSpec, around: tuple[GraphSpec, ...] = ()) -> None:
         self.graph = graph
-        self.order = order
+        self.around = around
+        self.order = order_of(graph)
+        self.streams = streams_of(graph)
+        self.streamed_by = {before: after for after, befores in self.streams.items() for before in befores}
         self.template: Slots = [None]
         self.inputs: dict[str, int] = {}
         self.imports: dict[tuple[Source, str], int] = {}
@@ -48,9 +55,9 @@ class Scope:
             for step in graph.steps
         ]
         self.chosen_by = arms_of(graph).chosen_by
-        self.goes_on = any(self.handled) or any(self.chosen_by) or any(order.soft)
+        self.goes_on = any(self.handled) or any(self.chosen_by) or any(self.order.soft)
         self.may_skip = self._may_skip() if self.goes_on else [False] * len(graph.steps)
-        self.writers = Writers(graph, order) if any(step.writes for step in graph.steps) else None
+        self.writers = Writers(graph, self.order) if any(step.writes for step in graph.steps) else None
 
     # --- slots --------------------------------------------------------------------------------------------
     def resolver(self, step: int, *, optional: bool = False, default: bool = False) -> Resolve:

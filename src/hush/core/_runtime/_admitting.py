@@ -13,11 +13,10 @@ from asyncio.events import _get_running_loop
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import partial
-from time import monotonic, monotonic_ns
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
-from hush.core import events
 from hush.core._admission._admission import Admission
 from hush.core._admission._lane import WAITING, Lane, Ticket, Waker
 from hush.core._admission._limiter import BROKEN, NOT_KNOWN, WELL, End, Tokens
@@ -180,7 +179,7 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], res
         tokens = NOT_KNOWN if estimate is None else estimate(frame, step, attempt)
         ticket = admission.enter(lane, tokens)
         if ticket is None:
-            about = None if run.tracing is None else (frame, step, names, attempt)
+            about = None if run.tracing is None else (frame, step, names, attempt.number)
             ticket = await _wait(admission, lane, run, priority, tokens, attempt.start_by_s, about)
         admission.begin(ticket)
         end = BROKEN
@@ -188,7 +187,8 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], res
         attempt.left_behind = left.append
         try:
             if run.tracing is not None:
-                _tell_admitted(run, frame, step, names, ticket, attempt)
+                waited_s = ticket.admitted_s - ticket.asked_s
+                run.tracing.node_admitted(frame, step, names, waited_s, attempt.number)
             out = await call(strand, frame, step, attempt)
             if type(out) is Raised:
                 end = _end_of(out.error)
@@ -202,11 +202,11 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], res
             raise
         finally:
             if left:
-                _give_back_later(admission, ticket, end, left[0], run, (frame.item, step, names, attempt))
+                _give_back_later(admission, ticket, end, left[0], run, (frame.item, step, names, attempt.number))
             else:
                 admission.give_back(ticket, end)
                 if run.tracing is not None:
-                    _tell_released(run, frame.item, step, names, attempt)
+                    run.tracing.node_released(frame.item, step, names, attempt.number)
 
     return admit
 
@@ -218,7 +218,7 @@ async def _wait(
     priority: int,
     tokens: Tokens,
     until_s: float | None,
-    about: tuple[Frame, StepPlan, tuple[str, ...], Attempt] | None,
+    about: tuple[Frame, StepPlan, tuple[str, ...], int] | None,
 ) -> Ticket:
     """Wait until a call is admitted, or raise ``TooLate``. Whoever is cancelled at any moment has not been admitted."""
     waker = _waker_of(admission, run.loop)
@@ -227,8 +227,8 @@ async def _wait(
     timer = None
     try:
         if ticket.state == WAITING:
-            if about is not None:
-                _tell_queued(run, *about)
+            if about is not None and run.tracing is not None:
+                run.tracing.node_queued(*about)
             if until_s is not None:
                 timer = run.loop.call_at(until_s, _resolve, future)
             await future
@@ -258,7 +258,7 @@ def _give_back_later(
     end: End,
     job: Job,
     run: Run,
-    about: tuple[tuple[int, ...], StepPlan, tuple[str, ...], Attempt],
+    about: tuple[tuple[int, ...], StepPlan, tuple[str, ...], int],
 ) -> None:
     """A call was left behind in its thread: it keeps its place until it returns, even if the loop is closed by then."""
     job.when_over(partial(admission.give_back, ticket, end))
@@ -268,7 +268,7 @@ def _give_back_later(
         if before is not None:
             before(result)
         if run.tracing is not None:
-            _tell_released(run, *about)
+            run.tracing.node_released(*about)
 
     job.late = late
 
@@ -306,31 +306,3 @@ def _estimate_of(spec: CallSpec, resource: Resource | None) -> Callable[[Frame, 
         return tokens
 
     return ask
-
-
-# --- events -----------------------------------------------------------------------------------------------
-def _tell_queued(run: Run, frame: Frame, step: StepPlan, names: tuple[str, ...], attempt: Attempt) -> None:
-    assert run.tracing is not None
-    item, outer = _place(frame.item)
-    run.tracing.tell(events.NodeQueued(run.id, step.path, item, monotonic_ns(), names, attempt.number, outer))
-
-
-def _tell_admitted(
-    run: Run, frame: Frame, step: StepPlan, names: tuple[str, ...], ticket: Ticket, attempt: Attempt
-) -> None:
-    assert run.tracing is not None
-    item, outer = _place(frame.item)
-    waited_s = ticket.admitted_s - ticket.asked_s
-    run.tracing.tell(
-        events.NodeAdmitted(run.id, step.path, item, monotonic_ns(), names, waited_s, attempt.number, outer)
-    )
-
-
-def _tell_released(run: Run, item: tuple[int, ...], step: StepPlan, names: tuple[str, ...], attempt: Attempt) -> None:
-    assert run.tracing is not None
-    index, outer = _place(item)
-    run.tracing.tell(events.NodeReleased(run.id, step.path, index, monotonic_ns(), names, attempt.number, outer))
-
-
-def _place(item: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
-    return (item[-1], item[:-1]) if item else (None, ())

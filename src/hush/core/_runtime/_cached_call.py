@@ -1,4 +1,8 @@
-"""``CachedCall``: the call of one cached leaf: its key, what is kept under that, and what is to be kept."""
+"""``CachedCall``: the outermost policy of a leaf: what its function gave for the same inputs before is given again.
+
+A call goes through four steps: its key, then what is kept under that key, then an identical call that is under way on
+this loop, of a leaf that is tried, admitted and timed in the same way, and only then the function.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from hush.core._cache._stores import memory_of, store_of
 from hush.core._cache._values import Packed, Types, UnknownType, pack, unpack
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._calls import Attempt, Try
-from hush.core._runtime._flight import Fetched, shared, tell_cached
+from hush.core._runtime._flight import Fetched, shared
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._outputs import as_mapping
 from hush.core._runtime._run import Raised, Run
@@ -35,7 +39,7 @@ _FORM = 1
 
 
 class CachedCall:
-    """The call of one leaf whose outputs are kept in ``cache``."""
+    """The call of one leaf whose outputs are kept in ``cache``. ``limits`` are those that ``call`` is admitted by."""
 
     __slots__ = ("_call", "_declared", "_fn", "_function", "_identity", "_names", "_store", "_terms", "_uses", "name")
 
@@ -70,7 +74,8 @@ class CachedCall:
             if packed is not None:  # there is nothing to wait for
                 outputs = self._read(packed.data, {**packed.types, **self._known(types)} if packed.types else {}, step)
                 if outputs is not None:
-                    tell_cached(strand, frame, step, joined=False)
+                    if strand.run.tracing is not None:
+                        strand.run.tracing.node_cached(frame, step, joined=False)
                     return outputs
             fetch = partial(self._into_memory, store, key, function, types, attempt.request)
         return await shared((store, key, self._terms), fetch, strand, frame, step, attempt)

@@ -62,10 +62,6 @@ class Channel:
         self._waits_for_end: asyncio.Future[None] | None = None
 
     # --- the map that writes --------------------------------------------------------------------------------
-    def room(self, pulled: int) -> int:
-        """How many more items may be pulled, if ``pulled`` have been."""
-        return self.window - (pulled - self.taken)
-
     def full(self, pulled: int) -> bool:
         """Whether no more items may be pulled for now."""
         return self.wanted and pulled - self.taken >= self.window

@@ -180,6 +180,10 @@ class Fanout:
         spare.item = item
         return index, spare
 
+    def item(self, index: int) -> tuple[int, ...]:
+        """Where an item stands in this map and those around it."""
+        return (*self.around, index)
+
     def name(self, index: int, values: Any) -> BaseException | None:
         """Note how the item is called in errors and events; what the key function raised, if it did."""
         key = self.plan.key
@@ -188,7 +192,7 @@ class Fanout:
             self._keys[index] = str(copy_context().run(key, values if len(self.slots) == 1 else values[0]))
         except Exception as exc:
             exc.add_note(f"Hush: while asking key= of {self.step.path} for the name of an item")
-            self.run.locate(exc, (*self.frame.item, index), self.step)
+            self.run.locate(exc, self.item(index), self.step)
             return exc
         return None
 
@@ -212,7 +216,7 @@ class Fanout:
             self.channel.put(index, out, None)
         if self.run.tracing is not None:
             count = self.done, self.columns.failed
-            self.run.tracing.item_finished(self.step, (*self.frame.item, index), self._keys.get(index), out, count)
+            self.run.tracing.item_finished(self.step, self.item(index), self._keys.get(index), out, count)
         if self._keys:
             self._keys.pop(index, None)
 
@@ -221,13 +225,13 @@ class Fanout:
         lacked = sorted(self._taken_keys - out.keys())
         self._lacked.update(lacked)
         error = missing_key(f"item {index} of {self.step.path}", lacked[0], out)
-        self.run.locate(error, (*self.frame.item, index), self.step)
+        self.run.locate(error, self.item(index), self.step)
         return error
 
     def _reported(self, index: int, error: Any) -> BaseException:
         """The exception for an item that failed, or that reported an error as a value."""
         failure = error if isinstance(error, BaseException) else ReportedError(error)
-        self.run.locate(failure, (*self.frame.item, index), self.step)
+        self.run.locate(failure, self.item(index), self.step)
         return failure
 
     def fail(self, index: int, error: Any, by: asyncio.Task[Any] | None, *, travelled: bool = False) -> None:
@@ -242,7 +246,7 @@ class Fanout:
     def _failed(
         self, index: int, error: Any, by: asyncio.Task[Any] | None, *, collects: bool, travelled: bool = False
     ) -> None:
-        item = (*self.frame.item, index)
+        item = self.item(index)
         key = self._keys.pop(index, None) if self._keys else None
         if isinstance(error, BaseException):
             self.run.note_round(error, self.domain.round(self.frame))
@@ -294,7 +298,7 @@ class Fanout:
             f"item {index} of {self.step.path} took longer than item_timeout_s={self.plan.item_timeout_s:g} "
             f"({self.step.where})"
         )
-        self.run.locate(error, (*self.frame.item, index), self.step)
+        self.run.locate(error, self.item(index), self.step)
         return error
 
     def outputs(self) -> dict[str, Any]:
@@ -310,7 +314,7 @@ class Fanout:
         try:
             self.columns.require(self._lacked)
             for index, error in self.columns.lacking():
-                self.run.locate(error, (*self.frame.item, index), self.step)
+                self.run.locate(error, self.item(index), self.step)
                 self.done -= 1
                 self.fail(index, error, self.domain.host)
                 if self.plan.fail_fast:

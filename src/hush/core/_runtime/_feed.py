@@ -10,8 +10,10 @@ from hush.core._plan._model import StepPlan
 from hush.core._runtime._channel import Channel, Reader
 from hush.core._runtime._domain import Domain, combined
 from hush.core._runtime._frame import Frame
+from hush.core._runtime._iterator_source import IteratorSource
+from hush.core._runtime._open_source import open_source
 from hush.core._runtime._run import Run
-from hush.core._runtime._sources import DONE, WAIT, IteratorSource, ListSource, Source, open_source
+from hush.core._runtime._sources import DONE, WAIT, ListSource, Source
 from hush.core.errors import SourceError
 
 _STRETCH = 256

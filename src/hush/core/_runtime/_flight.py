@@ -11,11 +11,9 @@ import asyncio
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from copy import copy
-from time import monotonic_ns
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
-from hush.core import events
 from hush.core._cache._values import Packed, unpack
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._calls import Attempt
@@ -152,7 +150,8 @@ class Flight:
         if first and outputs is not None:
             self.fetched = Fetched(None, packed, {})
             return outputs
-        tell_cached(strand, frame, step, joined=outputs is not None)
+        if strand.run.tracing is not None:
+            strand.run.tracing.node_cached(frame, step, joined=outputs is not None)
         return unpack(packed.data, packed.types)
 
     def _error(self, strand: Strand, frame: Frame, step: StepPlan, *, first: bool) -> BaseException | None:
@@ -225,15 +224,6 @@ class Flight:
             await processes[step.path].close()  # the run that would have ended them may have ended before
         self.settle(fetched)
         fetched = failure = None  # a failure keeps this frame, and must not be kept by it
-
-
-def tell_cached(strand: Strand, frame: Frame, step: StepPlan, *, joined: bool) -> None:
-    """Tell tracers that the outputs were not made for this step."""
-    tracing = strand.run.tracing
-    if tracing is not None:
-        item = frame.item
-        index, outer = (item[-1], item[:-1]) if item else (None, ())
-        tracing.tell(events.NodeCached(strand.run.id, step.path, index, monotonic_ns(), joined, outer))
 
 
 def copied(error: BaseException, notes: list[str]) -> BaseException:

@@ -97,9 +97,9 @@ def _guarded(spec: CallSpec, limits: NamedLimits, call: Try | None = None) -> Be
 
         call = retried(spec.policies.retry, call, waits=bool(spec.policies.limits))
     if spec.policies.cache is not None:
-        from hush.core._runtime._caching import cached
+        from hush.core._runtime._cached_call import CachedCall
 
-        call = cached(spec.policies.cache, [limit for _, limit in named], spec, call)
+        call = CachedCall(spec.policies.cache, [limit for _, limit in named], spec, call).outputs
     return _begin(call)
 
 

@@ -103,7 +103,7 @@ class Items:
         failure = await host.run_frame(frame)
         if failure is not None:
             return None, failure
-        return (slots[0] if frame.marks is None and not plan.several_writers else frame.outputs()), None
+        return frame.outputs(), None
 
     def _flush(self, chunk: _Chunk, tell: Callable[..., None]) -> None:
         """Tell what has been done since the last time."""

@@ -16,7 +16,6 @@ from weakref import WeakKeyDictionary
 from hush.core._admission._circuit import Circuit
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._admitting import admitted
-from hush.core._runtime._caching import cached
 from hush.core._runtime._calls import Attempt, Try
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._opened import Services
@@ -100,11 +99,13 @@ def served_by(spec: CallSpec, limits: NamedLimits, services: Services) -> Try:
     fallback = [candidate(name) for name in uses.fallback]
     call = routed(first, fallback)
     if given.cache is not None:
+        from hush.core._runtime._cached_call import CachedCall
+
         all_limits = [limit for _, limit in own] + [
             one.resource.limit for one in (*first, *fallback) if one.resource.limit
         ]
         identities = [one.resource.identity for one in (*first, *fallback)]
-        call = cached(given.cache, all_limits, spec, call, identities)
+        call = CachedCall(given.cache, all_limits, spec, call, identities).outputs
     return requested(uses, call)
 
 

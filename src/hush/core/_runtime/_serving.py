@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from time import monotonic_ns, perf_counter_ns
+from time import perf_counter_ns
 from typing import Any
 
-from hush.core import events
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._calls import Attempt, Try, awaited_if_need_be
 from hush.core._runtime._frame import Frame
@@ -37,11 +36,7 @@ class ServedAttempt:
         """Tell of a part of the answer."""
         run = self._strand.run
         if run.tracing is not None:
-            item = self._frame.item
-            index, outer = (item[-1], item[:-1]) if item else (None, ())
-            run.tracing.tell(
-                events.NodeChunk(run.id, self._step.path, index, monotonic_ns(), text, kind, self.attempts, outer)
-            )
+            run.tracing.node_chunk(self._frame, self._step, self.attempts, text, kind)
 
     def hold_s(self, seconds: float) -> None:
         """Nobody should come back for ``seconds``."""

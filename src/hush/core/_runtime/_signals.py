@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from asyncio import CancelledError
+from time import time
 from typing import Any, NamedTuple
 
 from hush.core._runtime._transport import named, of_transport
@@ -223,13 +224,9 @@ def _number(text: str | None) -> float | None:
 
 
 def _until(text: str, headers: Any) -> float | None:
-    """Seconds until a date as HTTP writes it (RFC 9110, 5.6.7), by the sender's own clock if it tells its time."""
+    """Seconds until a date as HTTP writes it (RFC 9110, 5.6.7)."""
     then_s = _at_s(text)
-    if then_s is None:
-        return None
-    sent = _header(headers, "date")
-    sent_s = None if sent is None else _at_s(sent)
-    return max(0.0, then_s - (_now_s() if sent_s is None else sent_s))
+    return None if then_s is None else _left_s(then_s, headers)
 
 
 def _until_reset(headers: Any) -> float | None:
@@ -246,12 +243,17 @@ def _until_reset(headers: Any) -> float | None:
         if reset is None:
             continue
         if _FIRST_TIMESTAMP <= reset < 100 * _FIRST_TIMESTAMP:
-            sent = _header(headers, "date")
-            sent_s = None if sent is None else _at_s(sent)
-            return max(0.0, reset - (_now_s() if sent_s is None else sent_s))
+            return _left_s(reset, headers)
         if prefix == "ratelimit" and reset < _FIRST_TIMESTAMP:
             return reset
     return None
+
+
+def _left_s(then_s: float, headers: Any) -> float:
+    """Seconds until ``then_s``, by the sender's own clock if it tells its time."""
+    sent = _header(headers, "date")
+    sent_s = None if sent is None else _at_s(sent)
+    return max(0.0, then_s - (time() if sent_s is None else sent_s))
 
 
 def _at_s(date: str) -> float | None:
@@ -263,9 +265,3 @@ def _at_s(date: str) -> float | None:
         return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-
-
-def _now_s() -> float:
-    from time import time
-
-    return time()

@@ -19,11 +19,10 @@ from typing import Any, TypeAlias
 
 from hush.core._plan._model import AWAITED, IN_THREAD, PINNED, WATCHED, StepPlan
 from hush.core._runtime._context import unchanged
-from hush.core._runtime._domain import Domain, is_ordinary
-from hush.core._runtime._frame import Frame, Loop, Ready
-from hush.core._runtime._loop import Rounds
-from hush.core._runtime._outputs import as_mapping
+from hush.core._runtime._domain import Domain
+from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._run import Raised, Run
+from hush.core._runtime._settling import Settling
 from hush.core._spec._model import TAGS
 
 Pending: TypeAlias = "tuple[Frame, StepPlan, Any]"
@@ -31,23 +30,19 @@ Pending: TypeAlias = "tuple[Frame, StepPlan, Any]"
 NO_MODE = -1
 
 
-class Strand:
+class Strand(Settling):
     """One line of execution in ``domain``, in a task that is spawned for it.
 
     Attributes:
         first: The step that it was spawned to await, if it was.
-        ready: Steps to run now, the next one last.
         pending: Steps to await, oldest first, each with its awaitable if the step has given one already.
         context: The context variables that every step of this strand starts from.
     """
 
-    __slots__ = ("_spawning", "context", "domain", "first", "pending", "ready", "run", "task")
-
-    task: Any  # an asyncio.Task, once it has begun
+    __slots__ = ("_spawning", "context", "first", "pending")
 
     # Those of a ``HostStrand``; here they take no place, and no time to set.
     spawned = True
-    floor = 0
     more: Callable[[], bool] | None = None
     timed = False
     held_back = True  # by whoever listens to the run, while they cannot take more
@@ -58,7 +53,7 @@ class Strand:
         self.context = context
         self.first = first
         self.task = None
-        self.ready: Ready = []
+        self.ready = []
         self.pending: deque[Pending] | tuple[()] = ()
         self._spawning = False
 
@@ -104,7 +99,7 @@ class Strand:
                         if timed:
                             now_ns = 0  # getting it is not the next step's time
                     frame, step = ready.pop()
-                    if frame.marks is not None and not self._may_run(frame, step):
+                    if frame.marks is not None and not self.may_run(frame, step):
                         if budget.spent():
                             return False
                         now_ns = 0  # nor is skipping it the next step's time
@@ -113,7 +108,7 @@ class Strand:
                 if gate.mode != mode:
                     if gate.mode == AWAITED or (gate.mode == IN_THREAD and not inline_only):
                         if step.body is not None and step.begin is None:
-                            self._enter(frame, step)
+                            self.enter(frame, step)
                         else:
                             self.later(frame, step, None)
                         continue
@@ -163,13 +158,13 @@ class Strand:
                     elif type(out) is not dict and hasattr(out, "__await__"):
                         self.later(frame, step, out)
                     elif tracing is None:
-                        self._settle(frame, step, out)
+                        self.settle(frame, step, out)
                     else:
                         if hidden:
                             hidden, mode = False, NO_MODE
                             _set_running_loop(run.loop)
                         called_ns = perf_counter_ns()
-                        self._settle(frame, step, out)
+                        self.settle(frame, step, out)
                         before_ns += perf_counter_ns() - called_ns  # what tracers take is not the step's time
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     if hidden:
@@ -179,7 +174,7 @@ class Strand:
                 out = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
                     called_ns = perf_counter_ns()
-                    self._complete(frame)
+                    self.complete(frame)
                     before_ns += perf_counter_ns() - called_ns  # nor what the conditions of loops take
                 now_ns = perf_counter_ns()
                 if now_ns > deadline_ns or mode == WATCHED:
@@ -193,142 +188,6 @@ class Strand:
             if hidden:
                 _set_running_loop(run.loop)
             frame = slots = out = None  # a failure that is kept keeps this frame of Python's alive, and must not these
-
-    def _may_run(self, frame: Frame, step: StepPlan) -> bool:
-        """Whether a ready step is to be called; if not, it is settled here: skipped, or failed for want of a key."""
-        if frame.runs(step):
-            lacking = frame.lacking(step)
-            if lacking is None:
-                return True
-            if self.run.tracing is not None:
-                self.run.tracing.node_started(frame, step)
-            self.failed(frame, step, lacking)
-        elif self.run.tracing is None:
-            frame.skip(step, self.ready)
-        else:
-            self.run.tracing.node_skipped(frame, step, self.ready)
-        self._complete(frame)
-        return False
-
-    def _enter(self, frame: Frame, step: StepPlan) -> None:
-        """Go into a nested graph that is no domain of its own: its steps run in this strand."""
-        assert step.body is not None
-        tracing = self.run.tracing
-        if tracing is not None:
-            tracing.node_started(frame, step)
-        try:
-            if step.loop is None:
-                slots = step.call(frame.slots)
-                frame.entered(step)
-                self.begin(Frame(step.body, slots, (frame, step), frame.item))
-                return
-            loop = Rounds(frame, step, hosted=False, measured=step.measured or self.run.keeps)
-            inner = loop.first()
-            if inner is not None:
-                self.begin(inner)
-                return
-            self._settle(frame, step, loop.outputs())
-        except BaseException as exc:
-            self.failed(frame, step, exc)
-        self._complete(frame)
-
-    def begin(self, frame: Frame) -> None:
-        """Make the first steps of ``frame`` ready."""
-        tracing = self.run.tracing
-        if tracing is None:
-            frame.start(self.ready)
-        else:
-            tracing.frame_started(frame, self.ready)
-
-    def _complete(self, frame: Frame) -> None:
-        """If ``frame`` has settled all its steps, settle the step that it runs for, and so on outwards."""
-        while not frame.left and frame.owner is not None:
-            owner = frame.owner
-            if isinstance(owner, tuple):
-                outer, step = owner
-                try:
-                    self._settle(outer, step, frame.outputs())
-                except BaseException as exc:
-                    self.failed(outer, step, exc)
-                frame = outer
-            elif self._next_round(owner, frame):
-                frame = owner.frame
-            else:
-                return
-
-    def _next_round(self, loop: Loop, last: Frame) -> bool:
-        """Go on with a loop; ``True`` if it has ended and the step that it runs for is settled."""
-        try:
-            if self.run.tracing is not None:
-                self.run.tracing.round_finished(loop.step, loop.frame, loop.done)
-            inner = loop.next(last)
-            if inner is not None:
-                self.begin(inner)
-            elif not loop.hosted:
-                self._settle(loop.frame, loop.step, loop.outputs())
-                return True
-        except BaseException as exc:
-            if not loop.hosted:
-                self.failed(loop.frame, loop.step, exc)
-                return True
-            self.run.locate(exc, loop.frame.item, loop.step)
-            self.domain.fail(exc, self.task)
-            self.stop()
-        return False
-
-    def _settle(self, frame: Frame, step: StepPlan, out: Any) -> None:
-        if type(out) is not dict:
-            out = as_mapping(step, out)
-        if TAGS in out:
-            self.run.tag(step, frame.item, out[TAGS])
-        if self.run.tracing is None:
-            frame.settle(step, out, self.ready)
-        else:
-            self.run.tracing.node_settled(frame, step, out, self.ready)
-
-    def failed(self, frame: Frame, step: StepPlan, exc: BaseException, *, own: bool = False) -> None:
-        """``step`` raised: go on without it if the graph does, else end the domain.
-
-        Raises a cancellation again, unless it is ``own``: known to be what the step itself failed with.
-        """
-        domain = self.domain
-        cancelled = domain.closing or self.task.cancelling() > self.floor
-        if isinstance(exc, CancelledError) and cancelled and not own:
-            if domain.closing:
-                self.stop()
-                return
-            raise exc
-        run = self.run
-        run.locate(exc, frame.item, step)
-        run.note_round(exc, domain.round(frame))
-        if step.handled and is_ordinary(exc):
-            if cancelled:  # what would have been handled gives way to the cancellation
-                self.stop()
-                if not domain.closing:
-                    raise CancelledError
-                return
-            run.collect(exc, step.path, frame.item, partial=not step.named)
-            if run.tracing is None:
-                frame.fail(step, exc, self.ready)
-            else:
-                run.tracing.node_failed(frame, step, exc, handled=True, ready=self.ready)
-            return
-        self._fail_domain(frame, step, exc)
-        self.stop()
-
-    def fail_early(self, frame: Frame, step: StepPlan, exc: BaseException, attempt: int, bound: str) -> bool:
-        """``step`` has failed, though its call has not ended: cancel the others now, unless the graph goes on."""
-        if step.handled or self.domain.closing:
-            return False
-        self.run.locate(exc, frame.item, step, attempt, bound)
-        self.run.note_round(exc, self.domain.round(frame))
-        self._fail_domain(frame, step, exc)
-        return True
-
-    def _fail_domain(self, frame: Frame, step: StepPlan, exc: BaseException) -> None:
-        if self.run.tracing is not None:
-            self.run.tracing.node_failed(frame, step, exc, handled=False, ready=self.ready)
-        self.domain.fail(exc, self.task)
 
     def stop(self) -> None:
         """Forget what was still to do: the domain is ending."""
@@ -376,7 +235,7 @@ class Strand:
                     await self._room()
                     continue
                 # Since it became ready, a soft predecessor that it reads may have failed.
-                if frame.marks is not None and awaitable is None and not self._may_run(frame, step):
+                if frame.marks is not None and awaitable is None and not self.may_run(frame, step):
                     continue
                 if self.pending and not self._spawning:
                     self._spawning = True
@@ -395,12 +254,12 @@ class Strand:
                     elif type(out) is dict and TAGS not in out and tracing is None:
                         frame.settle(step, out, ready)
                     else:
-                        self._settle(frame, step, out)
+                        self.settle(frame, step, out)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     self.failed(frame, step, exc)
                 awaitable = out = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
-                    self._complete(frame)
+                    self.complete(frame)
                 if not ready and not self.pending:
                     return
                 now = copy_context()
@@ -472,7 +331,6 @@ class HostStrand(Strand):
     """The strand in the task of a domain's host.
 
     Attributes:
-        floor: ``task.cancelling()`` when the domain began: more than that is a cancellation from outside.
         more: Asked for more work when nothing is ready; says whether it made some. Workers of maps bring the next item.
         timed: Whether getting more may take long.
     """

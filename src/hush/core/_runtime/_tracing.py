@@ -7,16 +7,18 @@ import logging
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from time import monotonic_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hush.core import events
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._frame import Frame, Ready
-from hush.core._runtime._pace import Pace
 from hush.core._spec._model import ERROR, TAGS
 from hush.core.errors import UsageError
 from hush.core.events import Event
 from hush.core.protocols import Tracer
+
+if TYPE_CHECKING:  # imported when a map first tells of itself
+    from hush.core._runtime._pace import Pace
 
 log = logging.getLogger("hush.tracing")
 
@@ -124,7 +126,7 @@ class Tracing:
 
     def node_failed(self, frame: Frame, step: StepPlan, error: BaseException, *, handled: bool, ready: Ready) -> None:
         """``step`` raised: settle it if the graph goes on."""
-        item, outer = _place(frame)
+        item, outer = _place(frame.item)
         self.tell(events.NodeFailed(self._run, step.path, item, monotonic_ns(), error, handled, outer))
         if handled:
             self._keep(frame, step, {ERROR: error})
@@ -134,20 +136,47 @@ class Tracing:
 
     def node_retrying(self, frame: Frame, step: StepPlan, attempt: int, error: BaseException, wait_s: float) -> None:
         """An attempt of ``step`` raised, and another follows."""
-        item, outer = _place(frame)
+        item, outer = _place(frame.item)
         self.tell(events.NodeRetrying(self._run, step.path, item, monotonic_ns(), attempt, error, wait_s, outer))
 
     def node_rerouted(
         self, frame: Frame, step: StepPlan, attempt: int, error: BaseException, resource: str, to: str
     ) -> None:
         """The resource that ``step`` asked has failed, and another is asked."""
-        item, outer = _place(frame)
+        item, outer = _place(frame.item)
         at_ns = monotonic_ns()
         self.tell(events.NodeRerouted(self._run, step.path, item, at_ns, attempt, error, resource, to, outer))
 
+    def node_chunk(self, frame: Frame, step: StepPlan, attempt: int, text: str, kind: str) -> None:
+        """A part of what ``step`` is answered has come."""
+        item, outer = _place(frame.item)
+        self.tell(events.NodeChunk(self._run, step.path, item, monotonic_ns(), text, kind, attempt, outer))
+
+    def node_cached(self, frame: Frame, step: StepPlan, *, joined: bool) -> None:
+        """The outputs of ``step`` were not made for it."""
+        item, outer = _place(frame.item)
+        self.tell(events.NodeCached(self._run, step.path, item, monotonic_ns(), joined, outer))
+
+    def node_queued(self, frame: Frame, step: StepPlan, limits: tuple[str, ...], attempt: int) -> None:
+        """A call waits to be admitted."""
+        item, outer = _place(frame.item)
+        self.tell(events.NodeQueued(self._run, step.path, item, monotonic_ns(), limits, attempt, outer))
+
+    def node_admitted(
+        self, frame: Frame, step: StepPlan, limits: tuple[str, ...], waited_s: float, attempt: int
+    ) -> None:
+        """A call is admitted."""
+        item, outer = _place(frame.item)
+        self.tell(events.NodeAdmitted(self._run, step.path, item, monotonic_ns(), limits, waited_s, attempt, outer))
+
+    def node_released(self, item: tuple[int, ...], step: StepPlan, limits: tuple[str, ...], attempt: int) -> None:
+        """A call has given back what it held; its frame may be another item's by now."""
+        index, outer = _place(item)
+        self.tell(events.NodeReleased(self._run, step.path, index, monotonic_ns(), limits, attempt, outer))
+
     def node_skipped(self, frame: Frame, step: StepPlan, ready: Ready) -> None:
         """``step`` does not run."""
-        item, outer = _place(frame)
+        item, outer = _place(frame.item)
         self.tell(events.NodeSkipped(self._run, step.path, item, monotonic_ns(), outer))
         before = len(ready)
         frame.skip(step, ready)
@@ -161,18 +190,20 @@ class Tracing:
 
     def round_finished(self, step: StepPlan, frame: Frame, number: int) -> None:
         """A round of a loop ended well."""
-        item, outer = _place(frame)
+        item, outer = _place(frame.item)
         self.tell(events.RoundFinished(self._run, step.path, item, monotonic_ns(), number, outer))
 
     def map_started(self, frame: Frame, step: StepPlan, total: int | None) -> None:
         """A map begins to pull."""
-        item, outer = _place(frame)
+        from hush.core._runtime._pace import Pace
+
+        item, outer = _place(frame.item)
         self._paces[step.path, frame.item] = Pace(self._loop.time(), total)
         self.tell(events.MapStarted(self._run, step.path, item, monotonic_ns(), total, outer))
 
     def map_finished(self, frame: Frame, step: StepPlan, done: int, failed: int) -> None:
         """A map ended; one whose source could not be opened has not begun."""
-        item, outer = _place(frame)
+        item, outer = _place(frame.item)
         pace = self._paces.pop((step.path, frame.item), None)
         total, rate_per_s = (None, 0.0) if pace is None else (pace.total, pace.whole(self._loop.time(), done))
         at_ns = monotonic_ns()
@@ -205,7 +236,7 @@ class Tracing:
         pace = self._paces[path, around]
         rate_per_s = pace.told(self._loop.time(), count[0])
         if rate_per_s is not None:
-            item, outer = (around[-1], around[:-1]) if around else (None, ())
+            item, outer = _place(around)
             self.tell(events.MapProgressed(self._run, path, item, at_ns, *count, pace.total, rate_per_s, outer))
 
     def became_ready(self, ready: Ready) -> None:
@@ -220,6 +251,5 @@ class Tracing:
                 self.tell(_new(events.NodeReady, (self._run, step.path, index, at_ns, item[:-1])))
 
 
-def _place(frame: Frame) -> tuple[int | None, tuple[int, ...]]:
-    item = frame.item
+def _place(item: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
     return (item[-1], item[:-1]) if item else (None, ())

@@ -23,6 +23,8 @@ from uuid import UUID
 Tree: TypeAlias = Any
 _LARGE = 1 << 4096
 """Whole numbers from here on are told in base 16: Python refuses to read and write very long ones in base 10."""
+TOO_DEEP = "nested too deeply, or holds itself"
+"""What a value is that makes Python run out of stack."""
 
 
 class Uncertain(Exception):
@@ -33,9 +35,9 @@ class Uncertain(Exception):
         what: What it is.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, at: str = "") -> None:
         super().__init__(what)
-        self.at = ""
+        self.at = at
         self.what = what
 
 
@@ -138,9 +140,10 @@ class Former:
             return {"$flag": [self._named(kind), value.value]}
         if not self.for_key:
             return {"$enum": [self._named(kind), value.name]}
-        return {"$enum": [self._named(kind), value.name, self._part(".value", value.value)]}
+        return {"$enum": [self._named(kind), value.name, self.part(".value", value.value)]}
 
-    def _part(self, name: str, value: Any) -> Tree:
+    def part(self, name: str, value: Any) -> Tree:
+        """The form of what stands under ``name`` in something."""
         try:
             return self.form(value)
         except Uncertain as exc:
@@ -167,7 +170,7 @@ class Former:
         if more and not self.for_key:
             raise Uncertain(f"a {kind.__qualname__} that has attributes besides its fields: {', '.join(more)}")
         return {
-            name: self._part(f".{name}", getattr(value, name))
+            name: self.part(f".{name}", getattr(value, name))
             for name in (*sorted(names), *more)
             if hasattr(value, name)
         }
@@ -182,7 +185,7 @@ class Former:
                 found[part] = None
                 continue
             found[part] = {
-                name: self._part(f".{name}", one)
+                name: self.part(f".{name}", one)
                 for name, one in (sorted(given.items()) if self.for_key else given.items())
                 if not isinstance(getattr(kind, name, None), cached_property)
             }
@@ -199,7 +202,7 @@ class Former:
 
     def clock(self, value: datetime | time) -> list[Tree]:
         """The form of a time of day, with its zone."""
-        zone = None if value.tzinfo is None else self._part(".tzinfo", value.tzinfo)
+        zone = None if value.tzinfo is None else self.part(".tzinfo", value.tzinfo)
         return [value.replace(tzinfo=None).isoformat(), value.fold, zone]
 
     def members(self, values: Any) -> list[Tree]:
@@ -219,7 +222,7 @@ def _changing(form: Callable[[Former, Any], Tree]) -> Callable[[Former, Any], Tr
     return make
 
 
-def _hex(value: bytes | bytearray) -> str:
+def _base85(value: bytes | bytearray) -> str:
     import base64
 
     return base64.b85encode(value).decode("ascii")
@@ -230,8 +233,8 @@ _PLAIN: dict[type, Callable[[Former, Any], Tree]] = {
     tuple: lambda former, value: {"$tuple": former.items(value)},
     set: _changing(lambda former, value: {"$set": former.members(value)}),
     frozenset: lambda former, value: {"$frozenset": former.members(value)},
-    bytes: lambda _, value: {"$bytes": _hex(value)},
-    bytearray: _changing(lambda _, value: {"$bytearray": _hex(value)}),
+    bytes: lambda _, value: {"$bytes": _base85(value)},
+    bytearray: _changing(lambda _, value: {"$bytearray": _base85(value)}),
     complex: lambda former, value: {"$complex": [former.form(value.real), former.form(value.imag)]},
     range: lambda _, value: {"$range": [value.start, value.stop, value.step]},
     Decimal: lambda _, value: {"$decimal": str(value)},
@@ -280,12 +283,7 @@ def form_named(former: Former, values: Mapping[str, Any]) -> dict[str, Tree]:
     found: dict[str, Tree] = {}
     for name in sorted(values):
         try:
-            found[name] = former.form(values[name])
-        except Uncertain as exc:
-            exc.at = name + exc.at
-            raise
+            found[name] = former.part(name, values[name])
         except RecursionError:
-            problem = Uncertain("nested too deeply, or holds itself")
-            problem.at = name
-            raise problem from None
+            raise Uncertain(TOO_DEEP, name) from None
     return found

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from hush.core._spec._certain import Former, Tree, Uncertain, bytes_of, type_name
+from hush.core._spec._certain import TOO_DEEP, Former, Tree, Uncertain, bytes_of, type_name
 
 _NOTHING: Any = object()
 _BUILTIN = (types.BuiltinFunctionType, types.MethodWrapperType, types.WrapperDescriptorType, types.MethodDescriptorType)
@@ -148,9 +148,7 @@ class _Reading:
             exc.at = f"{name}, {exc.at}" if exc.at and not exc.at.startswith((".", "[")) else f"{name}{exc.at}"
             raise
         except RecursionError:
-            problem = Uncertain("nested too deeply, or holds itself")
-            problem.at = name
-            raise problem from None
+            raise Uncertain(TOO_DEEP, name) from None
 
     def function(self, fn: types.FunctionType) -> Tree:
         """A function: one that is met again stands as its place among those met."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hush.core._spec._model import CallSpec, GraphSpec, Step
+from hush.core._spec._model import CallSpec, GraphSpec
 from hush.core._spec._policies import LIMIT_PREFIX, Limit
-from hush.core._spec._reads import body_of
+from hush.core._spec._reads import leaves
 from hush.core.errors import UsageError
 
 
@@ -47,13 +47,9 @@ class NamedLimits:
     def used_by(self, root: GraphSpec) -> tuple[tuple[str, Limit], ...]:
         """The limits of all leaves in ``root``, each once, with what they are called."""
         found: dict[Limit, str] = {}
-        todo: list[Step] = [*root.steps]
-        for step in todo:  # grows while it is walked
-            if isinstance(step, CallSpec):
-                for name, limit in self.of(step) if step.policies.limits else ():
-                    found.setdefault(limit, name)
-            elif (body := body_of(step)) is not None:
-                todo += body.steps
+        for leaf in leaves(root):
+            for name, limit in self.of(leaf) if leaf.policies.limits else ():
+                found.setdefault(limit, name)
         return tuple([(name, limit) for limit, name in found.items()])
 
     def joined(self, found: Mapping[str, Limit]) -> NamedLimits:

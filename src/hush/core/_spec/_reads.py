@@ -19,6 +19,16 @@ def body_of(step: Step) -> GraphSpec | None:
     return step.body if isinstance(step, MapSpec | LoopSpec) else None
 
 
+def leaves(graph: GraphSpec) -> Iterator[CallSpec]:
+    """Every leaf in ``graph``, at any depth."""
+    todo = [*graph.steps]
+    for step in todo:  # grows while it is walked
+        if isinstance(step, CallSpec):
+            yield step
+        elif (body := body_of(step)) is not None:
+            todo += body.steps
+
+
 def own_inputs(step: Step) -> Iterator[tuple[str, Expr]]:
     """The step's inputs, ``Each`` included, with their expressions."""
     yield from step.inputs

@@ -11,7 +11,7 @@ from typing import Any
 from hush.core._expr._model import Const
 from hush.core._spec._model import CallSpec, EachInput, Fault, GraphSpec, MapSpec, Step
 from hush.core._spec._portable import portable
-from hush.core._spec._reads import body_of
+from hush.core._spec._reads import body_of, leaves
 
 _MEND = "Make it inside the function, or pass what it is made from"
 
@@ -25,7 +25,7 @@ def process_faults(step: Step) -> Iterator[Fault]:
         if _fails(portable(step, step.name, ())):
             found = list(_unportable_in(step.body, said))
             yield from found or [Fault(f"{said}, and its body cannot be sent there", f"{_MEND}.", step.where)]
-        for leaf in _leaves(step.body):
+        for leaf in leaves(step.body):
             if leaf.policies.uses is not None:
                 yield Fault(
                     f"{leaf.name} is served by {leaf.policies.uses.category} resources, and runs in the worker "
@@ -39,15 +39,6 @@ def process_faults(step: Step) -> Iterator[Fault]:
                     f'Leave executor="process" of {step.name} out, or take {leaf.name} out of its body.',
                     leaf.where,
                 )
-
-
-def _leaves(graph: GraphSpec) -> Iterator[CallSpec]:
-    for step in graph.steps:
-        body = body_of(step)
-        if isinstance(step, CallSpec):
-            yield step
-        elif body is not None:
-            yield from _leaves(body)
 
 
 def _unportable_in(graph: GraphSpec, said: str) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ from hush.core._spec._model import Tolerate
 from hush.core.nodes._code import CodeNode, code_node
 from hush.core.nodes._each import Each
 from hush.core.nodes._graph import GraphNode
-from hush.core.nodes._handle import PARENT
+from hush.core.nodes._parent import PARENT
 from hush.core.nodes._wiring import END, START
 from hush.core.nodes.flow._branch import Branch, BranchNode
 from hush.core.nodes.iteration._map import ForLoopNode, MapNode

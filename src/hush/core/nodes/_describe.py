@@ -9,7 +9,9 @@ from typing import cast
 from hush.core._expr._model import Const, Expr, Read, rebase
 from hush.core._expr._where import Where
 from hush.core._spec._model import ERROR, METRICS, NEVER_STARRED, STAR, Fault, Source, Write, is_reserved
-from hush.core.nodes._handle import PARENT, Container, Node, Parent
+from hush.core.nodes._declaration import Declaration
+from hush.core.nodes._handle import Container, Node
+from hush.core.nodes._parent import PARENT, Parent
 
 NONE_STARRED: frozenset[str] = frozenset()
 _HERE = Source(0, None)
@@ -93,7 +95,7 @@ class Describer:
             return None
         return Source(around.index(cast("Container", one._owner)), one.name)
 
-    def _source(self, source: Node | Parent, where: Where, key: str = "k") -> Source | None:
+    def _source(self, source: Declaration | Parent, where: Where, key: str = "k") -> Source | None:
         if source is PARENT:
             return _HERE
         assert isinstance(source, Node)

@@ -15,7 +15,8 @@ from hush.core.errors import Problem
 from hush.core.nodes._code import CodeNode
 from hush.core.nodes._describe import NONE_STARRED, Describer
 from hush.core.nodes._drawn import Drawn
-from hush.core.nodes._handle import PARENT, Container
+from hush.core.nodes._handle import Container
+from hush.core.nodes._parent import PARENT
 
 Value = Any
 

@@ -86,7 +86,8 @@ class BranchNode(Node):
     def _add_case(self, condition: Value, target: Value, where: Where) -> None:
         to = self._target(target, where)
         if isinstance(condition, str):
-            from hush.core._expr._condition import ConditionError, brief, parse_condition  # for the first text only
+            from hush.core._expr._condition import parse_condition  # for the first text only
+            from hush.core._expr._condition_lexer import ConditionError, brief
 
             try:
                 parsed = parse_condition(condition)

@@ -12,10 +12,11 @@ from hush.core._spec._policies import Limit
 from hush.core._spec._races import needed_keys
 from hush.core._spec._signature import name_of, signature_of, takes_one
 from hush.core.errors import UsageError
+from hush.core.nodes._declaration import is_source
 from hush.core.nodes._describe import Describer
 from hush.core.nodes._each import Each
 from hush.core.nodes._graph import Block
-from hush.core.nodes._handle import Node, is_source
+from hush.core.nodes._handle import Node
 
 Value = Any
 

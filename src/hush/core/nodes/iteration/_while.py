@@ -12,9 +12,11 @@ from hush.core._spec._model import LoopSpec, Source
 from hush.core._spec._races import needed_keys
 from hush.core._spec._signature import name_of, signature_of
 from hush.core.errors import UsageError
+from hush.core.nodes._declaration import is_source
 from hush.core.nodes._describe import Describer
 from hush.core.nodes._graph import Block
-from hush.core.nodes._handle import PARENT, Node, is_source
+from hush.core.nodes._handle import Node
+from hush.core.nodes._parent import PARENT
 
 Value = Any
 _HERE = Source(0, None)
@@ -75,7 +77,8 @@ class WhileLoopNode(Block):
     def _take_condition(self, condition: Value) -> None:
         if isinstance(condition, str):
             # Imported for the first condition that is written as text.
-            from hush.core._expr._condition import WITH_REFERENCES, ConditionError, brief, parse_condition
+            from hush.core._expr._condition import parse_condition
+            from hush.core._expr._condition_lexer import WITH_REFERENCES, ConditionError, brief
 
             self._stop_text = condition
             try:
