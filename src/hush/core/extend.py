@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hush.core._expr._ref import Ref
 from hush.core._expr._where import caller
+from hush.core._resources._limit import SPELLINGS as LIMIT_SPELLINGS
+from hush.core._resources._limit import limit_of, limit_settings
 from hush.core._resources._secrets import is_secret_name, looks_secret
 from hush.core._resources._types import ResourceKind, ResourceType
 from hush.core._spec._policies import Uses
@@ -13,6 +15,7 @@ from hush.core.errors import nearest
 from hush.core.nodes._leaf import Leaf
 
 __all__ = (
+    "LIMIT_SPELLINGS",
     "Again",
     "Leaf",
     "Parameter",
@@ -26,6 +29,8 @@ __all__ = (
     "Uses",
     "caller",
     "is_secret_name",
+    "limit_of",
+    "limit_settings",
     "looks_secret",
     "nearest",
     "signature_of",

@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hush.core import Limit, Retry, UsageError
-from hush.core.extend import Again, Leaf, Serving, Uses, nearest
-from hush.providers._model import ChatClient, ChatResource, Reply, Usage
+from hush.core.extend import Again, Leaf, Serving, Uses
+from hush.providers._asked import PATIENT, keys_of, refuse_unknown, usage_given
+from hush.providers._model import ChatClient, ChatResource, Reply
 from hush.providers._request import LLMRequest, request_of
-from hush.providers._structured import Misfit, instruction
+from hush.providers._structured import Misfit
 from hush.providers._tools import read_calls
 from hush.providers.errors import AnswerMismatch
 
@@ -34,8 +35,6 @@ OUTPUTS = frozenset(
         "attempts",
     }
 )
-PATIENT = Retry(max_attempts=8, backoff_s=0.5, max_backoff_s=20.0)
-"""How often a model is asked that there is no other in place of."""
 _ARGUMENTS = (
     "name",
     "resource_key",
@@ -156,7 +155,7 @@ class LLMNode(Leaf):
         tokens: int | Callable[..., Any] | None = None,
         **unknown: Value,
     ) -> None:
-        _refuse_unknown(type(self).__name__, unknown, _ARGUMENTS)
+        refuse_unknown(type(self).__name__, unknown, _ARGUMENTS, _request.__annotations__)
         super().__init__(
             name,
             fn=_request,
@@ -185,7 +184,7 @@ def uses_of_models(
     """The models that a node asks, checked."""
     if resource_key is None:
         raise UsageError(f'{kind}(...) misses resource_key=: the model that it asks, such as resource_key="gpt-4".')
-    names = _keys(kind, "resource_key", resource_key)
+    names = keys_of(kind, "resource_key", resource_key)
     if not names:
         raise UsageError(f"{kind}(resource_key=[]) names no model.")
     if ratios is not None:
@@ -200,7 +199,7 @@ def uses_of_models(
         category="llm",
         names=names,
         ratios=None if ratios is None else tuple(ratios),
-        fallback=_keys(kind, "fallback", fallback),
+        fallback=keys_of(kind, "fallback", fallback),
         serve=partial(_serve, stream),
         key=LLMRequest.key,
         tokens=_expected,
@@ -210,24 +209,8 @@ def uses_of_models(
     )
 
 
-def _keys(kind: str, name: str, given: Any) -> tuple[str, ...]:
-    keys = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else (None,)
-    if not all(isinstance(key, str) and key for key in keys):
-        raise UsageError(f'{kind}({name}={given!r}): it is a key such as "gpt-4", or a list of them.')
-    return keys
-
-
 def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
-
-
-def _refuse_unknown(kind: str, unknown: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in unknown:
-        if name in _request.__annotations__:
-            raise UsageError(f"{kind}({name}=...): it is an input: write inputs={{{name!r}: ...}}.")
-        near = nearest(name, known)
-        hint = f" Did you mean {near!r}?" if near else ""
-        raise UsageError(f"{kind}(...) takes no argument {name!r}.{hint}")
 
 
 # --- one attempt ------------------------------------------------------------------------------------------------------
@@ -235,11 +218,8 @@ async def _serve(
     stream: bool | None, request: LLMRequest, client: ChatClient, serving: Serving
 ) -> Mapping[str, Any] | Again:
     resource: ChatResource = serving.resource
-    chat = request.chat
-    if request.shape is not None and resource.enforces != "json_schema":
-        chat = _told_to(chat, instruction(request.shape))
     streams = serving.streams if stream is None else stream
-    reply = await client.chat(chat, serving.chunk if streams else None)
+    reply = await client.chat(request.chat, serving.chunk if streams else None)
     resource.learn(request.input_tokens(), reply.usage)
     if reply.hold_s is not None:
         serving.hold_s(reply.hold_s)
@@ -258,7 +238,7 @@ async def _serve(
         "finish_reason": reply.finish_reason,
         "tool_calls": calls,
         "parsed": None,
-        "usage": _usage([one.usage for one in replies]),
+        "usage": usage_given([one.usage for one in replies]),
         "cost": _cost(resource, replies),
         "model_used": resource.name,
         "thinking_content": reply.thinking,
@@ -266,17 +246,6 @@ async def _serve(
         "logprobs": reply.logprobs,
         "attempts": serving.attempts,
     }
-
-
-def _told_to(chat: Any, text: str) -> Any:
-    from dataclasses import replace
-
-    first = chat.messages[0]
-    if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
-        messages = [{**first, "content": f"{first['content']}\n\n{text}"}, *chat.messages[1:]]
-    else:
-        messages = [{"role": "system", "content": text}, *chat.messages]
-    return replace(chat, messages=messages)
 
 
 def _mismatch(reply: Reply, misfit: Misfit, name: str) -> AnswerMismatch:
@@ -290,25 +259,6 @@ def _mismatch(reply: Reply, misfit: Misfit, name: str) -> AnswerMismatch:
         reply.content,
         reply.finish_reason,
     )
-
-
-def _usage(each: Sequence[Usage]) -> dict[str, int | None]:
-    def total(name: str) -> int | None:
-        told = [value for one in each if (value := getattr(one, name)) is not None]
-        return sum(told) if told else None
-
-    given, answered = total("input_tokens"), total("output_tokens")
-    both = None if given is None and answered is None else (given or 0) + (answered or 0)
-    return {
-        "input_tokens": given,
-        "output_tokens": answered,
-        "total_tokens": both,
-        "cached_tokens": total("cached_tokens"),
-        "cache_write_tokens": total("cache_write_tokens"),
-        "reasoning_tokens": total("reasoning_tokens"),
-        "prompt_tokens": given,
-        "completion_tokens": answered,
-    }
 
 
 def _cost(resource: ChatResource, replies: Sequence[Reply]) -> float | None:

@@ -106,11 +106,9 @@ class ChatResource(Protocol):
 
     Attributes:
         name: Its key.
-        enforces: What its server holds an answer to: ``"json_schema"``, ``"json_object"`` (any), or ``"none"``.
     """
 
     name: str
-    enforces: str
 
     def cost(self, usage: Usage, model: str) -> float | None:
         """What a request cost, in US dollars; ``None`` if no price is known."""

@@ -129,6 +129,11 @@ def _check(number: int, message: Any) -> None:
         )
 
 
+def rough_tokens(text: str) -> int:
+    """How many tokens ``text`` may be."""
+    return max(1, _size(text) // _BYTES_A_TOKEN)
+
+
 def _size(value: Any) -> int:
     """How many bytes of text there are in ``value``; a picture counts as what it costs."""
     if isinstance(value, str):

@@ -125,14 +125,6 @@ def _validator(schema: str) -> Any:
     return Draft202012Validator(found, registry=Registry())  # an empty one: it knows no way to fetch anything
 
 
-def instruction(shape: Shape) -> str:
-    """What a model is told where its server cannot hold it to the schema."""
-    if not shape.schema:
-        return "Answer with one JSON object and nothing else."
-    schema = json.dumps(shape.schema, ensure_ascii=False)
-    return f"Answer with JSON and nothing else, without Markdown. It must fit this JSON schema:\n{schema}"
-
-
 def _bare(text: str) -> str:
     """The text without a fence of Markdown around it."""
     found = _FENCED.match(text)

@@ -147,8 +147,9 @@ def _made(fn: Callable[..., Any]) -> Tool:
     for parameter in inspect.signature(fn).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise RequestError(f"the tool {name} has the parameter {parameter}: a model gives arguments by name only.")
+    called: Any = fn  # pydantic makes a schema of the arguments of a function, which its own types do not say
     try:
-        schema: dict[str, Any] = _without_titles(TypeAdapter(fn).json_schema())
+        schema: dict[str, Any] = _without_titles(TypeAdapter(called).json_schema())
     except PydanticUserError as exc:
         raise RequestError(f"no schema can be made of the parameters of the tool {name}: {exc.message}") from None
     summary, told = _told(inspect.getdoc(fn) or "")

@@ -18,7 +18,8 @@ _BOUNDS = ("concurrency", *_RATES)
 
 
 @cache
-def _model() -> type[BaseModel]:
+def limit_settings() -> type[BaseModel]:
+    """The model of the settings of a limit, of a resource of any category too (under ``limits``)."""
     from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator, create_model
     from pydantic_core import PydanticCustomError
 
@@ -44,11 +45,26 @@ def _model() -> type[BaseModel]:
     return create_model("LimitSettings", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
 
 
-def _make(key: str, settings: BaseModel) -> Limit:
+def limit_of(name: str, settings: Any) -> Limit:
+    """The limit that ``settings`` describe, called ``name``. Raises ``UsageError`` if they name no bound."""
     given: dict[str, Any] = {field: getattr(settings, field) for field in settings.model_fields_set}
     if given.keys().isdisjoint(_BOUNDS):
         raise UsageError(f"it names no bound: write at least one of {', '.join(_BOUNDS)}")
-    return Limit(**given, name=key.partition(":")[2])
+    return Limit(**given, name=name)
+
+
+def _make(key: str, settings: BaseModel) -> Limit:
+    return limit_of(key.partition(":")[2], settings)
+
+
+SPELLINGS = {
+    "rpm": "per_minute",
+    "rps": "per_second",
+    "tpm": "tokens_per_minute",
+    "itpm": "input_tokens_per_minute",
+    "otpm": "output_tokens_per_minute",
+}
+"""What providers call them."""
 
 
 LIMIT = ResourceType(
@@ -56,5 +72,5 @@ LIMIT = ResourceType(
     title="a limit",
     kind=Limit,
     example="concurrency: 10",
-    kinds=(ResourceKind("", _model, _make, {"rpm": "per_minute", "tpm": "tokens_per_minute"}),),
+    kinds=(ResourceKind("", limit_settings, _make, SPELLINGS),),
 )

@@ -1,0 +1,1 @@
+"""What `llm:`, `embedding:` and `rerank:` in `resources.yaml` stand for."""
