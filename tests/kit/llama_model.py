@@ -103,7 +103,9 @@ def write_model(path: Path, seed: int = 7) -> None:
     writer.add_eos_token_id(ids["<|im_end|>"])
     writer.add_pad_token_id(ids["<|pad|>"])
     writer.add_add_bos_token(True)
-    writer.add_chat_template([{"name": "default", "template": TEMPLATE}, {"name": "rerank", "template": RERANK_TEMPLATE}])
+    writer.add_chat_template(
+        [{"name": "default", "template": TEMPLATE}, {"name": "rerank", "template": RERANK_TEMPLATE}]
+    )
     writer.add_classifier_output_labels(["yes", "no"])
 
     for name, weights in _tensors(np.random.default_rng(seed), ids, whole).items():
@@ -156,13 +158,15 @@ def _tensors(random: Any, ids: dict[str, int], whole: set[str]) -> dict[str, Any
     for token, meaning in ("<|call|>", CALL), ("Ċ", LINE), ("</tool_call>", DONE):  # Ċ is the end of a line
         embeddings[ids[token], meaning] = LARGE
 
-    # Whoever has the choice between a sign of JSON and blanks takes the sign.
-    biases = {"<|im_end|>": 0.3, '"': 0.25} | dict.fromkeys("ĊĉčĠ", 1.5 * NEVER)
+    # Where JSON may stand it stands, and without blanks that nobody needs; a text in it is a dozen words long.
+    biases = dict.fromkeys("{}[]:,-0123456789", 0.75 * NEVER) | dict.fromkeys("ĊĉčĠ", 1.5 * NEVER)
+    biases |= {"<|im_end|>": 0.3, '"': 0.45, "</tool_call>": 0.5 * NEVER, "<think>": 1.5 * NEVER}
     output = normal(len(ids), WIDTH, scale=0.15)
     output[:, CALL : DONE + 1] = 0.0
     output[:, BIAS] = [0.0 if token in whole else biases.get(token, NEVER) for token in ids]
     end, call = ids["<|im_end|>"], ids["<tool_call>"]
-    output[end, 1:] = output[call, 1:] = 0.0
+    for number in end, call, ids['"']:
+        output[number, 1:] = 0.0  # as likely here as there
     output[end, DONE] = 10.0
     output[call, [BIAS, CALLED, LINE]] = -15.0, 10.0, 10.0  # only both together make it positive
 

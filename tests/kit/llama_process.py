@@ -42,6 +42,7 @@ def serve(path: Path, *, use: str, slots: int, slot_tokens: int, api_key: str | 
     # A prompt to embed or rank has to fit into one batch.
     params.n_batch = params.n_ubatch = min(slot_tokens, 2048) if use == "chat" else slot_tokens
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.n_predict = 256  # for requests that do not say; at temperature 0 it never comes to an end
     params.n_threads_http = 64  # each connection that is kept open takes one
     params.endpoint_metrics = True
     params.cache_ram_mib = 0
@@ -52,7 +53,7 @@ def serve(path: Path, *, use: str, slots: int, slot_tokens: int, api_key: str | 
         kinds = xllamacpp.llama_pooling_type
         params.embedding = True
         params.pooling_type = {
-            "embed": kinds.LLAMA_POOLING_TYPE_MEAN,
+            "embed": kinds.LLAMA_POOLING_TYPE_LAST,  # as Qwen 3 does; the mean leaves out what is in the cache
             "rerank": kinds.LLAMA_POOLING_TYPE_RANK,
         }[use]
     return xllamacpp.Server(params)
