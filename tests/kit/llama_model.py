@@ -22,10 +22,11 @@ from typing import Any
 
 CONTEXT_TOKENS = 32768
 
-WORDS = (
-    "the a sea ship wind runs over under green stone xin chào thế giới đường về 你好 世界 海 мир здравствуй море "
-    "नमस्ते مرحبا שלום こんにちは 안녕 γειά น้ำ 🙂 🚢 👩‍👩‍👧"
-).split()
+WORDS = [
+    *("the", "a", "sea", "ship", "wind", "runs", "over", "under", "green", "stone"),
+    *("xin", "chào", "thế", "giới", "đường", "về", "你好", "世界", "海", "мир", "здравствуй", "море"),
+    *("नमस्ते", "مرحبا", "שלום", "こんにちは", "안녕", "γειά", "น้ำ", "🙂", "🚢", "👩\u200d👩\u200d👧"),
+]
 
 # --- what the vocabulary has besides bytes and words ------------------------------------------------------------------
 CONTROL = ("<|start|>", "<|im_start|>", "<|im_end|>", "<|pad|>", "<|call|>")

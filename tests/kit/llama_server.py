@@ -91,7 +91,10 @@ def llama_server(
 
     Args:
         folder: Where the model is written, unless it is there, and the log.
-        use: What it can do besides being asked how it is.
+        use: What it is asked for. One that embeds or ranks can chat, too; only the last ranks.
+        slots: How many requests it works at, at once.
+        slot_tokens: How many tokens a prompt and its answer may have together.
+        api_key: What requests must bring; ``None``: any or none.
 
     Raises:
         RuntimeError: It did not start; with what it said.
@@ -129,7 +132,7 @@ def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def llama_started(llama_folder: Path) -> Callable[..., Any]:
-    """Start another server than those of the session: ``with llama_started(slots=1) as server``."""
+    """Servers besides those of the session: `llama_server` in the folder of this worker."""
 
     def started(**options: Any) -> Any:
         return llama_server(llama_folder, **options)
