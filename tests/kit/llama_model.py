@@ -5,8 +5,9 @@ the same bytes each time. Any text in any script goes in and can come out: the v
 of several scripts on top of them. Its weights are random, with these exceptions:
 
 - The first number of the state is large for each token and passes through unchanged, so that the weights of the last
-  layer that belong to it are biases. They let the model say whole words only, so that its chatter is valid UTF-8, and
-  mostly end within a hundred tokens. A grammar or JSON schema makes it say the bytes that it demands.
+  layer that belong to it are biases. They let the model say whole words only, so that its chatter is valid UTF-8. A
+  grammar or JSON schema makes it say the bytes that it demands.
+- After `LAST_WORDS` it ends, in a text of JSON that text: within some ten tokens, also at temperature 0.
 - With tools it calls one, and answers in words when it has the result: one head of the first layer looks for
   ``<|call|>``, which the template writes then, and where it is found the end of a line leads to ``<tool_call>``.
 - ``<think>`` is written by the template where ``chat_template_kwargs`` have ``"think": true``, not by the model.
@@ -27,6 +28,8 @@ WORDS = [
     *("xin", "chào", "thế", "giới", "đường", "về", "你好", "世界", "海", "мир", "здравствуй", "море"),
     *("नमस्ते", "مرحبا", "שלום", "こんにちは", "안녕", "γειά", "น้ำ", "🙂", "🚢", "👩\u200d👩\u200d👧"),
 ]
+
+LAST_WORDS = ("stone", "Ġstone")  # Ġ is a blank, and Ċ, below, the end of a line
 
 # --- what the vocabulary has besides bytes and words ------------------------------------------------------------------
 CONTROL = ("<|start|>", "<|im_start|>", "<|im_end|>", "<|pad|>", "<|call|>")
@@ -156,19 +159,21 @@ def _tensors(random: Any, ids: dict[str, int], whole: set[str]) -> dict[str, Any
     embeddings = normal(len(ids), WIDTH, scale=1.0)
     embeddings[:, CALL : DONE + 1] = 0.0
     embeddings[:, BIAS] = LARGE
-    for token, meaning in ("<|call|>", CALL), ("Ċ", LINE), ("</tool_call>", DONE):  # Ċ is the end of a line
+    meant = {"<|call|>": CALL, "Ċ": LINE, "</tool_call>": DONE} | dict.fromkeys(LAST_WORDS, DONE)
+    for token, meaning in meant.items():
         embeddings[ids[token], meaning] = LARGE
 
-    # Where JSON may stand it stands, and without blanks that nobody needs; a text in it is a dozen words long.
-    biases = dict.fromkeys("{}[]:,-0123456789", 0.75 * NEVER) | dict.fromkeys("ĊĉčĠ", 1.5 * NEVER)
-    biases |= {"<|im_end|>": 0.3, '"': 0.45, "</tool_call>": 0.5 * NEVER, "<think>": 1.5 * NEVER}
+    # Where JSON may stand it stands, and without blanks that nobody needs.
+    biases = dict.fromkeys("{[:-0123456789", 0.75 * NEVER) | dict.fromkeys("ĊĉčĠ", 1.5 * NEVER)
+    biases |= {",": 0.74 * NEVER, "}": 0.73 * NEVER, "]": 0.73 * NEVER}  # rather an end than more
+    biases |= {"<|im_end|>": 0.0, '"': 0.1, "</tool_call>": 0.5 * NEVER, "<think>": 1.5 * NEVER}
     output = normal(len(ids), WIDTH, scale=0.15)
     output[:, CALL : DONE + 1] = 0.0
     output[:, BIAS] = [0.0 if token in whole else biases.get(token, NEVER) for token in ids]
     end, call = ids["<|im_end|>"], ids["<tool_call>"]
-    for number in end, call, ids['"']:
-        output[number, 1:] = 0.0  # as likely here as there
-    output[end, DONE] = 10.0
+    for token in "<tool_call>", *biases:
+        output[ids[token], 1:] = 0.0  # as likely here as there: no list goes on for ever
+    output[end, DONE], output[ids['"'], DONE] = 10.0, 9.0
     output[call, [BIAS, CALLED, LINE]] = -15.0, 10.0, 10.0  # only both together make it positive
 
     tensors = {

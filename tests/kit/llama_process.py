@@ -42,7 +42,7 @@ def serve(path: Path, *, use: str, slots: int, slot_tokens: int, api_key: str | 
     # A prompt to embed or rank has to fit into one batch.
     params.n_batch = params.n_ubatch = min(slot_tokens, 2048) if use == "chat" else slot_tokens
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-    params.n_predict = 256  # for requests that do not say; at temperature 0 it never comes to an end
+    params.n_predict = 256  # for requests that do not say: nobody means a whole context
     params.n_threads_http = 64  # each connection that is kept open takes one
     params.endpoint_metrics = True
     params.cache_ram_mib = 0

@@ -16,7 +16,7 @@ import httpx2
 import openai
 import pytest
 
-from kit.llama_clients import HI, TOO_LONG, anthropic_client, openai_client
+from kit.llama_clients import HI, LONG, TOO_LONG, anthropic_client, openai_client
 from kit.llama_model import write_model
 from kit.llama_server import TESTS, LlamaServer, llama_server
 
@@ -91,22 +91,24 @@ async def test_a_wrong_key_is_refused(llama_started: Callable[..., Any]) -> None
 
 async def test_what_the_sdks_raise_when_a_server_dies_in_the_middle(llama_started: Callable[..., Any]) -> None:
     asked: Any = {"model": "any", "messages": HI, "max_tokens": 8000, "stream": True}
-    asked["extra_body"] = {
-        "temperature": 0
-    }  # then it never comes to an end of its own; Anthropic's SDK has no argument for it
     with llama_started() as server:
-        async with openai_client(server) as client, await client.chat.completions.create(**asked) as stream:
-            with pytest.raises(openai.APIConnectionError) as broken:
-                async for _ in stream:
-                    server.kill()
+        async with openai_client(server) as client:
+            async with await client.chat.completions.create(**asked, extra_body=LONG) as stream:
+                with pytest.raises(openai.APIConnectionError) as broken:
+                    async for _ in stream:
+                        server.kill()
             assert isinstance(broken.value.__cause__, httpx2.RemoteProtocolError)
             with pytest.raises(openai.APIConnectionError):
                 await client.chat.completions.create(**asked)
+
+    text = {"type": "object", "properties": {"text": {"const": "x" * 900}}, "required": ["text"]}
+    tools: Any = [{"name": "write", "input_schema": text}]  # nothing else makes Anthropic's route say much
     with llama_started() as server:
-        async with anthropic_client(server) as claude, await claude.messages.create(**asked) as stream:
-            with pytest.raises(httpx2.RemoteProtocolError):  # not one of its own
-                async for _ in stream:
-                    server.kill()
+        async with anthropic_client(server) as claude:
+            async with await claude.messages.create(**asked, tools=tools) as stream:
+                with pytest.raises(httpx2.RemoteProtocolError):  # not one of its own
+                    async for _ in stream:
+                        server.kill()
             with pytest.raises(anthropic.APIConnectionError):
                 await claude.messages.create(**asked)
 
