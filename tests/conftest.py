@@ -10,6 +10,8 @@ import gc
 import os
 import sys
 
+pytest_plugins = ["kit.llama_server"]  # a server is started when a test asks for it, and nothing is loaded before
+
 KIND = os.environ.get("HUSH_TEST_LOOP", "")
 
 

@@ -12,7 +12,8 @@ HAVE_PROC = Path("/proc/self/stat").exists()
 def workers() -> list[int]:
     """The pids of the processes that this one has started, also of dead ones that nobody has waited for.
 
-    The trackers that the standard library and loky keep, one each for as long as Python runs, do not count.
+    The trackers that the standard library and loky keep, one each for as long as Python runs, do not count, nor do the
+    servers of the kit, which live as long as the session.
     """
     found = []
     for entry in Path("/proc").iterdir():
@@ -23,7 +24,7 @@ def workers() -> list[int]:
             command = (entry / "cmdline").read_bytes()
         except (OSError, ValueError):
             continue  # it has ended meanwhile
-        if parent == os.getpid() and b"resource_tracker" not in command:
+        if parent == os.getpid() and b"resource_tracker" not in command and b"kit.llama_process" not in command:
             found.append(int(entry.name))
     return found
 
