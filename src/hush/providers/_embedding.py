@@ -40,8 +40,8 @@ class EmbeddingNode(GraphNode):
 
     Its ``inputs`` are ``texts``, a list of strings, or ``text``, a single one, whose vector is then ``embedding`` too;
     and, where wanted, ``dimensions``. Texts are sent in batches, several at once, within the limits of the resource,
-    and each batch is tried again by itself. If one cannot be had, the node fails, and the others are cancelled. No texts
-    give no embeddings, and nobody is asked.
+    and each batch is tried again by itself. If one cannot be had, the node fails, and the others are cancelled. No
+    texts give no embeddings, and nobody is asked.
 
     Outputs: ``embeddings`` (a list of lists of floats), ``embedding``, ``usage`` (``input_tokens``, ``total_tokens``),
     ``cost`` in US dollars or ``None``, ``model_used``, ``attempts``. Of vectors, cosine similarity is what most models
