@@ -108,7 +108,13 @@ def _checked(schema: Any) -> Mapping[str, Any]:
 def check_schema(value: Any, schema: Mapping[str, Any]) -> None:
     """Raise ``Misfit`` unless ``value`` fits ``schema``. Nothing that the schema refers to is fetched."""
     validator = _validator(json.dumps(schema, sort_keys=True, ensure_ascii=False))
-    wrong = sorted(validator.iter_errors(value), key=lambda one: (len(one.absolute_path), one.message))[:_MOST_TOLD]
+    from referencing.exceptions import Unresolvable
+
+    try:
+        found = list(validator.iter_errors(value))
+    except Unresolvable as exc:
+        raise RequestError(f"the JSON schema refers to {exc.ref!r}, which is not in it; nothing is fetched.") from None
+    wrong = sorted(found, key=lambda one: (len(one.absolute_path), one.message))[:_MOST_TOLD]
     if wrong:
         raise Misfit(
             f"This does not fit the schema: {'; '.join(f'{_at(e.absolute_path)}: {e.message}' for e in wrong)}."
