@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hush.core._expr._ref import Ref
-from hush.core._expr._where import caller
+from hush.core._expr._ref import Handle, Ref
+from hush.core._expr._where import Where, caller
 from hush.core._resources._secrets import is_secret_name, looks_secret
 from hush.core._resources._types import ResourceType
 from hush.core._spec._policies import Uses
@@ -14,6 +14,7 @@ from hush.core.nodes._leaf import Leaf
 
 __all__ = (
     "Again",
+    "Handle",
     "Leaf",
     "Parameter",
     "Ref",
@@ -23,6 +24,7 @@ __all__ = (
     "Serving",
     "Signature",
     "Uses",
+    "Where",
     "caller",
     "is_secret_name",
     "looks_secret",

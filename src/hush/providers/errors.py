@@ -1,5 +1,6 @@
-"""What a provider answered with that is no answer.
+"""What a provider answered with that is no answer, and what is no prompt.
 
+    PromptError (HushError, ValueError)  a prompt that cannot be made
     ProviderError (HushError)         anything that went wrong between asking and a whole answer
     ├── RefusedByProvider             it was answered with an error: ``status_code`` and ``code`` say which
     ├── Unreachable (ConnectionError) no connection, or one that was lost
@@ -17,7 +18,23 @@ from typing import Any
 
 from hush.core.errors import HushError
 
-__all__ = ("BadReply", "ProviderError", "ProviderTimeout", "RefusedByProvider", "UnfinishedReply", "Unreachable")
+__all__ = (
+    "BadReply",
+    "PromptError",
+    "ProviderError",
+    "ProviderTimeout",
+    "RefusedByProvider",
+    "UnfinishedReply",
+    "Unreachable",
+)
+
+
+class PromptError(HushError, ValueError):
+    """Raised when a prompt cannot be made, by the node that makes it.
+
+    A value is no text, a message is none, a file cannot be read; or a template that came with the run is wrong, or
+    names what the node is not given.
+    """
 
 
 class ProviderError(HushError):
