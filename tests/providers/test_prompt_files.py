@@ -10,7 +10,7 @@ from base64 import b64encode
 
 import pytest
 
-from hush.core import PARENT, Each, GraphNode, Hush, MapNode, UsageError
+from hush.core import PARENT, Each, GraphNode, Hush, MapNode, NodeTimeout, UsageError
 from hush.providers import File, PromptNode
 from hush.providers.errors import PromptError
 from hush.testing import run_virtual
@@ -134,6 +134,30 @@ async def test_files_are_read_in_threads_until_that_has_shown_itself_cheap(pictu
     await content({"prompt": {"user": File(picture)}})
     [thread] = [by for _, what, by in seen if what == str(picture)]
     assert thread is not threading.main_thread()
+
+
+async def test_with_a_timeout_it_runs_in_a_thread_and_says_so_if_it_is_late(picture, seen):
+    with GraphNode(name="g") as graph:
+        PromptNode(name="ask", inputs={"prompt": {"user": File(picture)}}, outputs=PARENT, timeout_s=30)
+        PromptNode(name="slow", inputs={"prompt": "{x}", "x": Waits()}, timeout_s=0.01, on_error="collect")
+    engine = Hush(graph)
+    result = await engine.run()
+    Waits.over.set()
+    assert result["messages"][0]["content"] == [image("image/png", PNG)]
+    assert isinstance(result.errors[0], NodeTimeout)
+    for _ in range(5):
+        await engine.run()
+    assert threading.main_thread() not in [by for _, what, by in seen if what == str(picture)]
+
+
+class Waits:
+    """Its text is there when somebody says so."""
+
+    over = threading.Event()
+
+    def __str__(self):
+        self.over.wait(20)
+        return "late"
 
 
 def test_in_virtual_time_they_are_read_too(picture):

@@ -145,7 +145,8 @@ async def test_each_run_gets_messages_of_its_own():
     first["messages"][1]["content"][1]["image_url"]["url"] = "changed"
     first["messages"].append(said("more"))
     again = await engine.run({"x": 1})
-    assert again["messages"] == [system("s"), user([{"type": "text", "text": "1"}, image])]
+    as_it_was = {"type": "image_url", "image_url": {"url": PIXEL}}
+    assert again["messages"] == [system("s"), user([{"type": "text", "text": "1"}, as_it_was])]
 
 
 @pytest.mark.parametrize(
@@ -260,6 +261,11 @@ def test_a_field_is_refused_with_its_place_and_one_mistake_is_one_problem():
     assert (problem.path, problem.file) == ("g/ask", __file__)
     assert problem.message == "the user message, line 2 has {order.id} in it: a template takes plain names only"
     assert problem.mend.startswith('Write {id}, with inputs={"id": PARENT["order"]["id"]}.')
+
+
+def test_a_field_of_what_is_no_input_is_one_problem_too():
+    [(message, _)] = problems({"prompt": "{order.id}"})
+    assert message.startswith("the prompt has {order.id} in it")
 
 
 def test_the_template_stands_under_one_key():

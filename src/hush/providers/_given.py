@@ -26,7 +26,7 @@ def is_a(value: Any, kind: Any) -> bool:
     return issubclass(type(value), kind)
 
 
-def nearest_role(role: object, roles: tuple[str, ...]) -> str | None:
+def nearest_role(role: Any, roles: tuple[str, ...]) -> str | None:
     """The role that was most likely meant."""
     meant = _OTHER_WORDS.get(role.lower()) if is_a(role, str) else None
     return meant if meant in roles else nearest(role, roles)
@@ -109,16 +109,16 @@ def _part(value: Any, where: str) -> dict[str, Any]:
 
 def _refusal(part: dict[str, Any]) -> str | None:
     """What is wrong with a part that came with a run; ``None`` if it is text, or its data is in it."""
-    kind = part.get("type")
-    inner = part.get(kind) if is_a(kind, str) else None
+    kind: Any = part.get("type")
+    inner: Any = part.get(kind) if is_a(kind, str) else None
     if kind in ("text", "refusal"):
         return None if is_a(inner, str) else f"has no text under {kind!r}"
-    table = dict(inner) if is_a(inner, Mapping) else {}
+    table: dict[Any, Any] = dict(inner) if is_a(inner, Mapping) else {}
     if kind == "image_url":
         url = table.get("url") if table else inner
         return None if _is_data(url) else f"names an image by {_short(url)}, which would have to be fetched"
     if kind == "input_audio":
-        data = table.get("data")
+        data: Any = table.get("data")
         return None if is_a(data, str) and ":" not in data else "has no base64 under 'data'"
     if kind == "file":
         named = [key for key in table if key not in ("file_data", "filename")]

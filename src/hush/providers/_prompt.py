@@ -18,8 +18,8 @@ Value = Any
 HISTORY, RESULTS = "conversation_history", "tool_results"
 KEYS = ("prompt", "template")
 _RESERVED = (*KEYS, HISTORY, RESULTS)
-_ARGUMENTS = ("name", "inputs", "outputs", "template_file", "on_error")
-_POLICIES = ("retry", "timeout_s", "limit", "cache", "version", "priority", "tokens", "executor")
+_ARGUMENTS = ("name", "inputs", "outputs", "template_file", "timeout_s", "on_error")
+_POLICIES = ("retry", "limit", "cache", "version", "priority", "tokens", "executor")
 
 
 class _Mistake(NamedTuple):
@@ -79,6 +79,8 @@ class PromptNode(Leaf):
         template_file: In place of the key ``prompt``: a file, read now. ``.yaml`` and ``.yml`` hold a dict of roles or
             a list of messages, any other is text, one message of the user. A relative path counts from the working
             directory; beside the source file it is ``Path(__file__).parent / "ask.txt"``.
+        timeout_s: Seconds after which the node fails with ``NodeTimeout``, for files that may be slow to read: it then
+            always runs in a thread.
         on_error: ``"collect"`` goes on when the node fails, as on every node.
     """
 
@@ -91,6 +93,7 @@ class PromptNode(Leaf):
         inputs: Mapping[str, Value] | None = None,
         outputs: Value = None,
         template_file: str | os.PathLike[str] | None = None,
+        timeout_s: float | None = None,
         on_error: str | None = None,
         **unknown: Value,
     ) -> None:
@@ -114,7 +117,8 @@ class PromptNode(Leaf):
             inputs=given,
             outputs=outputs,
             signature=Signature(tuple(parameters), known=True, open=form is None, awaited=False, generates=False),
-            executor="auto" if files else "inline",
+            executor="auto" if files or timeout_s is not None else "inline",
+            timeout_s=timeout_s,
             on_error=on_error,
         )
         for mistake in mistakes:
