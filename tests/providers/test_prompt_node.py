@@ -468,6 +468,20 @@ async def test_a_part_that_comes_with_the_run_and_names_what_is_elsewhere_is_ref
         await messages(inputs, {"x": wrap(part)})
 
 
+async def test_what_is_refused_is_not_told_to_everybody():
+    url = "https://ann:hunter2@example.org/a.png?signature=s3cret"
+    for part in (
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": "file", "file": {"file_id": url}},
+        {"type": "input_audio", "input_audio": {"data": url}},
+        {"type": "text", "text": {"url": url}},
+    ):
+        with pytest.raises(PromptError) as raised:
+            await messages({"prompt": "q", "conversation_history": [user([part])]})
+        assert "hunter2" not in str(raised.value)
+        assert "s3cret" not in str(raised.value)
+
+
 class Closed:
     """Nobody may read an attribute of it."""
 

@@ -7,6 +7,7 @@ them is a template. Only a ``File`` stands for a file, and only code can make on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from hush.providers.errors import PromptError
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _OTHER_WORDS = {"human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant", "function": "tool"}
+_SCHEME = re.compile(r"[a-zA-Z][\w+.-]*:")
 _ID_KEYS = ("tool_call_id", "id")
 _RESULT_KEYS = ("content", "result")
 
@@ -55,7 +57,7 @@ def message_of(value: Any, where: str) -> dict[str, Any]:
     if role not in ROLES:
         near = nearest_role(role, ROLES)
         hint = f" Did you mean {near!r}?" if near else ""
-        raise PromptError(f"{where} has the role {role!r}; there are: {', '.join(ROLES)}.{hint}")
+        raise PromptError(f"{where} has the role {_short(role)}; there are: {', '.join(ROLES)}.{hint}")
     content = message.get("content")
     if content is None:
         if role != "assistant" or not (message.get("tool_calls") or message.get("refusal")):
@@ -116,20 +118,26 @@ def _refusal(part: dict[str, Any]) -> str | None:
     table: dict[Any, Any] = dict(inner) if is_a(inner, Mapping) else {}
     if kind == "image_url":
         url = table.get("url") if table else inner
-        return None if _is_data(url) else f"names an image by {_short(url)}, which would have to be fetched"
+        return None if _is_data(url) else f"names an image by {_kind_of(url)}, which would have to be fetched"
     if kind == "input_audio":
         data: Any = table.get("data")
         return None if is_a(data, str) and ":" not in data else "has no base64 under 'data'"
     if kind == "file":
         named = [key for key in table if key not in ("file_data", "filename")]
         if named:
-            return f"names a file by {named[0]}={_short(table[named[0]])}"
+            return f"names a file by its {_short(named[0])}"
         return None if _is_data(table.get("file_data")) else "has no data: URL under 'file_data'"
     return f"is of the type {kind!r}; there are: text, image_url, input_audio, file"
 
 
 def _is_data(url: Any) -> bool:
     return is_a(url, str) and url.startswith("data:")
+
+
+def _kind_of(url: Any) -> str:
+    """What ``url`` is, without itself: a signature or a password may be in it."""
+    found = _SCHEME.match(url) if is_a(url, str) else None
+    return f"a URL of the kind {found[0].lower()}" if found is not None else "what is no data: URL"
 
 
 def _short(value: Any) -> str:

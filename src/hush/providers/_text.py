@@ -42,10 +42,10 @@ def _refusal(kind: type[Any], name: str, where: str) -> str:
     what = where or f"the value of {name!r}"
     key = name or "text"
     if kind is type(None):
-        return (
-            f"{what} is None. Where it may be missing, say what is written then: "
-            f'inputs={{"{key}": PARENT["{key}"].apply(lambda value: value or "")}}'
-        )
+        instead = f'PARENT["{key}"].apply(lambda value: value or "")'
+        if name:
+            instead = f'inputs={{"{name}": {instead}}}'
+        return f"{what} is None. Where it may be missing, say what is written then: {instead}"
     if kind is File:
         part = f'["What is this?", PARENT["{key}"]]'
         return f'{what} is a File, which is no text. It is a part of a message\'s content: "prompt": {{"user": {part}}}'
