@@ -29,7 +29,7 @@ class Embedded:
     """
 
     vectors: Sequence[Sequence[float]]
-    usage: Usage = Usage()
+    usage: Usage
     model: str = ""
     hold_s: float | None = None
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import ssl
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from hush.providers._clients._connections import connections, tls_context
 from hush.providers._clients._failures import Failures, lowered
 from hush.providers._clients._reading import Reader
 from hush.providers._clients._settings import ClientSettings
@@ -139,12 +136,12 @@ class Wire:
         settings = self.settings
         await _imported(self._module)
         try:
-            context = await _tls(settings.verify, http2=_speaks_http2(settings))
+            context = await tls_context(settings)
         except (OSError, ValueError) as error:
             text = f"{settings.who}: verify={settings.verify!r} cannot be read as certificates: {error}"
             raise ProviderError(text, resource=settings.resource) from None
         if self._post is None:  # several calls may have waited
-            self._http = _connections(settings, context)
+            self._http = connections(settings, context)
             self._post = self._poster(settings, self._http)
         return self._post
 
@@ -156,33 +153,8 @@ class Wire:
             await http.aclose()
 
 
-def _connections(settings: ClientSettings, context: ssl.SSLContext) -> AsyncClient:
-    import httpx2
-
-    return httpx2.AsyncClient(
-        verify=context,
-        http2=_speaks_http2(settings),
-        proxy=settings.proxy,
-        # Redirects would carry the key, and what was asked, to whoever is named.
-        follow_redirects=False,
-        # The clock of an exchange bounds the rest, waiting for a free connection included.
-        timeout=httpx2.Timeout(None, connect=settings.connect_s),
-        limits=httpx2.Limits(
-            max_connections=settings.max_connections,
-            max_keepalive_connections=settings.max_keepalive,
-            keepalive_expiry=settings.keepalive_s,
-        ),
-    )
-
-
-def _speaks_http2(settings: ClientSettings) -> bool:
-    return settings.http2 and find_spec("h2") is not None
-
-
-# --- once for the process -------------------------------------------------------------------------------------------
+# --- once for the process ---------------------------------------------------------------------------------------------
 _loaded: set[str] = set()
-_contexts: dict[tuple[Any, bool], ssl.SSLContext] = {}
-_making = threading.Lock()
 
 
 async def _imported(module: str) -> None:
@@ -190,28 +162,3 @@ async def _imported(module: str) -> None:
     if module not in _loaded:
         await asyncio.to_thread(import_module, module)
         _loaded.add(module)
-
-
-async def _tls(verify: str | bool, *, http2: bool) -> ssl.SSLContext:
-    """The context for TLS: one for the process, since reading the certificates takes 20 to 60 ms.
-
-    Clients that speak HTTP/2 have one of their own: what is offered to the server is set in it.
-    """
-    key = (verify, http2)
-    found = _contexts.get(key)
-    return await asyncio.to_thread(_made, key) if found is None else found
-
-
-def _made(key: tuple[Any, bool]) -> ssl.SSLContext:
-    import httpx2
-
-    with _making:
-        if key not in _contexts:
-            verify, _ = key
-            if verify is True:
-                _contexts[key] = httpx2.create_ssl_context()
-            elif os.path.isdir(verify):
-                _contexts[key] = ssl.create_default_context(capath=verify)
-            else:
-                _contexts[key] = ssl.create_default_context(cafile=verify)
-        return _contexts[key]

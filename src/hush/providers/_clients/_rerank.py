@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from hush.providers._clients._failures import Failures
 from hush.providers._clients._http import Post, Wire
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from httpx2 import AsyncClient, Response
 
 
-class Ranked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Ranked:
     """A document by its place in what was given, and how well it fits."""
 
     index: int
@@ -39,7 +40,7 @@ class Reranked:
     """
 
     results: Sequence[Ranked]
-    usage: Usage = Usage()
+    usage: Usage
     model: str = ""
     hold_s: float | None = None
 
