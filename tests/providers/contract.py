@@ -21,7 +21,7 @@ from hush.core.errors import HushError
 from hush.providers._model import ChatClient, ChatRequest, Reply
 from hush.providers.errors import ProviderError
 
-SCRIPTS = "Xin chào, 你好, नमस्ते, 👩‍👩‍👧 é \u2028 \\ \" </s> {\"a\": 1}"
+SCRIPTS = 'Xin chào, 你好, नमस्ते, 👩‍👩‍👧 é \u2028 \\ " </s> {"a": 1}'
 
 
 def _asked() -> ChatRequest:

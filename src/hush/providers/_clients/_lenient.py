@@ -15,6 +15,18 @@ def loads(text: str | bytes) -> Any:
     return json.loads(text.lstrip("\ufeff"), strict=False)
 
 
+NO_JSON: Any = object()
+"""What ``parsed`` gives for a text that is none."""
+
+
+def parsed(text: str | bytes) -> Any:
+    """As ``loads``, without an error, which would hold the text, secrets and all, as the context of the next one."""
+    try:
+        return loads(text)
+    except (ValueError, RecursionError):
+        return NO_JSON
+
+
 def dumps(value: Any) -> str:
     """Compact JSON in UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from hush.providers._clients import _sse
 from hush.providers._clients._failures import Failures
-from hush.providers._clients._lenient import loads
+from hush.providers._clients._lenient import NO_JSON, parsed
 from hush.providers._clients._told import told_by
 from hush.providers.errors import UnfinishedReply
 
@@ -69,10 +69,9 @@ class Reader:
         self._whole.clear()
         if not body.strip():
             raise self.failures.bad("gave an empty answer.", self.headers)
-        try:
-            found = loads(body)
-        except (ValueError, RecursionError):
-            raise self.failures.bad(f"gave an answer that is no JSON: {told_by(body).message}", self.headers) from None
+        found = parsed(body)
+        if found is NO_JSON:
+            raise self.failures.bad(f"gave an answer that is no JSON: {told_by(body).message}", self.headers)
         self.document(found)
 
     def unfinished(self) -> UnfinishedReply:
@@ -89,11 +88,10 @@ class Reader:
             if data.strip() == _DONE:
                 self.done = True
                 return
-            try:
-                found = [loads(data)] if data.strip() else []
-            except (ValueError, RecursionError):
-                found = self._one_a_line(name, data, at_end=at_end)
-            for each in found:
+            if not data.strip():
+                continue
+            found = parsed(data)
+            for each in [found] if found is not NO_JSON else self._one_a_line(name, data, at_end=at_end):
                 self.event(name, each)
 
     def _one_a_line(self, name: str, data: str, *, at_end: bool) -> list[Any]:
@@ -104,12 +102,13 @@ class Reader:
             if line.strip() == _DONE:
                 self.done = True
                 break
-            try:
-                found.append(loads(line))
-            except (ValueError, RecursionError):
-                if name == "error":
-                    raise self.failures.of_object(data, self.headers) from None
-                if at_end and number == len(lines):
-                    break  # a finish reason is then missing, or it was not needed
-                raise self.failures.bad(f"sent an event that is no JSON: {line}", self.headers) from None
+            one = parsed(line)
+            if one is not NO_JSON:
+                found.append(one)
+            elif name == "error":
+                raise self.failures.of_object(data, self.headers)
+            elif at_end and number == len(lines):
+                break  # a finish reason is then missing, or it was not needed
+            else:
+                raise self.failures.bad(f"sent an event that is no JSON: {line}", self.headers)
         return found

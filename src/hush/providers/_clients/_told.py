@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hush.providers._clients._lenient import as_list, as_mapping, as_text, as_word, dumps, loads
+from hush.providers._clients._lenient import NO_JSON, as_list, as_mapping, as_text, as_word, dumps, parsed
 from hush.providers._clients._limits import duration_s
 
 # What an error in a body stands for, where no status of HTTP says so. By Anthropic
@@ -59,9 +59,8 @@ class Told(NamedTuple):
 
 def told_by(body: bytes) -> Told:
     """What the body of an error says: JSON of whatever shape, a page, or plain text."""
-    try:
-        found = loads(body)
-    except (ValueError, RecursionError):
+    found = parsed(body)
+    if found is NO_JSON:
         text = body[:20_000].decode("utf-8", "replace")
         if "<" in text:
             title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
