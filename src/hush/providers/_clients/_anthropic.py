@@ -77,14 +77,20 @@ def _poster(settings: ClientSettings, http: AsyncClient) -> Post:
     sdk = anthropic.AsyncAnthropic(
         api_key=settings.api_key or "none",
         base_url=settings.url.rstrip("/").removesuffix("/v1"),
-        default_headers=headers,
         http_client=http,
         max_retries=0,
         timeout=http.timeout,
     )
 
     async def post(path: str, body: Mapping[str, Any]) -> Response:
-        answer = await sdk.post(path, cast_to=Answer, body=body, stream=True, stream_cls=anthropic.AsyncStream[Any])
+        answer = await sdk.post(
+            path,
+            cast_to=Answer,
+            body=body,
+            options={"headers": headers, "timeout": http.timeout},
+            stream=True,
+            stream_cls=anthropic.AsyncStream[Any],
+        )
         return cast("Response", answer)  # a response is given as it is, with its body unread
 
     return post

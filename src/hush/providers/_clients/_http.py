@@ -66,11 +66,15 @@ class Wire:
             ProviderError: Nothing else, but for what ``on_part`` raises.
         """
         failure, cause = await self._exchange(path, body, reader, on_part)
+        if failure is None:
+            try:
+                reader.end()
+            except ProviderError as error:
+                failure = error
         if failure is not None:
-            # Raised here, where no error of a vendor's client is being handled: it would be the context of this one. Nor
-            # are the frames kept that hold the request.
+            # Raised here, where no error of a vendor's client is being handled: it would be the context of this one.
+            # Nor are the frames kept that hold the request.
             raise failure.with_traceback(None) from cause
-        reader.end()
         if on_part is not None:
             on_part()
 

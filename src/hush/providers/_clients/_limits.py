@@ -13,8 +13,8 @@ from collections.abc import Mapping
 _OF_OPENAI = ("requests", "tokens")
 _OF_ANTHROPIC = ("requests", "tokens", "input-tokens", "output-tokens")
 _UNITS_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_PART = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)(ms|us|µs|ns|d|h|m|s)")
-_NUMBER = re.compile(r"\d{1,6}(?:\.\d{0,12})?")  # longer ones are no seconds to wait, but a time
+_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,12})?)(ms|us|µs|ns|d|h|m|s)")
+_NUMBER = re.compile(r"[0-9]{1,6}(?:\.[0-9]{0,12})?")  # longer ones are no seconds to wait, but a time
 
 
 def hold_s(headers: Mapping[str, str]) -> float | None:

@@ -113,7 +113,6 @@ def openai_poster(settings: ClientSettings, http: AsyncClient) -> Post:
         "api_key": key,
         "organization": settings.organization,
         "project": settings.project,
-        "default_headers": headers,
         "http_client": http,
         "max_retries": 0,
         "timeout": http.timeout,
@@ -134,7 +133,14 @@ def openai_poster(settings: ClientSettings, http: AsyncClient) -> Post:
     sdk.organization, sdk.project = settings.organization, settings.project
 
     async def post(path: str, body: Mapping[str, Any]) -> Response:
-        answer = await sdk.post(path, cast_to=Answer, body=body, stream=True, stream_cls=openai.AsyncStream[Any])
+        answer = await sdk.post(
+            path,
+            cast_to=Answer,
+            body=body,
+            options={"headers": headers},
+            stream=True,
+            stream_cls=openai.AsyncStream[Any],
+        )
         return cast("Response", answer)  # a response is given as it is, with its body unread
 
     return post
