@@ -7,7 +7,6 @@ for models that do not have it, ``schema_mode`` of the resource says so, and the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from hush.providers._clients._anthropic_messages import Untranslatable
@@ -22,19 +21,9 @@ if TYPE_CHECKING:
 
 
 class AnthropicClient:
-    """A ``ChatClient``. A parameter that Anthropic does not know is refused, never left out.
-
-    Raises:
-        ImportError: When it is made, if the package is not there.
-    """
+    """A ``ChatClient``. A parameter that Anthropic does not know is refused, never left out."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        if find_spec("anthropic") is None:
-            raise ImportError(
-                f"{settings.resource or 'A resource of type anthropic'} needs the package anthropic: "
-                "pip install 'hushflow[anthropic]'",
-                name="anthropic",
-            )
         self._settings = settings
         self._wire = Wire(settings, "anthropic", _poster)
 

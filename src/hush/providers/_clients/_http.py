@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.providers._clients._connections import connections, tls_context
@@ -43,9 +44,18 @@ class Wire:
         settings: Whom to reach, and how.
         module: What has to be imported before; it is, in a thread, since it takes a second.
         poster: Called when the first request is made.
+
+    Raises:
+        ImportError: When it is made, if the module is not there.
     """
 
     def __init__(self, settings: ClientSettings, module: str, poster: Poster) -> None:
+        if find_spec(module) is None:
+            extra = "anthropic" if module == "anthropic" else "openai"
+            raise ImportError(
+                f"{settings.resource or settings.who} needs the package {module}: pip install 'hushflow[{extra}]'",
+                name=module,
+            )
         self.settings = settings
         self.failures = Failures(settings)
         self._module = module
@@ -140,11 +150,14 @@ class Wire:
             raise ProviderError(f"{self.settings.who}: its client is closed.", resource=self.settings.resource)
         settings = self.settings
         await _imported(self._module)
+        context, why = None, ""
         try:
             context = await tls_context(settings)
         except (OSError, ValueError) as error:
-            text = f"{settings.who}: verify={settings.verify!r} cannot be read as certificates: {error}"
-            raise ProviderError(text, resource=settings.resource) from None
+            why = str(error)
+        if context is None:
+            text = f"{settings.who}: verify={settings.verify!r} cannot be read as certificates: {why}"
+            raise ProviderError(text, resource=settings.resource)
         if self._post is None:  # several calls may have waited
             self._http = connections(settings, context)
             self._post = self._poster(settings, self._http)
