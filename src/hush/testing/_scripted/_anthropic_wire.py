@@ -134,7 +134,9 @@ def events_of(exchange: Exchange) -> list[Event]:
             events.append(_event(CHUNK, "content_block_delta", brought, index=index, delta=delta))
         events.append(_event(CHUNK if index < len(blocks) - 1 else CLOSING, "content_block_stop", index=index))
     ended = {"stop_reason": _stopped(exchange), "stop_sequence": None}
-    counted = {} if "no_usage" in exchange.bends else {"usage": {"output_tokens": usage.completion_tokens}}
+    counted: dict[str, Any] = {"usage": {"output_tokens": usage.completion_tokens}}
+    if "no_usage" in exchange.bends:
+        counted = {}
     events.append(_event(CLOSING, "message_delta", delta=ended, **counted))
     if "no_done" not in exchange.bends:
         events.append(_event(CLOSING, "message_stop"))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
 from hush.testing._scripted._errors import ScriptError
@@ -91,6 +92,8 @@ def prepared(given: Any) -> Prepared:
         return as_fault(given, here=True)
     if callable(given) and not isinstance(given, Mapping):
         function: Callable[[ScriptedRequest], Any] = given
+        if iscoroutinefunction(function):
+            raise ScriptError("an answer is no async function: nothing is awaited here; give latency_s instead")
         return function
     return as_reply(given)
 

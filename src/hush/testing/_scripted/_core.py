@@ -92,6 +92,7 @@ class ScriptedCore:
         """A call comes: say what becomes of it. `end` must be called with what this gives, once.
 
         Args:
+            request: The call. It gets its number and its time.
             now_s: The time, in seconds of any clock that goes forward; if it goes back, a new clock is taken to begin.
             source: Which connection it came by, if that is known.
             known: Whether it came with the right API key.
@@ -179,10 +180,10 @@ class ScriptedCore:
             return
         if request.endpoint != CHAT:
             empty = "empty_content" in exchange.bends
-            embeds = request.endpoint == EMBEDDINGS
-            exchange.payload = (
-                embedded(request, self.embeddings, empty=empty) if embeds else ranked(request, empty=empty)
-            )
+            if request.endpoint == EMBEDDINGS:
+                exchange.payload = embedded(request, self.embeddings, empty=empty)
+            else:
+                exchange.payload = ranked(request, empty=empty)
             exchange.usage = Usage(request.prompt_tokens, 0)
             exchange.wait_s = self._latency_of(request) + exchange.slow_s("slow_first_token")
             return
@@ -190,9 +191,7 @@ class ScriptedCore:
         if exchange.fault is None:
             choice.use()
         if choice.answer is None:
-            exchange.refusal = _refusal(
-                "bad_request", "script_ended", "The script is at its end: it has no more answers."
-            )
+            exchange.refusal = _refusal("bad_request", "script_ended", "The script has no more answers.")
             exchange.fault = None
             return
         if isinstance(choice.answer, Fault):

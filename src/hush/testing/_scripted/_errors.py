@@ -9,7 +9,7 @@ from hush.core.errors import HushError
 
 
 class ScriptError(HushError, ValueError):
-    """Raised when a script cannot work: at the line of code that gives it, or with the file and the line of the YAML."""
+    """Raised when a script cannot work: where code gives it, or with the file and the line of the YAML."""
 
     def __init__(self, message: str, at: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)

@@ -217,27 +217,28 @@ class Armed:
 def as_fault(given: Any, at: tuple[str | int, ...] = (), *, here: bool = False) -> Fault:
     """A fault from its name, a status, a `Fault`, or a mapping: ``{"fault": "timeout", "first": 3}``.
 
-    Args:
-        at: Where in the script it stands.
-        here: It stands where it is to happen, so that it does not say with which calls.
+    ``at`` is where in the script it stands. With ``here`` it stands where it is to happen, so that it does not say with
+    which calls.
     """
     try:
-        if isinstance(given, str | int):
-            given = Fault(given)
+        if isinstance(given, Fault):
+            made = given
+        elif isinstance(given, str | int):
+            made = Fault(given)
         elif isinstance(given, Mapping):
             check_keys(given, ("fault", *FIELDS[1:]), "a fault")
             if "fault" not in given:
                 raise ScriptError("a fault is named under 'fault'")
             named = dict(given)
             kind = named.pop("fault")
-            given = Fault(kind, **named)
-        elif not isinstance(given, Fault):
+            made = Fault(kind, **named)
+        else:
             raise ScriptError(f"a fault is a name, a status, a Fault or a mapping, not {given!r}")
-        if here and given.is_scheduled:
+        if here and made.is_scheduled:
             raise ScriptError("it happens here: 'first', 'every' and the like are for the list 'faults' of the model")
     except ScriptError as error:
         raise error.within(*at) from None
-    return given
+    return made
 
 
 def model_fits(wanted: str | None, model: str) -> bool:

@@ -37,7 +37,7 @@ def head(status: int, headers: Mapping[str, str], *, close: bool = False) -> byt
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def whole(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Iterator[Sent]:
+def whole(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Iterator[bytes]:
     """A body that is nothing but sent."""
     data = encoded(body)
     yield head(status, {"content-type": "application/json", "content-length": str(len(data)), **(headers or {})}) + data
@@ -46,9 +46,8 @@ def whole(status: int, body: Any, headers: Mapping[str, str] | None = None) -> I
 def answer(exchange: Exchange, wall_s: float, *, framed: bool = True) -> Iterator[Sent]:
     """All that is sent for one call.
 
-    Args:
-        wall_s: The time of day, for dates in headers and bodies.
-        framed: Whether a stream may be sent in chunks; the connection's end is the stream's otherwise.
+    ``wall_s`` is the time of day, for dates in headers and bodies. A stream is sent in chunks if it may be ``framed``;
+    otherwise the end of the connection is its end.
     """
     wire = _anthropic_wire if exchange.request.dialect == ANTHROPIC else _openai_wire
     headers = {"x-request-id": f"req_{exchange.name}"}

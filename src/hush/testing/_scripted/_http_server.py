@@ -94,9 +94,8 @@ class Connection(asyncio.Protocol):
             request = self._next()
         except _Unreadable as error:
             body = {"error": {"message": error.message, "type": "invalid_request_error", "param": None, "code": None}}
-            self._write(
-                b"".join(part for part in whole(error.status, body, {"connection": "close"}) if isinstance(part, bytes))
-            )
+            for part in whole(error.status, body, {"connection": "close"}):
+                self._write(part)
             self.close()
             return
         if request is not None:
@@ -165,6 +164,9 @@ class Connection(asyncio.Protocol):
             if not await self._send(steps):
                 kept = False
             gone = False
+        except Exception:
+            self.close(reset=True)  # a mistake of ours: nobody waits for an answer that will not come
+            raise
         finally:
             if ended is not None:
                 ended(gone)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from hush.testing._scripted._errors import ScriptError
 from hush.testing._scripted._named import check_keys, number_of, whole_of
 
+_ROUNDING_S = 1e-9  # sums of floats: what waited as long as it was told is not early
 _RETRY_AFTER = ("whole", "seconds", "ms", "date", "both", "none")
 
 
@@ -96,7 +97,7 @@ class _Window:
 
     def slide(self, now_s: float) -> None:
         entries = self._entries
-        while entries and entries[0][0] + self.period_s <= now_s:
+        while entries and entries[0][0] + self.period_s <= now_s + _ROUNDING_S:
             self.used -= entries.popleft()[1]
 
     def excess(self, amount: int, now_s: float) -> Excess | None:

@@ -58,10 +58,9 @@ def events_of(exchange: Exchange, created: int) -> list[Event]:
         events.append(event(CHUNK, None))
     else:
         events.append(event(OPENING, {"role": "assistant", "content": ""}))
-        for piece in _cut(reply.thinking or ""):
-            events.append(event(CHUNK, {"reasoning_content": piece}, tokens_of(piece)))
-        for piece in exchange.pieces:
-            events.append(event(CHUNK, {"content": piece}, tokens_of(piece)))
+        thoughts = _cut(reply.thinking or "")
+        events += [event(CHUNK, {"reasoning_content": piece}, tokens_of(piece)) for piece in thoughts]
+        events += [event(CHUNK, {"content": piece}, tokens_of(piece)) for piece in exchange.pieces]
         if reply.refusal is not None:
             events.append(event(CHUNK, {"refusal": reply.refusal}, tokens_of(reply.refusal)))
         for place, call in enumerate(reply.tool_calls):

@@ -78,15 +78,14 @@ class _Making:
 
     def _chosen(self, options: list[Any], depth: int) -> Any:
         if depth >= _DEEP:  # the plainest ends a recursion
-            return min(options, key=lambda each: _weight(each))
+            return min(options, key=_weight)
         return self._random.choice(options)
 
     def _of_type(self, schema: dict[str, Any], depth: int) -> Any:
         kind = schema.get("type")
         if isinstance(kind, list):
-            kind = (
-                "null" if depth >= _DEEP and "null" in kind else next((each for each in kind if each != "null"), None)
-            )
+            others = [each for each in kind if each != "null"]
+            kind = "null" if not others or (depth >= _DEEP and "null" in kind) else others[0]
         if kind == "object" or (kind is None and "properties" in schema):
             return self._object(schema, depth)
         if kind == "array" or (kind is None and ("items" in schema or "prefixItems" in schema)):

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class ScriptedLLM(ScriptedCore):
     """A language model on order: chat, embeddings and rerank, to rehearse and to test with.
 
-    It is called in process (`respond`, `embed`, `rerank`), where it lives in the loop's time, virtual time too; or it is
-    served over HTTP, as OpenAI, Azure and Anthropic do (`llm_server`, ``python -m hush.testing.llm_server``). Both give
-    the same answers: what happens is decided by one core from the order in which calls arrive, its clock, and ``seed``.
+    It is called in process (`respond`, `embed`, `rerank`), where it lives in the loop's time, virtual time too; or it
+    is served over HTTP, as OpenAI, Azure and Anthropic do (`llm_server`, ``python -m hush.testing.llm_server``). Both
+    give the same answers: one core decides what happens from the order in which calls arrive, the time, and ``seed``.
 
     What a call gets: if it is over a limit, 429; else what ``faults`` order; else the answer of the first rule that
     fits; else the next of the script; else one that is made up: an echo of the last user message, a value that fits the

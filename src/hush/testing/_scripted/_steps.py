@@ -49,8 +49,7 @@ _ENDINGS = {
 def steps_of(exchange: Exchange, events: list[Event], error: Event) -> Iterator[Step]:
     """The stream of these events as it was ordered. Pauses are seconds; one without an ending has ended properly.
 
-    Args:
-        error: What an error in the middle of this stream is.
+    ``error`` is what an error in the middle of this stream is.
     """
     left = _chunks_before_break(exchange, events)
     slow_s, per_token_s = exchange.slow_s("slow_chunks"), exchange.per_token_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from os import PathLike, fspath
 from typing import Any
@@ -31,7 +31,7 @@ def settings_of(
     root, given = _read(text, name)
 
     @contextmanager
-    def located() -> Iterator[None]:
+    def located() -> Generator[None]:
         try:
             yield
         except ScriptError as error:
