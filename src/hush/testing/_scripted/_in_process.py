@@ -22,7 +22,7 @@ _LOST_LATE = frozenset(("reset_after_headers", "reset_in_stream", "half_body"))
 async def body_in_process(core: ScriptedCore, request: ScriptedRequest) -> dict[str, Any]:
     """The body of one answer; what `ScriptedLLM.respond` says."""
     loop = asyncio.get_running_loop()
-    exchange = core.begin(request, loop.time(), core)
+    exchange = core.begin(request, loop.time())
     gone = True
     try:
         await _until_first_byte(exchange, loop.time())
@@ -48,7 +48,7 @@ async def body_in_process(core: ScriptedCore, request: ScriptedRequest) -> dict[
 async def stream_in_process(core: ScriptedCore, request: ScriptedRequest) -> ScriptedStream:
     """The chunks of one answer, after the wait for the first byte."""
     loop = asyncio.get_running_loop()
-    exchange = core.begin(request, loop.time(), core)
+    exchange = core.begin(request, loop.time())
     try:
         await _until_first_byte(exchange, loop.time())
     except BaseException as error:

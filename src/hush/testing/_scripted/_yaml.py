@@ -16,7 +16,7 @@ _SETTINGS = (
     "seed", "latency_s", "per_token_s", "api_key", "models", "limits", "model_limits", "embeddings", "faults",
 )  # fmt: skip
 _MOST_BYTES = 8 << 20
-_MOST_ALIASES = 1000
+_MOST_VALUES = 200_000
 
 
 def settings_of(
@@ -56,28 +56,35 @@ def _read(text: str, name: str) -> tuple[Any, Any]:
     import yaml
 
     try:
-        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader))
-        if aliases > _MOST_ALIASES:
-            raise ScriptError(f"{name}: there are more than {_MOST_ALIASES} aliases")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        given = {} if root is None else yaml.safe_load(text)
+        if root is not None:
+            _sized(root, name, {})
+        return root, {} if root is None else yaml.safe_load(text)
+    except ScriptError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = "" if mark is None else f":{mark.line + 1}"
         raise ScriptError(f"{name}{line}: this is no YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ScriptError(f"{name}: this is no YAML: {type(error).__name__}") from None
-    _refuse_twice(root, name, set())
-    return root, given
 
 
-def _refuse_twice(node: Any, name: str, seen: set[int]) -> None:
-    """A key that stands twice in one mapping would be the last one, silently."""
+def _sized(node: Any, name: str, sizes: dict[int, int]) -> int:
+    """How many values a node holds, counting what aliases repeat; too many are refused.
+
+    So is a key that stands twice in one mapping: it would be the last one, silently.
+    """
     import yaml
 
-    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
-        return
-    seen.add(id(node))
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) in sizes:
+        if not sizes[id(node)]:
+            raise ScriptError(f"{name}:{node.start_mark.line + 1}: an alias lies in what it names")
+        return sizes[id(node)]
+    sizes[id(node)] = 0  # while it is open
+    size = 1
     keys: set[str] = set()
     for each in node.value:
         if isinstance(each, tuple):
@@ -86,7 +93,11 @@ def _refuse_twice(node: Any, name: str, seen: set[int]) -> None:
                 if key.value in keys:
                     raise ScriptError(f"{name}:{key.start_mark.line + 1}: {key.value!r} stands here a second time")
                 keys.add(key.value)
-        _refuse_twice(each, name, seen)
+        size += _sized(each, name, sizes)
+        if size > _MOST_VALUES:
+            raise ScriptError(f"{name}: there are more than {_MOST_VALUES} values, counting what aliases repeat")
+    sizes[id(node)] = size
+    return size
 
 
 def _placed(error: ScriptError, root: Any, name: str) -> ScriptError:
