@@ -98,6 +98,12 @@ def test_a_script_says_all_that_code_can_say(tmp_path):
     assert not llm.allows("another", None)
 
 
+def test_the_script_of_the_page_is_one(tmp_path):
+    page = (SRC.parent / "docs" / "testing.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(# script\.yaml\n.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert ScriptedLLM.from_yaml(written(tmp_path, block)).seed == 7
+
+
 def test_an_empty_script_is_one_of_echoes(tmp_path):
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
     found = run_virtual(lambda: ScriptedLLM.from_yaml(written(tmp_path, "# nothing\n")).respond(body, stream=False))
