@@ -314,6 +314,20 @@ def test_who_comes_back_early_is_counted():
     assert (early(1.9, retry_after_as="date"), early(2, retry_after_as="date")) == (1, 0)
 
 
+def test_a_date_is_never_too_early():
+    llm = ScriptedLLM(faults=[Fault("rate_limited", retry_after_s=2, retry_after_as="date")])
+
+    async def main():
+        await asyncio.sleep(0.5)
+        with pytest.raises(ScriptedFault) as caught:
+            await llm.respond(asked())
+        return caught.value.headers
+
+    headers = run_virtual(main)
+    assert headers["date"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert headers["retry-after"] == "Thu, 01 Jan 1970 00:00:03 GMT"
+
+
 def test_other_models_are_not_held_back():
     llm = ScriptedLLM(faults=[Fault("rate_limited", first=1, retry_after_s=5)])
 
