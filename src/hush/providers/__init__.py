@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hush.providers._embedding import EmbeddingNode
     from hush.providers._files import File
+    from hush.providers._llm import LLMNode
+    from hush.providers._llm_chain import LLMChainNode
     from hush.providers._prompt import PromptNode
+    from hush.providers._rerank import RerankNode
 
-__all__ = ("File", "PromptNode")
+__all__ = ("EmbeddingNode", "File", "LLMChainNode", "LLMNode", "PromptNode", "RerankNode")
 
 # Loaded when they are asked for: the clients of the vendors take their time.
-_MODULES = {"File": "_files", "PromptNode": "_prompt"}
+_MODULES = {
+    "EmbeddingNode": "_embedding",
+    "File": "_files",
+    "LLMChainNode": "_llm_chain",
+    "LLMNode": "_llm",
+    "PromptNode": "_prompt",
+    "RerankNode": "_rerank",
+}
 
 
 def __getattr__(name: str) -> Any:

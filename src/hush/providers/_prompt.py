@@ -99,30 +99,56 @@ class PromptNode(Leaf):
     ) -> None:
         if unknown:
             raise UsageError(_refusal(next(iter(unknown))))
-        where = caller()
-        label = f"{name if isinstance(name, str) else self.kind} ({where})"
-        mistakes: list[_Mistake] = []
-        given: Any = dict(inputs) if isinstance(inputs, Mapping) else inputs
-        of = given if isinstance(given, dict) else {}
-        key, form = _read(of, template_file, where, mistakes)
-        names = () if form is None else form.names
-        parameters = [
-            Parameter(one, "keyword", False, None) for one in dict.fromkeys((*([key] if key else ()), *names))
-        ]
-        parameters += [Parameter(one, "keyword", True, None) for one in (HISTORY, RESULTS)]
-        files = form is None or form.reads_files() or not of.keys().isdisjoint((HISTORY, RESULTS, "*"))
+        prompt = written_prompt(name if isinstance(name, str) else self.kind, inputs, template_file)
         super().__init__(
             name,
-            fn=_filler(key, form, label),
-            inputs=given,
+            fn=prompt.fill,
+            inputs=prompt.inputs,
             outputs=outputs,
-            signature=Signature(tuple(parameters), known=True, open=form is None, awaited=False, generates=False),
-            executor="auto" if files or timeout_s is not None else "inline",
+            signature=Signature(
+                prompt.parameters, known=True, open=not prompt.is_known, awaited=False, generates=False
+            ),
+            executor="auto" if prompt.reads_files or timeout_s is not None else "inline",
             timeout_s=timeout_s,
             on_error=on_error,
         )
-        for mistake in mistakes:
+        for mistake in prompt.mistakes:
             self._fault(*mistake)
+
+
+class WrittenPrompt(NamedTuple):
+    """A prompt as it was written into the inputs of a node.
+
+    Attributes:
+        inputs: The node's inputs, in which what was read stands for the prompt.
+        parameters: What the node takes for it.
+        fill: Gives ``{"messages": ...}``, called with those by name.
+        is_known: Whether its names are.
+        reads_files: Whether it may have to read files when it is filled.
+        mistakes: What is wrong with it.
+    """
+
+    inputs: Any
+    parameters: tuple[Parameter, ...]
+    fill: Callable[..., dict[str, Any]]
+    is_known: bool
+    reads_files: bool
+    mistakes: list[_Mistake]
+
+
+def written_prompt(name: str, inputs: Any, template_file: str | os.PathLike[str] | None) -> WrittenPrompt:
+    """The prompt of a node called ``name``, read where it was written."""
+    where = caller()
+    mistakes: list[_Mistake] = []
+    given: Any = dict(inputs) if isinstance(inputs, Mapping) else inputs
+    of = given if isinstance(given, dict) else {}
+    key, form = _read(of, template_file, where, mistakes)
+    names = () if form is None else form.names
+    parameters = [Parameter(one, "keyword", False, None) for one in dict.fromkeys((*([key] if key else ()), *names))]
+    parameters += [Parameter(one, "keyword", True, None) for one in (HISTORY, RESULTS)]
+    files = form is None or form.reads_files() or not of.keys().isdisjoint((HISTORY, RESULTS, "*"))
+    fill = _filler(key, form, f"{name} ({where})")
+    return WrittenPrompt(given, tuple(parameters), fill, form is not None, files, mistakes)
 
 
 def _read(

@@ -32,7 +32,7 @@ class Shape:
     def read(self, text: str) -> Any:
         """The answer as data that fits. Raises ``Misfit``, which says what does not."""
         try:
-            value = json.loads(_bare(text))
+            value = json.loads(bare_json(text))
         except ValueError as exc:
             raise Misfit(f"This is no JSON: {exc}.") from None
         if not self.schema:
@@ -131,7 +131,7 @@ def _validator(schema: str) -> Any:
     return Draft202012Validator(found, registry=Registry())  # an empty one: it knows no way to fetch anything
 
 
-def _bare(text: str) -> str:
+def bare_json(text: str) -> str:
     """The text without a fence of Markdown around it."""
     found = _FENCED.match(text)
     return found[1] if found else text

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._resources._secrets import is_secret_name, looks_secret
-from hush.core._resources._types import ResourceKind, ResourceType
+from hush.core._resources._types import MakesResource, ResourceKind, ResourceType
 from hush.core._resources._variables import VariableFault, expanded, names_in, parts_of
 from hush.core._resources._written import Written, problem, shown
 from hush.core.errors import Problem, UsageError, nearest
@@ -26,6 +26,8 @@ def made(
     """The resource called ``key``, or everything that is wrong with it. Values that may be secret are in no message."""
     if isinstance(entry.value, type_.kind):
         return entry.value, []
+    if isinstance(entry.value, MakesResource):
+        return entry.value.as_resource(key), []
     if not isinstance(entry.value, dict):
         found = "nothing" if entry.value is None else "text" if isinstance(entry.value, str) else _kind(entry.value)
         mend = f"Write them below it, such as: {type_.example}"

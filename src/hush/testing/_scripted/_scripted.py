@@ -117,5 +117,11 @@ class ScriptedLLM(ScriptedCore):
 
         return await body_in_process(self, ScriptedRequest(body, body, RERANK, OPENAI))
 
+    def as_resource(self, key: str) -> Any:
+        """What it is in a hub: ``ResourceHub({"llm:gpt-4": ScriptedLLM(...)})``, or ``embedding:``, or ``rerank:``."""
+        from hush.testing._scripted._client import resource_of
+
+        return resource_of(key, self)
+
     def __repr__(self) -> str:
         return f"<ScriptedLLM seed={self.seed} calls={self.stats.calls}>"
