@@ -131,22 +131,6 @@ def build(sink: Sink, cache: Path, hub: ResourceHub) -> Hush:
     return Hush(graph, resources=hub)
 
 
-class Lines:
-    """The lines of a file, read as they are needed. It has a length, so that the bar knows how many there will be."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with path.open(encoding="utf-8") as file:
-            self.count = sum(1 for _ in file)
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[str]:
-        with self.path.open(encoding="utf-8") as file:
-            yield from file
-
-
 def generate(path: Path, count: int) -> None:
     """Write questions: the same ones each time."""
     with path.open("w", encoding="utf-8") as file:
@@ -267,16 +251,20 @@ def main() -> None:
     logging.disable(logging.WARNING)  # of the failed items, which are told here
 
     counted = Counted()
-    with asking(args) as (hub, url), closing(Sink(args.folder)) as sink:
+    with (
+        asking(args) as (hub, url),
+        questions.open(encoding="utf-8") as lines,
+        closing(Sink(args.folder)) as sink,
+    ):
         engine = build(sink, args.folder / "answers.db", hub)
         try:
-            seconds = asyncio.run(run(engine, Lines(questions), tracers(counted)))
+            seconds = asyncio.run(run(engine, lines, tracers(counted)))
         except KeyboardInterrupt:
             sys.exit(f"\nStopped after {sink.line:,} lines. Start it again: it goes on from there.")
         tell(args.folder, sink, counted, seconds, None if url is None else seen_by(url))
 
 
-async def run(engine: Hush, lines: Lines, tracer: list[Any]) -> float:
+async def run(engine: Hush, lines: TextIO, tracer: list[Any]) -> float:
     """Run the batch, and close the connections behind it. Gives the seconds it took."""
     async with engine:
         return (await engine.run({"lines": lines}, tracer=tracer)).seconds
@@ -286,8 +274,10 @@ def tell(folder: Path, sink: Sink, counted: Counted, seconds: float, stats: dict
     """Print what became of the batch."""
     print(f"{sink.answered:,} answers in {folder / 'answers.jsonl'}, {counted.cached:,} of them from the cache")
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sink.reasons.most_common())
-    print(f"{sink.failed:,} failures in {folder / 'failures.jsonl'}{': ' if reasons else ''}{reasons}")
-    print(f"{sink.tokens:,} tokens and {sink.cost:.4f} dollars, cached answers too; {counted.again:,} calls made again")
+    print(f"{sink.failed:,} failed, which are in {folder / 'failures.jsonl'}{': ' if reasons else ''}{reasons}")
+    print(
+        f"{sink.tokens:,} tokens and {sink.cost:.4f} dollars, with those of the cache; {counted.again:,} calls repeated"
+    )
     grew = f"; memory grew by {peak_mb() - sink.settled_mb:.0f} MB after the first 200 lines" if sink.settled_mb else ""
     print(f"{seconds:.1f} s{grew}")
     if not stats or not stats["calls"]:
