@@ -64,7 +64,7 @@ class Sink:
 
     def write(
         self,
-        id: int | None,  # noqa: A002  # the name of the column
+        id: str | None,  # noqa: A002  # the name of the column
         content: str | None,
         usage: Mapping[str, int | None] | None,
         cost: float | None,
