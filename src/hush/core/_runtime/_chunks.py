@@ -10,6 +10,8 @@ from __future__ import annotations
 
 TARGET_NS = 100_000_000
 MOST_NS = 200_000_000
+ENOUGH_NS = 2 * MOST_NS
+"""A chunk that has taken so long is ended, and what is left of it handed back: the items are not like those before."""
 MOST_BYTES = 16_000_000
 SHARE = 10
 """The work of a chunk is to be at least this many times what handing it over costs."""
