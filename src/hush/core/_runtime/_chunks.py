@@ -15,6 +15,8 @@ ENOUGH_NS = 2 * MOST_NS
 MOST_BYTES = 16_000_000
 SHARE = 10
 """The work of a chunk is to be at least this many times what handing it over costs."""
+LEAST_TRANSPORT_NS = 100_000
+"""Handing a chunk over is taken to cost so much at least: not all of it is seen where it is measured."""
 _GROWTH = 16
 """A chunk is at most so many times the largest before: the first items may not be like the others."""
 
@@ -49,6 +51,7 @@ class ChunkRule:
         self.work_ns += work_ns
         if transport_ns is None:
             return
+        transport_ns = max(transport_ns, LEAST_TRANSPORT_NS)
         self.transport_ns += transport_ns
         # The cheapest chunk tells best what the fixed part is: the others had to wait for the processor, too.
         if self._fixed_ns is None or transport_ns < self._fixed_ns:
@@ -65,6 +68,13 @@ class ChunkRule:
         if gain_ns <= 0:
             return most
         return min(most, max(1, -int(-SHARE * (self._fixed_ns or 0.0) // gain_ns)))
+
+    def is_short(self, items: int) -> bool:
+        """Whether a chunk of so many may wait in a process for the one before it, as far as is known.
+
+        Handing over costs nothing then that is seen, but nobody else can take what lies there, should that one last.
+        """
+        return self._largest > 0 and items * self._item_ns <= TARGET_NS
 
     def size(self, left: int | None) -> int:
         """How many items the next chunk is to have, of ``left`` where that is known."""

@@ -14,7 +14,7 @@ from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._parcels import culprit, dumps, pack, reason
 from hush.core._runtime._process_items import Given, Items
-from hush.core._runtime._processes import pool_of
+from hush.core._runtime._process_pool import pool_of
 from hush.core._runtime._run import Run
 from hush.core.errors import TransportError
 

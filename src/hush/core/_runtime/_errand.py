@@ -47,9 +47,9 @@ class Errand:
         self._fanout = fanout
         self._in_columns = in_columns
         self._fresh = False
-        self._process: WorkerProcess | None = None
+        self._behind = False
         self._parcel = Parcel(b"", [], {})
-        self._began_ns = self._work_ns = self._ended_ns = self._bytes = 0
+        self._began_ns = self._work_ns = self._spent_ns = self._ended_ns = self._bytes = 0
 
     def left(self) -> Sequence[int]:
         """The items that have not ended."""
@@ -75,7 +75,7 @@ class Errand:
         self._fresh = process.knows is not self._crew
         base = self._crew.base(self._fanout) if self._fresh else None
         process.knows = self._crew
-        self._process = process
+        self._behind = process.busy
         parcel, self._parcel = self._parcel, Parcel(b"", [], {})
         ends = parcel.ends
         if ends is not None and parcel.refused:
@@ -91,8 +91,9 @@ class Errand:
         if message[0] != "items":
             return message
         self._ended_ns = perf_counter_ns()
-        _, done, work_ns, took_ns, parcels, rows, told, last = message
+        _, done, work_ns, spent_ns, took_ns, parcels, rows, told, last = message
         self._work_ns += work_ns
+        self._spent_ns = spent_ns
         self._bytes += len(rows.data)
         loaded = load_rows(rows)
         if loaded.columns is not None and (parcels or not self._in_columns):
@@ -111,5 +112,7 @@ class Errand:
         """The process has done with it: tell the rule what it took."""
         if self.chunk.again:
             return
-        transport_ns = max(0, self._ended_ns - self._began_ns - self._work_ns)
+        # One that lay ready in the process was not waited for: then only what its worker did besides the work counts.
+        whole_ns = self._spent_ns if self._behind else self._ended_ns - self._began_ns
+        transport_ns = max(0, whole_ns - self._work_ns)
         self._crew.rule.learn(self.ended, self._work_ns, None if self._fresh else transport_ns, self._bytes)

@@ -240,7 +240,9 @@ class _Chunk:
             places = [place for place in range(done) if place not in errors]
             for number in refused:
                 errors[places[number]] = pack_error(not_back(outs[number], self._items.path))
-        self._tell("items", done, work_ns, took_ns, errors, rows, told_of(self._run), last=not self.left)
+        told = told_of(self._run)
+        spent_ns = perf_counter_ns() - self._began_ns
+        self._tell("items", done, work_ns, spent_ns, took_ns, errors, rows, told, last=not self.left)
 
 
 def told_of(run: Run) -> tuple[Any, ...] | None:

@@ -94,7 +94,7 @@ class RemoteWorker:
         fanout, pool = self.fanout, self.crew.pool
         errand = self._errand = Errand(self.crew, fanout, chunk, in_columns=self._quiet)
         await self._pack(errand)
-        process = await pool.take()
+        process = await pool.take(ahead=not chunk.again and self.crew.rule.is_short(len(chunk.indexes)))
         talk = Talk(fanout.run.loop, process, partial(errand.request, process))
         talk.hear = errand.hear
         timeout_s = None
@@ -207,7 +207,7 @@ class RemoteWorker:
     def _after_death(self, errand: Errand, died: Died) -> None:
         """Settle who is to blame for a process that has died, or find out, by running what is left one at a time."""
         fanout, left = self.fanout, errand.left()
-        if not died.begun and self.crew.pool.may_start_again():
+        if not died.begun and (not died.barren or self.crew.pool.may_start_again()):
             self._todo.appendleft(errand.chunk)
             return
         if left and (errand.chunk.again or len(left) == 1 or not died.begun):
