@@ -227,8 +227,11 @@ class Fanout:
 
     def wanted(self) -> frozenset[str] | None:
         """The keys of what an item gives that somebody reads; ``None`` if that may be any."""
-        wanted = self.columns.wanted() if self.run.tracing is None else None
-        return None if wanted is None else wanted | self._taken_keys | {ERROR}
+        tracing = self.run.tracing
+        wanted = self.columns.wanted()
+        if wanted is None or (tracing is not None and tracing.items_of == self.step.path):
+            return None
+        return wanted | self._taken_keys | {ERROR}
 
     def finish_run(self, first: int, count: int, keys: Sequence[str], given: Mapping[str, list[Any]]) -> None:
         """Items in a row have ended well, and gave these columns, and no ``error``.
