@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -62,14 +62,12 @@ class Items:
     def _take(self, given: Given) -> None:
         self.given = given
         slots = self.plan.template.copy()
-        tables: tuple[tuple[Mapping[Any, int], dict[Any, Any]], ...] = (
-            (self.plan.inputs, given.inputs),
-            (self.plan.imports, given.imports),
-        )
-        for table, values in tables:
-            for key, value in values.items():
-                if key in table:
-                    slots[table[key]] = value
+        for key, value in given.inputs.items():
+            if key in self.plan.inputs:
+                slots[self.plan.inputs[key]] = value
+        for source, value in given.imports.items():
+            if source in self.plan.imports:
+                slots[self.plan.imports[source]] = value
         self.base = slots
 
     def slots(self, values: Any) -> list[Any]:
