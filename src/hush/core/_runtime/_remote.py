@@ -79,8 +79,6 @@ class RemoteWorker:
             chunk = self._todo.popleft() if self._todo else await puller.next()
             if chunk is None or fanout.domain.closing:
                 return
-            if fanout.active < self.crew.most_workers and self._more():
-                fanout.spawn(None)  # each pulls something before it hires the next, so no process starts for nothing
             await self._run(chunk)
 
     def _more(self) -> bool:
@@ -99,6 +97,10 @@ class RemoteWorker:
         talk.hear = errand.hear
         timeout_s = None
         try:
+            if fanout.active < self.crew.most_workers and self._more():
+                # Only now: each has something to do before it hires the next, so no process starts for nothing, and
+                # has a process for it, so that the first items are begun with first. An eager task begins at once.
+                fanout.spawn(None)
             while (message := await talk.next(timeout_s)) is not None:
                 if message[0] == "begun":
                     self._refuse(errand)
