@@ -490,6 +490,19 @@ async def test_killers_at_several_places_fail_alone():
     assert "ended with exit code 3 while it ran item 20" in str(found[20])
 
 
+async def test_killers_in_a_row_do_not_take_along_what_lies_ready_behind_them():
+    """In the process that dies lies the next chunk, which has done nothing yet, and is tried again however often."""
+
+    def call(x):
+        if x in range(60, 66):
+            os._exit(1)
+        return {"y": x}
+
+    result = await mapped(call, max_concurrency=1).run({"xs": list(range(600))})
+    assert sorted(failed(result)) == list(range(60, 66))
+    assert result["y"] == [None if 60 <= x < 66 else x for x in range(600)]
+
+
 async def test_a_killer_ends_a_map_that_fails_fast():
     def call(x):
         if x == 11:

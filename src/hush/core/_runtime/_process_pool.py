@@ -67,7 +67,7 @@ class ProcessPool:
             return worker
         if ahead:
             # One that has begun with something: until then it may be long in starting, or not start at all.
-            busy = [worker for worker in self._there if worker.served and worker.users < _SEATS]
+            busy = [one for one in self._there if one.served and one.users < _SEATS and not one.alone]
             return min(busy, key=_users, default=None)
         return None
 

@@ -75,6 +75,7 @@ class WorkerProcess:
         knows: Whatever its user has told it already.
         served: Whether it has begun with anything.
         users: How many ask it, or are about to.
+        alone: Whether nobody else is to ask it meanwhile: it may well die.
     """
 
     def __init__(self, setup: Callable[[], bytes]) -> None:
@@ -92,6 +93,7 @@ class WorkerProcess:
         self.knows: object = None
         self.served = False
         self.users = 0
+        self.alone = False
 
     def ask(self, request: Callable[[], tuple[Any, ...]], hear: Callable[[tuple[Any, ...]], None]) -> None:
         """Send a request, starting the process if need be, and ``hear`` its messages up to the last.

@@ -93,6 +93,7 @@ class RemoteWorker:
         errand = self._errand = Errand(self.crew, fanout, chunk, in_columns=self._quiet)
         await self._pack(errand)
         process = await pool.take(ahead=not chunk.again and self.crew.rule.is_short(len(chunk.indexes)))
+        process.alone = chunk.again
         talk = Talk(fanout.run.loop, process, partial(errand.request, process))
         talk.hear = errand.hear
         timeout_s = None
