@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hush.core._runtime._chunks import ENOUGH_NS, MOST_BYTES, MOST_NS, SHARE, TARGET_NS, ChunkRule
+from hush.core._runtime._chunks import ENOUGH_NS, MOST_BYTES, MOST_NS, TARGET_NS, ChunkRule
 from kit.chunk_play import Costs, Play
 
 MS = 1_000_000
@@ -41,7 +41,7 @@ def test_transport_is_a_tenth_of_the_work_at_most(item_ns, fixed_ns, workers):
     per_item_ns = item_ns // 40
     items = 40 * MOST_NS // item_ns + 10
     chunks = played(items, item_ns, fixed_ns, per_item_ns, workers)[6:-1]
-    assert sum(work for _, work, _ in chunks) * 1.05 >= SHARE * sum(transport for _, _, transport in chunks)
+    assert sum(work for _, work, _ in chunks) * 1.05 >= 10 * sum(transport for _, _, transport in chunks)
 
 
 @given(st.integers(100, 300 * MS), st.integers(0, 5 * MS), st.integers(0, 1 * MS), st.integers(1, 8))
@@ -140,3 +140,14 @@ def test_items_that_become_slow_are_handed_back(workers, data):
     # Evenly shared out, but for the chunks that were under way when the first slow one came.
     longest_ns = max(process.work_ns for process in found.processes)
     assert longest_ns <= (slow / workers + 1) * 100 * MS + 4 * ENOUGH_NS + count * 20_000
+
+
+def test_where_handing_over_is_dear_chunks_are_ten_times_as_long_at_least():
+    """Longer than they would be else, and towards the end of a list too, but never more than a worker's share."""
+    rule = ChunkRule(2)
+    rule.learn(1, MS, None, 0)
+    rule.learn(100, 100 * MS, 15 * MS, 0)
+    assert rule.size(None) == 150
+    assert rule.size(1000) == 150
+    assert rule.size(310) == 150
+    assert rule.size(200) == 100
