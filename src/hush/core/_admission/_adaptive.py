@@ -55,12 +55,14 @@ CREDIT_S = 0.01  # what a late timer may make up for; and the widest spacing whi
 KEEP = 0.97  # of what was served, after a probe upwards found the ceiling
 KEEP_LESS = 0.95  # of what was served, where even the plateau was too high
 HOLD_S = 6.5  # on a plateau below a ceiling that was measured
+SAVED_S = 0.25
 SHORT_HOLD_S = 1.0  # on one that was not
 HOLD_STARTS = 16  # and at least so many starts, but for that no longer than
 HOLD_STARTS_MOST_S = 20.0
-RETRY_AFTERS = 6.5  # and at least so many times what a refusal costs when it closes the gate
-CONFIRMED = 2  # times that a probe which costs that has found the ceiling where it was; from then on the hold grows
-LONGER = 1.5  # by this, each time
+FOUND_S = 10.0  # where refusals ask for a pause: a higher capacity is found in this time, or in
+FOUND_PAUSES = 5.0  # so many pauses; of which
+RAMP_S = 3.2  # go to growing five times as large, after the hold
+STANDS_S = 60.0  # for so long; where a ceiling has stood for longer, later in proportion
 LONGEST = 6.0  # up to so many times as long
 SAME = 0.08  # what two measures of one ceiling may differ by
 HOLD_MOST_S = 120.0
@@ -123,8 +125,7 @@ class Adaptive:
         "_cap",
         "_ceiling",
         "_complete_s",
-        "_confirmed",
-        "_failed_probes",
+                "_failed_probes",
         "_gap_s",
         "_grown_s",
         "_hold_s",
@@ -147,6 +148,7 @@ class Adaptive:
         "_served",
         "_slots_proven",
         "_slots_rate",
+        "_stands_since_s",
         "_starts",
         "_streak",
         "_suspect",
@@ -183,7 +185,7 @@ class Adaptive:
         # Where refusals ask for a pause: the plateau below the last ceiling, how often that was found again, and the
         # plateau that was refused without a probe.
         self._ceiling = 0.0
-        self._confirmed = 0
+        self._stands_since_s = 0.0
         self._too_much = inf
 
         # What is measured: starts of the last `_memory_s`, complete since `_complete_s`, and those that were refused.
@@ -353,7 +355,8 @@ class Adaptive:
         if self.mode == SLOTS:
             self._judge_slots(refuted=not crowded)
         probed = self._grown_s > self._hold_s
-        long_open = now_s - self._opened_s >= 1.5 * self._memory_s
+        open_s = now_s - self._opened_s
+        long_open = open_s >= 1.5 * self._memory_s
         measured = probed and not ramp and long_open
         plateau = self._base if self.mode == PACED else inf
         if not self._served:
@@ -369,7 +372,10 @@ class Adaptive:
                 known = max(known, LEAST_AT_ONCE * (self._base if self.mode == PACED else self._slots_rate))
             if self.mode == PACED and probed:  # the plateau was held without a refusal
                 known = max(known, self._base)
-            self._base = max(RATE_LEAST, known * (KEEP if probed or self.mode == DOUBLING else KEEP_LESS))
+            keep = KEEP if probed or self.mode == DOUBLING else KEEP_LESS
+            if retry_after_s and not probed and open_s > 1.2 * self._memory_s:
+                keep = min(keep, max(0.8, 1 - SAVED_S / open_s))
+            self._base = max(RATE_LEAST, known * keep)
             if retry_after_s and long_open:
                 if not probed and not crowded:
                     self._too_much = min(self._too_much, plateau)
@@ -383,7 +389,7 @@ class Adaptive:
             self.mode = PACED
             self._next_s = max(self._next_s, now_s + 1 / self._rate)
         if measured:
-            self._hold_s = max(HOLD_S, min(HOLD_MOST_S, RETRY_AFTERS * retry_after_s * self._confirm()))
+            self._hold_s = self._hold(now_s, retry_after_s)
         else:
             self._hold_s = SHORT_HOLD_S + min(HOLD_MOST_S, retry_after_s)
         if self.mode == PACED:
@@ -395,12 +401,16 @@ class Adaptive:
             self._forget(now_s + retry_after_s)
         self._fit()
 
-    def _confirm(self) -> float:
-        """How much longer the hold is: a ceiling that is found where it was, again and again, is rarely looked for."""
-        same = abs(self._base / self._ceiling - 1) <= SAME if self._ceiling else False
-        self._confirmed = self._confirmed + 1 if same else 0
+    def _hold(self, now_s: float, retry_after_s: float) -> float:
+        """How long a measured plateau is held: longer where refusals cost a pause and the ceiling has stood for long."""
+        if not (self._ceiling and abs(self._base / self._ceiling - 1) <= SAME):
+            self._stands_since_s = now_s
         self._ceiling = self._base
-        return min(LONGEST, LONGER ** max(0, self._confirmed - CONFIRMED))
+        if not retry_after_s:
+            return HOLD_S
+        found_s = max(FOUND_S, FOUND_PAUSES * retry_after_s)
+        longer = max(1.0, min(LONGEST, (now_s - self._stands_since_s) / STANDS_S))
+        return min(HOLD_MOST_S, longer * (found_s - retry_after_s - RAMP_S))
 
     def _judge_slots(self, *, refuted: bool) -> None:
         """Whether slots were the right reading; each time they were not, it takes more to come back to them."""
