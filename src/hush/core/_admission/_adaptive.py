@@ -62,8 +62,8 @@ HOLD_STARTS_MOST_S = 20.0
 FOUND_S = 10.0  # where refusals ask for a pause: a higher capacity is found in this time, or in
 FOUND_PAUSES = 5.0  # so many pauses; of which
 RAMP_S = 3.2  # go to growing five times as large, after the hold
-STANDS_S = 60.0  # for so long; where a ceiling has stood for longer, later in proportion
-LONGEST = 6.0  # up to so many times as long
+STANDS_S = 60.0  # for so long; where a ceiling has stood for longer, so much later
+LONGEST = 39.0  # pauses that a hold takes, at most
 SAME = 0.08  # what two measures of one ceiling may differ by
 HOLD_MOST_S = 120.0
 # Growth after the plateau: 1 + STEEP t³ up to BEND_S, where that is steepest on a log scale; then exponential.
@@ -361,7 +361,7 @@ class Adaptive:
         plateau = self._base if self.mode == PACED else inf
         if not self._served:
             self._room = max(1.0, self._room / 2)
-        elif self.mode != DOUBLING and crowded and self._votes >= self._votes_needed:
+        elif self.mode != DOUBLING and crowded and self._votes >= self._votes_needed + (1 + ramp if retry_after_s else 0):
             self.mode = SLOTS
             self._rate = inf
             self._slots_rate = KEEP * good
@@ -409,8 +409,8 @@ class Adaptive:
         if not retry_after_s:
             return HOLD_S
         found_s = max(FOUND_S, FOUND_PAUSES * retry_after_s)
-        longer = max(1.0, min(LONGEST, (now_s - self._stands_since_s) / STANDS_S))
-        return min(HOLD_MOST_S, longer * (found_s - retry_after_s - RAMP_S))
+        hold_s = found_s - retry_after_s - RAMP_S + max(0.0, now_s - self._stands_since_s - STANDS_S)
+        return min(hold_s, LONGEST * retry_after_s, HOLD_MOST_S)
 
     def _judge_slots(self, *, refuted: bool) -> None:
         """Whether slots were the right reading; each time they were not, it takes more to come back to them."""
