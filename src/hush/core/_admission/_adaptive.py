@@ -351,9 +351,16 @@ class Adaptive:
         safe = self._safe
         ramp = self._rate > 1.25 * good and self.mode != SLOTS
         crowded = call.beside > safe > 0 and self._ok >= max(PROVEN, safe)
-        self._votes = self._votes + 1 if crowded else 0
+        if crowded:
+            self._votes = min(VOTES_MOST, self._votes + 1)
+        else:  # one that got through by chance, while slots were known well, is no proof of the contrary
+            known = self.mode == SLOTS and retry_after_s > 0 and self._grown_s >= SLOTS_PROVEN_S
+            self._votes = self._votes // 2 if known else 0
         if self.mode == SLOTS:
             self._judge_slots(refuted=not crowded)
+        needed = self._votes_needed
+        if retry_after_s:  # being wrong costs a pause; and on a steep way up, what was served is a latency behind
+            needed = min(VOTES_MOST, needed + (2 if ramp and self._latency_s > ROUND_S else 1))
         probed = self._grown_s > self._hold_s
         open_s = now_s - self._opened_s
         long_open = open_s >= 1.5 * self._memory_s
@@ -361,7 +368,7 @@ class Adaptive:
         plateau = self._base if self.mode == PACED else inf
         if not self._served:
             self._room = max(1.0, self._room / 2)
-        elif self.mode != DOUBLING and crowded and self._votes >= self._votes_needed + (1 + ramp if retry_after_s else 0):
+        elif (crowded or self.mode == SLOTS) and self.mode != DOUBLING and self._votes >= needed:
             self.mode = SLOTS
             self._rate = inf
             self._slots_rate = KEEP * good
