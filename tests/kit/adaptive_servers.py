@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -160,11 +161,24 @@ class Blips:
         return self.server.arrive(now_s, chance)
 
 
+def reached_in_s(let_in_s: list[float], per_s: float, from_s: float) -> float:
+    """How long after ``from_s`` 90 % of ``per_s`` were let in within a second that began after it; ``inf`` for never.
+
+    ``let_in_s`` is when calls started, or came, that were served; in order.
+    """
+    need = math.ceil(0.9 * per_s)
+    after_s = let_in_s[bisect_left(let_in_s, from_s) :]
+    return next(
+        (last - from_s for first, last in zip(after_s, after_s[need - 1 :], strict=False) if last - first < 1), math.inf
+    )
+
+
 @dataclass
 class Drive:
-    """What came of it: the times at which calls were served (their ends) and refused (their starts)."""
+    """What came of it: when calls were served (their ends, and their starts) and refused (their starts)."""
 
     served_s: list[float]
+    let_in_s: list[float]
     refused_s: list[float]
     started_s: list[float]
     in_flight_most: int
@@ -201,7 +215,7 @@ def drive(
     chance = random.Random(seed)
     order = count()
     events: list[tuple[float, int, object, bool]] = []
-    result = Drive([], [], [], 0, 0.0, [])
+    result = Drive([], [], [], [], 0, 0.0, [])
     now_s, in_flight, closed_until_s, wakes_at_s, done, came = 0.0, 0, 0.0, math.inf, 0, 0
     look_at_s = 0.0
     while now_s <= seconds:
@@ -223,8 +237,7 @@ def drive(
             in_flight += 1
             result.started_s.append(now_s)
             at_s, fine = server.arrive(now_s, chance)
-            if not fine:
-                result.refused_s.append(now_s)
+            (result.let_in_s if fine else result.refused_s).append(now_s)
             heapq.heappush(events, (at_s, next(order), token, fine))
         result.in_flight_most = max(result.in_flight_most, in_flight)
         ends_at_s = events[0][0] if events else math.inf

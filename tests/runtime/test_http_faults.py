@@ -350,3 +350,18 @@ async def test_nightly_a_capacity_that_drops_and_comes_back(make):
     assert server.served_per_s(35, 49.5) >= 0.9 * 30
     assert server.served_per_s(60, 74.5) >= 0.9 * 100
     assert server.refused < 0.01 * server.requests
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("told", [1, 2])
+@pytest.mark.parametrize("make", [Window, Bucket])
+async def test_nightly_a_capacity_that_drops_and_comes_back_where_each_refusal_asks_for_a_pause(make, told):
+    server = await changing(make, told)
+    assert not server.early
+    assert server.reached_in_s(100, 50) <= 10
+    # What each look for the ceiling costs is the pause.
+    share = {1: 0.7, 2: 0.5}[told]
+    assert server.served_per_s(35, 49.5) >= share * 30
+    assert server.served_per_s(60, 74.5) >= share * 100
+    assert server.refused < 0.01 * server.requests

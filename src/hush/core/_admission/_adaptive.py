@@ -29,7 +29,6 @@ from hush.core._admission._measure import Measure
 from hush.core._admission._plateau import KEEP, RATE_LEAST, SHORT_HOLD_S, Plateau
 from hush.core._admission._probes import Probes
 from hush.core._admission._queueing import Queueing
-from hush.core._admission._slots import PROVEN_S as SLOTS_PROVEN_S
 from hush.core._admission._slots import SlotSigns
 
 ROUND_S = 0.1  # doubling takes a latency, and at least this long
@@ -185,8 +184,6 @@ class Adaptive:
         if self._episode.calm(now_s, self._probes.gap_s):
             self._probes.over()
 
-    # ── Growth ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _grow(self, used_s: float) -> None:
         """Go on along the curve, by a time in which the level was in full use."""
         plateau = self._plateau
@@ -204,8 +201,6 @@ class Adaptive:
         room = 2 + 2 * self._rate * self._measure.latency_s if self.mode == PACED else self._room
         self._room = min(self._room, float(self.most))
         self._cap = max(1, int(min(room, self._queueing.bound, self.most)))
-
-    # ── Overload ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _refused(self, call: Call, now_s: float, took_s: float, retry_after_s: float) -> None:
         self._episode.in_row += 1
@@ -238,7 +233,8 @@ class Adaptive:
             measured = self._pace(call, now_s, good, costly=costly, sign=sign) or measured
         plateau.settle(now_s, measured=measured, retry_after_s=retry_after_s, paced=self.mode == PACED)
         measure.look_back(self._rate)
-        self._begin_episode(now_s + retry_after_s)
+        self._episode.begin(now_s + retry_after_s)
+        signs.begin(now_s + retry_after_s)
         if costly:
             measure.forget(now_s + retry_after_s)
         self._fit()
@@ -258,25 +254,15 @@ class Adaptive:
         plateau.lower(known, probed=probed or self.mode == DOUBLING, refill_s=open_s if saved else None)
         long_open = open_s >= 1.5 * measure.memory_s
         measured = costly and long_open and plateau.compare(before, probed=probed, sign_of_slots=sign)
-        if self._rate == inf:
-            self._rate = plateau.base
-        else:
-            self._rate = max(RATE_LEAST, plateau.base * max(0.5, known / self._rate))
+        self._rate = plateau.base if self._rate == inf else max(RATE_LEAST, plateau.base * max(0.5, known / self._rate))
         self.mode = PACED
         self._next_s = max(self._next_s, now_s + 1 / self._rate)
         return measured
 
-    def _begin_episode(self, now_s: float) -> None:
-        self._episode.begin(now_s)
-        self._signs.begin(now_s)
-
-    # ── The closed gate ──────────────────────────────────────────────────────────────────────────────────────────────
-
     def _close(self, now_s: float, *, again: bool) -> None:
         plateau = self._plateau
         if self.mode == SLOTS:
-            self._signs.judge(plateau.grown_s, refuted=again)
-            if plateau.grown_s < SLOTS_PROVEN_S:
+            if not self._signs.judge(plateau.grown_s, refuted=again):
                 self._fall_back(self._signs.rate)
         elif self.mode == DOUBLING:
             if self._measure.any_served:
@@ -284,7 +270,8 @@ class Adaptive:
         elif self._episode.reopened:  # what it came back with was too much
             plateau.base *= REOPEN_AGAIN
             self._probes.widen()
-        self._begin_episode(now_s)
+        self._episode.begin(now_s)
+        self._signs.begin(now_s)
         self._next_s = self._probes.close(now_s)
 
     def _fall_back(self, rate: float) -> None:

@@ -67,9 +67,10 @@ class SlotSigns:
         if held_s is not None:
             self.judge(held_s, refuted=not sign)
 
-    def judge(self, held_s: float, *, refuted: bool) -> None:
-        """Whether slots were the right reading; each time they were not, it takes more to come back to them."""
-        if held_s >= PROVEN_S:
+    def judge(self, held_s: float, *, refuted: bool) -> bool:
+        """Whether slots, held for so long, were the right reading. If not, it may take more to come back to them."""
+        held = held_s >= PROVEN_S
+        if held:
             self._proven = True
             self._needed = 1
         elif refuted:
@@ -77,6 +78,7 @@ class SlotSigns:
                 self._in_row = 0
                 self._needed = min(MOST, 2 * self._needed)
             self._proven = False
+        return held
 
     def suffice(self, costly: bool, steep: bool, latency_s: float) -> bool:
         """Whether the signs in a row are enough, where the level went up steeply before the last of them."""
