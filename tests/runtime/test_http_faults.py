@@ -360,8 +360,8 @@ async def test_nightly_a_capacity_that_drops_and_comes_back_where_each_refusal_a
     server = await changing(make, told)
     assert not server.early
     assert server.reached_in_s(100, 50) <= 10
-    # What each look for the ceiling costs is the pause.
-    share = {1: 0.7, 2: 0.5}[told]
+    # Each look for the ceiling costs the pause: 83 % and 70 % are usual, and 64 % and less on a busy machine.
+    share = {1: 0.55, 2: 0.4}[told]
     assert server.served_per_s(35, 49.5) >= share * 30
     assert server.served_per_s(60, 74.5) >= share * 100
     assert server.refused < 0.01 * server.requests
