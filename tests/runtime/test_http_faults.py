@@ -360,7 +360,8 @@ async def test_nightly_a_capacity_that_drops_and_comes_back_where_each_refusal_a
     server = await changing(make, told)
     assert not server.early
     assert server.reached_in_s(100, 50) <= 10
-    # Each look for the ceiling costs the pause: 83 % and 70 % are usual, and 64 % and less on a busy machine.
+    # Each look for the ceiling costs the pause. Simulated: 71-85 % and 48-73 % of 100. Over sockets: 79-84 % and about
+    # 71 %, but once 64 % with a pause of a second, and why is not known.
     share = {1: 0.55, 2: 0.4}[told]
     assert server.served_per_s(35, 49.5) >= share * 30
     assert server.served_per_s(60, 74.5) >= share * 100
