@@ -55,7 +55,12 @@ class LLMRequest:
         said: list[Message] = []
         if reply.tool_calls:
             calls = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                {
+                    **call.extra,
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
                 for call in reply.tool_calls
             ]
             said.append({"role": "assistant", "content": reply.content or None, "tool_calls": calls})

@@ -90,6 +90,7 @@ def read_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool]) -> list[dic
             raise Misfit(f"The arguments of {call.name}: {exc}") from None
         found.append(
             {
+                **call.extra,  # what a vendor wants to see again
                 "id": call.id,
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments or "{}"},
