@@ -15,7 +15,6 @@ from hush.core._runtime._strand import Strand
 from hush.core._spec._policies import Uses
 from hush.core._spec._serving import Resource
 
-
 LONGEST_HOLD_S = 120.0
 """A header that speaks of a day must not close a limit for so long: who comes earlier is told so."""
 
