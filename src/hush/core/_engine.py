@@ -166,6 +166,7 @@ class Hush(Drawn):
             if keep:
                 run.tracing.kept = {}
             run.tracing.tell(events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id))
+        del tracer, tracers  # failures that a tracer keeps remember this frame, as they do ``_execute``'s
         frame = Frame(self._root.plan, slots)
         del slots
         budget.run_began(run)
@@ -189,10 +190,14 @@ class Hush(Drawn):
             finally:
                 del failure  # the traceback holds this frame, and the frame would hold it
         result = Result(frame.outputs(), run, user_id, session_id, seconds, self._kept(run))
+        del frame
         if run.partial:
             run.warn()
         _finished(run, result.status, seconds, result=result)
-        return result
+        try:
+            return result
+        finally:
+            del result
 
     def _kept(self, run: Run) -> Nodes | None:
         """What the nodes of ``run`` gave, if it keeps that."""
@@ -346,6 +351,7 @@ async def _execute(
     if processes and failure is None and task.cancelling() > domain.floor:
         raise CancelledError  # while they were ending
     assert failure is not None or not frame.left, "the engine lost a step"
+    del frame
     return failure
 
 

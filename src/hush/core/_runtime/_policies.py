@@ -92,8 +92,8 @@ def _guarded(spec: CallSpec, limits: NamedLimits, call: Try | None = None) -> Be
 
         call = cached(spec.policies.cache, [limit for _, limit in named], spec, call)
 
-    async def begin(strand: Strand, frame: Frame, step: StepPlan) -> object:
-        return await call(strand, frame, step, Attempt())
+    def begin(strand: Strand, frame: Frame, step: StepPlan) -> Awaitable[Any]:
+        return call(strand, frame, step, Attempt())
 
     return begin
 

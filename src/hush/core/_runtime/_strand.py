@@ -422,7 +422,7 @@ class Strand:
             if not (isinstance(exc, CancelledError) and domain.closing):
                 domain.fail(exc, self.task)
         finally:
-            frame = None  # as in ``drive``
+            frame = tracing = None  # as in ``drive``
             if self.spawned:
                 domain.leave(self)
 
