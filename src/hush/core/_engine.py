@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
+from hush.core._expr._arguments import checks_arguments
 from hush.core._plan._compile import compile_root
 from hush.core._plan._model import RootPlan
 from hush.core._resources._hub import ResourceHub
@@ -58,6 +59,7 @@ class RunOptions(TypedDict, total=False):
     keep: bool
 
 
+@checks_arguments
 class Hush(Drawn):
     """An engine for one graph: made once, run as often as you like, also at the same time.
 
