@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import os
+import re
 import signal
 import sqlite3
 import threading
@@ -196,7 +197,8 @@ async def test_a_run_that_stands_still_is_logged_once_with_what_it_is_at(told):
     await handle
     (text,) = told.texts
     assert text.startswith("g has stood still for ")
-    assert "map g/a: 6 of 100 items done, waits for b, which streams from it" in text
+    # How many the second map had taken when it stopped depends on how busy the machine was.
+    assert re.search(r"map g/a: [4-6] of 100 items done, waits for b, which streams from it", text)
     assert "at work: g/b/f, item 0 (" in text
     assert "test_why.py:" in text
 
