@@ -290,13 +290,20 @@ def _estimate_of(spec: CallSpec, resource: Resource | None) -> Callable[[Frame, 
     takes = signature_of(estimate)
     wanted = None if takes.open or not takes.known else frozenset(takes.names())
 
+    note = f"Hush: raised by tokens= of {spec.name}, which estimates what a call takes"
+
     def ask(frame: Frame, step: StepPlan, attempt: Attempt) -> Tokens:
         assert step.bind is not None
         call: Any = step.bind(frame.slots)  # a partial: what the node's function is called with
         inputs = {**dict(zip(parameters, call.args, strict=False)), **call.keywords}
         if wanted is not None:
             inputs = {name: value for name, value in inputs.items() if name in wanted}
-        found = copy_context().run(partial(estimate, **inputs))
+        try:
+            found = copy_context().run(partial(estimate, **inputs))
+        except Exception as exc:
+            if note not in getattr(exc, "__notes__", ()):
+                exc.add_note(note)
+            raise
         tokens = tokens_expected(found)
         if tokens is None:
             raise OutputError(

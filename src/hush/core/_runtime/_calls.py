@@ -81,7 +81,11 @@ Try: TypeAlias = Callable[[Strand, Frame, StepPlan, Attempt], Awaitable[Any]]
 
 async def awaited(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None) -> Any:
     """Await an ``async def``, or whatever the function gives, for at most ``timeout_s`` if there is one."""
-    return await awaited_if_need_be(strand, step, _on_the_loop(strand, frame, step))
+    try:
+        out = _on_the_loop(strand, frame, step)
+    finally:
+        del frame  # a failure that is kept remembers this call
+    return await awaited_if_need_be(strand, step, out)
 
 
 def _on_the_loop(strand: Strand, frame: Frame, step: StepPlan) -> Any:
@@ -145,6 +149,7 @@ def inline_or_in_thread(gate: AutoGate | InlineGate) -> Try:
         finally:
             _set_running_loop(strand.run.loop)
             gate.ran_inline(perf_counter_ns() - began_ns, step.path)
+            del frame  # as in ``awaited``
         return await awaited_if_need_be(strand, step, out)
 
     return call
