@@ -41,11 +41,19 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A call that the model asks for. ``arguments`` is JSON as it came, which may be none."""
+    """A call that the model asks for.
+
+    Attributes:
+        id: The server's, or ``"call_0"`` and so on, by place, where it gives none.
+        arguments: JSON as it came, which may be none.
+        extra: What else stands in the server's call and is to be sent back with it: Gemini's ``extra_content``, which
+            holds the signature of a thought, is refused if it is left out.
+    """
 
     id: str
     name: str
     arguments: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,10 @@ class ProviderError(HushError):
 
 
 class RefusedByProvider(ProviderError):
-    """Raised when a provider answers with an error: a status from 400 on, or an error in the body."""
+    """Raised when a provider answers with an error: a status from 300 on, or an error in the body.
+
+    So are requests that cannot be put into the provider's words: their status is 400, as the provider's would be.
+    """
 
 
 class Unreachable(ProviderError, ConnectionError):

@@ -1,0 +1,94 @@
+"""Pools of connections, and the contexts for TLS that they share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import threading
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from hush.providers._clients._settings import ClientSettings
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient, Request
+
+
+def connections(settings: ClientSettings, context: ssl.SSLContext) -> AsyncClient:
+    """A pool for one resource. Nothing is connected yet."""
+    import httpx2
+
+    return httpx2.AsyncClient(
+        verify=context,
+        http2=_speaks_http2(settings),
+        proxy=settings.proxy,
+        event_hooks={"request": [_close_half_made]},
+        # Redirects would carry the key, and what was asked, to whoever is named.
+        follow_redirects=False,
+        # The clock of an exchange bounds the rest, waiting for a free connection included.
+        timeout=httpx2.Timeout(None, connect=settings.connect_s),
+        limits=httpx2.Limits(
+            max_connections=settings.max_connections,
+            max_keepalive_connections=settings.max_keepalive,
+            keepalive_expiry=settings.keepalive_s,
+        ),
+    )
+
+
+def _speaks_http2(settings: ClientSettings) -> bool:
+    return settings.http2 and find_spec("h2") is not None
+
+
+async def _close_half_made(request: Request) -> None:
+    """See to it that a connection is closed if its handshake is cancelled.
+
+    httpcore2 closes it when the handshake fails, but not when it is cancelled, and would leave the socket to the
+    garbage collector. What it does is told to the extension ``trace``, which is called without a pause in between.
+    """
+    made: Any = None
+
+    async def trace(name: str, info: dict[str, Any]) -> None:
+        nonlocal made
+        if name.endswith("connect_tcp.complete"):
+            made = info.get("return_value")
+        elif name.endswith("start_tls.complete"):
+            made = None
+        elif name.endswith("start_tls.failed") and made is not None:
+            stream, made = made, None
+            await stream.aclose()
+
+    request.extensions = {**request.extensions, "trace": trace}
+
+
+# --- once for the process -------------------------------------------------------------------------------------------
+_contexts: dict[tuple[Any, bool], ssl.SSLContext] = {}
+_making = threading.Lock()
+
+
+async def tls_context(settings: ClientSettings) -> ssl.SSLContext:
+    """The context for TLS: one for the process, since reading the certificates takes 20 to 60 ms.
+
+    Clients that speak HTTP/2 have one of their own: what is offered to the server is set in it.
+
+    Raises:
+        OSError: If the settings name certificates that cannot be read.
+    """
+    key = (settings.verify, _speaks_http2(settings))
+    found = _contexts.get(key)
+    return await asyncio.to_thread(_made, key) if found is None else found
+
+
+def _made(key: tuple[Any, bool]) -> ssl.SSLContext:
+    import httpx2
+
+    with _making:
+        if key not in _contexts:
+            verify, _ = key
+            if verify is True:
+                _contexts[key] = httpx2.create_ssl_context()
+            elif os.path.isdir(verify):
+                _contexts[key] = ssl.create_default_context(capath=verify)
+            else:
+                _contexts[key] = ssl.create_default_context(cafile=verify)
+        return _contexts[key]

@@ -1,0 +1,118 @@
+"""What a client is made of: the settings of one resource, checked, in plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from hush.core.extend import is_secret_name
+
+Vendor: TypeAlias = Literal["openai", "azure", "gemini", "anthropic"]
+TokenParameter: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
+SchemaMode: TypeAlias = Literal["json_schema", "json_object", "none"]
+
+_BASE_URLS: Mapping[str, str] = {
+    "openai": "https://api.openai.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta/openai/",
+    "anthropic": "https://api.anthropic.com",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """How one model is reached. Its ``repr`` shows no secret.
+
+    Attributes:
+        vendor: Whose form of requests is spoken; ``"openai"`` for everybody who speaks OpenAI's.
+        resource: The key of the resource, for errors: ``"llm:gpt-4"``.
+        model: What is sent as ``model``; with Azure the deployment, unless ``deployment`` is given.
+        api_key: ``None`` sends no key.
+        base_url: ``None`` is the vendor's own. With Azure the endpoint, ``https://<name>.openai.azure.com``, or its
+            ``.../openai/v1``, which wants no ``api_version``.
+        api_version: Azure's, a date.
+        deployment: Azure's name for the deployed model.
+        headers: Sent with each request. All their values count as secret.
+        timeout_s: The longest time from asking to the whole answer.
+        connect_s: The longest time until there is a connection.
+        silence_s: The longest pause within a stream that has begun.
+        max_connections: How many at once; who wants one more waits, within ``timeout_s``.
+        max_keepalive: How many of them stay open while nobody uses them.
+        keepalive_s: For how long.
+        http2: Whether to speak HTTP/2 where the server does; without the package ``h2`` nothing changes.
+        verify: ``True`` for the system's certificates, or the path of a bundle of them, a file or folder. TLS is
+            always verified.
+        proxy: The URL of a proxy; ``None`` leaves it to the environment (``HTTPS_PROXY``, ...).
+        token_parameter: How the bound on the answer is spelt. ``None``: ``max_completion_tokens`` for OpenAI itself
+            and Azure, else ``max_tokens``; and the other one from when the server asks for it.
+        schema_mode: What the server can enforce. In the last two the schema stands in the messages.
+        max_tokens: The bound on answers where the vendor wants one (Anthropic) and the request gives none.
+    """
+
+    vendor: Vendor
+    model: str
+    resource: str = ""
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = field(default=None, repr=False)  # it may hold a password
+    organization: str | None = None
+    project: str | None = None
+    api_version: str | None = None
+    deployment: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = 600.0
+    connect_s: float = 10.0
+    silence_s: float = 120.0
+    max_connections: int = 256
+    max_keepalive: int = 64
+    keepalive_s: float = 15.0
+    http2: bool = False
+    verify: Literal[True] | str = True
+    proxy: str | None = field(default=None, repr=False)
+    token_parameter: TokenParameter | None = None
+    schema_mode: SchemaMode = "json_schema"
+    max_tokens: int = 4096
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        return self.base_url or _BASE_URLS.get(self.vendor, "")
+
+    @property
+    def host(self) -> str:
+        """The host of ``url``, in lower case."""
+        try:
+            return urlsplit(self.url).hostname or ""
+        except ValueError:
+            return ""
+
+    @property
+    def shown_url(self) -> str:
+        """``url`` as errors may show it: without a user, a password and what follows ``?``."""
+        try:
+            parts = urlsplit(self.url)
+            return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        except ValueError:
+            return "a base_url that is none"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All values that no text may show."""
+        found = [self.api_key, *self.headers.values()]
+        for address in (self.url, self.proxy or ""):
+            try:
+                parts = urlsplit(address)
+                found += [parts.username, parts.password]
+            except ValueError:
+                continue
+            for pair in parts.query.split("&"):
+                name, _, value = pair.partition("=")
+                if is_secret_name(name) or name == "key":
+                    found.append(value)
+        return tuple(value for value in found if value)
+
+    @property
+    def who(self) -> str:
+        """Who answers, as errors say it: the resource and its host."""
+        host = self.host or "nowhere"
+        return f"{self.resource} ({host})" if self.resource else host

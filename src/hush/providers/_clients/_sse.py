@@ -1,0 +1,87 @@
+"""Server-sent events, decoded from bytes as they come (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+
+Lines end where the standard says and nowhere else: what Unicode counts as an end of a line may stand in an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_NAMES = (b"data", b"event", b"id", b"retry", b"error")
+
+
+class Event(NamedTuple):
+    """One event. ``name`` is empty where the server gives none."""
+
+    name: str
+    data: str
+
+
+def begins(head: bytes) -> bool | None:
+    """Whether what begins with ``head`` are events; ``None`` if it takes more to say so."""
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not head:
+        return None
+    if head.startswith(b":"):
+        return True
+    for name in _NAMES:
+        field = name + b":"
+        if head.startswith(field):
+            return True
+        if field.startswith(head):
+            return None
+    return False
+
+
+class Decoder:
+    """Takes bytes as they come, cut anywhere, and gives events."""
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []
+        self._first = True
+        self._name = ""
+        self._data: list[str] = []
+
+    def feed(self, part: bytes) -> list[Event]:
+        """The events that are whole now."""
+        self._rest.append(part)
+        if b"\n" not in part and b"\r" not in part:
+            return []  # a long line in many parts is put together once
+        text, found, start = b"".join(self._rest), list[Event](), 0
+        for end in _LINE_END.finditer(text):
+            if end.group() == b"\r" and end.end() == len(text):
+                break  # the next part may begin with its "\n"
+            self._line(text[start : end.start()], found)
+            start = end.end()
+        self._rest = [text[start:]] if start < len(text) else []
+        return found
+
+    def end(self) -> list[Event]:
+        """The events that lack only the blank line at their end, and one of which the last line was cut."""
+        found: list[Event] = []
+        rest = b"".join(self._rest).removesuffix(b"\r")
+        self._rest = []
+        if rest:
+            self._line(rest, found)
+        self._line(b"", found)
+        return found
+
+    def _line(self, line: bytes, found: list[Event]) -> None:
+        if self._first:
+            line, self._first = line.removeprefix(b"\xef\xbb\xbf"), False
+        if not line:
+            if self._data:
+                found.append(Event(self._name, "\n".join(self._data)))
+            self._name, self._data = "", []
+            return
+        name, _, value = line.partition(b":")
+        text = value.removeprefix(b" ").decode("utf-8", "replace")
+        if name == b"data":
+            self._data.append(text)
+        elif name == b"event":
+            self._name = text
+        elif name == b"error":  # llama.cpp has sent errors so
+            self._name = "error"
+            self._data.append(text)

@@ -1,0 +1,119 @@
+"""What the body of an error says, whatever its shape: OpenAI's, Anthropic's, Gemini's, vLLM's, a page, plain text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hush.providers._clients._lenient import NO_JSON, as_list, as_mapping, as_text, as_word, dumps, parsed
+from hush.providers._clients._limits import duration_s
+
+# What an error in a body stands for, where no status of HTTP says so. By Anthropic
+# (https://platform.claude.com/docs/en/api/errors), OpenAI, vLLM, and google/rpc/code.proto.
+_STATUSES: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "badrequesterror": 400,
+    "context_length_exceeded": 400,
+    "invalid_argument": 400,
+    "failed_precondition": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "unauthenticated": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "not_found": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "resource_exhausted": 429,
+    "too_many_requests": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "internal_server_error": 500,
+    "internalservererror": 500,
+    "internal": 500,
+    "unavailable_error": 503,
+    "unavailable": 503,
+    "service_unavailable": 503,
+    "timeout_error": 504,
+    "deadline_exceeded": 504,
+    "overloaded_error": 529,
+    "overloaded": 529,
+}
+
+
+class Told(NamedTuple):
+    """What an error object says."""
+
+    message: str
+    words: tuple[str, ...] = ()  # its code, type and status, as far as they are words
+    status: int | None = None
+    param: str | None = None
+    retry_after_s: float | None = None
+
+
+def told_by(body: bytes) -> Told:
+    """What the body of an error says: JSON of whatever shape, a page, or plain text."""
+    found = parsed(body)
+    if found is NO_JSON:
+        text = body[:20_000].decode("utf-8", "replace")
+        if "<" in text:
+            title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+            text = title[1] if title else re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
+            return Told(f"a web page: {text}")
+        return Told(text)
+    return told_of(found)
+
+
+def told_of(found: Any) -> Told:
+    """What an error object says, or what is around it."""
+    if isinstance(found, list) and found:
+        found = found[0]  # Gemini's
+    if not isinstance(found, Mapping):
+        return Told(found if isinstance(found, str) else dumps(found))
+    inner = found.get("error")
+    if isinstance(inner, str) and inner:
+        return Told(" ".join(filter(None, [inner, as_text(found.get("message"))])), (), _status(found), None)
+    error = as_mapping(inner) or found
+    message = next((as_text(error[key]) for key in ("message", "detail", "msg", "errors") if error.get(key)), "")
+    raw = as_text(as_mapping(error.get("metadata")).get("raw"))  # OpenRouter: what the one behind it said
+    words = tuple(
+        dict.fromkeys(
+            word for key in ("code", "type", "status") if (word := as_word(error.get(key))) and word != "error"
+        )
+    )
+    return Told(
+        " ".join(filter(None, [message, raw])) or dumps(found),
+        tuple(word for word in words if not word.isdecimal()),
+        _status(error),
+        as_word(error.get("param")),
+        _google_retry_s(error),
+    )
+
+
+def _status(error: Mapping[str, Any]) -> int | None:
+    for key in ("code", "status", "status_code"):
+        value = error.get(key)
+        if isinstance(value, str) and value.isdecimal() and len(value) == 3:
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
+            return value
+    for key in ("code", "type", "status"):
+        word = as_word(error.get(key))
+        if word and word.lower() in _STATUSES:
+            return _STATUSES[word.lower()]
+    return None
+
+
+def _google_retry_s(error: Mapping[str, Any]) -> float | None:
+    # google.rpc.RetryInfo, which Gemini sends in place of a header.
+    for detail in as_list(error.get("details")):
+        delay = as_word(as_mapping(detail).get("retryDelay"))
+        if delay:
+            return duration_s(delay) or None
+    return None
