@@ -51,7 +51,7 @@ class Form:
             "base_url": url if self.name == "anthropic" else f"{url}/v1",
             "timeout_s": 20.0,
         }
-        return self.make(ClientSettings(vendor=vendor, **{**given, **settings}))
+        return self.make(ClientSettings(**{"vendor": vendor, **given, **settings}))
 
     def says(self, said: Said) -> Callable[[Seen], Sequence[Step]]:
         """A script that gives it in the way in which it is asked for."""

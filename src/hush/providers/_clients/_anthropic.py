@@ -7,7 +7,6 @@ for models that do not have it, ``schema_mode`` of the resource says so, and the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from hush.providers._clients._anthropic_messages import Untranslatable
@@ -22,19 +21,9 @@ if TYPE_CHECKING:
 
 
 class AnthropicClient:
-    """A ``ChatClient``. A parameter that Anthropic does not know is refused, never left out.
-
-    Raises:
-        ImportError: When it is made, if the package is not there.
-    """
+    """A ``ChatClient``. A parameter that Anthropic does not know is refused, never left out."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        if find_spec("anthropic") is None:
-            raise ImportError(
-                f"{settings.resource or 'A resource of type anthropic'} needs the package anthropic: "
-                "pip install 'hushflow[anthropic]'",
-                name="anthropic",
-            )
         self._settings = settings
         self._wire = Wire(settings, "anthropic", _poster)
 
@@ -72,11 +61,12 @@ def _poster(settings: ClientSettings, http: AsyncClient) -> Post:
 
     lines = os.environ.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")
     headers: dict[str, Any] = {line.partition(":")[0].strip(): anthropic.Omit() for line in lines if ":" in line}
-    headers["Authorization"] = f"Bearer {settings.api_key}" if settings.api_key else anthropic.Omit()
+    headers["Authorization"] = settings.authorization or anthropic.Omit()
     headers.update(settings.headers)
     sdk = anthropic.AsyncAnthropic(
         api_key=settings.api_key or "none",
-        base_url=settings.url.rstrip("/").removesuffix("/v1"),
+        base_url=settings.bare_url.rstrip("/").removesuffix("/v1"),
+        default_headers=headers,  # those of a single request would stand in its log
         http_client=http,
         max_retries=0,
         timeout=http.timeout,
@@ -87,7 +77,7 @@ def _poster(settings: ClientSettings, http: AsyncClient) -> Post:
             path,
             cast_to=Answer,
             body=body,
-            options={"headers": headers, "timeout": http.timeout},
+            options={"timeout": http.timeout},
             stream=True,
             stream_cls=anthropic.AsyncStream[Any],
         )

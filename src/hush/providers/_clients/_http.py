@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.providers._clients._connections import connections, tls_context
@@ -35,6 +36,9 @@ answer was read to the end."""
 class _TheirsError(BaseException):
     """Carries what was raised by whoever is told of an answer past those that translate errors."""
 
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
 
 class Wire:
     """The connections to one server. Opens nothing before the first exchange; belongs to the loop of that.
@@ -43,9 +47,18 @@ class Wire:
         settings: Whom to reach, and how.
         module: What has to be imported before; it is, in a thread, since it takes a second.
         poster: Called when the first request is made.
+
+    Raises:
+        ImportError: When it is made, if the module is not there.
     """
 
     def __init__(self, settings: ClientSettings, module: str, poster: Poster) -> None:
+        if find_spec(module) is None:
+            extra = "anthropic" if module == "anthropic" else "openai"
+            raise ImportError(
+                f"{settings.resource or settings.who} needs the package {module}: pip install 'hushflow[{extra}]'",
+                name=module,
+            )
         self.settings = settings
         self.failures = Failures(settings)
         self._module = module
@@ -82,7 +95,7 @@ class Wire:
         self, path: str, body: Mapping[str, Any], reader: Reader, on_part: Callable[[], None] | None
     ) -> tuple[ProviderError | None, BaseException | None]:
         """What has gone wrong, and its cause."""
-        settings = self.settings
+        settings, theirs = self.settings, None
         loop = asyncio.get_running_loop()
         until = loop.time() + settings.timeout_s
         try:
@@ -98,7 +111,7 @@ class Wire:
         except ProviderError as error:
             return error, error.__cause__
         except _TheirsError as error:
-            raise error.args[0] from None
+            theirs = error.error
         except TimeoutError:
             if reader.finished:
                 return None, None
@@ -109,6 +122,8 @@ class Wire:
             if reader.finished:
                 return None, None  # the connection was lost after all had come
             return self.failures.of_exception(error)
+        if theirs is not None:
+            raise theirs
         return None, None
 
     async def _receive(
@@ -140,11 +155,14 @@ class Wire:
             raise ProviderError(f"{self.settings.who}: its client is closed.", resource=self.settings.resource)
         settings = self.settings
         await _imported(self._module)
+        context, why = None, ""
         try:
             context = await tls_context(settings)
         except (OSError, ValueError) as error:
-            text = f"{settings.who}: verify={settings.verify!r} cannot be read as certificates: {error}"
-            raise ProviderError(text, resource=settings.resource) from None
+            why = str(error)
+        if context is None:
+            text = f"{settings.who}: verify={settings.verify!r} cannot be read as certificates: {why}"
+            raise ProviderError(text, resource=settings.resource)
         if self._post is None:  # several calls may have waited
             self._http = connections(settings, context)
             self._post = self._poster(settings, self._http)
@@ -154,8 +172,16 @@ class Wire:
         """Close the connections; exchanges under way lose theirs."""
         self._closed, self._post = True, None
         http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+        if http is None:
+            return
+        # To the end, also if this is cancelled: the connections that are not closed by then nobody would ever close.
+        closing = asyncio.ensure_future(http.aclose())
+        try:
+            await asyncio.shield(closing)
+        finally:
+            while not closing.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([closing])
 
 
 # --- once for the process ---------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_MARK = b"\xef\xbb\xbf"  # which some put before all that is UTF-8
 _NAMES = (b"data", b"event", b"id", b"retry", b"error")
 
 
@@ -21,8 +22,8 @@ class Event(NamedTuple):
 
 def begins(head: bytes) -> bool | None:
     """Whether what begins with ``head`` are events; ``None`` if it takes more to say so."""
-    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not head:
+    head = head.removeprefix(_MARK).lstrip()
+    if not head or _MARK.startswith(head):
         return None
     if head.startswith(b":"):
         return True
@@ -70,7 +71,7 @@ class Decoder:
 
     def _line(self, line: bytes, found: list[Event]) -> None:
         if self._first:
-            line, self._first = line.removeprefix(b"\xef\xbb\xbf"), False
+            line, self._first = line.removeprefix(_MARK), False
         if not line:
             if self._data:
                 found.append(Event(self._name, "\n".join(self._data)))
