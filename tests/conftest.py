@@ -1,14 +1,18 @@
 """Which kind of event loop the suite runs on: ``HUSH_TEST_LOOP=debug``, ``uvloop`` or ``eager``; else asyncio's own.
 
-Tests that bring a loop of their own, such as those in virtual time, keep it.
+Tests that bring a loop of their own, such as those in virtual time, keep it. And the fixtures of several folders.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import sys
+from collections.abc import Iterator
+
+import pytest
 
 pytest_plugins = ["kit.llama_server"]  # a server is started when a test asks for it, and nothing is loaded before
 
@@ -53,3 +57,22 @@ def pytest_collection_finish() -> None:
     """What collecting has made stays: the tests that look for garbage need not look through all of it each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def silence() -> Iterator[None]:
+    """Nothing is logged, where handled failures and failed items are and there are thousands of them."""
+    logger = logging.getLogger("hush")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def no_garbage_collector() -> Iterator[None]:
+    """A value must die at once, by its count alone."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

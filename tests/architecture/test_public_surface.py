@@ -78,15 +78,27 @@ EVENTS = {
 TESTING = {
     "Deadlock",
     "Ended",
+    "Fault",
     "Leak",
     "LeakCheck",
     "LeftOver",
     "Recorder",
+    "Reply",
+    "Rule",
     "Runaway",
+    "ScriptError",
+    "ScriptedDisconnect",
+    "ScriptedFault",
+    "ScriptedLLM",
+    "ScriptedRequest",
+    "ServerLimits",
+    "ToolCall",
+    "Usage",
     "VirtualLoop",
     "cancel_everywhere",
     "end_of",
     "leak_check",
+    "llm_server",
     "run_virtual",
 }
 EXPORTS = {
@@ -98,6 +110,7 @@ EXPORTS = {
     "hush.core.nodes.iteration": {"Each", "ForLoopNode", "MapNode", "WhileLoopNode"},
     "hush.core.nodes.iteration.base": {"Each"},
     "hush.observability": {"ConsoleProgress"},
+    "hush.providers": {"EmbeddingNode", "File", "LLMChainNode", "LLMNode", "PromptNode", "RerankNode"},
     "hush.testing": TESTING,
 }
 
@@ -111,14 +124,17 @@ def test_a_module_exports_what_is_documented(name):
     assert set(module.__all__) == EXPORTS[name]
 
 
-@pytest.mark.parametrize("name", sorted(EXPORTS.keys() - {"hush.core", "hush.observability", "hush.testing"}))
+OF_THEIR_OWN = {"hush.core", "hush.observability", "hush.providers", "hush.testing"}
+
+
+@pytest.mark.parametrize("name", sorted(EXPORTS.keys() - OF_THEIR_OWN))
 def test_every_path_gives_the_same_object(name):
     core, module = importlib.import_module("hush.core"), importlib.import_module(name)
     for public in EXPORTS[name]:
         assert getattr(module, public) is getattr(core, public)
 
 
-@pytest.mark.parametrize("name", ["LLMNode", "PromptNode"])
+@pytest.mark.parametrize("name", ["LocalTracer"])
 def test_a_name_is_exported_only_once_it_works(name):
     for module in EXPORTS:
         assert not hasattr(importlib.import_module(module), name)
@@ -162,14 +178,19 @@ def test_importing_core_does_not_load_what_tests_are_written_with():
     assert not {name for name in loaded_by("import hush.core") if name.startswith("hush.testing")}
 
 
-def test_every_public_name_of_testing_can_be_taken_and_is_described():
+@pytest.mark.parametrize("package", ["hush.providers", "hush.testing"])
+def test_every_public_name_that_is_loaded_late_can_be_taken_and_is_described(package):
     """They are loaded when they are asked for, so a wrong table would be found by users only."""
-    module = importlib.import_module("hush.testing")
-    assert set(TESTING) <= set(dir(module))
-    for name in TESTING:
+    module = importlib.import_module(package)
+    assert EXPORTS[package] <= set(dir(module))
+    for name in EXPORTS[package]:
         assert getattr(module, name).__doc__, name
     with pytest.raises(AttributeError, match="nonsense"):
         module.nonsense
+
+
+def test_importing_providers_loads_no_client_and_no_node():
+    assert loaded_by("import hush.providers", after="import hush.core") == {"hush.providers"}
 
 
 def test_the_plug_in_that_is_loaded_into_everybodys_pytest_loads_nothing_else():

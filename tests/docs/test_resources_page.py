@@ -17,6 +17,7 @@ _FILES = [
     pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}")
     for page in _PAGES
     for number, text in enumerate(_FILE.findall(page.read_text(encoding="utf-8")))
+    if not text.startswith("# script.yaml")  # which is a scripted model's
 ]
 _LIMITS = [("resources.md", "## Limits\n"), ("vi/resources.md", "## Limit\n")]
 

@@ -5,15 +5,13 @@ With `test_soft_edges` these are 2,000 graphs in the every-change tier, and 50,0
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.core import Hush
-from hush.testing import leak_check
 from kit.build import Play, build
 from kit.judge import complaints, run_case
 from kit.reference import interpret
@@ -22,30 +20,9 @@ from kit.shapes import Case
 from kit.smaller import smaller
 from kit.strategies import cases
 from kit.tally import Expected
+from kit.tiers import every_change, nightly, patient
 
-patient = pytest.mark.timeout(600)  # of which only a failure needs most: the graph is made smaller
-
-_slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-_usual = settings(deadline=None, database=None, phases=[Phase.generate], suppress_health_check=_slow)
-every_change = settings(_usual, derandomize=True)  # `kit.smaller` makes what fails small
-nightly = settings(_usual, print_blob=True)
-
-
-@pytest.fixture(autouse=True)
-def nobody_complains_later():
-    """A task whose error nobody took says so when it is collected, after its loop was closed."""
-    with leak_check():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def silence():
-    """Handled failures are logged; here there are thousands of them."""
-    logger = logging.getLogger("hush")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    yield
-    logger.setLevel(level)
+pytestmark = pytest.mark.usefixtures("leak_check", "silence")
 
 
 def hold(

@@ -6,39 +6,17 @@ the same run.
 
 from __future__ import annotations
 
-import logging
-
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hush.testing import leak_check
 from kit.guarded import Guarded, guarded_graphs, interpret
 from kit.guarded_built import Play
 from kit.guarded_laws import complaints
+from kit.tiers import every_change, nightly, patient
 
-_slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-_usual = settings(deadline=None, database=None, suppress_health_check=_slow)
-every_change = settings(_usual, derandomize=True, phases=[Phase.generate, Phase.shrink])
-nightly = settings(_usual, print_blob=True)
-patient = pytest.mark.timeout(600)  # of which only a failure needs most: the graph is made smaller
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    """Tasks, files, threads; and errors of tasks that nobody took."""
-    with leak_check():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def silence():
-    """Failed items are logged; here there are thousands of them."""
-    logger = logging.getLogger("hush")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    yield
-    logger.setLevel(level)
+pytestmark = pytest.mark.usefixtures("leak_check", "silence")
+_shrunk = [Phase.generate, Phase.shrink]
 
 
 def hold(guarded: Guarded, seed: int, *, again: bool) -> None:
@@ -57,7 +35,7 @@ seeds = st.integers(0, 1 << 20)
 
 
 @patient
-@settings(every_change, max_examples=200)
+@settings(every_change, phases=_shrunk, max_examples=200)
 @given(guarded_graphs(), seeds)
 def test_each_leaf_ends_as_its_function_and_its_retries_say(guarded, seed):
     hold(guarded, seed, again=seed % 4 == 0)
@@ -65,7 +43,7 @@ def test_each_leaf_ends_as_its_function_and_its_retries_say(guarded, seed):
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
-@settings(nightly, max_examples=3000)
+@settings(nightly, phases=_shrunk, max_examples=3000)
 @given(guarded_graphs(), seeds)
 def test_each_leaf_ends_as_its_function_and_its_retries_say_three_thousand_times(guarded, seed):
     hold(guarded, seed, again=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hush.core import Hush, InputError
-from hush.testing import leak_check
 from kit.build import build
 from kit.faults import OF_NODES, label, members
 from kit.judge import run_case
@@ -18,23 +15,9 @@ from kit.say import source
 from kit.shapes import Leaf, nodes_in
 from kit.smaller import smaller
 from kit.soft import small_cases, softened_cases
+from kit.tiers import every_change, nightly, patient
 
-patient = pytest.mark.timeout(600)  # of which only a failure needs most: the graph is made smaller
-
-_slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-_usual = settings(deadline=None, database=None, phases=[Phase.generate], suppress_health_check=_slow)
-every_change = settings(_usual, derandomize=True)  # `kit.smaller` makes what fails small
-nightly = settings(_usual, print_blob=True)
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays():
-    logger = logging.getLogger("hush")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # handled failures are logged; here there are thousands of them
-    with leak_check():
-        yield
-    logger.setLevel(level)
+pytestmark = pytest.mark.usefixtures("leak_check", "silence")
 
 
 def hold(case, seeds):

@@ -5,44 +5,21 @@ What a map with `ordered=False` sees is compared as a set of items, in any order
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.core import Hush
-from hush.testing import leak_check
 from kit.flows import flows
 from kit.pipelines import Feed, Pipeline, Stage, interpret, name_of
 from kit.pipelines_built import Play, build, complaints
 from kit.pipelines_drawn import pipelines
 from kit.pipelines_smaller import smaller
+from kit.tiers import every_change, nightly, patient
 
-patient = pytest.mark.timeout(600)  # of which only a failure needs most: the pipeline is made smaller
-
-_slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-_usual = settings(deadline=None, database=None, phases=[Phase.generate], suppress_health_check=_slow)
-every_change = settings(_usual, derandomize=True)  # `kit.pipelines_smaller` makes what fails small
-nightly = settings(_usual, print_blob=True)
-
-
-@pytest.fixture(autouse=True)
-def nobody_complains_later():
-    """A task whose error nobody took says so when it is collected, after its loop was closed."""
-    with leak_check():
-        yield
-
-
-@pytest.fixture(autouse=True)
-def silence():
-    """Failed items are logged; here there are thousands of them."""
-    logger = logging.getLogger("hush")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    yield
-    logger.setLevel(level)
+pytestmark = pytest.mark.usefixtures("leak_check", "silence")
 
 
 def hold(pipeline: Pipeline, seeds: list[int]) -> None:

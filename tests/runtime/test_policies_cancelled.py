@@ -7,24 +7,12 @@ import re
 
 import pytest
 
-from hush.core import (
-    NodeAdmitted,
-    NodeCached,
-    NodeFailed,
-    NodeFinished,
-    NodeQueued,
-    NodeReady,
-    NodeReleased,
-    NodeRetrying,
-    NodeSkipped,
-    NodeStarted,
-    RunFinished,
-    RunStarted,
-)
+from hush.core import RunFinished, RunStarted
 from hush.testing import Recorder, cancel_everywhere, run_virtual
 from hush.testing._loop import VirtualLoop
 from hush.testing._run import play
 from kit.cancel_policies import SHAPES, Site
+from kit.guarded_laws import LETTERS
 
 by_name = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
@@ -56,18 +44,6 @@ def test_a_run_is_cancelled_at_every_tick_and_once_more(shape):
 
 # ── What is told ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-LETTERS = {
-    NodeReady: "r",
-    NodeStarted: "s",
-    NodeQueued: "q",
-    NodeAdmitted: "a",
-    NodeReleased: "l",
-    NodeRetrying: "t",
-    NodeCached: "c",
-    NodeFinished: "f",
-    NodeFailed: "x",
-    NodeSkipped: "k",
-}
 # A node is ready, starts, is queued, admitted and released in each attempt, and ends; or a cancellation cuts it off.
 WHOLE = "(?:rs(?:(?:q?al)?t)*(?:q?al)?c?[fx]|rk?)"
 CUT_OFF = "(?:r(?:s(?:(?:q?al)?t)*(?:q(?:al)?|al)?)?)?"

@@ -7,7 +7,6 @@ permit comes back exactly once, when its call has really ended, and what comes o
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import sys
 import threading
@@ -185,14 +184,8 @@ def _waiting(limit):
     return _process.state(limit).waiting
 
 
-@pytest.fixture(autouse=True)
-def silence():
-    """Calls that are left behind, and items that fail, are logged; here there are thousands of them."""
-    logger = logging.getLogger("hush")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    yield
-    logger.setLevel(level)
+# Calls that are left behind, and items that fail, are logged.
+pytestmark = pytest.mark.usefixtures("silence")
 
 
 def storms(seeds):

@@ -10,37 +10,10 @@ import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
 from hush.testing import run_virtual
+from kit.dying import Watch
 from kit.faults import Boom
 
-
-@pytest.fixture(autouse=True)
-def _no_garbage_collector():
-    """A value must die at once, by its count alone."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-class Payload:
-    """Something big."""
-
-
-class Watch:
-    """Makes payloads, and says how many of them are alive."""
-
-    def __init__(self):
-        self.alive = weakref.WeakSet()
-        self.most = 0
-
-    def make(self):
-        made = Payload()
-        self.alive.add(made)
-        self.most = max(self.most, len(self.alive))
-        return made
-
-    def count(self):
-        return len(self.alive)
+pytestmark = pytest.mark.usefixtures("no_garbage_collector")
 
 
 @pytest.fixture

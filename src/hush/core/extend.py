@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hush.core._expr._ref import Ref
-from hush.core._expr._where import caller
+from hush.core._expr._ref import Handle, Ref
+from hush.core._expr._where import Where, caller
 from hush.core._resources._limit import SPELLINGS as LIMIT_SPELLINGS
 from hush.core._resources._limit import limit_of, limit_settings
 from hush.core._resources._secrets import is_secret_name, looks_secret
@@ -17,6 +17,7 @@ from hush.core.nodes._leaf import Leaf
 __all__ = (
     "LIMIT_SPELLINGS",
     "Again",
+    "Handle",
     "Leaf",
     "Parameter",
     "Ref",
@@ -27,6 +28,7 @@ __all__ = (
     "Serving",
     "Signature",
     "Uses",
+    "Where",
     "caller",
     "is_secret_name",
     "limit_of",

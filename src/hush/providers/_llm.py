@@ -35,7 +35,7 @@ OUTPUTS = frozenset(
         "attempts",
     }
 )
-_ARGUMENTS = (
+ARGUMENTS = (
     "name",
     "resource_key",
     "ratios",
@@ -54,7 +54,7 @@ _ARGUMENTS = (
 )
 
 
-def _request(
+def make_request(
     messages: Any,
     *,
     temperature: float | None = None,
@@ -78,10 +78,15 @@ def _request(
     service_tier: str | None = None,
     extra_body: Mapping[str, Any] | None = None,
 ) -> LLMRequest:
+    """The request for the inputs of one call."""
     given = dict(locals())
     for name in ("messages", "tools", "tool_choice", "response_format", "extra_body"):
         del given[name]
     return request_of(messages, tools, tool_choice, response_format, given, extra_body)
+
+
+MODEL_PARAMETERS = frozenset(make_request.__annotations__) - {"return"}
+"""What an ``LLMNode`` takes as inputs."""
 
 
 class LLMNode(Leaf):
@@ -155,10 +160,10 @@ class LLMNode(Leaf):
         tokens: int | Callable[..., Any] | None = None,
         **unknown: Value,
     ) -> None:
-        refuse_unknown(type(self).__name__, unknown, _ARGUMENTS, _request.__annotations__)
+        refuse_unknown(type(self).__name__, unknown, ARGUMENTS, MODEL_PARAMETERS)
         super().__init__(
             name,
-            fn=_request,
+            fn=make_request,
             inputs=inputs,
             outputs=outputs,
             timeout_s=timeout_s,
@@ -169,7 +174,7 @@ class LLMNode(Leaf):
             version=version,
             priority=priority,
             tokens=tokens,
-            uses=uses_of_models(type(self).__name__, resource_key, ratios, fallback, stream),
+            uses=uses_of_models(type(self).__name__, resource_key, ratios, fallback, stream, finish),
             suggested="llm",
         )
 
@@ -180,8 +185,9 @@ def uses_of_models(
     ratios: Sequence[float] | None,
     fallback: str | Sequence[str],
     stream: bool | None,
+    done: Callable[[LLMRequest, Mapping[str, Any]], Mapping[str, Any]],
 ) -> Uses:
-    """The models that a node asks, checked."""
+    """The models that a node asks, checked. ``done`` makes the outputs of what was answered."""
     if resource_key is None:
         raise UsageError(f'{kind}(...) misses resource_key=: the model that it asks, such as resource_key="gpt-4".')
     names = keys_of(kind, "resource_key", resource_key)
@@ -203,7 +209,7 @@ def uses_of_models(
         serve=partial(_serve, stream),
         key=LLMRequest.key,
         tokens=_expected,
-        finish=_finish,
+        finish=done,
         outputs=OUTPUTS,
         retry=PATIENT,
     )
@@ -271,7 +277,7 @@ def _expected(request: LLMRequest, resource: ChatResource) -> Mapping[str, int]:
     return resource.expected_tokens(request.input_tokens(), limit if isinstance(limit, int) else None)
 
 
-def _finish(request: LLMRequest, out: Mapping[str, Any]) -> Mapping[str, Any]:
+def finish(request: LLMRequest, out: Mapping[str, Any]) -> Mapping[str, Any]:
     """With ``parsed``, which is not cached: a pydantic model is made anew each time, so nobody shares one."""
     shape = request.shape
     if shape is None or out["tool_calls"] or out["refusal"] is not None:

@@ -51,9 +51,9 @@ class RerankNode(Leaf):
     """Orders ``documents`` by how well they answer ``query``, best first.
 
     Its ``inputs`` are ``query``, ``documents`` (a list of strings) and, where wanted, ``top_n``. Outputs: ``results``,
-    a list of ``{"index", "score", "document"}``, and the same as columns, ``documents``, ``scores``, ``indexes`` (places
-    in what was given); ``usage``, ``cost``, ``model_used``, ``attempts``. No documents give no results, and nobody is
-    asked. What scores mean is the model's affair: they compare within one answer.
+    a list of ``{"index", "score", "document"}``, and the same as columns, ``documents``, ``scores``, ``indexes``
+    (places in what was given); ``usage``, ``cost``, ``model_used``, ``attempts``. No documents give no results, and
+    nobody is asked. What scores mean is the model's affair: they compare within one answer.
 
     Args:
         name: As of every node; ``rerank`` without it.

@@ -32,7 +32,7 @@ class Shape:
     def read(self, text: str) -> Any:
         """The answer as data that fits. Raises ``Misfit``, which says what does not."""
         try:
-            value = json.loads(_bare(text))
+            value = json.loads(bare_json(text))
         except ValueError as exc:
             raise Misfit(f"This is no JSON: {exc}.") from None
         if not self.schema:
@@ -108,7 +108,13 @@ def _checked(schema: Any) -> Mapping[str, Any]:
 def check_schema(value: Any, schema: Mapping[str, Any]) -> None:
     """Raise ``Misfit`` unless ``value`` fits ``schema``. Nothing that the schema refers to is fetched."""
     validator = _validator(json.dumps(schema, sort_keys=True, ensure_ascii=False))
-    wrong = sorted(validator.iter_errors(value), key=lambda one: (len(one.absolute_path), one.message))[:_MOST_TOLD]
+    from referencing.exceptions import Unresolvable
+
+    try:
+        found = list(validator.iter_errors(value))
+    except Unresolvable as exc:
+        raise RequestError(f"the JSON schema refers to {exc.ref!r}, which is not in it; nothing is fetched.") from None
+    wrong = sorted(found, key=lambda one: (len(one.absolute_path), one.message))[:_MOST_TOLD]
     if wrong:
         raise Misfit(
             f"This does not fit the schema: {'; '.join(f'{_at(e.absolute_path)}: {e.message}' for e in wrong)}."
@@ -125,7 +131,7 @@ def _validator(schema: str) -> Any:
     return Draft202012Validator(found, registry=Registry())  # an empty one: it knows no way to fetch anything
 
 
-def _bare(text: str) -> str:
+def bare_json(text: str) -> str:
     """The text without a fence of Markdown around it."""
     found = _FENCED.match(text)
     return found[1] if found else text

@@ -1,5 +1,6 @@
 """What cannot be asked of a provider, and what it answered with that is no answer.
 
+    PromptError (HushError, ValueError)  a prompt that cannot be made
     RequestError (HushError, ValueError)  a node was given what nobody could be asked
     AnswerMismatch (HushError, ValueError)  the answer does not fit what was asked for, also after it was corrected
     ProviderError (HushError)         anything that went wrong between asking and a whole answer
@@ -22,6 +23,7 @@ from hush.core.errors import HushError
 __all__ = (
     "AnswerMismatch",
     "BadReply",
+    "PromptError",
     "ProviderError",
     "ProviderTimeout",
     "RefusedByProvider",
@@ -29,6 +31,14 @@ __all__ = (
     "UnfinishedReply",
     "Unreachable",
 )
+
+
+class PromptError(HushError, ValueError):
+    """Raised when a prompt cannot be made, by the node that makes it.
+
+    A value is no text, a message is none, a file cannot be read; or a template that came with the run is wrong, or
+    names what the node is not given.
+    """
 
 
 class RequestError(HushError, ValueError):

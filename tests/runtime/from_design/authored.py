@@ -1,10 +1,12 @@
-"""What the tests from the design share: nodes that say little, results in virtual time, and the paths that ran."""
+"""What the tests from the design share: graphs that say little, results in virtual time, and the paths that ran."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
-from hush.core import CodeNode, GraphNode, NodeFinished, NodeSkipped
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeFinished, NodeSkipped
 from hush.testing import Recorder
 from runtime.observing import outcome
 
@@ -28,6 +30,30 @@ def const(name: str, value: Any = None, **options: Any) -> CodeNode:
     """A node that gives ``{"v": value}``, by default its own name."""
     given = name if value is None else value
     return CodeNode(name=name, code_fn=lambda: {"v": given}, inputs={}, **options)
+
+
+def chain() -> Hush:
+    """Two nodes, one after the other: it gives `v`."""
+    with GraphNode(name="g") as graph:
+        a, b = const("a"), const("b")
+        a >> b
+        b["v"] >> PARENT["v"]
+    return Hush(graph)
+
+
+def mapped(fn: Callable[..., Any], name: str = "g", **options: Any) -> Hush:
+    """A map `m` that calls `fn` with each of `xs`: it gives `ys`."""
+    with GraphNode(name=name) as graph:
+        with MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, **options) as over:
+            CodeNode(name="n", code_fn=fn, inputs={"x": PARENT["x"]}, outputs=PARENT)
+        over["y"] >> PARENT["ys"]
+    return Hush(graph)
+
+
+async def slow(x: float) -> dict[str, float]:
+    """Takes `x` seconds, and gives ten times that."""
+    await asyncio.sleep(x)
+    return {"y": x * 10}
 
 
 def ran_and_skipped(graph: GraphNode, inputs: Any = None, **options: Any) -> tuple[set[str], set[str]]:

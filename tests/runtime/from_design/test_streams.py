@@ -23,28 +23,7 @@ from hush.core import (
 from hush.core.errors import RunTimeout
 from hush.testing import Recorder, leak_check, run_virtual
 from kit.faults import Boom
-from runtime.from_design.authored import const
-
-
-def mapped(fn, name="g", **options):
-    with GraphNode(name=name) as graph:
-        with MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, **options) as over:
-            CodeNode(name="n", code_fn=fn, inputs={"x": PARENT["x"]}, outputs=PARENT)
-        over["y"] >> PARENT["ys"]
-    return Hush(graph)
-
-
-async def slow(x):
-    await asyncio.sleep(x)
-    return {"y": x * 10}
-
-
-def chain():
-    with GraphNode(name="g") as graph:
-        a, b = const("a"), const("b")
-        a >> b
-        b["v"] >> PARENT["v"]
-    return Hush(graph)
+from runtime.from_design.authored import chain, mapped, slow
 
 
 def test_a_stream_yields_what_a_tracer_is_told_in_the_same_order():

@@ -8,30 +8,9 @@ import gc
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, HushError, InputError, MapNode, RunFinished
+from hush.core import HushError, InputError, RunFinished
 from hush.testing import leak_check, run_virtual
-from runtime.from_design.authored import const
-
-
-def mapped(fn):
-    with GraphNode(name="g") as graph:
-        with MapNode(name="m", inputs={"x": Each(PARENT["xs"])}) as over:
-            CodeNode(name="n", code_fn=fn, inputs={"x": PARENT["x"]}, outputs=PARENT)
-        over["y"] >> PARENT["ys"]
-    return Hush(graph)
-
-
-async def slow(x):
-    await asyncio.sleep(x)
-    return {"y": x * 10}
-
-
-def chain():
-    with GraphNode(name="g") as graph:
-        a, b = const("a"), const("b")
-        a >> b
-        b["v"] >> PARENT["v"]
-    return Hush(graph)
+from runtime.from_design.authored import chain, mapped, slow
 
 
 @pytest.mark.parametrize("name", ["n", "m/n", "mm", "", 3])

@@ -4,45 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import weakref
 
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
 from hush.testing import run_virtual
+from kit.dying import Watch
 from kit.faults import Boom
 
 COUNT = 300
 SMALL = {"window": 3, "max_concurrency": 2}
 WINDOW = 3
 paces = pytest.mark.parametrize("pace", ["inline", "async"])
-
-
-@pytest.fixture(autouse=True)
-def _no_garbage_collector():
-    """A value must die at once, by its count alone."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-class Payload:
-    """Something big."""
-
-
-class Watch:
-    """Makes payloads, and says how many of them are alive, and how many were so at most."""
-
-    def __init__(self):
-        self.alive = weakref.WeakSet()
-        self.most = 0
-
-    def make(self):
-        made = Payload()
-        self.alive.add(made)
-        self.most = max(self.most, len(self.alive))
-        return made
+pytestmark = pytest.mark.usefixtures("no_garbage_collector")
 
 
 def body(fn, pace):

@@ -57,13 +57,7 @@ def _make(key: str, settings: BaseModel) -> Limit:
     return limit_of(key.partition(":")[2], settings)
 
 
-SPELLINGS = {
-    "rpm": "per_minute",
-    "rps": "per_second",
-    "tpm": "tokens_per_minute",
-    "itpm": "input_tokens_per_minute",
-    "otpm": "output_tokens_per_minute",
-}
+SPELLINGS = {"rpm": "per_minute", "tpm": "tokens_per_minute"}
 """What providers call them."""
 
 

@@ -9,7 +9,7 @@ from hush.core._resources._kinds import chosen
 from hush.core._resources._registry import Category
 from hush.core._resources._secrets import hidden, is_secret_name, looks_secret
 from hush.core._resources._shape import fields_at, is_secret_at
-from hush.core._resources._types import Fault, ResourceKind, ResourceType
+from hush.core._resources._types import Fault, MakesResource, ResourceKind, ResourceType
 from hush.core._resources._variables import VariableFault, expanded, names_in, parts_of
 from hush.core._resources._written import Written, problem, secrets_in, shown
 from hush.core.errors import Problem, UsageError, nearest
@@ -30,6 +30,8 @@ def made(
     type_ = category.type
     if isinstance(entry.value, type_.kind) or _is_resource(entry.value):
         return entry.value, []
+    if isinstance(entry.value, MakesResource):
+        return entry.value.as_resource(key), []
     if not isinstance(entry.value, dict):
         found = "nothing" if entry.value is None else "text" if isinstance(entry.value, str) else _kind(entry.value)
         mend = f"Write them below it, such as: {type_.example}"

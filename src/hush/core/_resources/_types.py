@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from hush.core._expr._record import made, record
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+
+@runtime_checkable
+class MakesResource(Protocol):
+    """What code may give in place of settings: an object that makes a resource of itself."""
+
+    def as_resource(self, key: str) -> object:
+        """The resource that is called ``key``."""
+        ...
 
 
 class Fault(NamedTuple):

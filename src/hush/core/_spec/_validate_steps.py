@@ -205,17 +205,20 @@ def _call_faults(step: CallSpec) -> Iterator[Fault]:
         return
     given = dict(step.inputs)
     names = signature.names()
+    written = step.kind == "code"  # a function of the user's, who can change it
     for name in given if not signature.open else ():
         if name not in names:
             near = nearest(name, names)
             takes = f"It takes: {', '.join(names)}." if names else "It takes nothing."
             hint = f"Did you mean {near!r}? " if near else ""
-            yield Fault(f"the function of {step.name} takes no input {name!r}", hint + takes, step.where)
+            who = f"the function of {step.name}" if written else step.name
+            yield Fault(f"{who} takes no input {name!r}", hint + takes, step.where)
     for parameter in signature.parameters:
         if not parameter.has_default and parameter.name not in given:
             yield Fault(
-                f"nothing feeds the parameter {parameter.name!r} of {step.name}",
-                f'Add inputs={{"{parameter.name}": PARENT["{parameter.name}"]}}, or give it a default.',
+                f"nothing feeds the {'parameter' if written else 'input'} {parameter.name!r} of {step.name}",
+                f'Add inputs={{"{parameter.name}": PARENT["{parameter.name}"]}}'
+                + (", or give it a default." if written else "."),
                 step.where,
             )
 
