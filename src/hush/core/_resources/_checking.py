@@ -54,7 +54,7 @@ def checked(ready: Mapping[str, tuple[object, Written]], result: Checked, timeou
             result.works[key] = said
         else:
             message, _, mend = said.partition("\n")
-            result.fails[key] = [problem(key, entry.key, message, mend.strip())]
+            result.fails[key] = [problem(key, entry.key, message.rstrip(), mend.strip())]
             result += result.fails[key]
 
 

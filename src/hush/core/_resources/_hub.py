@@ -70,27 +70,30 @@ class ResourceHub:
     def default(cls, *, fresh: bool = False) -> ResourceHub:
         """The hub of the file that is looked for: ``HUSH_CONFIG``, ``./resources.yaml``, ``~/.hush/resources.yaml``.
 
-        The first that is there is read; one that ``HUSH_CONFIG`` names must be. Without any, the hub is empty. It is
-        one hub for the process, so that all engines share its limits, until the file changes; ``fresh=True`` reads
-        it again in any case.
+        The first that is there is read; one that ``HUSH_CONFIG`` names must be. What the variable ``HUSH_RESOURCES``
+        holds, the text of such a file, goes before it, key by key. Without any, the hub is empty. It is one hub for
+        the process, so that all engines share its limits, until the file or the variable changes; ``fresh=True``
+        reads them again in any case.
 
         Raises:
             ResourceError: The file cannot be read or is no safe YAML.
         """
-        from hush.core._resources._files import VARIABLE, candidates, find, read, stamp
+        from hush.core._resources._files import TEXT, VARIABLE, candidates, find, read, read_text, stamp, text
 
         with cls._defaults_lock:
-            path = find()
-            now = None if path is None else stamp(path)
+            path, given = find(), text()
+            now = None if path is None else stamp(path), hash(given)  # the text itself may hold keys
             known = cls._defaults.get(path or "")
             if known is not None and known[0] == now and not fresh:
                 return known[1]
             hub = cls()
-            if path is None:
-                hub._looked = [f"{VARIABLE} (not set)", *(shown for _, shown in candidates())]
-            else:
+            if path is not None:
                 hub._file = path
                 hub._add(read(path, VARIABLE if os.environ.get(VARIABLE) else ""), path)
+            if given is not None:
+                hub._add(read_text(given), TEXT)
+            elif path is None:
+                hub._looked = [f"{TEXT} (not set)", f"{VARIABLE} (not set)", *(shown for _, shown in candidates())]
             cls._defaults[path or ""] = now, hub
             return hub
 

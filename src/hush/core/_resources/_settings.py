@@ -243,7 +243,7 @@ class _Reading:
         return (
             any(isinstance(part, str) and is_secret_name(part) for part in path)
             or (isinstance(text, str) and looks_secret(text))
-            or is_secret_at(self._kind.model(), path)
+            or is_secret_at(self._kind.model(), path, text)
         )
 
 

@@ -20,8 +20,11 @@ def fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str] | 
     return found or None
 
 
-def is_secret_at(model: type[BaseModel], path: Sequence[str | int]) -> bool:
-    """Whether what lies at ``path`` is or holds a ``SecretStr`` or another ``Secret``."""
+def is_secret_at(model: type[BaseModel], path: Sequence[str | int], value: object) -> bool:
+    """Whether ``value``, which lies at ``path``, is or holds what is to be a ``SecretStr`` or another ``Secret``.
+
+    One whose class says ``shows_most = True``, an address, is secret if it has a user or a query.
+    """
     from pydantic import SecretBytes, SecretStr
     from pydantic.types import Secret
 
@@ -29,7 +32,7 @@ def is_secret_at(model: type[BaseModel], path: Sequence[str | int]) -> bool:
     for each in todo:  # grows while it is walked: of a dict or a list, what it holds
         base = get_origin(each) or each
         if isinstance(base, type) and issubclass(base, SecretStr | SecretBytes | Secret):
-            return True
+            return not getattr(base, "shows_most", False) or any(sign in str(value) for sign in "@?")
         if base in (dict, list, tuple, set, frozenset):
             todo += [one for held in get_args(each) for one in _single(held)]
     return False

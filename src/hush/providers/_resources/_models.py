@@ -18,6 +18,8 @@ _ENDPOINTS = ("/chat/completions", "/embeddings", "/rerank", "/messages")
 class Address(SecretStr):
     """The address of a server. It is shown without a user, a password and what follows ``?``."""
 
+    shows_most = True
+
     def _display(self) -> str:
         parts = urlsplit(self.get_secret_value())
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
@@ -62,9 +64,7 @@ def _certificates(given: Any) -> Any:
     if given is True or given in ("true", "True"):
         return True
     if not isinstance(given, str):
-        raise PydanticCustomError(
-            "no_path", "is always on: give the path of your own certificates"
-        )
+        raise PydanticCustomError("no_path", "is always on: give the path of your own certificates")
     path = os.path.expanduser(given)
     if not os.path.exists(path):
         raise PydanticCustomError("no_file", "should be a file or folder of certificates, and is not there")

@@ -34,30 +34,33 @@ Least = Callable[[], Awaitable[object]]
 
 async def probed_chat(settings: ClientSettings, client: Callable[[ClientSettings], Any]) -> str:
     """Of a language model: what was found. Raises a ``ProviderError``."""
+    nameless = replace(settings, resource="")  # whoever reads the error is told of whom it is
 
     async def least() -> None:
         asked = ChatRequest(messages=[{"role": "user", "content": "1"}], parameters={"max_tokens": 1})
-        await _with(client(settings), lambda one: one.chat(asked))
+        await _with(client(nameless), lambda one: one.chat(asked))
 
-    return await _probed(settings, "chat/completions", {"messages": []}, least)
+    return await _probed(nameless, "chat/completions", {"messages": []}, least)
 
 
 async def probed_embedding(settings: ClientSettings, client: Callable[[ClientSettings], Any]) -> str:
     """Of an embedding model."""
+    nameless = replace(settings, resource="")  # whoever reads the error is told of whom it is
 
     async def least() -> None:
-        await _with(client(settings), lambda one: one.embed(["1"]))
+        await _with(client(nameless), lambda one: one.embed(["1"]))
 
-    return await _probed(settings, "embeddings", {"input": []}, least)
+    return await _probed(nameless, "embeddings", {"input": []}, least)
 
 
 async def probed_rerank(settings: ClientSettings, client: Callable[[ClientSettings], Any]) -> str:
     """Of a reranking model."""
+    nameless = replace(settings, resource="")  # whoever reads the error is told of whom it is
 
     async def least() -> None:
-        await _with(client(settings), lambda one: one.rerank("1", ["1"]))
+        await _with(client(nameless), lambda one: one.rerank("1", ["1"]))
 
-    return await _probed(settings, "rerank", {}, least)
+    return await _probed(nameless, "rerank", {}, least)
 
 
 async def _with(client: Any, ask: Callable[[Any], Awaitable[object]]) -> None:
@@ -68,7 +71,6 @@ async def _with(client: Any, ask: Callable[[Any], Awaitable[object]]) -> None:
 
 
 async def _probed(settings: ClientSettings, path: str, nothing: Mapping[str, Any], least: Least) -> str:
-    settings = replace(settings, resource="")  # whoever reads the error is told of whom it is
     failures = Failures(settings)
     failure: ProviderError | None = None
     try:
