@@ -21,7 +21,7 @@ SPELLINGS = {
     **{f"limits.{short}": long for short, long in LIMIT_SPELLINGS.items()},
     "timeout": "timeout_s",
     "ca_bundle": "verify",
-    "price.cached": "price.cached_input",
+    "price.cached": "cached_input",
     "max_completion_tokens": "max_tokens",
 }
 AZURE_SPELLINGS = {
