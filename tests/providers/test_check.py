@@ -66,7 +66,9 @@ def test_what_works_is_said_and_what_does_not(server):
 
 
 def test_one_request_is_made_of_each_and_none_without_opening(server):
-    hub = ResourceHub({"llm:a": settings(server), "embedding:b": settings(server), "rerank:c": {**settings(server), "type": "vllm"}})  # fmt: skip
+    hub = ResourceHub(
+        {"llm:a": settings(server), "embedding:b": settings(server), "rerank:c": settings(server, type="vllm")}
+    )
     assert hub.check(open=False) == []
     assert server.asked == []
     assert hub.check() == []

@@ -165,6 +165,7 @@ def test_a_pool_is_as_large_as_the_limit_or_as_it_is_given():
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------
 GOOD = {"type": "openai", "api_key": "k", "model": "m"}
+UNSHOWN = "a value that is not shown"
 
 
 @pytest.mark.parametrize(
@@ -186,11 +187,10 @@ GOOD = {"type": "openai", "api_key": "k", "model": "m"}
         ({"base_url": "api.openai.com/v1"},
          "base_url should be an address with https:// or http:// at its beginning, found 'api.openai.com/v1'", ""),
         ({"base_url": "https://h/v1?api-version=1"},
-         "base_url should end before the ?; Azure's api-version is a setting of its own, found a value that is not "
-         "shown", ""),
+         f"base_url should end before the ?; Azure's api-version is a setting of its own, found {UNSHOWN}", ""),
         ({"verify": False}, "verify is always on: give the path of your own certificates, found false", ""),
-        ({"verify": "/no/such"}, "verify should be a file or folder of certificates, and is not there, found "
-         "'/no/such'", ""),
+        ({"verify": "/no/such"},
+         "verify should be a file or folder of certificates, and is not there, found '/no/such'", ""),
         ({"timeout": 0}, "timeout should be greater than 0, found 0", ""),
         ({"model": " "}, "model should not be empty, found empty text", ""),
         ({"api_key": ""}, "api_key should not be empty, found empty text", ""),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -96,16 +95,6 @@ def kind_of(
             yield Fault("api_key", "is missing", f"Write api_key: ${{{variable}}}{free}")
 
     return ResourceKind(name, model, make, spellings, classes, faults, _DROPPED)
-
-
-def needed(package: str, extra: str, resource: str) -> None:
-    """Raise an ``ImportError`` that names the extra if ``package`` is not there."""
-    try:
-        found = find_spec(package) is not None
-    except ImportError:
-        found = False
-    if not found:
-        raise ImportError(f"{resource} needs the package {package}: pip install 'hushflow[{extra}]'", name=package)
 
 
 def _needs_no_key(url: Any, headers: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from hush.core.extend import limit_settings, looks_secret
+from hush.providers._resources._packages import is_installed
 
 _ENDPOINTS = ("/chat/completions", "/embeddings", "/rerank", "/messages")
 
@@ -72,7 +72,7 @@ def _certificates(given: Any) -> Any:
 
 
 def _http2(given: bool) -> bool:
-    if given and find_spec("h2") is None:
+    if given and not is_installed("h2"):
         raise PydanticCustomError("no_http2", "needs the package h2: pip install 'hushflow[http2]'")
     return given
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hush.core.extend import ResourceType, Service
-from hush.providers._resources._kinds import AZURE_SPELLINGS, kind_of, needed
+from hush.providers._resources._kinds import AZURE_SPELLINGS, kind_of
+from hush.providers._resources._packages import needed
 from hush.providers._resources._reached import Model
 
 if TYPE_CHECKING:
