@@ -16,6 +16,7 @@ from dataclasses import replace
 import pytest
 
 from hush.core._runtime._signals import signal_of
+from hush.providers._clients._failures import Failures
 from hush.providers._clients._limits import duration_s, hold_s
 from hush.providers._clients._redaction import redacted, shortened
 from hush.providers._clients._settings import ClientSettings
@@ -258,6 +259,10 @@ def test_texts_are_redacted(text, clean):
 
 
 def test_texts_are_shortened_after_they_are_redacted():
+    """A key that is cut in two would not be found."""
+    for length in range(480, 500):
+        told = Failures(ClientSettings(vendor="openai", model="m", api_key=KEY)).clean("x" * length + KEY)
+        assert KEY[:5] not in told
     assert len(shortened("a b\n" * 1000)) == 500
     assert shortened("a  b\nc") == "a b c"
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hush.providers._clients._lenient import Joined
+from hush.providers._clients._sse import Decoder
 from hush.providers._model import ChatRequest
 from hush.providers.errors import (
     BadReply,
@@ -78,6 +79,15 @@ def test_a_stream_cut_anywhere_is_the_same(form, places):
         reader.feed(part)
     reader.end()
     assert reader.reply().content == "".join(SAID.content)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
+def test_events_of_several_lines_are_read_byte_by_byte(ends):
+    lines = [b"event: e", b"data: 1", b": no", b"data:2", b"data", b"nothing: x", b"", b"data: 3", b"", b"data: 4"]
+    decoder, found = Decoder(), []
+    for byte in ends.join(lines):
+        found += decoder.feed(bytes([byte]))
+    assert [*found, *decoder.end()] == [("e", "1\n2\n"), ("", "3"), ("", "4")]
 
 
 async def test_a_character_in_two_escapes_may_come_in_two_parts():
@@ -424,8 +434,10 @@ async def test_closing_ends_what_is_under_way(form):
         closing = asyncio.create_task(client.aclose())
         await asyncio.sleep(0)
         closing.cancel()  # it closes all the same
-        await asyncio.wait([closing, *asking])
+        await asyncio.wait([closing])
         assert closing.cancelled()
+        assert not [task for task in asyncio.all_tasks() if "aclose" in repr(task)]  # it has waited for the end
+        await asyncio.wait(asking)
         assert all(isinstance(each.exception(), ProviderError) for each in asking)
         await server.until(lambda: not server.open)
 

@@ -48,7 +48,7 @@ async def run_root(
             restore(strand.context)  # what nodes set in the caller's task is not the caller's business
         processes = run.processes is not None
         if processes:
-            from hush.core._runtime._processes import close_pools
+            from hush.core._runtime._process_pool import close_pools
 
             await close_pools(run)
     if processes and failure is None and task.cancelling() > domain.floor:

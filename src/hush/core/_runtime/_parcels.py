@@ -1,6 +1,7 @@
 """What goes over the pipe to a worker process and back: values one by one, and exceptions with what belongs to them.
 
 Values are pickled by cloudpickle, each on its own, so that what cannot be pickled or loaded fails its own item only.
+Numbers and strings always can, so where there is nothing else they go as one list, for a tenth of the price.
 """
 
 from __future__ import annotations
@@ -21,16 +22,20 @@ from hush.core.errors import FailureInfo, TransportError
 _DEEPEST_CHAIN = 16
 """So many causes of causes come along."""
 
+_PLAIN = frozenset({int, float, str, bytes, bool, complex, type(None)})
+"""Types, and no subclasses of them, whose values can always be pickled and loaded, and cannot be changed."""
+
 
 class Parcel(NamedTuple):
     """Pickled values: ``data`` holds one after the other, ``ends`` says where each ends.
 
     Attributes:
+        ends: ``None`` if all values are plain, and ``data`` is the list of them.
         refused: The values that could not be pickled, by place, with the reason; they take no room in ``data``.
     """
 
     data: bytes
-    ends: list[int]
+    ends: list[int] | None
     refused: dict[int, Exception]
 
 
@@ -55,8 +60,15 @@ def _dumper(file: io.BytesIO) -> tuple[Any, Any]:
     return pickle.Pickler.dump.__get__(pickler, type(pickler)), pickler.clear_memo
 
 
-def pack(values: Iterable[Any]) -> Parcel:
+def all_plain(values: Sequence[Any]) -> bool:
+    """Whether ``values`` are all numbers, strings, bytes or ``None``."""
+    return _PLAIN.issuperset(map(type, values))
+
+
+def pack(values: Sequence[Any]) -> Parcel:
     """Pickle ``values``, each so that it can be loaded by itself."""
+    if all_plain(values):
+        return Parcel(pickle.dumps(list(values), pickle.HIGHEST_PROTOCOL), None, {})
     file = io.BytesIO()
     dump, forget = _dumper(file)
     ends: list[int] = []
@@ -75,8 +87,11 @@ def pack(values: Iterable[Any]) -> Parcel:
     return Parcel(file.getvalue(), ends, refused)
 
 
-def unpack(data: bytes, ends: Sequence[int]) -> Iterable[Any]:
+def unpack(data: bytes, ends: Sequence[int] | None) -> Iterable[Any]:
     """The values of a parcel; in place of one that cannot be loaded, what loading it raised, as ``Unloadable``."""
+    if ends is None:
+        yield from pickle.loads(data)
+        return
     view = memoryview(data)
     start = 0
     for end in ends:
