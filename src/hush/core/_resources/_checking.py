@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from hush.core._resources._secrets import hidden
@@ -73,8 +73,8 @@ async def _tried(made: Any, entry: Written, timeout_s: float) -> tuple[bool, str
 
 
 async def _probed(made: Any) -> str:
-    probe = getattr(made, "probe", None)
-    if callable(probe):
+    probe: Callable[[], Awaitable[str | None]] | None = getattr(made, "probe", None)
+    if probe is not None:
         return str(await probe() or "it can be used")
     service = made.open()
     await service.aclose()

@@ -57,6 +57,7 @@ def kind_of(
     *,
     variable: str = "",
     base_url: str | None = None,
+    needs: tuple[str, ...] = ("model",),
     spellings: Mapping[str, str] = SPELLINGS,
     classes: tuple[str, ...] = (),
 ) -> ResourceKind:
@@ -71,6 +72,7 @@ def kind_of(
         probe: Asks for as little as possible.
         variable: The variable in which its key usually is; empty if a key need not be given.
         base_url: Where it is asked if the settings do not say it; ``None`` is the vendor's own.
+        needs: Which of ``model`` and ``base_url`` must be given.
         spellings: Other names of its settings.
         classes: What ``_class:`` calls it.
     """
@@ -79,7 +81,7 @@ def kind_of(
     def model() -> type[BaseModel]:
         from hush.providers._resources import _models
 
-        return _models.named(settings)
+        return _models.named(settings, needs)
 
     def make(key: str, given: Any) -> Model:
         return of(key, given, client_settings(key, given, vendor, base_url), client, probe)

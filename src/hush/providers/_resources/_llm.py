@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ("LLM", "SPELLINGS", "LanguageModel")
 
 
+_OWN = ("model", "base_url")
+"""What a server of one's own needs."""
+
+
 class LanguageModel(Model):
     """A language model that may be asked: what ``llm:name`` stands for."""
 
@@ -63,6 +67,7 @@ LLM = ResourceType(
             _openai,
             _probe,
             variable="AZURE_OPENAI_API_KEY",
+            needs=("base_url",),
             spellings=AZURE_SPELLINGS,
             classes=("AzureConfig", "AzureOpenAIConfig"),
         ),
@@ -86,6 +91,6 @@ LLM = ResourceType(
             variable="GEMINI_API_KEY",
             classes=("GeminiConfig",),
         ),
-        kind_of("vllm", LanguageModel, "CompatibleChat", "openai", _openai, _probe, classes=("VLLMConfig",)),
+        kind_of("vllm", LanguageModel, "OpenAIChat", "openai", _openai, _probe, needs=_OWN, classes=("VLLMConfig",)),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -138,7 +139,7 @@ class Reached(Settings):
 class Model(Reached):
     """A model on a server."""
 
-    model: _Text
+    model: _Text | None = None
 
 
 class Chat(Model):
@@ -156,17 +157,9 @@ class OpenAIChat(Chat):
     token_parameter: _TokenParameter | None = None
 
 
-class CompatibleChat(OpenAIChat):
-    """One on a server of one's own, which must be named."""
-
-    base_url: _Url
-
-
 class AzureChat(Chat):
-    """One that is deployed on Azure: ``base_url`` is the endpoint."""
+    """One that is deployed on Azure: ``base_url`` is the endpoint, and ``model`` may be left out."""
 
-    base_url: _Url
-    model: _Text | None = None  # type: ignore[assignment]  # one of the two is enough
     deployment: _Text | None = None
     api_version: _Text | None = None
     token_parameter: _TokenParameter | None = None
@@ -180,17 +173,10 @@ class Vectors(Model):
     project: _Text | None = None
 
 
-class CompatibleVectors(Vectors):
-    """One on a server of one's own."""
-
-    base_url: _Url
-
-
-class AzureVectors(Vectors):
+class AzureVectors(Model):
     """One that is deployed on Azure."""
 
-    base_url: _Url
-    model: _Text | None = None  # type: ignore[assignment]  # one of the two is enough
+    dimensions: _Count | None = None
     deployment: _Text | None = None
     api_version: _Text | None = None
 
@@ -199,32 +185,20 @@ class Ranking(Model):
     """A model that orders documents."""
 
 
-class CompatibleRanking(Ranking):
-    """One on a server of one's own."""
-
-    base_url: _Url
+_ALL = {each.__name__: each for each in (Chat, OpenAIChat, AzureChat, Vectors, AzureVectors, Ranking)}
+_NEEDED: dict[str, Any] = {"model": (_Text, ...), "base_url": (_Url, ...)}
 
 
-_ALL = (
-    OpenAIChat,
-    CompatibleChat,
-    AzureChat,
-    Chat,
-    Vectors,
-    CompatibleVectors,
-    AzureVectors,
-    Ranking,
-    CompatibleRanking,
-)
-
-
-def named(name: str) -> type[Reached]:
-    """The settings called ``name``, with their limits."""
-    return with_limits({each.__name__: each for each in _ALL}[name])
+def named(name: str, needs: Sequence[str] = ("model",)) -> type[BaseModel]:
+    """The settings called ``name``, with their limits; those in ``needs`` must be given."""
+    found: type[BaseModel] = create_model(
+        name, __base__=with_limits(_ALL[name]), **{each: _NEEDED[each] for each in needs}
+    )
+    return found
 
 
 def with_limits(model: type[Reached]) -> type[Reached]:
     """``model``, whose ``limits`` are those of a ``limit:``."""
-    limits: Any = limit_settings()
-    found: type[Reached] = create_model(model.__name__, __base__=model, limits=(limits | None, None))
+    limits: Any = (limit_settings() | None, None)
+    found: type[Reached] = create_model(model.__name__, __base__=model, limits=limits)
     return found

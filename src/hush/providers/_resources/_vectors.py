@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from hush.providers._clients._settings import ClientSettings
 
 
+_OWN = ("model", "base_url")
+
+
 class EmbeddingModel(Model):
     """What ``embedding:name`` stands for.
 
@@ -81,6 +84,7 @@ EMBEDDING = ResourceType(
             _embedding,
             _probe_embedding,
             variable="AZURE_OPENAI_API_KEY",
+            needs=("base_url",),
             spellings=AZURE_SPELLINGS,
             classes=("AzureEmbeddingConfig",),
         ),
@@ -94,8 +98,8 @@ EMBEDDING = ResourceType(
             variable="GEMINI_API_KEY",
             classes=("GeminiEmbeddingConfig",),
         ),
-        kind_of("vllm", EmbeddingModel, "CompatibleVectors", "openai", _embedding, _probe_embedding),
-        kind_of("tei", EmbeddingModel, "CompatibleVectors", "openai", _embedding, _probe_embedding),
+        kind_of("vllm", EmbeddingModel, "Vectors", "openai", _embedding, _probe_embedding, needs=_OWN),
+        kind_of("tei", EmbeddingModel, "Vectors", "openai", _embedding, _probe_embedding, needs=_OWN),
     ),
 )
 RERANK = ResourceType(
@@ -126,7 +130,7 @@ RERANK = ResourceType(
             base_url="https://api.jina.ai/v1",
             classes=("JinaConfig",),
         ),
-        kind_of("vllm", RerankModel, "CompatibleRanking", "openai", _rerank, _probe_rerank),
-        kind_of("llamacpp", RerankModel, "CompatibleRanking", "openai", _rerank, _probe_rerank),
+        kind_of("vllm", RerankModel, "Ranking", "openai", _rerank, _probe_rerank, needs=_OWN),
+        kind_of("llamacpp", RerankModel, "Ranking", "openai", _rerank, _probe_rerank, needs=_OWN),
     ),
 )
