@@ -41,6 +41,8 @@ class Thing:
     async def aclose(self):
         pass
     async def probe(self):
+        if self.given.url == "leak":
+            raise OSError("no answer to " + self.given.api_key)
         return "asked " + self.given.url
 
 def make(key, given):
@@ -60,6 +62,7 @@ SETTINGS = {
     "acme:e": {"_class": "SecondConfig"},
     "acme:f": {"_class": "SecondConfg"},
     "acme:g": {"type": "first", "url": "bad", "api_key": "planted-key"},
+    "acme:h": {"type": "first", "url": "leak", "api_key": "planted-key"},
     "llm:a": {"type": "acme"},
     "llm:b": {"type": "gone"},
     "llm:c": {"_class": "AcmeConfig"},
@@ -73,7 +76,8 @@ import json, sys
 from hush.core import ResourceHub
 hub = ResourceHub(json.loads({json.dumps(json.dumps(SETTINGS))}))
 found = hub.check(open=False)
-json.dump([{{one.path: [one.message, one.mend] for one in found}}, hub.check().works], sys.stdout)
+opened = hub.check()
+json.dump([{{one.path: [one.message, one.mend] for one in [*found, *opened]}}, opened.works], sys.stdout)
 """
 
 
@@ -94,7 +98,7 @@ def found(tmp_path_factory):
 
 def test_what_is_whole_works(found):
     problems, works, _ = found
-    fine = {"acme:a", "acme:b", "acme:e", "llm:a", "llm:c", "llm:d", "limit:a"}
+    fine = {"acme:a", "acme:b", "acme:e", "llm:a", "llm:c", "limit:a"}
     assert fine.isdisjoint(problems)
     assert problems.keys() | fine == SETTINGS.keys()
     assert works == {
@@ -116,6 +120,8 @@ def test_what_is_whole_works(found):
         ("llm:b", "type: the entry point llm.gone of acme (acme_gone:KIND) cannot be loaded: ModuleNotFoundError"),
         ("gone:a", "the entry point gone of acme (acme_gone:TYPE) cannot be loaded: ModuleNotFoundError"),
         ("twice:a", "the entry points twice of acme"),
+        ("acme:h", "no answer to [secret]"),
+        ("llm:d", "127.0.0.1: no connection"),
         ("acme:g", "it cannot be made: RuntimeError: cannot reach it with [secret]"),
     ],
 )
