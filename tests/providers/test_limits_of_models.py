@@ -1,4 +1,4 @@
-"""Why a model with a rate also finds out how many calls at once are good: against simulated servers, in virtual time."""
+"""Why a model with a rate also finds out how many calls at once are good: simulated servers, in virtual time."""
 
 from __future__ import annotations
 

@@ -130,6 +130,14 @@ def test_hubs_side_by_side_share_nothing():
     assert (made(one, "llm:x").model, made(other, "llm:x").model) == ("m", "n")
 
 
+def test_a_resource_in_place_of_settings_is_of_that_category():
+    model = made(ResourceHub({"llm:x": {"type": "openai", "api_key": "k", "model": "m"}}), "llm:x")
+    hub = ResourceHub({"llm:y": model, "embedding:y": model})
+    assert made(hub, "llm:y") is model
+    [one] = hub.check(open=False)
+    assert (one.path, one.message) == ("embedding:y", "llm:x is of llm:, and cannot stand for an embedding model")
+
+
 # --- limits and pools -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("limits", "concurrency", "per_minute"),

@@ -28,7 +28,14 @@ def made(
 ) -> tuple[object | None, list[Problem]]:
     """The resource called ``key``, or everything that is wrong with it. Values that may be secret are in no message."""
     type_ = category.type
-    if isinstance(entry.value, type_.kind) or _is_resource(entry.value):
+    if isinstance(entry.value, type_.kind):
+        return entry.value, []
+    if _is_resource(entry.value):
+        of, colon, _ = str(entry.value.name).partition(":")
+        if colon and of != type_.category:
+            return None, [
+                problem(key, entry.key, f"{entry.value.name} is of {of}:, and cannot stand for {type_.title}")
+            ]
         return entry.value, []
     if isinstance(entry.value, MakesResource):
         return entry.value.as_resource(key), []
