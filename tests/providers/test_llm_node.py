@@ -130,7 +130,7 @@ async def test_a_stream_that_breaks_is_begun_anew_and_its_parts_are_numbered(pla
     """No half of an answer ever counts, and nobody has to guess which parts belong together."""
     text = "một hai ba bốn năm sáu bảy"
     llm = ScriptedLLM(
-        Reply(text, chunks=text.split(" ", 1)[0:1] + [" " + text.split(" ", 1)[1]]),
+        Reply(text, chunks=["một", text[3:]]),
         faults=[Fault(kind, first=2, after=2)],
     )
     async with served(place, m=llm) as settings, Hush(many(), resources=hub_of(settings)) as engine:
