@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
-from weakref import WeakSet
 
 from hush.core.events import Event
 
@@ -55,5 +54,5 @@ run_waiting = _Slot("hush.core._background")
 kept_open: set[str] = set()
 """The files that Hush keeps open between runs, as a cache does: they, and those beside them, are no leaks."""
 
-guards: WeakSet[Any] = WeakSet()
-"""The async generators that stand guard over what is open on a loop, and end with it: no leaks either."""
+guard_codes: set[Any] = set()
+"""The code of the async generators that stand guard over what is open on a loop, and end with it: no leaks either."""

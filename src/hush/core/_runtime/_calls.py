@@ -41,6 +41,7 @@ class Attempt:
         corrections: How many requests there were before this one that asked for another.
         patience_s: The longest wait before another attempt; after that somebody else is asked.
         hold_s: For how many seconds nobody is to come back, as the answer says.
+        shut: Whether a limit lets single calls through only, after it failed: then trying again costs next to nothing.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Attempt:
         "number",
         "patience_s",
         "request",
+        "shut",
         "start_by_s",
     )
 
@@ -69,6 +71,7 @@ class Attempt:
         self.corrections = 0
         self.patience_s: float | None = None
         self.hold_s: float | None = None
+        self.shut = False
 
 
 class TooLate(Exception):

@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from hush.core._spec._serving import Resource, Service
-from hush.core.protocols import guards
+from hush.core.protocols import guard_codes
 
 log = logging.getLogger("hush.resources")
 
@@ -45,7 +45,6 @@ class Services:
         made = services.by_resource[resource] = resource.open()
         if services.guard is None:
             services.guard = _guard(services.by_resource)
-            guards.add(services.guard)
             await anext(services.guard)
         return made
 
@@ -88,3 +87,6 @@ async def _guard(services: dict[Any, Service]) -> AsyncGenerator[None, None]:
                 log.exception("%s could not be closed", resource.name)
         if cancelled is not None:
             raise cancelled
+
+
+guard_codes.add(_guard.__code__)

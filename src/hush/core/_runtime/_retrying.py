@@ -189,7 +189,7 @@ class _Tries:
         if retry.max_total_s is not None and now_s + wait_s > self._began_s + retry.max_total_s:
             self.bound = self._late
             return None
-        if told_s is None and self._budget is not None:
+        if told_s is None and not one.shut and self._budget is not None:
             if not self._budget.take(now_s):
                 self.bound = f"budget={retry.budget:g}"
                 return None
