@@ -12,7 +12,7 @@ from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Mapping
 from threading import Lock
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from hush.core._spec._serving import Resource, Service
 from hush.core.protocols import guard_codes
@@ -31,6 +31,8 @@ class Services:
         self.resources = resources
         self._lock = Lock()
         self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = WeakKeyDictionary()
+        # It also keeps them out of the garbage that the engine may become: sockets in it would just be dropped.
+        finalize(self, _close_soon, self._of_loop)
 
     async def service(self, resource: Resource, loop: asyncio.AbstractEventLoop) -> Service:
         """The service of ``resource`` on ``loop``, which is running; opened if it is not yet."""
@@ -69,6 +71,30 @@ class _OfLoop:
     def __init__(self) -> None:
         self.by_resource: dict[Any, Service] = {}
         self.guard: AsyncGenerator[None, None] | None = None
+
+
+def _close_soon(of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop]) -> None:
+    """Close what an engine had open that is gone, on whatever loops are still running."""
+    for loop, services in list(of_loop.items()):
+        if services.guard is None or not services.by_resource:
+            continue
+        try:
+            loop.call_soon_threadsafe(_close_on, loop, services.guard)
+        except RuntimeError:
+            pass  # the loop is closed, and they with it
+
+
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _close_on(loop: asyncio.AbstractEventLoop, guard: AsyncGenerator[None, None]) -> None:
+    task = loop.create_task(_closed(guard))
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+async def _closed(guard: AsyncGenerator[None, None]) -> None:
+    await guard.aclose()
 
 
 async def _guard(services: dict[Any, Service]) -> AsyncGenerator[None, None]:
