@@ -1,7 +1,8 @@
 """Maps over work that holds the interpreter: in processes, beside loky and multiprocessing by hand.
 
 What handing items over takes is told from outside, alike for all sides: each item says in which process it began and
-ended, and when. What lies between the items of a process is not work.
+ended, and when. What lies between the items of a process is not work: if it is long, the process waits for the next
+items or sends what it has (transport), else it goes from one item to the next (engine).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from multiprocessing import get_context
 from statistics import median
 from time import perf_counter_ns
@@ -23,7 +25,9 @@ from benchmarks._row import AtMost, Goal, Line, Row, Times
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode
 
 Span: TypeAlias = tuple[int, int, int, int]  # an item's result, its process, and when it began and ended, in ns
+KINDS = {"transport": "over 0.1 ms at a time (handing over)", "engine": "less at a time (from item to item)"}
 BODY = Callable[[int], dict[str, Any]]
+LONG_NS = 100_000
 CHUNKS_EACH = 20
 """By hand, each process gets so many chunks: what one would write who knows that the items are alike."""
 
@@ -118,19 +122,27 @@ class InProcesses:
         return await compare(sides, replace(effort, samples=effort.heavy), warm_runs=0)
 
 
-def idle_share(spans: list[Span]) -> float:
-    """What part of the processes' time, each from its first item to its last, lies between items."""
+def idle_shares(spans: list[Span]) -> dict[str, float]:
+    """What part of the processes' time, each from its first item to its last, lies between items: of both kinds."""
     by_process: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for _, process, began_ns, ended_ns in spans:
         by_process[process].append((began_ns, ended_ns))
-    work_ns = sum(ended_ns - began_ns for each in by_process.values() for began_ns, ended_ns in each)
-    whole_ns = sum(max(end for _, end in each) - min(begin for begin, _ in each) for each in by_process.values())
-    return 1 - work_ns / whole_ns
+    whole_ns = transport_ns = engine_ns = 0
+    for each in by_process.values():
+        each.sort()
+        whole_ns += each[-1][1] - each[0][0]
+        for (_, ended_ns), (began_ns, _) in pairwise(each):
+            gap_ns = began_ns - ended_ns
+            if gap_ns > LONG_NS:
+                transport_ns += gap_ns
+            else:
+                engine_ns += gap_ns
+    return {"transport": transport_ns / whole_ns, "engine": engine_ns / whole_ns}
 
 
 @dataclass(frozen=True, kw_only=True)
 class HandingOver:
-    """What share of the processes' time is not work; starting them does not count."""
+    """What share of the processes' time is not work; starting them does not count. The ``goal`` is transport's."""
 
     name: str
     work: str
@@ -140,7 +152,7 @@ class HandingOver:
     goal: Goal | None
 
     def measure(self, effort: Effort) -> list[Line]:
-        """One line, in percent."""
+        """Two lines, in percent."""
         engine = Hush(mapped(self.body))
         sides: dict[str, Callable[[], Mapping[str, list[Span]]]] = {
             "hush": lambda: asyncio.run(self._run(engine)),
@@ -148,15 +160,22 @@ class HandingOver:
             "multiprocessing": lambda: by_multiprocessing(self.body, self.items),
         }
         expected = [self.plain(x)["y"] for x in range(self.items)]
-        shares: dict[str, list[float]] = {label: [] for label in sides}
+        shares: dict[str, defaultdict[str, list[float]]] = {kind: defaultdict(list) for kind in KINDS}
         for _ in range(effort.heavy):
             for label, side in sides.items():
                 spans = side()["y"]
                 if [y for y, *_ in spans] != expected:
                     raise WrongResultError(f"{label} gave other results than one process")
-                shares[label].append(100 * idle_share(spans))
-        figures = {label: median(each) for label, each in shares.items()}
-        return [Line(work=self.work, unit="%", goal=self.goal, hush=figures.pop("hush"), hands=figures)]
+                for kind, share in idle_shares(spans).items():
+                    shares[kind][label].append(100 * share)
+        lines = []
+        for kind, what in KINDS.items():
+            figures = {label: median(each) for label, each in shares[kind].items()}
+            goal = self.goal if kind == "transport" else None
+            lines.append(
+                Line(work=f"{self.work}: {what}", unit="%", goal=goal, hush=figures.pop("hush"), hands=figures)
+            )
+        return lines
 
     async def _run(self, engine: Hush) -> Mapping[str, Any]:
         return await engine.run({"xs": list(range(self.items))})
@@ -191,6 +210,6 @@ ROWS: tuple[Row, ...] = (
         body=timed_microseconds,
         plain=microseconds,
         items=20_000,
-        goal=None,
+        goal=AtMost(10.0),
     ),
 )

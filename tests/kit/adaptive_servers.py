@@ -5,6 +5,21 @@ second takes about a tenth of a second.
 
 A server is asked at the instant a call reaches it and says when it will be answered, and how. ``FINE`` and ``REFUSED``
 are the two answers; a server that queues gives the first, late.
+
+What ``Adaptive`` reaches against them, with latencies of 5, 50 and 500 ms ± 20 %, refusals in 5 ms, and several seeds:
+
+- 100/s for a minute: 97 % used of a sliding window, 99.7–100 % of a bucket of 10; 0.18–0.50 % refused. 16 slots:
+  99–100 % used; 0.01, 0.06 and 0.59 % refused.
+- 100/s → 30/s → 100/s: 92–104 % ten seconds after each change; 0.45–0.91 % refused. Slots 20 → 6 → 20 too, but at 500
+  ms (12 calls a second) 67–100 % after the drop and 0.95–1.05 % refused.
+- 5 s of refusals: 6–10 calls (30 at 3,200/s); 90 % again within 3.3–4.8 s, and 1.5–10 s if the run began with them.
+- Each refusal with a pause of 1 or 2 s: 90 % of a rate that has come back within 9.5 s (30/s → 100/s and 10/s → 50/s,
+  after no more than 40 s), but for 1 of 1,080 runs: 11.8 s (10/s → 50/s, pauses of 2 s). What that costs is a pause
+  each 8 s: with pauses of 1 s, 78–85 % of a rate that stays are used from 10 to 60 s. After a minute the ceiling is
+  looked for more and more rarely, and a higher one found that much later: 89–93 % (a bucket at 500 ms: 82–86 %).
+
+Of rates of a few calls a second there is little to learn from: 2/s: 79–86 % used, 8–9 % refused; 1/s: 42–62 % and
+15–26 %; 10/s with pauses: one look each 8 s is 1.2 % refused.
 """
 
 from __future__ import annotations
@@ -12,6 +27,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -160,11 +176,24 @@ class Blips:
         return self.server.arrive(now_s, chance)
 
 
+def reached_in_s(let_in_s: list[float], per_s: float, from_s: float) -> float:
+    """How long after ``from_s`` 90 % of ``per_s`` were let in within a second that began after it; ``inf`` for never.
+
+    ``let_in_s`` is when calls started, or came, that were served; in order.
+    """
+    need = math.ceil(0.9 * per_s)
+    after_s = let_in_s[bisect_left(let_in_s, from_s) :]
+    return next(
+        (last - from_s for first, last in zip(after_s, after_s[need - 1 :], strict=False) if last - first < 1), math.inf
+    )
+
+
 @dataclass
 class Drive:
-    """What came of it: the times at which calls were served (their ends) and refused (their starts)."""
+    """What came of it: when calls were served (their ends, and their starts) and refused (their starts)."""
 
     served_s: list[float]
+    let_in_s: list[float]
     refused_s: list[float]
     started_s: list[float]
     in_flight_most: int
@@ -201,7 +230,7 @@ def drive(
     chance = random.Random(seed)
     order = count()
     events: list[tuple[float, int, object, bool]] = []
-    result = Drive([], [], [], 0, 0.0, [])
+    result = Drive([], [], [], [], 0, 0.0, [])
     now_s, in_flight, closed_until_s, wakes_at_s, done, came = 0.0, 0, 0.0, math.inf, 0, 0
     look_at_s = 0.0
     while now_s <= seconds:
@@ -223,8 +252,7 @@ def drive(
             in_flight += 1
             result.started_s.append(now_s)
             at_s, fine = server.arrive(now_s, chance)
-            if not fine:
-                result.refused_s.append(now_s)
+            (result.let_in_s if fine else result.refused_s).append(now_s)
             heapq.heappush(events, (at_s, next(order), token, fine))
         result.in_flight_most = max(result.in_flight_most, in_flight)
         ends_at_s = events[0][0] if events else math.inf

@@ -23,7 +23,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import Any
 
-from kit.adaptive_servers import Capacity
+from kit.adaptive_servers import Capacity, reached_in_s
 
 WHOLE, HALF, RESET, SILENT = "whole", "half", "reset", "silent"
 """How an answer is sent: as it should be; half its body, then the end; a reset in its place; nothing, for ever."""
@@ -239,6 +239,10 @@ class HttpServer:
     def served_per_s(self, from_s: float, until_s: float) -> float:
         """Requests that came in the interval and were served, a second."""
         return sum(from_s <= each.at_s < until_s for each in self.of(200)) / (until_s - from_s)
+
+    def reached_in_s(self, per_s: float, from_s: float) -> float:
+        """How long after ``from_s`` 90 % of ``per_s`` requests that came within a second were served."""
+        return reached_in_s([each.at_s for each in self.of(200)], per_s, from_s)
 
     # --- one connection -----------------------------------------------------------------------------------
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -103,6 +104,12 @@ async def test_a_map_keeps_order_and_uses_several_processes():
     pids = {pid for _, pid in result["y"]}
     assert os.getpid() not in pids
     assert 1 <= len(pids) <= 2
+
+
+async def test_one_process_begins_with_the_first_item():
+    """Also where tasks are eager, so that who was hired last is the first to ask for a process."""
+    result = await mapped(lambda x: {"y": time.monotonic_ns()}, max_concurrency=1).run({"xs": list(range(50))})
+    assert result["y"][0] == min(result["y"])
 
 
 async def test_no_more_processes_than_items():
@@ -483,6 +490,19 @@ async def test_killers_at_several_places_fail_alone():
     assert "ended with exit code 3 while it ran item 20" in str(found[20])
 
 
+async def test_killers_in_a_row_do_not_take_along_what_lies_ready_behind_them():
+    """In the process that dies lies the next chunk, which has done nothing yet, and is tried again however often."""
+
+    def call(x):
+        if x in range(60, 66):
+            os._exit(1)
+        return {"y": x}
+
+    result = await mapped(call, max_concurrency=1).run({"xs": list(range(600))})
+    assert sorted(failed(result)) == list(range(60, 66))
+    assert result["y"] == [None if 60 <= x < 66 else x for x in range(600)]
+
+
 async def test_a_killer_ends_a_map_that_fails_fast():
     def call(x):
         if x == 11:
@@ -510,18 +530,21 @@ async def test_who_kills_only_once_fails_nobody(tmp_path):
     assert [y for x, y in enumerate(result["y"]) if x != 8] == [x for x in range(60) if x != 8]
 
 
-async def test_what_a_process_has_forked_does_not_hide_that_it_died():
+async def test_what_a_process_has_forked_does_not_hide_that_it_died(tmp_path):
     """The child holds the pipe open on which the parent listens."""
+    note = tmp_path / "group"
 
     def call(x):
-        if x == 1 and os.fork():
-            os._exit(3)
+        if x == 1:
+            note.write_text(str(os.getpgid(0)))
+            if os.fork():
+                os._exit(3)
         while x == 1:
             signal.pause()
-        return {"y": os.getpgid(0)}
+        return {"y": x}
 
     result = await mapped(call, max_concurrency=1).run({"xs": [0, 1]})
-    os.killpg(result["y"][0], signal.SIGKILL)  # what a function leaves behind is its own affair
+    os.killpg(int(note.read_text()), signal.SIGKILL)  # what a function leaves behind is its own affair
     assert [type(error) for error in failed(result).values()] == [WorkerDied]
 
 

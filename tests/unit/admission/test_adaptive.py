@@ -210,7 +210,7 @@ class Watched(Adaptive):
         self.old = 0
 
     def ended(self, token, now_s, *, overloaded, retry_after_s):
-        episodes, streak = self.episodes, self._streak
+        episodes, streak = self.episodes, self._episode.in_row
         super().ended(token, now_s, overloaded=overloaded, retry_after_s=retry_after_s)
         assert self.episodes - episodes in (0, 1)
         if self.episodes > episodes:

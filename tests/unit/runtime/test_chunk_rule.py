@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hush.core._runtime._chunks import MOST_BYTES, MOST_NS, SHARE, TARGET_NS, ChunkRule
+from hush.core._runtime._chunks import ENOUGH_NS, MOST_BYTES, MOST_NS, TARGET_NS, ChunkRule
+from kit.chunk_play import Costs, Play
 
 MS = 1_000_000
 
@@ -39,7 +41,7 @@ def test_transport_is_a_tenth_of_the_work_at_most(item_ns, fixed_ns, workers):
     per_item_ns = item_ns // 40
     items = 40 * MOST_NS // item_ns + 10
     chunks = played(items, item_ns, fixed_ns, per_item_ns, workers)[6:-1]
-    assert sum(work for _, work, _ in chunks) * 1.05 >= SHARE * sum(transport for _, _, transport in chunks)
+    assert sum(work for _, work, _ in chunks) * 1.05 >= 10 * sum(transport for _, _, transport in chunks)
 
 
 @given(st.integers(100, 300 * MS), st.integers(0, 5 * MS), st.integers(0, 1 * MS), st.integers(1, 8))
@@ -97,3 +99,55 @@ def test_a_first_chunk_teaches_the_work_but_not_the_transport():
     rule.learn(1, MS, None, 0)
     assert (rule.work_ns, rule.transport_ns) == (MS, 0)
     assert rule.size(None) == 16
+
+
+# --- a whole map, its beginning and its end too -----------------------------------------------------------------
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("item_ns", [5_000, 10_000, 20_000, 50_000, 200_000, MS, 10 * MS, 100 * MS, 1000 * MS])
+def test_of_a_whole_map_a_tenth_is_transport_at_most(item_ns, workers):
+    """From 0.2 s of work for each process on: 20,000 items of 20 µs for two."""
+    items = max(4 * workers, workers * 200 * MS // item_ns)
+    found = Play([item_ns] * items, workers).run()
+    found.must_have_run(items)
+    assert found.share() < 0.1
+    if items >= 100 * workers:  # else who has one more than the others is what tells
+        assert found.span() < 1.12
+
+
+@settings(deadline=None)
+@given(
+    item_ns=st.integers(5_000, 1000 * MS),
+    workers=st.integers(1, 8),
+    way_ns=st.integers(50_000, 500_000),
+    chunk_ns=st.integers(20_000, 2 * MS),
+)
+def test_whatever_the_costs(item_ns, workers, way_ns, chunk_ns):
+    least_ns = 400 * MS + 200 * chunk_ns  # what comes of the ramp-up is to be a small part
+    items = max(4 * workers, workers * least_ns // item_ns)
+    found = Play([item_ns] * items, workers, Costs(way_ns, chunk_ns, item_ns // 40)).run()
+    found.must_have_run(items)
+    assert found.share() < 0.1
+
+
+@given(st.integers(1, 6), st.data())
+def test_items_that_become_slow_are_handed_back(workers, data):
+    """All items run once, and nobody is left with a chunk that was made for quick ones."""
+    count = data.draw(st.integers(1, 3000))
+    slow_from = data.draw(st.integers(0, count))
+    found = Play([20_000] * slow_from + [100 * MS] * (count - slow_from), workers).run()
+    found.must_have_run(count)
+    slow = count - slow_from
+    # Evenly shared out, but for the chunks that were under way when the first slow one came.
+    longest_ns = max(process.work_ns for process in found.processes)
+    assert longest_ns <= (slow / workers + 1) * 100 * MS + 4 * ENOUGH_NS + count * 20_000
+
+
+def test_where_handing_over_is_dear_chunks_are_ten_times_as_long_at_least():
+    """Longer than they would be else, and towards the end of a list too, but never more than a worker's share."""
+    rule = ChunkRule(2)
+    rule.learn(1, MS, None, 0)
+    rule.learn(100, 100 * MS, 15 * MS, 0)
+    assert rule.size(None) == 150
+    assert rule.size(1000) == 150
+    assert rule.size(310) == 150
+    assert rule.size(200) == 100

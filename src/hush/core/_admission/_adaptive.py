@@ -5,98 +5,41 @@ let it wait. The controller is told only how calls end, and must find out:
 
 - **Doubling.** Until the first overload the level, calls at a time, doubles in a latency (and at most in 0.1 s) while
   it is in full use. Starts are spread a little, so that the first refusal comes before many more calls are under way.
-- **Measure.** On an overload the level is not halved blindly: it becomes 97 % of the *goodput*, the starts of the
-  last second that were not refused (95 % where the plateau itself was too high). With a server that admits N in any
+- **Cut.** On an overload, once for an episode (``_episode``), the level is not halved blindly: it becomes 97 % of the
+  *goodput*, the starts of the last second that were not refused (``_measure``). With a server that admits N in any
   second this is N, whatever the latency. From then on starts are *paced* (RFC 9002, 7.7): with short latencies the
   right level is below one call at a time, which no count of permits can express.
-- **One cut for an episode.** Refusals of calls that started before the last cut make no other (as in RFC 6582).
-- **Hold, then probe.** The level is held for 6.5 s, then grows by 1 + 0.3 t³, and exponentially where that falls
-  behind: the flat top and the acceleration of CUBIC (RFC 9438). Where the ceiling was not measured well (a second had
-  not passed, or the level rose fast) the hold is 1 s. Growth counts only time in which the level was in full use (RFC
-  7661).
-- **Slots.** A refused call that had more beside it than any served one lately points to slots. Then calls at a time
-  bind, and starts are spread at twice their pace. If that proves wrong, it takes 2, 4, 8 such signs in a row to come
-  back.
-- **Closed gate.** A refusal right after a cut, or eight in a row, closes the gate: one probe at a time, 0.1 s, 0.2 s,
-  … 2 s apart, for ever. A probe that is served, or that is not refused within a few times what refusals take, opens
-  it, at 80 % of the plateau or, by 0.8 for each probe, down to 40 %, doubling in a second. If that fails, the plateau
-  falls.
-- **Retry-After.** The caller closes its gate for everybody; a refusal then costs that pause, so a plateau is held for
-  6.5 times the pause, and longer, up to 39 times, each time that a probe has found the same ceiling again.
-- **Queues.** Servers that do not refuse but let calls wait: see ``_queueing``.
+- **Hold, then probe** (``_plateau``). Growth counts only time in which the level was in full use (RFC 7661).
+- **Slots** (``_slots``). Where signs point to them, calls at a time bind, and starts are spread at twice their pace.
+- **Closed gate** (``_probes``). A refusal right after a cut, or eight in a row, closes the gate but for single probes.
+- **Retry-After.** The caller closes its gate for everybody; here it says what a refusal costs.
+- **Queues** (``_queueing``). Some servers do not refuse but let calls wait.
 
 The rate that got through as the target is the idea of the AWS SDKs' adaptive retry mode; bounding the level by
-latency that of Netflix's concurrency-limits, and of TCP Vegas and BBR before.
-
-Measured by simulation with ``tests/kit/adaptive_servers``: latencies of 5, 50 and 500 ms ± 20 %, refusals in 5 ms,
-five seeds, lowest to highest:
-
-- 100/s for a minute: 97 % used of a sliding window, 99.7–100 % of a bucket of 10; 0.18–0.50 % refused. 16 slots:
-  99–100 % used; 0.01, 0.06 and 0.59 % refused.
-- 100/s → 30/s → 100/s: 92–104 % ten seconds after each change; 0.45–0.91 % refused. Slots 20 → 6 → 20 too, but at 500
-  ms (12 calls a second) 67–100 % after the drop and 0.95–1.05 % refused.
-- 5 s of refusals: 6–10 calls (30 at 3,200/s); 90 % again within 3.3–4.8 s, and 1.5–10 s if the run began with them.
-
-Where it falls short: with ``Retry-After: 1`` at every refusal each probe of the ceiling costs a second: 78–91 % used in
-the first minute, then 94–97 % (a bucket at 500 ms: 79–84 %); 90 % of a new capacity after 1–11 s. Of rates of a few
-calls a second there is little to learn from: 2/s: 79–86 % used, 8–9 % refused; 1/s: 42–62 % and 15–26 %.
+latency that of Netflix's concurrency-limits, and of TCP Vegas and BBR before. What all this reaches is measured with
+``tests/kit/adaptive_servers``, and written there.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from math import exp, inf
+from math import inf
 
+from hush.core._admission._episode import Call, Episode
+from hush.core._admission._measure import Measure
+from hush.core._admission._plateau import KEEP, RATE_LEAST, SHORT_HOLD_S, Plateau
+from hush.core._admission._probes import Probes
 from hush.core._admission._queueing import Queueing
+from hush.core._admission._slots import SlotSigns
 
 ROUND_S = 0.1  # doubling takes a latency, and at least this long
 CREDIT_S = 0.01  # what a late timer may make up for; and the widest spacing while doubling
-
-KEEP = 0.97  # of what was served, after a probe upwards found the ceiling
-KEEP_LESS = 0.95  # of what was served, where even the plateau was too high
-HOLD_S = 6.5  # on a plateau below a ceiling that was measured
-SHORT_HOLD_S = 1.0  # on one that was not
-HOLD_STARTS = 16  # and at least so many starts, but for that no longer than
-HOLD_STARTS_MOST_S = 20.0
-RETRY_AFTERS = 6.5  # and at least so many times what a refusal costs when it closes the gate
-CONFIRMED = 2  # times that a probe which costs that has found the ceiling where it was; from then on the hold grows
-LONGER = 1.5  # by this, each time
-LONGEST = 6.0  # up to so many times as long
-SAME = 0.08  # what two measures of one ceiling may differ by
-HOLD_MOST_S = 120.0
-# Growth after the plateau: 1 + STEEP t³ up to BEND_S, where that is steepest on a log scale; then exponential.
-STEEP = 0.3
-BEND_S = (2 / STEEP) ** (1 / 3)
-BENT = 1 + STEEP * BEND_S**3
-BEND_SLOPE = 3 * STEEP * BEND_S**2 / BENT
 BY_A_START = 1.05  # growth of the rate with one start, at most: there are few to learn from where the rate is low
-RATE_LEAST = 1 / 30  # starts a second
 
-PROVEN = 8  # calls served since a cut, and
-PROVEN_S = 0.1  # the time they took: the next refusal is a new episode and no sequel
 LEAST_AT_ONCE = 0.5  # of the plateau, below which no cut goes whose measure is incomplete
 OUTAGE = 8  # refusals in a row, whenever they started, that close the gate
-FIRST_GAP_S = 0.1  # between two probes of a closed gate; doubles
-GAP_MOST_S = 2.0
-REOPEN_EACH = 0.8  # of the plateau's rate, for each probe that was made
-REOPEN_LEAST = 0.4
 REOPEN_AGAIN = 0.6  # of the plateau's rate, where the last reopening failed
-SLOTS_PROVEN_S = 2.0  # in full use without a refusal: they are slots
-VOTES_MOST = 8
 
 DOUBLING, PACED, SLOTS = "doubling", "paced", "slots"
-
-
-class _Call:
-    """A call under way: its start, calls in flight then, the episode, and whether about as many as allowed were."""
-
-    __slots__ = ("at_s", "beside", "episode", "full")
-
-    def __init__(self, at_s: float, beside: int, episode: int, full: bool) -> None:
-        self.at_s = at_s
-        self.beside = beside
-        self.episode = episode
-        self.full = full
 
 
 class Adaptive:
@@ -113,49 +56,21 @@ class Adaptive:
         most: As given.
         mode: ``"doubling"`` (no overload seen yet: calls at a time, doubled each round), ``"paced"`` (starts a second)
             or ``"slots"`` (calls at a time).
-        closed: Whether only single probes are let through, because nothing but refusals came back.
         in_flight: Calls that have started and not ended.
-        episodes: Episodes of overload so far; each made one cut, or one closing.
     """
 
     __slots__ = (
-        "_base",
         "_cap",
-        "_ceiling",
-        "_complete_s",
-        "_confirmed",
-        "_failed_probes",
-        "_gap_s",
-        "_grown_s",
-        "_hold_s",
+        "_episode",
         "_last_s",
-        "_latency_s",
-        "_memory_s",
+        "_measure",
         "_next_s",
-        "_ok",
-        "_opened_s",
-        "_probe_s",
-        "_probing",
+        "_plateau",
+        "_probes",
         "_queueing",
         "_rate",
-        "_refusal_s",
-        "_reopened",
         "_room",
-        "_safe",
-        "_safe_at_s",
-        "_safe_new",
-        "_served",
-        "_slots_proven",
-        "_slots_rate",
-        "_starts",
-        "_streak",
-        "_suspect",
-        "_too_much",
-        "_votes",
-        "_votes_needed",
-        "_wasted",
-        "closed",
-        "episodes",
+        "_signs",
         "in_flight",
         "mode",
         "most",
@@ -166,65 +81,41 @@ class Adaptive:
             raise ValueError(f"start and most are at least 1, not {start} and {most}")
         self.most = most
         self.mode = DOUBLING
-        self.closed = False
         self.in_flight = 0
-        self.episodes = 0
 
         self._room = float(min(start, most))  # calls at a time: what binds while doubling, and among slots
         self._rate = inf  # starts a second: what binds when paced
         self._cap = int(self._room)  # calls at a time, whatever binds
         self._next_s = -inf  # when the pace, or the closed gate, lets the next call start
+        self._last_s = -inf  # the last start
+
+        self._episode = Episode()
+        self._measure = Measure()
+        self._plateau = Plateau()
+        self._probes = Probes()
+        self._signs = SlotSigns()
         self._queueing = Queueing()
 
-        # The curve: its plateau (a rate or a room), how long that is held, and for how long the level was in full use.
-        self._base = 0.0
-        self._hold_s = 0.0
-        self._grown_s = 0.0
-        # Where refusals ask for a pause: the plateau below the last ceiling, how often that was found again, and the
-        # plateau that was refused without a probe.
-        self._ceiling = 0.0
-        self._confirmed = 0
-        self._too_much = inf
+    @property
+    def episodes(self) -> int:
+        """Episodes of overload so far; each made one cut, or one closing."""
+        return self._episode.number
 
-        # What is measured: starts of the last `_memory_s`, complete since `_complete_s`, and those that were refused.
-        self._starts: deque[float] = deque()
-        self._wasted: deque[float] = deque()
-        self._memory_s = 1.0
-        self._complete_s = inf
-        self._last_s = -inf
-        self._latency_s = 0.0
-        self._refusal_s = 0.02
-        self._served = False
-
-        # The episode: whether a refusal now would be its sequel, refusals in a row, calls served since it began, and
-        # the most that were in flight at the start of one of these (since when, and before that one).
-        self._suspect = False
-        self._streak = 0
-        self._ok = 0
-        self._opened_s = 0.0
-        self._safe = self._safe_new = 0
-        self._safe_at_s = 0.0
-        self._votes = 0
-        self._votes_needed = 1
-        self._slots_rate = 0.0
-        self._slots_proven = False
-
-        # The closed gate.
-        self._gap_s = FIRST_GAP_S
-        self._failed_probes = 0
-        self._probing = False
-        self._probe_s = -inf
-        self._reopened = False
+    @property
+    def closed(self) -> bool:
+        """Whether only single probes are let through, because nothing but refusals came back."""
+        return self._probes.closed
 
     @property
     def level(self) -> float:
         """Calls at a time that it aims at now; below 1 where a rate binds that keeps less than one call in flight."""
-        return min(self._rate * self._latency_s, float(self._cap)) if self.mode == PACED else float(self._cap)
+        cap = float(self._cap)
+        return min(self._rate * self._measure.latency_s, cap) if self.mode == PACED else cap
 
     @property
     def per_s(self) -> float:
         """Starts a second that it allows now; ``inf`` where calls at a time bind, 0 while the gate is closed."""
-        return 0.0 if self.closed else self._rate
+        return 0.0 if self._probes.closed else self._rate
 
     def admit_at_s(self, now_s: float, in_flight: int) -> float:
         """The earliest time at which one more call may start.
@@ -233,34 +124,32 @@ class Adaptive:
         """
         if in_flight >= self._cap:
             return inf
-        if self._probing and in_flight:
-            return max(self._next_s, self._probe_s + self._patience_s())
+        if self._probes.under_way and in_flight:
+            return max(self._next_s, self._probes.waits_until_s(self._measure.refusal_s))
         return self._next_s
 
     def started(self, now_s: float) -> object:
         """A call starts. What is returned goes to ``ended``, once."""
         beside = self.in_flight = self.in_flight + 1
         since_s, self._last_s = now_s - self._last_s, now_s
-        self._remember(now_s)
-        if self.closed:
-            if not self._probing or now_s < self._probe_s + self._patience_s():
-                self._probing = True
-                self._probe_s = now_s
-                return _Call(now_s, beside, self.episodes, False)
-            self._reopen(now_s)  # refusals are quick, and none came: the probe was let in and takes its time
+        self._measure.started(now_s)
+        if self._probes.closed:
+            if self._probes.starts(now_s, self._measure.refusal_s):
+                return Call(now_s, beside, self._episode.number, False)
+            self._reopen(now_s)
         if self.mode == PACED:
             spacing_s = 1 / self._rate
             if now_s - self._next_s <= max(spacing_s / 2, 2 * CREDIT_S):  # it waited for the pace
                 self._grow(min(since_s, 2 * spacing_s + 2 * CREDIT_S))
                 spacing_s = 1 / self._rate
         else:
-            spacing_s = self._latency_s / (2 * self._room)
+            spacing_s = self._measure.latency_s / (2 * self._room)
             if self.mode == DOUBLING:
                 spacing_s = min(spacing_s, CREDIT_S)
             elif beside >= self._cap:
                 self._grow(min(since_s, 1.0))
         self._next_s = max(self._next_s, now_s - CREDIT_S) + spacing_s
-        return _Call(now_s, beside, self.episodes, beside * 4 >= self._cap * 3)
+        return Call(now_s, beside, self._episode.number, beside * 4 >= self._cap * 3)
 
     def ended(self, token: object, now_s: float, *, overloaded: bool, retry_after_s: float | None) -> None:
         """A call has ended.
@@ -273,228 +162,137 @@ class Adaptive:
             retry_after_s: The pause that the refusal asks for. Keeping it is the caller's part; here it says what a
                 refusal costs, and so how often to risk one.
         """
-        assert isinstance(token, _Call)
+        assert isinstance(token, Call)
         self.in_flight = max(0, self.in_flight - 1)
         took_s = now_s - token.at_s
         if overloaded:
             self._refused(token, now_s, took_s, retry_after_s or 0.0)
             return
-        self._streak = 0
-        self._latency_s += (took_s - self._latency_s) * (0.05 if self._served else 1.0)
-        self._served = True
-        if token.episode != self.episodes:
+        self._episode.in_row = 0
+        self._measure.served(took_s)
+        if token.episode != self._episode.number:
             return
-        self._ok += 1
-        if self.closed:
+        self._episode.served += 1
+        if self._probes.closed:
             self._reopen(now_s)
             return
-        if token.at_s - self._safe_at_s > 2 * self._refusal_s:
-            self._safe, self._safe_new = max(self._safe, self._safe_new), 0
-            self._safe_at_s = token.at_s
-        if token.beside > self._safe_new:
-            self._safe_new = token.beside
+        self._signs.served(token.at_s, token.beside, self._measure.refusal_s)
         self._queueing.served(token.beside, token.full, token.at_s, now_s, self._cap)
         if self.mode == DOUBLING and token.beside * 2 > self._room and self._queueing.may_grow:
             self._room += min(1.0, took_s / ROUND_S)
         self._fit()
-        open_s = now_s - self._opened_s
-        if (self._ok >= PROVEN and open_s >= PROVEN_S) or (self._ok > 1 and open_s >= 1.0):
-            self._suspect = self._reopened = False
-            if open_s >= 1.0 and (self._ok >= PROVEN or open_s >= self._gap_s):
-                self._gap_s = FIRST_GAP_S
-
-    # ── Growth ───────────────────────────────────────────────────────────────────────────────────────────────────────
+        if self._episode.calm(now_s, self._probes.gap_s):
+            self._probes.over()
 
     def _grow(self, used_s: float) -> None:
         """Go on along the curve, by a time in which the level was in full use."""
-        self._grown_s += used_s
-        over_s = self._grown_s - self._hold_s
-        if over_s <= 0:
-            if self.mode == PACED and self._rate < self._base:
-                self._rate = min(self._base, self._rate * 2**used_s)
-            return
-        much = 1 + STEEP * over_s**3 if over_s <= BEND_S else BENT * exp(min(50.0, BEND_SLOPE * (over_s - BEND_S)))
-        if self.mode == PACED:
-            self._rate = min(self._base * much, self._rate * BY_A_START)
-        else:
-            self._room = min(self._base * much, float(self.most))
-        self._fit()
+        plateau = self._plateau
+        much = plateau.grow(used_s)
+        if plateau.probed:
+            if self.mode == PACED:
+                self._rate = min(plateau.base * much, self._rate * BY_A_START)
+            else:
+                self._room = min(plateau.base * much, float(self.most))
+            self._fit()
+        elif self.mode == PACED and self._rate < plateau.base:
+            self._rate = min(plateau.base, self._rate * 2**used_s)
 
     def _fit(self) -> None:
-        room = 2 + 2 * self._rate * self._latency_s if self.mode == PACED else self._room
+        room = 2 + 2 * self._rate * self._measure.latency_s if self.mode == PACED else self._room
         self._room = min(self._room, float(self.most))
         self._cap = max(1, int(min(room, self._queueing.bound, self.most)))
 
-    # ── Overload ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _refused(self, call: _Call, now_s: float, took_s: float, retry_after_s: float) -> None:
-        self._streak += 1
-        self._wasted.append(call.at_s)
-        self._refusal_s += (min(took_s, 5.0) - self._refusal_s) / 4
-        if call.episode != self.episodes:
-            if self._streak >= OUTAGE and not self.closed:
+    def _refused(self, call: Call, now_s: float, took_s: float, retry_after_s: float) -> None:
+        self._episode.in_row += 1
+        self._measure.refused(call.at_s, took_s)
+        if call.episode != self._episode.number:
+            if self._episode.in_row >= OUTAGE and not self._probes.closed:
                 self._close(now_s, again=False)
-        elif self.closed:
-            self._probing = False
-            self._failed_probes += 1
-            self._gap_s = min(2 * self._gap_s, GAP_MOST_S)
-            self._next_s = now_s + self._gap_s
-        elif self._suspect:
+        elif self._probes.closed:
+            self._next_s = self._probes.failed(now_s)
+        elif self._episode.fresh:
             self._close(now_s, again=True)
         else:
             self._cut(call, now_s, retry_after_s)
 
-    def _cut(self, call: _Call, now_s: float, retry_after_s: float) -> None:
-        good = self._goodput(call.at_s)
-        safe = self._safe
+    def _cut(self, call: Call, now_s: float, retry_after_s: float) -> None:
+        measure, plateau, signs, costly = self._measure, self._plateau, self._signs, retry_after_s > 0
+        good = measure.per_s(call.at_s)
         ramp = self._rate > 1.25 * good and self.mode != SLOTS
-        crowded = call.beside > safe > 0 and self._ok >= max(PROVEN, safe)
-        self._votes = self._votes + 1 if crowded else 0
-        if self.mode == SLOTS:
-            self._judge_slots(refuted=not crowded)
-        probed = self._grown_s > self._hold_s
-        long_open = now_s - self._opened_s >= 1.5 * self._memory_s
-        measured = probed and not ramp and long_open
-        plateau = self._base if self.mode == PACED else inf
-        if not self._served:
+        sign = signs.is_sign(call.beside, self._episode.served)
+        signs.note(sign, held_s=plateau.grown_s if self.mode == SLOTS else None, costly=costly)
+        measured = plateau.probed and not ramp and now_s - self._episode.opened_s >= 1.5 * measure.memory_s
+        if not measure.any_served:
             self._room = max(1.0, self._room / 2)
-        elif self.mode != DOUBLING and crowded and self._votes >= self._votes_needed:
+        elif self.mode != DOUBLING and (sign or self.mode == SLOTS) and signs.suffice(costly=costly):
             self.mode = SLOTS
             self._rate = inf
-            self._slots_rate = KEEP * good
-            self._room = self._base = float(max(1, min(call.beside, self.most) - 1))
+            signs.rate = KEEP * good
+            self._room = plateau.base = float(max(1, min(call.beside, self.most) - 1))
         else:
-            known = max(RATE_LEAST, min(self._rate, good))
-            if self.mode != DOUBLING and call.at_s - self._complete_s < self._memory_s:
-                known = max(known, LEAST_AT_ONCE * (self._base if self.mode == PACED else self._slots_rate))
-            if self.mode == PACED and probed:  # the plateau was held without a refusal
-                known = max(known, self._base)
-            self._base = max(RATE_LEAST, known * (KEEP if probed or self.mode == DOUBLING else KEEP_LESS))
-            if retry_after_s and long_open:
-                if not probed and not crowded:
-                    self._too_much = min(self._too_much, plateau)
-                    measured = True
-                elif probed and abs(self._base / self._too_much - 1) <= SAME:
-                    self._base = KEEP_LESS * self._too_much  # what was saved up in the pause was measured too
-                else:
-                    self._too_much = inf
-                measured = measured or (not crowded and abs(self._base / plateau - 1) <= SAME)
-            self._rate = self._base if self._rate == inf else max(RATE_LEAST, self._base * max(0.5, known / self._rate))
-            self.mode = PACED
-            self._next_s = max(self._next_s, now_s + 1 / self._rate)
-        if measured:
-            self._hold_s = max(HOLD_S, min(HOLD_MOST_S, RETRY_AFTERS * retry_after_s * self._confirm()))
-        else:
-            self._hold_s = SHORT_HOLD_S + min(HOLD_MOST_S, retry_after_s)
-        if self.mode == PACED:
-            self._hold_s = max(self._hold_s, min(HOLD_STARTS / self._base, HOLD_STARTS_MOST_S))
-        self._grown_s = 0.0
-        self._memory_s = max(1.0, min(10.0, self._latency_s), min(30.0, 4 / self._rate))
-        self._begin_episode(now_s + retry_after_s)
-        if retry_after_s:
-            self._forget(now_s + retry_after_s)
+            measured = self._pace(call, now_s, good, costly=costly, sign=sign) or measured
+        plateau.settle(now_s, measured=measured, retry_after_s=retry_after_s, paced=self.mode == PACED)
+        measure.look_back(self._rate)
+        self._episode.begin(now_s + retry_after_s)
+        signs.begin(now_s + retry_after_s)
+        if costly:
+            measure.forget(now_s + retry_after_s)
         self._fit()
 
-    def _confirm(self) -> float:
-        """How much longer the hold is: a ceiling that is found where it was, again and again, is rarely looked for."""
-        same = abs(self._base / self._ceiling - 1) <= SAME if self._ceiling else False
-        self._confirmed = self._confirmed + 1 if same else 0
-        self._ceiling = self._base
-        return min(LONGEST, LONGER ** max(0, self._confirmed - CONFIRMED))
-
-    def _judge_slots(self, *, refuted: bool) -> None:
-        """Whether slots were the right reading; each time they were not, it takes more to come back to them."""
-        if self._grown_s >= SLOTS_PROVEN_S:
-            self._slots_proven = True
-            self._votes_needed = 1
-        elif refuted:
-            if not self._slots_proven:
-                self._votes = 0
-                self._votes_needed = min(VOTES_MOST, 2 * self._votes_needed)
-            self._slots_proven = False
-
-    def _begin_episode(self, now_s: float) -> None:
-        self.episodes += 1
-        self._suspect = True
-        self._reopened = False
-        self._safe = self._safe_new = 0
-        self._safe_at_s = self._opened_s = now_s
-        self._ok = 0
-
-    # ── The closed gate ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _patience_s(self) -> float:
-        """How long a probe's answer is waited for."""
-        return max(FIRST_GAP_S + 3 * self._refusal_s, self._gap_s / 2)
+    def _pace(self, call: Call, now_s: float, good: float, *, costly: bool, sign: bool) -> bool:
+        """Make the plateau a rate, after ``good`` got through; gives whether the pause says that it is measured."""
+        measure, plateau = self._measure, self._plateau
+        probed = plateau.probed
+        open_s = now_s - self._episode.opened_s
+        before = plateau.base if self.mode == PACED else inf
+        known = max(RATE_LEAST, min(self._rate, good))
+        if self.mode != DOUBLING and not measure.is_whole(call.at_s):
+            known = max(known, LEAST_AT_ONCE * (plateau.base if self.mode == PACED else self._signs.rate))
+        if self.mode == PACED and probed:  # the plateau was held without a refusal
+            known = max(known, plateau.base)
+        saved = costly and not probed and open_s > 1.2 * measure.memory_s
+        plateau.lower(known, probed=probed or self.mode == DOUBLING, refill_s=open_s if saved else None)
+        long_open = open_s >= 1.5 * measure.memory_s
+        measured = costly and long_open and plateau.compare(before, probed=probed, sign_of_slots=sign)
+        self._rate = plateau.base if self._rate == inf else max(RATE_LEAST, plateau.base * max(0.5, known / self._rate))
+        self.mode = PACED
+        self._next_s = max(self._next_s, now_s + 1 / self._rate)
+        return measured
 
     def _close(self, now_s: float, *, again: bool) -> None:
+        plateau = self._plateau
         if self.mode == SLOTS:
-            self._judge_slots(refuted=again)
-            if self._grown_s < SLOTS_PROVEN_S:
-                self.mode = PACED
-                self._rate = self._base = max(RATE_LEAST, self._slots_rate)
-                self._hold_s = SHORT_HOLD_S
+            if not self._signs.judge(plateau.grown_s, refuted=again):
+                self._fall_back(self._signs.rate)
         elif self.mode == DOUBLING:
-            if self._served:
-                self.mode = PACED
-                self._rate = self._base = max(RATE_LEAST, self._goodput(now_s))
-                self._hold_s = SHORT_HOLD_S
-        elif self._reopened:  # what it came back with was too much
-            self._base *= REOPEN_AGAIN
-            self._gap_s = min(2 * self._gap_s, GAP_MOST_S)
-        self._begin_episode(now_s)
-        self.closed = True
-        self._probing = False
-        self._failed_probes = 0
-        self._next_s = now_s + self._gap_s
+            if self._measure.any_served:
+                self._fall_back(self._measure.per_s(now_s))
+        elif self._episode.reopened:  # what it came back with was too much
+            plateau.base *= REOPEN_AGAIN
+            self._probes.widen()
+        self._episode.begin(now_s)
+        self._signs.begin(now_s)
+        self._next_s = self._probes.close(now_s)
+
+    def _fall_back(self, rate: float) -> None:
+        """Pace starts at a rate that was not measured well."""
+        self.mode = PACED
+        self._rate = self._plateau.base = max(RATE_LEAST, rate)
+        self._plateau.hold_s = SHORT_HOLD_S
 
     def _reopen(self, now_s: float) -> None:
-        self.closed = self._probing = False
-        self._reopened = True
-        self._forget(now_s)
-        self._opened_s = self._next_s = now_s
-        self._ok = 0
+        probes, plateau = self._probes, self._plateau
+        probes.open()
+        self._episode.reopen(now_s)
+        self._measure.forget(now_s)
+        self._next_s = now_s
         if self.mode == SLOTS:
-            self._grown_s = 0.0
+            plateau.grown_s = 0.0
         elif self.mode == PACED:
             # One call was served in about the last gap.
-            self._base = max(RATE_LEAST, self._base, 0.5 / self._gap_s)
-            self._rate = max(RATE_LEAST, self._base * max(REOPEN_LEAST, REOPEN_EACH ** (1 + self._failed_probes)))
-            self._next_s = max(now_s, self._probe_s + 1 / self._rate)
-            self._grown_s = 0.0
-            self._hold_s = max(self._hold_s, 2 * SHORT_HOLD_S)
+            plateau.base = max(RATE_LEAST, plateau.base, 0.5 / probes.gap_s)
+            self._rate = max(RATE_LEAST, plateau.base * probes.share)
+            self._next_s = max(now_s, probes.at_s + 1 / self._rate)
+            plateau.grown_s = 0.0
+            plateau.hold_s = max(plateau.hold_s, 2 * SHORT_HOLD_S)
         self._fit()
-
-    # ── Goodput ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _remember(self, now_s: float) -> None:
-        before_s = now_s - self._memory_s - self._refusal_s
-        starts = self._starts
-        starts.append(now_s)
-        while starts[0] <= before_s:
-            starts.popleft()
-        if before_s > self._complete_s:
-            self._complete_s = before_s
-        elif self._complete_s == inf:
-            self._complete_s = now_s
-
-    def _forget(self, now_s: float) -> None:
-        self._starts.clear()
-        self._wasted.clear()
-        self._complete_s = now_s
-
-    def _goodput(self, until_s: float) -> float:
-        """Starts a second, before ``until_s``, that were not refused."""
-        from_s = until_s - self._memory_s
-        starts, wasted = self._starts, self._wasted
-        while starts and starts[0] <= from_s:
-            starts.popleft()
-        while wasted and wasted[0] <= from_s:
-            wasted.popleft()
-        good = len(starts)
-        for at_s in reversed(starts):
-            if at_s < until_s:
-                break
-            good -= 1
-        good -= sum(at_s < until_s for at_s in wasted)
-        return max(0, good) / min(self._memory_s, max(1.0, until_s - self._complete_s))

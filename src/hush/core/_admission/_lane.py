@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -14,7 +15,7 @@ Order = tuple[int, int]
 """Who comes first: of the higher priority, then of the earlier arrival. Less is earlier."""
 
 
-class Waker:
+class Waker(ABC):
     """Tells those that wait on one loop, which may be another thread's.
 
     Attributes:
@@ -28,13 +29,13 @@ class Waker:
         self.lanes: dict[Lane, int] = {}
         self.armed_s = math.inf
 
+    @abstractmethod
     def wake(self, ticket: Ticket) -> bool:
         """Tell whoever waits with ``ticket`` that it is admitted. ``False`` if there is nobody any more."""
-        raise NotImplementedError
 
+    @abstractmethod
     def arm(self, at_s: float) -> None:
         """Call ``Admission.tick`` at ``at_s``, or before."""
-        raise NotImplementedError
 
 
 class Ticket:

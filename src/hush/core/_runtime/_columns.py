@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
 from itertools import repeat
 from operator import is_
@@ -92,6 +92,18 @@ class Columns:
             self.fail(index, error)
         return error
 
+    def put_run(self, first: int, count: int, keys: Sequence[str], given: Mapping[str, list[Any]]) -> None:
+        """Keep what ``count`` items in a row gave, from the ``first``: the columns of ``keys`` that somebody reads."""
+        if self._looks and not self._seen_keys >= set(keys):
+            self._look(first, {key: given[key][0] if key in given else None for key in keys})
+        for key, values in self._wanted:
+            if key in given:
+                values[first : first + count] = given[key]
+
+    def wanted(self) -> frozenset[str] | None:
+        """The keys that are kept; ``None`` if all are."""
+        return None if self._all else frozenset(self._values)
+
     def _look(self, index: int, out: Mapping[str, Any]) -> None:
         """The keys of a body show only as its items end."""
         self._seen.update(dict.fromkeys(out))
@@ -101,6 +113,12 @@ class Columns:
                     values = self._values[key] = [EMPTY] * self.room
                     values[index] = out[key]
                     self._wanted.append((key, values))
+
+    def lacks(self, out: Mapping[str, Any]) -> bool:
+        """Whether ``out`` lacks a key for which its item, or the map, will fail at the end, whatever others give."""
+        if self._named or out.keys() >= self._values.keys():
+            return False
+        return any(key not in out and (not self._all or key in self._seen) for key in self._values)
 
     def fail(self, index: int, error: Any) -> None:
         """Note that an item failed."""

@@ -48,12 +48,13 @@ async def run_root(
             restore(strand.context)  # what nodes set in the caller's task is not the caller's business
         processes = run.processes is not None
         if processes:
-            from hush.core._runtime._processes import close_pools
+            from hush.core._runtime._process_pool import close_pools
 
             await close_pools(run)
     if processes and failure is None and task.cancelling() > domain.floor:
         raise CancelledError  # while they were ending
     assert failure is not None or not frame.left, "the engine lost a step"
+    del frame  # a failure that is kept may remember this call, and with it the values
     return failure
 
 

@@ -7,7 +7,7 @@ the others  started when an item has suspended, twice as many each time, up to `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -184,6 +184,15 @@ class Fanout:
         """Where an item stands in this map and those around it."""
         return (*self.around, index)
 
+    def reserve(self, count: int) -> int:
+        """Places for ``count`` more items, which run elsewhere; the index of the first."""
+        columns = self.columns
+        first = columns.count
+        columns.count = first + count
+        while columns.count > columns.room:
+            columns.make_room()
+        return first
+
     def name(self, index: int, values: Any) -> BaseException | None:
         """Note how the item is called in errors and events; what the key function raised, if it did."""
         key = self.plan.key
@@ -214,11 +223,29 @@ class Fanout:
                 self.fail(index, self._lacking(index, out), by)
                 return
             self.channel.put(index, out, None)
+        if (self.run.tracing is not None or self._keys) and self.columns.lacks(out):
+            return  # it is told of at the end, as one that has failed, by its name
         if self.run.tracing is not None:
             count = self.done, self.columns.failed
             self.run.tracing.item_finished(self.step, self.item(index), self._keys.get(index), out, count)
         if self._keys:
             self._keys.pop(index, None)
+
+    def wanted(self) -> frozenset[str] | None:
+        """The keys of what an item gives that somebody reads; ``None`` if that may be any."""
+        tracing = self.run.tracing
+        wanted = self.columns.wanted()
+        if wanted is None or (tracing is not None and tracing.items_of == self.step.path):
+            return None
+        return wanted | self._taken_keys | {ERROR}
+
+    def finish_run(self, first: int, count: int, keys: Sequence[str], given: Mapping[str, list[Any]]) -> None:
+        """Items in a row have ended well, and gave these columns, and no ``error``.
+
+        Only where nobody is told of each of them.
+        """
+        self.columns.put_run(first, count, keys, given)
+        self.done += count
 
     def _lacking(self, index: int, out: Mapping[str, Any]) -> MissingKeyError:
         """The error of an item that lacks a key which the map that streams from this one takes."""

@@ -29,6 +29,7 @@ class Feed:
         plain: Whether no item can have failed before.
         quick: Whether pulling takes no time worth measuring.
         channels: Those of the maps that this one streams from.
+        take: Gives the values of several items, where the only source can; none where ``pull`` has something to say.
     """
 
     def __init__(self, step: StepPlan, run: Run) -> None:
@@ -45,7 +46,8 @@ class Feed:
         self._batch: list[Any] = []
         self._due_s = 0.0  # when the batch at hand is handed over, however few it has
         self._filler: Filler | None = None
-        self._take: Callable[[int], list[Any]] | None = None  # several items at once, where the only source can that
+        self._take: Callable[[int], list[Any]] | None = None  # the same, of what batches are made of
+        self.take: Callable[[int], list[Any]] | None = None
         self.pulling = asyncio.Lock()
         self.total: int | None = None
         self.plain = True
@@ -81,11 +83,12 @@ class Feed:
             self.pull = self._sources[0].now
         self.plain = not (self._readers or self._columns)
         self.quick = all(type(source) is ListSource for source in self._sources)
+        only = self._sources[0] if len(self._sources) == 1 and self.plain else None
+        if isinstance(only, ListSource | IteratorSource):
+            self.take = only.take
         if plan.batch is not None:
             self._pull_one, self.pull = self.pull, self._pull_batch
-            only = self._sources[0] if len(self._sources) == 1 and self.plain else None
-            if isinstance(only, ListSource | IteratorSource):
-                self._take = only.take
+            self._take, self.take = self.take, None
             if self.total is not None:
                 self.total = -(-self.total // plan.batch) if self.plain else None
 
@@ -226,7 +229,7 @@ class Feed:
         """It has ended: let go of what it held."""
         self._sources, self._readers, self._columns, self._held, self._batch = [], [], [], [], []
         self.pull = self._pull_one = self._pull_all
-        self._take = None
+        self._take = self.take = None
 
 
 class Filler:

@@ -14,7 +14,8 @@ from hush.core._runtime._compound import timed_out
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._parcels import culprit, dumps, pack, pack_error, reason, unpack_error
 from hush.core._runtime._process_main import Calls
-from hush.core._runtime._processes import Died, ProcessPool, Talk, Unfit, WorkerProcess, pool_of
+from hush.core._runtime._process_pool import ProcessPool, pool_of
+from hush.core._runtime._processes import Died, Talk, Unfit, WorkerProcess
 from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
 from hush.core._spec._portable import cpu_count

@@ -1,6 +1,7 @@
 """What goes over the pipe to a worker process and back: values one by one, and exceptions with what belongs to them.
 
 Values are pickled by cloudpickle, each on its own, so that what cannot be pickled or loaded fails its own item only.
+Numbers and strings always can, so where there is nothing else they go as one list, for a tenth of the price.
 """
 
 from __future__ import annotations
@@ -8,55 +9,52 @@ from __future__ import annotations
 import io
 import pickle
 import traceback
-from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from importlib import import_module
-from types import CodeType
 from typing import Any, NamedTuple
 
 from hush.core._expr._where import is_own
+from hush.core._spec import _pickling
 from hush.core.errors import FailureInfo, TransportError
+
+dumps = _pickling.dumps
 
 _DEEPEST_CHAIN = 16
 """So many causes of causes come along."""
+
+_PLAIN = frozenset({int, float, str, bytes, bool, complex, type(None)})
+"""Types, and no subclasses of them, whose values can always be pickled and loaded, and cannot be changed."""
 
 
 class Parcel(NamedTuple):
     """Pickled values: ``data`` holds one after the other, ``ends`` says where each ends.
 
     Attributes:
+        ends: ``None`` if all values are plain, and ``data`` is the list of them.
         refused: The values that could not be pickled, by place, with the reason; they take no room in ``data``.
     """
 
     data: bytes
-    ends: list[int]
+    ends: list[int] | None
     refused: dict[int, Exception]
-
-
-@cache
-def _pickler() -> Any:
-    """cloudpickle's, but that functions which are sent by value keep the name of their file, for tracebacks."""
-    base: Any = import_module("cloudpickle").CloudPickler
-    reduce = base.dispatch_table[CodeType]
-
-    def with_file(code: CodeType) -> tuple[Any, ...]:
-        make, args, *rest = reduce(code)
-        return make, tuple([code.co_filename if one == "<dynamic-code>" else one for one in args]), *rest
-
-    return type("Pickler", (base,), {"dispatch_table": ChainMap({CodeType: with_file}, base.dispatch_table)})
 
 
 def _dumper(file: io.BytesIO) -> tuple[Any, Any]:
     """What writes a value to ``file``, and what forgets the values written before."""
-    pickler = _pickler()(file, protocol=pickle.HIGHEST_PROTOCOL)
+    made = _pickling.pickler()(file, protocol=pickle.HIGHEST_PROTOCOL)
     # Past cloudpickle's own dump, which only says more of a RecursionError: it is half of what an item costs.
     # The type is said: Python 3.12 crashes without.
-    return pickle.Pickler.dump.__get__(pickler, type(pickler)), pickler.clear_memo
+    return pickle.Pickler.dump.__get__(made, type(made)), made.clear_memo
 
 
-def pack(values: Iterable[Any]) -> Parcel:
+def all_plain(values: Sequence[Any]) -> bool:
+    """Whether ``values`` are all numbers, strings, bytes or ``None``."""
+    return _PLAIN.issuperset(map(type, values))
+
+
+def pack(values: Sequence[Any]) -> Parcel:
     """Pickle ``values``, each so that it can be loaded by itself."""
+    if all_plain(values):
+        return Parcel(pickle.dumps(list(values), pickle.HIGHEST_PROTOCOL), None, {})
     file = io.BytesIO()
     dump, forget = _dumper(file)
     ends: list[int] = []
@@ -75,8 +73,11 @@ def pack(values: Iterable[Any]) -> Parcel:
     return Parcel(file.getvalue(), ends, refused)
 
 
-def unpack(data: bytes, ends: Sequence[int]) -> Iterable[Any]:
+def unpack(data: bytes, ends: Sequence[int] | None) -> Iterable[Any]:
     """The values of a parcel; in place of one that cannot be loaded, what loading it raised, as ``Unloadable``."""
+    if ends is None:
+        yield from pickle.loads(data)
+        return
     view = memoryview(data)
     start = 0
     for end in ends:
@@ -91,13 +92,6 @@ class Unloadable(NamedTuple):
     """In place of a value that could not be loaded."""
 
     error: Exception
-
-
-def dumps(value: Any) -> bytes:
-    """``value`` pickled by cloudpickle: lambdas and closures too."""
-    file = io.BytesIO()
-    _pickler()(file, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
-    return file.getvalue()
 
 
 def reason(exc: BaseException) -> str:

@@ -22,11 +22,9 @@ from typing import Any, Protocol
 
 from hush.core._runtime._parcels import (
     ErrorParcel,
-    Parcel,
     Unloadable,
     culprit,
     dumps,
-    pack,
     pack_error,
     reason,
     unpack,
@@ -164,10 +162,3 @@ def not_there(what: str, why: Exception) -> TransportError:
 def not_back(out: Any, path: str) -> TransportError:
     """The error of an output that cannot be pickled."""
     return TransportError(f"what {path} gave cannot come back from its worker process: {culprit(out, 'output')}")
-
-
-def parcel_of(outs: list[Any], path: str) -> tuple[Parcel, dict[int, ErrorParcel]]:
-    """Outputs of items, and errors in place of those that cannot be pickled."""
-    parcel = pack(outs)
-    errors = {place: pack_error(not_back(outs[place], path)) for place in parcel.refused}
-    return parcel, errors

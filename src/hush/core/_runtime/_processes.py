@@ -1,4 +1,4 @@
-"""Worker processes: one step's in one run, each with a pipe of its own to this process.
+"""Worker processes, each with a pipe of its own to this process.
 
 They are started as loky starts its own (the caller's ``__main__`` is not run again, nor is anything forked), but not
 kept in its executor: there, one worker that dies takes the work of all others with it, and a single call cannot be
@@ -11,32 +11,38 @@ import asyncio
 import os
 import pickle
 import signal
+import socket
 import threading
-from asyncio import AbstractEventLoop, CancelledError
+from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from time import monotonic, sleep
 from typing import Any
 
 from hush.core._runtime._parcels import unpack_error
-from hush.core._runtime._run import Run
 from hush.core._runtime._threads import Job, start_in_thread
 
 _LOOK_EVERY_S = 0.1
 """A worker that has died is mostly seen by its pipe closing. What it has forked may hold that open: then by looking."""
-_END_S = 5.0
-_STARTS = 3
-"""A process that dies before it has begun with anything is started so many times."""
+END_S = 5.0
+"""A process that is told to end, and does not, is waited for so long."""
 
 
 class Died(Exception):
-    """A worker process is gone, ``begun`` with its work or not."""
+    """A worker process is gone.
 
-    def __init__(self, exit_code: int | None, *, begun: bool) -> None:
+    Attributes:
+        begun: Whether it had begun with what it was asked.
+        barren: Whether it had not begun with anything, ever.
+    """
+
+    def __init__(self, exit_code: int | None, *, begun: bool, barren: bool) -> None:
         super().__init__(exit_code)
         self.exit_code = exit_code
         self.begun = begun
+        self.barren = barren
 
     def how(self) -> str:
         """How it ended, for people."""
@@ -60,42 +66,83 @@ class Unfit(Exception):
 
 
 class WorkerProcess:
-    """One worker process. ``ask`` blocks, and is called in worker threads, by one at a time; ``kill`` never does.
+    """One worker process. ``ask`` blocks, and is called in worker threads; ``kill`` never does.
+
+    Several may ask at a time: what is sent waits in the process until what came before is done, so that it need not
+    wait for this one. A process that dies takes all of them with it.
 
     Attributes:
         knows: Whatever its user has told it already.
+        served: Whether it has begun with anything.
+        users: How many ask it, or are about to.
+        alone: Whether nobody else is to ask it meanwhile: it may well die.
     """
 
     def __init__(self, setup: Callable[[], bytes]) -> None:
         self._setup = setup
         self._process: Any = None
         self._connection: Any = None
-        self._lock = threading.Lock()
-        self._killed = False
+        self._lock = threading.Lock()  # of the process and of being killed, held for a moment only
+        self._sending = threading.Lock()
+        self._hearing = threading.Lock()
+        self._ending = threading.Lock()
+        self._turn = threading.Condition()
+        self._sent = self._answered = 0
+        self._killed = self._ended = False
+        self._exit_code: int | None = None
         self.knows: object = None
+        self.served = False
+        self.users = 0
+        self.alone = False
 
     def ask(self, request: Callable[[], tuple[Any, ...]], hear: Callable[[tuple[Any, ...]], None]) -> None:
         """Send a request, starting the process if need be, and ``hear`` its messages up to the last.
 
         Raises ``Died``, ``Unfit``, or what ``request`` raises.
         """
-        if self._process is None:
-            self._start()
-        data = pickle.dumps(request(), pickle.HIGHEST_PROTOCOL)
         begun = False
         try:
+            with self._sending:
+                if self._ended:
+                    raise EOFError
+                if self._process is None:
+                    self._start()
+                data = pickle.dumps(request(), pickle.HIGHEST_PROTOCOL)
+                place = self._sent
+                self._sent += 1
+                sent = self._send(data)
+                del data
+            try:
+                with self._turn:
+                    self._turn.wait_for(lambda: self._answered == place)
+                with self._hearing:
+                    while True:
+                        message = self._receive(sent)
+                        if message[0] == "broken":
+                            raise Unfit(unpack_error(message[1]))
+                        self.served = begun = True
+                        hear(message)
+                        if message[-1]:
+                            return
+            finally:
+                with self._turn:
+                    self._answered += 1
+                    self._turn.notify_all()
+        except EOFError:
+            code = self.end()
+            raise Died(code, begun=begun, barren=not self.served) from None
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has not yet answered all that it was sent. Asked by a ``request``, before that is sent."""
+        return self._sent != self._answered
+
+    def _send(self, data: bytes) -> bool:
+        try:
             self._connection.send_bytes(data)
-            del data
-            while True:
-                message = self._receive()
-                if message[0] == "broken":
-                    raise Unfit(unpack_error(message[1]))
-                begun = True
-                hear(message)
-                if message[-1]:
-                    return
-        except (EOFError, OSError):
-            raise Died(self.end(), begun=begun) from None
+        except OSError:
+            return False  # whoever was sent something before is to hear first that the process is gone
+        return True
 
     def _start(self) -> None:
         from hush.core._runtime._process_main import main
@@ -115,22 +162,30 @@ class WorkerProcess:
         del process  # it has a descriptor, which an error that is raised here, and kept, would keep
         if killed:
             self.kill()  # while it was being started
-        try:
-            ours.send_bytes(setup)
-            message = self._receive()
-        except (EOFError, OSError):
-            raise Died(self.end(), begun=False) from None
+        message = self._receive(self._send(setup))
         if message[0] == "broken":
             raise Unfit(unpack_error(message[1]))
 
-    def _receive(self) -> tuple[Any, ...]:
-        while not self._connection.poll(_LOOK_EVERY_S):
-            if self._killed or not self._process.is_alive():
-                if self._connection.poll(0):
-                    break  # its last words
-                raise EOFError
-        found: tuple[Any, ...] = pickle.loads(self._connection.recv_bytes())
+    def _receive(self, sent: bool) -> tuple[Any, ...]:
+        """The next message. Raises ``EOFError`` if the process is gone, or the request could not be ``sent``."""
+        if self._ended or not sent:
+            raise EOFError
+        try:
+            while not self._connection.poll(_LOOK_EVERY_S):
+                if self._killed or not self._is_alive():
+                    if self._connection.poll(0):
+                        break  # its last words
+                    raise EOFError
+            data = self._connection.recv_bytes()
+        except OSError:
+            raise EOFError from None
+        found: tuple[Any, ...] = pickle.loads(data)
         return found
+
+    def _is_alive(self) -> bool:
+        # By itself: a frame that knows the process, kept by an error, would keep its descriptor.
+        process = self._process
+        return process is not None and process.is_alive()
 
     @property
     def started(self) -> bool:
@@ -155,24 +210,35 @@ class WorkerProcess:
 
     def let_go(self) -> None:
         """Nothing more will be asked: the process ends by itself."""
-        if self._connection is not None:
-            self._connection.close()
+        connection = self._connection
+        if connection is None or connection.closed:
+            return
+        if os.name == "posix":
+            # Whoever is in the middle of sending or hearing is to stop first: closed under their hands, its number
+            # could be another's by then. What the process has forked may hold the other end open.
+            with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
+                end.shutdown(socket.SHUT_RDWR)
+        with self._sending, self._hearing:
+            connection.close()
 
     def end(self, wait_s: float = _LOOK_EVERY_S) -> int | None:
         """Wait until the process has ended, and end it if that takes longer than ``wait_s``; its exit code."""
-        process = self._process
-        if process is None:
-            return None
-        code = _exit_code(process, wait_s)  # one that has died by itself is to say how: its pipe closes before
-        if code is None:
-            self.kill()
-            code = _exit_code(process, _END_S)
-        self.let_go()
-        if code is not None:
-            process.join(0)  # or multiprocessing would remember it
-        with self._lock:
-            self._process = None
-        return code
+        with self._ending:
+            process = self._process
+            if process is None:
+                return self._exit_code
+            self._ended = True
+            code = _exit_code(process, wait_s)  # one that has died by itself is to say how: its pipe closes before
+            if code is None:
+                self.kill()
+                code = _exit_code(process, END_S)
+            self.let_go()
+            if code is not None:
+                process.join(0)  # or multiprocessing would remember it
+            with self._lock:
+                self._process = None
+            self._exit_code = code
+            return code
 
 
 def _exit_code(process: Any, wait_s: float) -> int | None:
@@ -234,9 +300,9 @@ class Talk:
         """Kill the worker, and wait until nothing of it is left, whatever cancellations come meanwhile."""
         self._worker.kill()
         if self._job is not None and not self._job.withdraw():
-            await self._job.linger(max(grace_s, _END_S), cancelled)
+            await self._job.linger(max(grace_s, END_S), cancelled)
         if self._worker.started:  # it had answered, so that nobody has waited for its end yet
-            await start_in_thread(self._loop, self._worker.end).linger(max(grace_s, _END_S), cancelled)
+            await start_in_thread(self._loop, self._worker.end).linger(max(grace_s, END_S), cancelled)
 
     def _ask(self) -> None:
         # In a thread. Messages are unpickled here, and told on the loop in their order.
@@ -262,103 +328,3 @@ class Talk:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-class ProcessPool:
-    """The worker processes of one step in one run: at most ``most``, started when they are needed, and used again.
-
-    Who finds them all at work waits in line.
-    """
-
-    def __init__(self, run: Run, most: int, setup: Callable[[], bytes]) -> None:
-        self._run = run
-        self._most = most
-        self._make_setup = setup
-        self._setup: bytes | None = None
-        self._lock = threading.Lock()
-        self._idle: list[WorkerProcess] = []
-        self._there = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._barren = 0
-
-    def _told_first(self) -> bytes:
-        # Called in worker threads: what is sent may be large.
-        with self._lock:
-            if self._setup is None:
-                self._setup = self._make_setup()
-            return self._setup
-
-    async def take(self) -> WorkerProcess:
-        """A worker process, to be given back or dropped."""
-        while not self._idle and self._there >= self._most:
-            turn = self._run.loop.create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._next()
-                raise
-        if self._idle:
-            return self._idle.pop()
-        self._there += 1
-        return WorkerProcess(self._told_first)
-
-    def give_back(self, worker: WorkerProcess) -> None:
-        """It has done what it was asked."""
-        self._barren = 0
-        self._idle.append(worker)
-        self._next()
-
-    def drop(self, worker: WorkerProcess) -> None:
-        """It has died, or was killed."""
-        self._there -= 1
-        self._next()
-
-    def may_start_again(self) -> bool:
-        """After one that died before it had begun: whether to try another."""
-        self._barren += 1
-        return self._barren < _STARTS
-
-    def _next(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-
-    async def close(self) -> None:
-        """Let all idle processes end, and wait for that, whatever cancellations come meanwhile."""
-        workers, self._idle = self._idle, []
-        self._there -= len(workers)
-        if workers:
-            await _end_all(self._run, workers)
-
-
-async def _end_all(run: Run, workers: list[WorkerProcess]) -> None:
-    def end() -> None:
-        for worker in workers:
-            worker.let_go()
-        end_s = monotonic() + run.grace_s
-        for worker in workers:
-            worker.end(max(0.001, end_s - monotonic()))
-
-    await start_in_thread(run.loop, end).linger(run.grace_s + 2 * _END_S)
-
-
-def pool_of(run: Run, path: str, most: int, setup: Callable[[], bytes]) -> ProcessPool:
-    """The worker processes of the step at ``path`` in this run."""
-    if run.processes is None:
-        run.processes = {}
-    pool: ProcessPool | None = run.processes.get(path)
-    if pool is None:
-        pool = run.processes[path] = ProcessPool(run, most, setup)
-    return pool
-
-
-async def close_pools(run: Run) -> None:
-    """At the end of a run: let all its worker processes end."""
-    workers = [worker for pool in (run.processes or {}).values() for worker in pool._idle]
-    run.processes = None
-    if workers:
-        await _end_all(run, workers)

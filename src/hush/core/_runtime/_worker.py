@@ -91,9 +91,9 @@ def _outcome(fanout: Fanout, failure: BaseException | None, cancelled: Cancelled
 
 def _remote(run: Run, frame: Frame, step: StepPlan, policies: Policies) -> Any:
     """Who hires the workers of a process map, imported only where there is one."""
-    from hush.core._runtime._remote import Crew
+    from hush.core._runtime._remote import HiredCrew
 
-    return Crew(run, frame, step, policies)
+    return HiredCrew(run, frame, step, policies)
 
 
 _LOOK_EVERY = 64
