@@ -35,6 +35,7 @@ def settings(type_: str, url: str, **more: Any) -> dict[str, Any]:
         "azure": {"base_url": url, "deployment": "m"},
         "anthropic": {"base_url": url, "model": "m"},
         "gemini": {"base_url": f"{url}/v1", "model": "m"},
+        "vllm": {"base_url": f"{url}/v1", "model": "m"},
     }
     return {"type": type_, "api_key": "key-of-a-test", **written[type_], **more}
 
@@ -67,7 +68,7 @@ async def streamed(hub: ResourceHub) -> tuple[dict[str, Any], str]:
 
 
 # --- scripted servers -------------------------------------------------------------------------------------------------
-SCRIPTED = ["openai", "azure", "anthropic", "gemini"]
+SCRIPTED = ["openai", "azure", "anthropic", "gemini", "vllm"]
 ANSWERS = [
     Rule("weather", Reply("I look.", tool_calls=[ToolCall("weather", {"city": "Huế"})])),
     Rule("fact", '{"city": "Huế"}'),
@@ -107,7 +108,7 @@ async def test_each_kind_is_shown_a_picture(served: tuple[str, ResourceHub], tmp
     assert "iVBORw0KGgouLi4=" in got["content"]
 
 
-@pytest.mark.parametrize("type_", ["openai", "azure", "gemini"])
+@pytest.mark.parametrize("type_", ["openai", "azure", "gemini", "vllm"])
 async def test_embeddings_of_each_kind(type_: str) -> None:
     async with llm_server(ScriptedLLM()) as url:
         assert len(await embeddings(settings(type_, url))) == 3
