@@ -131,7 +131,9 @@ def test_definitions_are_taken_as_they_are(given):
     assert seen[0].tools == [{"type": "function", "function": DEFINITION}]
 
 
-@pytest.mark.parametrize("choice", ["auto", "none", "required", "weather", weather], ids=str)
+@pytest.mark.parametrize(
+    "choice", ["auto", "none", "required", "weather", weather], ids=["auto", "none", "required", "by name", "itself"]
+)
 async def test_the_choice_of_a_tool_arrives(place, choice):
     llm, seen = noting("x" if choice == "none" else Reply(tool_calls=[GOOD]))
     async with served(place, m=llm) as settings:

@@ -72,6 +72,10 @@ class _OfLoop:
         self.by_resource: dict[Any, Service] = {}
         self.guard: AsyncGenerator[None, None] | None = None
 
+    def forget(self) -> None:
+        """Drop the guard."""
+        self.guard = None
+
 
 def _close_soon(of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop]) -> None:
     """Close what an engine had open that is gone, on whatever loops are still running."""
@@ -79,22 +83,10 @@ def _close_soon(of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop]) 
         if services.guard is None or not services.by_resource:
             continue
         try:
-            loop.call_soon_threadsafe(_close_on, loop, services.guard)
+            # Without its last reference the guard is closed, by the loop, as every async generator is.
+            loop.call_soon_threadsafe(services.forget)
         except RuntimeError:
             pass  # the loop is closed, and they with it
-
-
-_closing: set[asyncio.Task[None]] = set()
-
-
-def _close_on(loop: asyncio.AbstractEventLoop, guard: AsyncGenerator[None, None]) -> None:
-    task = loop.create_task(_closed(guard))
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
-
-
-async def _closed(guard: AsyncGenerator[None, None]) -> None:
-    await guard.aclose()
 
 
 async def _guard(services: dict[Any, Service]) -> AsyncGenerator[None, None]:
