@@ -70,7 +70,7 @@ def test_a_short_one_is_waited_for():
 
 def test_a_prompt_that_is_too_long_goes_to_one_that_takes_it():
     """And nobody thinks the first one down because of it."""
-    a, b, hub = two([Fault("context_length_exceeded", contains="long")])
+    a, _, hub = two([Fault("context_length_exceeded", contains="long")])
     done = batch(hub, ["long", "short", "long", "long", "long", "long", "short"], resource_key="a", fallback=["b"])
     assert done.answers == ["b", "a", "b", "b", "b", "b", "a"]
     assert a.stats.calls == 7
