@@ -69,6 +69,7 @@ def _poster(settings: ClientSettings, http: AsyncClient) -> Post:
         http_client=http,
         max_retries=0,
         timeout=http.timeout,
+        default_headers=headers,  # not with each request: the client logs what it is given there
     )
 
     async def post(path: str, body: Mapping[str, Any]) -> Response:
@@ -76,7 +77,7 @@ def _poster(settings: ClientSettings, http: AsyncClient) -> Post:
             path,
             cast_to=Answer,
             body=body,
-            options={"headers": headers, "timeout": http.timeout},
+            options={"timeout": http.timeout},
             stream=True,
             stream_cls=anthropic.AsyncStream[Any],
         )

@@ -23,6 +23,7 @@ def connections(settings: ClientSettings, context: ssl.SSLContext) -> AsyncClien
         verify=context,
         http2=_speaks_http2(settings),
         proxy=settings.proxy,
+        auth=settings.user,
         event_hooks={"request": [_close_half_made]},
         # Redirects would carry the key, and what was asked, to whoever is named.
         follow_redirects=False,

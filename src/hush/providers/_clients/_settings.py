@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hush.core.extend import is_secret_name
 
@@ -75,8 +75,20 @@ class ClientSettings:
 
     @property
     def url(self) -> str:
-        """Where requests go."""
-        return self.base_url or _BASE_URLS.get(self.vendor, "")
+        """Where requests go: without a user and a password, since clients log it."""
+        address = self.base_url or _BASE_URLS.get(self.vendor, "")
+        scheme, slashes, rest = address.partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+
+    @property
+    def user(self) -> tuple[str, str] | None:
+        """The user and the password in ``base_url``, which are sent as HTTP's basic authentication has it."""
+        try:
+            parts = urlsplit(self.base_url or "")
+        except ValueError:
+            return None
+        return (unquote(parts.username or ""), unquote(parts.password or "")) if "@" in parts.netloc else None
 
     @property
     def host(self) -> str:
@@ -99,10 +111,10 @@ class ClientSettings:
     def secrets(self) -> tuple[str, ...]:
         """All values that no text may show."""
         found = [self.api_key, *self.headers.values()]
-        for address in (self.url, self.proxy or ""):
+        for address in (self.base_url or "", self.proxy or ""):
             try:
                 parts = urlsplit(address)
-                found += [parts.username, parts.password]
+                found += [one for part in (parts.username, parts.password) if part for one in (part, unquote(part))]
             except ValueError:
                 continue
             for pair in parts.query.split("&"):

@@ -16,6 +16,8 @@ _Count = Annotated[int, Field(ge=1)]
 def _address(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("should be the address of a server, such as https://api.openai.com/v1")
+    if "?" in url or "#" in url:
+        raise ValueError("should end with its path: paths are put behind it, and what follows ? would be in logs")
     return url
 
 
