@@ -23,7 +23,11 @@ _SECRET = frozenset(
     }
 )
 _KEYS = frozenset({"api", "access", "private", "encryption", "signing", "secret"})
-_SHAPE = re.compile(r"\b(?:bearer|basic)\s+\S|\bsk-\w|-----BEGIN |://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
+_SHAPE = re.compile(
+    r"\b(?:bearer|basic)\s+\S|\bsk-\w|-----BEGIN |://[^/\s:@]*:[^/\s@]+@"
+    r"|[?&][\w-]*(?:key|token|secret|password|sig|signature|code)=",
+    re.IGNORECASE,
+)
 
 
 def is_secret_name(name: str) -> bool:
