@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Limit, MapNode, Retry, UsageError
 from hush.core.extend import Leaf, Serving, Uses
-from hush.providers._asked import PATIENT, keys_of, refuse_unknown, usage_given
+from hush.providers._asked import PATIENT, refuse_unknown, usage_given
 from hush.providers._model import Usage
 from hush.providers._request import rough_tokens
 from hush.providers.errors import RequestError
@@ -85,9 +85,15 @@ class EmbeddingNode(GraphNode):
         **unknown: Value,
     ) -> None:
         refuse_unknown("EmbeddingNode", unknown, _ARGUMENTS, ("texts", "text", "dimensions"))
-        names = keys_of("EmbeddingNode", "resource_key", resource_key)
-        if len(names) != 1:
-            raise UsageError("EmbeddingNode(resource_key=...) is one key: vectors of two models do not fit together.")
+        if resource_key is None:
+            raise UsageError(
+                'EmbeddingNode(...) misses resource_key=: the model that it asks, such as resource_key="small".'
+            )
+        if not isinstance(resource_key, str) or not resource_key:
+            raise UsageError(
+                f"EmbeddingNode(resource_key={resource_key!r}) is one key: vectors of two models do not fit together."
+            )
+        names = (resource_key,)
         for what, value in (("batch_size", batch_size), ("batch_tokens", batch_tokens)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise UsageError(f"EmbeddingNode({what}={value!r}): it is a whole number, 1 or more.")

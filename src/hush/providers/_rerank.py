@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hush.core import Limit, Retry
+from hush.core import Limit, Retry, UsageError
 from hush.core.extend import Leaf, Serving, Uses
 from hush.providers._asked import PATIENT, keys_of, refuse_unknown, usage_given
 from hush.providers._request import rough_tokens
@@ -84,9 +84,14 @@ class RerankNode(Leaf):
         **unknown: Value,
     ) -> None:
         refuse_unknown("RerankNode", unknown, _ARGUMENTS, _request.__annotations__)
+        names = () if resource_key is None else keys_of("RerankNode", "resource_key", resource_key)
+        if not names:
+            raise UsageError(
+                'RerankNode(...) misses resource_key=: the model that it asks, such as resource_key="best".'
+            )
         uses = Uses(
             category="rerank",
-            names=keys_of("RerankNode", "resource_key", resource_key),
+            names=names,
             ratios=None,
             fallback=keys_of("RerankNode", "fallback", fallback),
             serve=_serve,

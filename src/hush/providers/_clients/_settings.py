@@ -18,6 +18,9 @@ _BASE_URLS: Mapping[str, str] = {
 }
 
 
+_LONG = 8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
     """How one model is reached. Its ``repr`` shows no secret.
@@ -126,6 +129,8 @@ class ClientSettings:
             try:
                 parts = urlsplit(address)
                 found += [parts.password, unquote(parts.password or "")]
+                if len(parts.username or "") >= _LONG:  # a key may stand there; a short one is a word like any
+                    found += [parts.username, unquote(parts.username or "")]
             except ValueError:
                 continue
             found += [value for _, value in parse_qsl(parts.query)]
