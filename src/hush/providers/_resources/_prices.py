@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
-from typing import Any
+from time import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hush.providers._model import Usage
 
+if TYPE_CHECKING:
+    from decimal import Decimal
+
 log = logging.getLogger("hush.prices")
 _MILLION = 1_000_000
+_PROBE = 100  # tokens: fewer than any tier of prices begins at
+_HOLDS_S = 60  # prices are looked up again after so long: some hold by the hour of the day only
 
 
 def own_cost(price: Any, usage: Usage) -> float | None:
@@ -24,21 +30,71 @@ def own_cost(price: Any, usage: Usage) -> float | None:
     return total / _MILLION
 
 
+class Rates(NamedTuple):
+    """What a request and a token cost at a model, in US dollars; it holds below ``until`` tokens of input."""
+
+    request: Decimal
+    fresh: Decimal
+    cached: Decimal
+    written: Decimal
+    output: Decimal
+    until: float
+
+
 def listed_cost(usage: Usage, model: str, vendor: str | None, url: str | None) -> float | None:
     """In US dollars, by list; ``None`` where no price is known of that model of that vendor, or at that address."""
     if usage.input_tokens is None and usage.output_tokens is None:
         return None
+    rates = _rates(model, vendor, url, int(time() / _HOLDS_S))
+    if rates is None:
+        return None
+    given, cached, written = usage.input_tokens or 0, usage.cached_tokens or 0, usage.cache_write_tokens or 0
+    fresh = given - cached - written
+    if given >= rates.until or fresh < 0:
+        found = _listed(model, vendor, url, given, usage.output_tokens or 0, cached, written)
+        return None if found is None else float(found.total_price)
+    return float(
+        rates.request
+        + fresh * rates.fresh
+        + cached * rates.cached
+        + written * rates.written
+        + (usage.output_tokens or 0) * rates.output
+    )
+
+
+@lru_cache(maxsize=256)
+def _rates(model: str, vendor: str | None, url: str | None, when: int) -> Rates | None:
+    """The rates, found by asking for the costs of some requests: each time that takes as long as a call over HTTP.
+
+    ``when`` makes them be found anew.
+    """
+    none = _listed(model, vendor, url, 0, 0, 0, 0)
+    if none is None:
+        return None
+    counts = ((_PROBE, 0, 0, 0), (_PROBE, 0, _PROBE, 0), (_PROBE, 0, 0, _PROBE), (0, _PROBE, 0, 0))
+    found = [_listed(model, vendor, url, *each) for each in counts]
+    prices = [None if one is None else (one.total_price - none.total_price) / _PROBE for one in found]
+    if None in prices:
+        return None
+    tiers = [tier.start for price in vars(none.model_price).values() for tier in getattr(price, "tiers", ())]
+    return Rates(none.total_price, *prices, until=min(tiers, default=float("inf")))
+
+
+def _listed(
+    model: str, vendor: str | None, url: str | None, given: int, answered: int, cached: int, written: int
+) -> Any:
+    """What the package says that so many tokens cost; ``None`` where it knows no price."""
     calc = _calculator()
     if calc is None:
         return None
     calculate, counted = calc
     try:
-        found = calculate(
+        return calculate(
             counted(
-                input_tokens=usage.input_tokens or 0,
-                output_tokens=usage.output_tokens or 0,
-                cache_read_tokens=usage.cached_tokens or None,
-                cache_write_tokens=usage.cache_write_tokens or None,
+                input_tokens=given,
+                output_tokens=answered,
+                cache_read_tokens=cached or None,
+                cache_write_tokens=written or None,
             ),
             model_ref=model,
             provider_id=vendor,
@@ -46,7 +102,6 @@ def listed_cost(usage: Usage, model: str, vendor: str | None, url: str | None) -
         )
     except (LookupError, ValueError):
         return None
-    return float(found.total_price)
 
 
 @lru_cache(maxsize=1)
