@@ -55,6 +55,11 @@ def calls_seen(base_url: str) -> int:
         return int(json.load(answer)["calls"])
 
 
+def echoed(question: str) -> str:
+    """What the server answers."""
+    return f"echo: {question}"
+
+
 def message(question: str) -> list[Any]:
     """The messages of one question."""
     return [{"role": "user", "content": question}]
