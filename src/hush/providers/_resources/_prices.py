@@ -72,12 +72,15 @@ def _rates(model: str, vendor: str | None, url: str | None, when: int) -> Rates 
     if none is None:
         return None
     counts = ((_PROBE, 0, 0, 0), (_PROBE, 0, _PROBE, 0), (_PROBE, 0, 0, _PROBE), (0, _PROBE, 0, 0))
-    found = [_listed(model, vendor, url, *each) for each in counts]
-    prices = [None if one is None else (one.total_price - none.total_price) / _PROBE for one in found]
-    if None in prices:
-        return None
+    found: list[Decimal] = []
+    for each in counts:
+        one = _listed(model, vendor, url, *each)
+        if one is None:
+            return None
+        found.append((one.total_price - none.total_price) / _PROBE)
+    fresh, cached, written, output = found
     tiers = [tier.start for price in vars(none.model_price).values() for tier in getattr(price, "tiers", ())]
-    return Rates(none.total_price, *prices, until=min(tiers, default=float("inf")))
+    return Rates(none.total_price, fresh, cached, written, output, min(tiers, default=float("inf")))
 
 
 def _listed(
