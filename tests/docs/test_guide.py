@@ -1,30 +1,25 @@
 """The guide that users read: its whole blocks run as printed, and its graphs keep what its text and comments promise.
 
-It lies beside the project, in `../shared`. What a block leaves to its reader (`transform`, `fetch_from_db`) is defined
-here; imports of earlier blocks count in later ones.
+What a block leaves to its reader (`transform`, `fetch_from_db`) is defined here. Its blocks on language models have a
+file of their own.
 """
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import gc
-import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from docs.printed import ROOT, Block, blocks_of
+from docs.guide import Play, RunIt, left_to_the_reader, require
+from docs.printed import Block
 from hush.core import END, PARENT, START, CodeNode, GraphNode, Hush
 
-GUIDE = ROOT.parent / "shared" / "guide" / "parallel-execution.vi.md"
-
 FRAGMENT = "a fragment: it shows only a part"
-PROVIDERS = "uses hush.providers, which comes later"
 
 # All blocks of the guide in its order: the heading above, and what a whole block leaves to its reader. A guide that
 # changes must change this list, and the tests below.
@@ -33,8 +28,8 @@ BLOCKS: list[tuple[str, str | set[str]]] = [
     ("Multiple parallel groups", {"task_a1", "task_a2", "task_a3", "middle_step", "task_b1", "task_b2"}),
     ("Classic fan-out/fan-in", {"transform_1", "transform_2", "transform_3", "combine_results"}),
     ("Dynamic fan-out với MapNode", {"transform"}),
-    ("Multiple prompts in parallel", PROVIDERS),
-    ("Batch LLM với MapNode", PROVIDERS),
+    ("Multiple prompts in parallel", set()),
+    ("Batch LLM với MapNode", set()),
     ("MapNode max_concurrency", FRAGMENT),
     ("Rate limiting với semaphore", {"api_call"}),
     ("Partial failure handling", {"safe_process"}),
@@ -57,79 +52,6 @@ BLOCKS: list[tuple[str, str | set[str]]] = [
     ("Best Practices", FRAGMENT),
     ("Best Practices", FRAGMENT),
 ]
-
-Play = Callable[..., Awaitable[dict[str, Any]]]
-RunIt = Callable[..., Awaitable[dict[str, Any]]]
-
-
-# --- reading it -------------------------------------------------------------------------------------------------------
-def require(path: Path) -> None:
-    """Skip the test that asks if the guide is not there; fail it where tests must not be skipped."""
-    if not path.is_file():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the guide is not there: {path}")
-
-
-@pytest.fixture
-def guide() -> list[Block]:
-    require(GUIDE)
-    return blocks_of(GUIDE)
-
-
-def carried_into(blocks: list[Block], block: Block) -> list[ast.Import | ast.ImportFrom]:
-    """The imports at the top of the block and of those before it."""
-    earlier = blocks[: blocks.index(block)]
-    return [line for each in (*earlier, block) if not each.is_fragment() for line in each.imports()]
-
-
-def is_providers(line: ast.Import | ast.ImportFrom) -> bool:
-    modules = [line.module] if isinstance(line, ast.ImportFrom) else [alias.name for alias in line.names]
-    return any(f"{module}.".startswith("hush.providers.") for module in modules)
-
-
-def imported_names(lines: list[ast.Import | ast.ImportFrom]) -> set[str]:
-    return {alias.asname or alias.name.partition(".")[0] for line in lines for alias in line.names}
-
-
-def what_it_is(blocks: list[Block], block: Block) -> str | set[str]:
-    if block.is_fragment():
-        return FRAGMENT
-    carried = carried_into(blocks, block)
-    providers = [line for line in carried if is_providers(line)]
-    if block.names() & imported_names(providers) or any(map(is_providers, block.imports())):
-        return PROVIDERS
-    return block.names() - imported_names(carried)
-
-
-@pytest.fixture
-def play(guide: list[Block]) -> Play:
-    """Run the block under a heading, with the reader's own names, and give what it leaves in its namespace."""
-
-    async def play(heading: str, **given: Any) -> dict[str, Any]:
-        [block] = [each for each in guide if each.heading == heading]
-        # `auto` remembers functions by their code, and that of the block in an earlier test is equal to this one's: a
-        # function that was cheap there would run inline here, even where it waits for others.
-        gc.collect()
-        imports = [line for line in carried_into(guide, block) if not is_providers(line)]
-        namespace: dict[str, Any] = {"__name__": "guide"}
-        exec(compile(ast.Module(imports, []), str(block.path), "exec"), namespace)
-        namespace |= given
-        await block.run(namespace)
-        return namespace
-
-    return play
-
-
-@pytest.fixture(params=["run", "run_sync"])
-def run_it(request: pytest.FixtureRequest) -> RunIt:
-    """Both ways to run a graph."""
-
-    async def run_it(graph: GraphNode, **inputs: Any) -> dict[str, Any]:
-        engine = Hush(graph)
-        if request.param == "run":
-            return await engine.run(inputs=inputs)
-        return engine.run_sync(inputs=inputs)
-
-    return run_it
 
 
 def meeting(parties: int) -> Callable[[], object]:
@@ -157,7 +79,8 @@ class Most:
 
 # --- the guide as a whole ---------------------------------------------------------------------------------------------
 def test_the_guide_holds_the_blocks_that_these_tests_know(guide: list[Block]) -> None:
-    assert [(block.heading, what_it_is(guide, block)) for block in guide] == BLOCKS
+    found = [(each.heading, FRAGMENT if each.is_fragment() else left_to_the_reader(guide, each)) for each in guide]
+    assert found == BLOCKS
 
 
 def test_a_missing_guide_skips_with_a_word_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_FLOW = re.compile(r"(barrier: waits for all of|stream: starts with the first of) (.+)")
+_FLOW = re.compile(r"(barrier: waits for all of|stream: starts with the first of) (.+?)(?: \(.*)?$")
 _MAP = re.compile(r"([\w-]+) +(?:map|for) · ")
 _ARROW = re.compile(r'n_(\w+) ==>\|"(stream|barrier)[^|]*\| n_(\w+)')
 

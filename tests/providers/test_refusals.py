@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import copy
+import logging
 import pickle
 import socket
 import ssl
@@ -13,11 +16,13 @@ from dataclasses import replace
 import pytest
 
 from hush.core._runtime._signals import signal_of
+from hush.providers._clients._failures import Failures
 from hush.providers._clients._limits import duration_s, hold_s
 from hush.providers._clients._redaction import redacted, shortened
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._model import ChatRequest
 from hush.providers.errors import ProviderError, RefusedByProvider, Unreachable
+from hush.testing import leak_check
 from kit.llm_forms import FORMS, KEY, OPENAI, Said
 from kit.llm_wire import CLOSE, RESET, answer, serving, stream
 from providers.contract import Heard
@@ -207,6 +212,26 @@ async def test_no_error_shows_a_secret(form, streamed):
 
 
 @both
+async def test_no_log_shows_a_secret(form, caplog):
+    caplog.set_level(logging.DEBUG)
+    async with serving(form.says(SAID)) as server:
+        url = f"{server.url.replace('//', '//us:hunter22@')}/v1"
+        for key in (KEY, None):
+            client = form.client(server.url, base_url=url, api_key=key, headers={"X-Corp": "corp-7f21aa03"})
+            await client.chat(ASK, Heard())
+            server.answers(*answer(form.error(KEY, f"{KEY} hunter22"), 400))
+            with pytest.raises(RefusedByProvider):
+                await client.chat(ASK)
+            await client.aclose()
+            server.script = form.says(SAID)
+        told = {seen.headers["authorization"] for seen in server.seen}
+    assert told == {f"Bearer {KEY}", f"Basic {base64.b64encode(b'us:hunter22').decode()}"}
+    assert "POST" in caplog.text
+    for secret in (KEY, "hunter22", "corp-7f21aa03", base64.b64encode(b"us:hunter22").decode()):
+        assert secret not in caplog.text
+
+
+@both
 async def test_the_settings_show_no_secret(form):
     given = ClientSettings(
         vendor="openai", model="m", api_key=KEY, base_url=f"https://u:{KEY}@x/v1?key={KEY}", headers={"a": KEY},
@@ -234,6 +259,10 @@ def test_texts_are_redacted(text, clean):
 
 
 def test_texts_are_shortened_after_they_are_redacted():
+    """A key that is cut in two would not be found."""
+    for length in range(480, 500):
+        told = Failures(ClientSettings(vendor="openai", model="m", api_key=KEY)).clean("x" * length + KEY)
+        assert KEY[:5] not in told
     assert len(shortened("a b\n" * 1000)) == 500
     assert shortened("a  b\nc") == "a b c"
 
@@ -335,6 +364,25 @@ async def test_a_certificate_that_nobody_signed_is_refused(form, certificate):
         assert (await trusting.chat(ASK)).content == "yes"
         await trusting.aclose()
     assert "verify=" in str(await not_reached(form, server.url, verify=str(cert.with_name("none.pem"))))
+
+
+@both
+async def test_a_handshake_that_is_cancelled_leaves_no_connection(form, certificate):
+    cert, key = certificate
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(cert, key)
+    async with serving(form.says(SAID), tls=tls) as server, leak_check():
+        first = form.client(server.url, verify=str(cert))
+        await first.chat(ASK)  # so that all is imported
+        await first.aclose()
+        for passes in range(60):
+            client = form.client(server.url, verify=str(cert))
+            asking = asyncio.create_task(client.chat(ASK))
+            for _ in range(passes):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait([asking])
+            await client.aclose()
 
 
 async def test_contexts_are_made_once():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 import sys
 
 import pytest
@@ -101,6 +102,17 @@ def test_without_its_package_it_says_what_to_install(form, monkeypatch):
     monkeypatch.setitem(sys.modules, form.name, None)  # as if it were not there
     with pytest.raises(ImportError, match=rf"llm:{form.name} needs .* 'hushflow\[{form.name}\]'"):
         form.client("http://127.0.0.1:9")
+
+
+def test_loading_the_clients_loads_no_vendors():
+    """It takes a second or two, and waits for the first request."""
+    code = (
+        "import sys, hush.providers._clients._openai, hush.providers._clients._anthropic\n"
+        "import hush.providers._clients._embedding, hush.providers._clients._rerank\n"
+        "print({'openai', 'anthropic', 'httpx2', 'anyio', 'pydantic'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 # --- OpenAI's form ----------------------------------------------------------------------------------------------------
@@ -277,6 +289,8 @@ async def test_any_object_is_asked_for_in_words_too():
         {"type": "object", "properties": {"a": {"oneOf": [{"type": "string"}]}}},
         {"type": "array", "items": {"type": "string"}},
         {"type": "object", "properties": {"a": True}},
+        {"type": "object", "properties": {"a": {"type": "string", "format": "uri"}}},
+        {"type": "object", "properties": {"a": {"type": "string", "minLength": 1}}},
     ],
 )
 async def test_a_schema_that_is_too_wide_for_strict_mode_is_sent_as_it_is(schema):

@@ -9,8 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hush.providers._clients._lenient import Joined
+from hush.providers._clients._sse import Decoder
 from hush.providers._model import ChatRequest
-from hush.providers.errors import BadReply, ProviderTimeout, RefusedByProvider, UnfinishedReply, Unreachable
+from hush.providers.errors import (
+    BadReply,
+    ProviderError,
+    ProviderTimeout,
+    RefusedByProvider,
+    UnfinishedReply,
+    Unreachable,
+)
 from kit.llm_forms import ANTHROPIC, FORMS, OPENAI, Said, chunk
 from kit.llm_wire import CLOSE, HANG, RESET, answer, cut, event, serving, stream
 from providers.contract import Heard, told
@@ -70,6 +79,15 @@ def test_a_stream_cut_anywhere_is_the_same(form, places):
         reader.feed(part)
     reader.end()
     assert reader.reply().content == "".join(SAID.content)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
+def test_events_of_several_lines_are_read_byte_by_byte(ends):
+    lines = [b"event: e", b"data: 1", b": no", b"data:2", b"data", b"nothing: x", b"", b"data: 3", b"", b"data: 4"]
+    decoder, found = Decoder(), []
+    for byte in ends.join(lines):
+        found += decoder.feed(bytes([byte]))
+    assert [*found, *decoder.end()] == [("e", "1\n2\n"), ("", "3"), ("", "4")]
 
 
 async def test_a_character_in_two_escapes_may_come_in_two_parts():
@@ -405,3 +423,36 @@ async def test_after_errors_of_all_kinds_all_connections_are_free(form):
         server.script = form.says(SAID)
         assert (await client.chat(ASK)).content == json.loads(json.dumps("".join(SAID.content)))
         await client.aclose()
+
+
+@both
+async def test_closing_ends_what_is_under_way(form):
+    async with serving(lambda _: [HANG]) as server:
+        client = form.client(server.url)
+        asking = [asyncio.create_task(client.chat(ASK, heard)) for heard in (None, Heard())]
+        await server.until(lambda: len(server.seen) == 2)
+        closing = asyncio.create_task(client.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()  # it closes all the same
+        await asyncio.wait([closing])
+        assert closing.cancelled()
+        assert not [task for task in asyncio.all_tasks() if "aclose" in repr(task)]  # it has waited for the end
+        await asyncio.wait(asking)
+        assert all(isinstance(each.exception(), ProviderError) for each in asking)
+        await server.until(lambda: not server.open)
+
+
+async def test_http2_without_its_package_changes_nothing():
+    reply, _ = await ask(OPENAI, *answer(OPENAI.whole(SAID)), http2=True)
+    assert reply.content == "".join(SAID.content)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=30), st.lists(st.integers(0, 50), max_size=8))
+def test_texts_cut_between_the_halves_of_characters_are_joined(text, places):
+    units = text.encode("utf-16-le", "surrogatepass")
+    joined, shown = Joined(), ""
+    for part in cut(units, *(2 * place for place in places if 2 * place < len(units))):
+        shown += joined.add(part.decode("utf-16-le", "surrogatepass"))
+    shown += joined.end()
+    assert str(joined) == shown == units.decode("utf-16-le", "replace")

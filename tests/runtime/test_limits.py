@@ -21,6 +21,7 @@ from hush.core import (
     NodeQueued,
     NodeReleased,
     NodeTimeout,
+    Retry,
     RunFinished,
     code_node,
 )
@@ -436,6 +437,20 @@ def test_an_estimate_that_is_no_number_fails_the_node_and_says_so(wrong):
     (error,) = found.result["errors"]
     assert isinstance(error, TypeError)
     assert "tokens= of g/m/n" in str(error)
+
+
+def test_an_estimate_that_raises_fails_the_node_and_says_where_it_came_from():
+    same = Boom("no idea")
+
+    def estimate(x):
+        raise same
+
+    limit = Limit(tokens_per_minute=100)
+    found = outcome(mapped(Inside().work(), [1], limit=limit, tokens=estimate, retry=Retry(3, on=Boom, backoff_s=0)))
+    (error,) = found.result["errors"]
+    assert error is same
+    assert error.hush.attempt == 3
+    assert sum("tokens=" in note for note in error.__notes__) == 1
 
 
 # ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,8 +9,19 @@ import weakref
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, MissingKeyError, ReportedError
-from hush.testing import run_virtual
+from hush.core import (
+    PARENT,
+    CodeNode,
+    Each,
+    GraphNode,
+    Hush,
+    ItemFailed,
+    ItemFinished,
+    MapNode,
+    MissingKeyError,
+    ReportedError,
+)
+from hush.testing import Recorder, run_virtual
 from kit.faults import Boom, label, members
 from runtime.observing import outcome, unknown
 
@@ -254,6 +265,27 @@ def test_an_item_that_lacks_a_key_that_others_have_fails_and_names_it():
     assert found["errors"] == [None, error, None]
     assert error.hush.item == 1
     assert found.status == "partial"
+
+
+@pytest.mark.parametrize("starred", [False, True])
+@pytest.mark.parametrize("lacking", [[0], [2], [0, 2, 3]])
+def test_an_item_that_lacks_a_key_is_told_once_as_failed_with_its_name(starred, lacking):
+    graph = mapped(
+        lambda x: unknown(z=x) if x in lacking else unknown(y=x, z=x),
+        [0, 1, 2, 3],
+        starred=starred,
+        key=lambda x: f"k{x}",
+    )
+    recorder = Recorder()
+    found = outcome(graph, tracer=recorder).result
+    told = {}
+    for event in recorder.events:
+        if isinstance(event, ItemFinished | ItemFailed):
+            assert event.item not in told
+            told[event.item] = isinstance(event, ItemFinished)
+            assert event.key == f"k{event.item}"
+    assert told == {item: item not in lacking for item in range(4)}
+    assert [error.hush.key for error in found.errors] == [f"k{item}" for item in lacking]
 
 
 def test_what_a_lacking_item_returned_beside_it_stays():

@@ -28,7 +28,7 @@ from hush.core import (
 )
 from hush.testing import Recorder, cancel_everywhere, run_virtual
 from kit.flaky import Busy, Flaky, Lost, each, one
-from runtime.observing import outcome, unknown
+from runtime.observing import forget_callers, outcome, unknown
 
 EXACT = Retry(backoff_s=1, jitter=False)
 
@@ -353,16 +353,25 @@ def test_failures_that_were_tried_again_keep_nothing():
         finally:
             del error
 
-    recorder = Recorder()
-    found = outcome(one(lambda x: code(), Retry(max_attempts=4, backoff_s=1)), tracer=recorder)
-    assert found.error.__context__ is found.error.__cause__ is None
-    told = [event.error for event in recorder.events if isinstance(event, NodeRetrying)]
+    engine = Hush(one(lambda x: code(), Retry(max_attempts=4, backoff_s=1)))
+    told = []
+
+    async def main():
+        recorder = Recorder()
+        try:
+            await engine.run(tracer=recorder)
+        except Lost as error:
+            told.extend(event.error for event in recorder.events if isinstance(event, NodeRetrying))
+            return error.with_traceback(None)  # this frame, which holds the recorder
+
+    last = run_virtual(main)
+    assert last.__context__ is last.__cause__ is None
+    assert last.args == (4,)
     assert [error.args for error in told] == [(1,), (2,), (3,)]
     assert all(error.__traceback__.tb_frame.f_code.co_name == "code" for error in told)
     assert [big() for big in bigs[:3]] == [None] * 3
-    assert found.error.args == (4,)
-    found.error.with_traceback(None)  # the frames of this test, which hold the recorder
-    del told, recorder
+    while told:
+        forget_callers(told.pop())  # which hold the recorder too
     assert [error() for error in errors[:3]] == [None] * 3  # without a collection: they lie in no circle
 
 

@@ -103,6 +103,13 @@ def test_when_one_fails_the_next_is_asked_and_the_first_is_left_alone_until_it_i
     assert out["attempts"][0] == 3
 
 
+def test_each_may_stand_in_for_the_other():
+    a, b = FakeResource("fake:a", failing(Refused(401))), FakeResource("fake:b")
+    graph = over_many(most=1, key=["a", "b"], fallback=("a", "b"))
+    out = virtual(Hush(graph, resources=hub(a, b)), {"xs": XS[:10]})
+    assert (len(a.asked), set(out["by"])) == (1, {"fake:b"})
+
+
 def test_a_model_that_refuses_everybody_is_asked_once():
     a, b = FakeResource("fake:a", failing(Refused(401))), FakeResource("fake:b")
     out = virtual(Hush(over_many(most=1, fallback=("b",)), resources=hub(a, b)), {"xs": XS})

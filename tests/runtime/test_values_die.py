@@ -8,10 +8,11 @@ import weakref
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
-from hush.testing import run_virtual
+from hush.core import PARENT, CacheError, CodeNode, Each, GraphNode, Hush, Limit, MapNode, NodeRetrying, Retry
+from hush.testing import Recorder, run_virtual
 from kit.dying import Watch
 from kit.faults import Boom
+from runtime.observing import forget_callers
 
 pytestmark = pytest.mark.usefixtures("no_garbage_collector")
 
@@ -381,6 +382,23 @@ def a_def_in_a_thread():
     CodeNode(name="bad", code_fn=raises, inputs={"p": PARENT["p"]}, executor="thread")
 
 
+def an_async_def_that_is_guarded():
+    policies = {"retry": Retry(max_attempts=2, on=Boom), "limit": Limit(concurrency=2), "timeout_s": 9}
+    leaf("bad", raises, {"p": PARENT["p"]}, kind="async", **policies)
+
+
+def an_async_def_that_awaits_another():
+    async def inner(p):
+        await asyncio.sleep(0)
+        raises(p)
+
+    CodeNode(name="bad", code_fn=lambda p: inner(p), inputs={"p": PARENT["p"]})
+
+
+def what_has_no_form_for_a_cache():
+    leaf("bad", raises, {"p": PARENT["p"]}, kind="async", cache="memory", version="1")
+
+
 BODIES = [
     one_def,
     deep_inside_a_def,
@@ -390,6 +408,9 @@ BODIES = [
     an_async_def,
     a_reference,
     a_def_in_a_thread,
+    an_async_def_that_is_guarded,
+    an_async_def_that_awaits_another,
+    what_has_no_form_for_a_cache,
 ]
 
 
@@ -405,7 +426,8 @@ def test_what_failed_items_have_read_dies_though_their_errors_are_kept(watch, bo
         each["error"] >> PARENT["errors"]
     errors = run(graph, lambda: {"rows": [watch.make() for _ in range(6)]}, threads=body is a_def_in_a_thread)["errors"]
     gc.collect()
-    assert [type(error) for error in errors] == [Boom] * (6 if batch is None else 3)
+    wanted = CacheError if body is what_has_no_form_for_a_cache else Boom
+    assert [type(error) for error in errors] == [wanted] * (6 if batch is None else 3)
     assert watch.count() == 0
 
 
@@ -415,7 +437,39 @@ def test_what_a_handled_failure_has_read_dies_though_it_is_kept(watch, body):
         body()
     result = run(graph, lambda: {"p": watch.make()}, threads=body is a_def_in_a_thread)
     gc.collect()
-    assert [type(error) for error in result.errors] == [Boom]
+    wanted = CacheError if body is what_has_no_form_for_a_cache else Boom
+    assert [type(error) for error in result.errors] == [wanted]
+    assert watch.count() == 0
+
+
+@kinds
+@pytest.mark.parametrize("guards", [{}, {"limit": Limit(concurrency=2)}])
+def test_failures_that_were_tried_again_keep_no_value_of_their_run(watch, kind, guards):
+    """A tracer may keep them for as long as it likes."""
+    calls = []
+
+    def second_time(p):
+        calls.append(p)
+        del p
+        if len(calls) == 1:
+            raise Boom("bad")
+        return {"made": watch.make()}
+
+    with GraphNode(name="g") as graph:
+        make = leaf("make", lambda: {"p": watch.make()})
+        retry = Retry(max_attempts=2, on=Boom)
+        leaf("try", second_time, {"p": make["p"]}, kind=kind, retry=retry, outputs=PARENT, **guards)
+    kept = []
+
+    async def main():
+        recorder = Recorder()
+        await Hush(graph).run(tracer=recorder)
+        kept.extend(event.error for event in recorder.events if isinstance(event, NodeRetrying))
+
+    run_virtual(main)
+    calls.clear()
+    assert [str(error) for error in kept] == ["bad"]
+    forget_callers(kept[0])  # which hold the recorder
     assert watch.count() == 0
 
 

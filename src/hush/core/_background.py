@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from hush.core._runtime._threads import step_aside
 from hush.core.errors import UsageError
+from hush.core.protocols import run_waiting
 
 T = TypeVar("T")
 
@@ -123,7 +124,7 @@ def run_in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if any(_runs_here(one) for one in _backgrounds):
         raise UsageError(
             "this runs on the loop that would have to do the work, so waiting for it here would never end. "
-            "Inside a node, write: await engine.run(...)"
+            "Inside a node, write: await engine.run(...), or await asyncio.to_thread(...) of what has no such form"
         )
     background = _started()
     call = _Call(make)
@@ -145,3 +146,6 @@ def run_in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         raise call.error
     result: T = call.result
     return result
+
+
+run_waiting.call = run_in_background

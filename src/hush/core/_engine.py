@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack
 
 from hush.core import events
 from hush.core._background import run_in_background
+from hush.core._expr._arguments import checks_arguments
 from hush.core._plan._model import RootPlan
 from hush.core._plan._root import bind_inputs, compile_root
 from hush.core._resources._hub import ResourceHub
@@ -57,6 +58,7 @@ class RunOptions(TypedDict, total=False):
     keep: bool
 
 
+@checks_arguments
 class Hush(Drawn):
     """An engine for one graph: made once, run as often as you like, also at the same time.
 
@@ -173,6 +175,7 @@ class Hush(Drawn):
             if keep:
                 run.tracing.kept = {}
             run.tracing.tell(events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id))
+        del tracer, tracers  # failures that a tracer keeps remember this frame, as they do ``_execute``'s
         frame = Frame(self._root.plan, slots)
         del slots
         budget.run_began(run)
@@ -196,10 +199,14 @@ class Hush(Drawn):
             finally:
                 del failure  # the traceback holds this frame, and the frame would hold it
         result = Result(frame.outputs(), run, user_id, session_id, seconds, self._kept(run))
+        del frame
         if run.partial:
             run.warn()
         _finished(run, result.status, seconds, result=result)
-        return result
+        try:
+            return result
+        finally:
+            del result
 
     def _kept(self, run: Run) -> Nodes | None:
         """What the nodes of ``run`` gave, if it keeps that."""

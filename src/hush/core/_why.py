@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import IO, NamedTuple
@@ -60,7 +61,7 @@ class Why:
         queued: The nodes that wait for a limit, those that have been longest first.
         retrying: The nodes that failed and wait for their next attempt; ``seconds`` is how long they still wait.
         limits: How the limits stand that anybody waits for, of those of the run's nodes.
-        maps: The maps under way, with what they wait for.
+        maps: The maps under way, with what they wait for: those that others read first, inner ones after the outer.
         waiting: Nodes outside maps that have not started, with the names of those that they wait for.
     """
 
@@ -183,9 +184,16 @@ class InFlight(Listener):
             queued=_longest_first(self._queued, now_ns),
             retrying=_longest_first(retrying, now_ns),
             limits=tuple(limit_states(self._run)),
-            maps=tuple(sorted(map_state(one) for one in self._run.maps)),
+            maps=self._maps(),
             waiting=waiting,
         )
+
+    def _maps(self) -> tuple[MapState, ...]:
+        states = [map_state(one) for one in self._run.maps]
+        if len(states) > 1:
+            place = {path: number for number, path in enumerate(_in_order(self._spec))}
+            states.sort(key=lambda state: (place[state.path], state.item))
+        return tuple(states)
 
     def ended(self, *, cancelled: bool) -> Why:
         """How the run ended; one that was cancelled before its first step has told nothing."""
@@ -215,6 +223,17 @@ class InFlight(Listener):
                     if names:
                         waiting[paths[number]] = tuple(names)
         return leaves, waiting
+
+
+def _in_order(root: GraphSpec) -> Iterator[str]:
+    """The paths of all steps in a topological order, each with what is in it before those that come after it."""
+    todo: list[tuple[str, GraphSpec | None]] = [(root.name, root)]
+    while todo:
+        path, graph = todo.pop()
+        yield path
+        if graph is not None:
+            steps = [graph.steps[number] for number in reversed(order_of(graph).topological)]
+            todo += [(path if graph.wraps else f"{path}/{step.name}", body_of(step)) for step in steps]
 
 
 def tell_on_signal(number: int | None, file: IO[str] | None) -> None:

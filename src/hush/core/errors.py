@@ -278,8 +278,9 @@ def nearest(name: object, names: Iterable[object]) -> str | None:
     """The name most like ``name``, for an error's "did you mean"; ``None`` if nothing is near."""
     from difflib import get_close_matches
 
-    found = get_close_matches(str(name), [str(other) for other in names], n=1, cutoff=0.6)
-    return found[0] if found else None
+    found = get_close_matches(str(name), [str(other) for other in names], n=4, cutoff=0.6)
+    swapped = [other for other in found if sorted(other) == sorted(str(name))]  # rmp is rpm before it is rps
+    return next(iter([*swapped, *found]), None)
 
 
 def missing_key(owner: str, key: object, keys: Iterable[object]) -> MissingKeyError:

@@ -7,9 +7,9 @@ from hush.core._expr._where import Where, caller
 from hush.core._resources._limit import SPELLINGS as LIMIT_SPELLINGS
 from hush.core._resources._limit import limit_of, limit_settings
 from hush.core._resources._secrets import is_secret_name, looks_secret
-from hush.core._resources._types import ResourceKind, ResourceType
+from hush.core._resources._types import Fault, ResourceKind, ResourceType
 from hush.core._spec._policies import Uses
-from hush.core._spec._serving import Again, Resource, Service, Serving
+from hush.core._spec._serving import Again, ProbedResource, Resource, Service, Serving
 from hush.core._spec._signature import Parameter, Signature, signature_of
 from hush.core.errors import nearest
 from hush.core.nodes._leaf import Leaf
@@ -17,9 +17,11 @@ from hush.core.nodes._leaf import Leaf
 __all__ = (
     "LIMIT_SPELLINGS",
     "Again",
+    "Fault",
     "Handle",
     "Leaf",
     "Parameter",
+    "ProbedResource",
     "Ref",
     "Resource",
     "ResourceKind",

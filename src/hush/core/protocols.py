@@ -1,14 +1,13 @@
-"""The seams: what Hush expects of objects that others bring, and the one slot that joins nodes to the engine."""
+"""The seams: what Hush expects of objects that others bring, and the slots by which lower layers call higher ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
-from weakref import WeakSet
 
 from hush.core.events import Event
 
-__all__ = ("Tracer", "run_alone")
+__all__ = ("Tracer", "run_alone", "run_waiting")
 
 
 @runtime_checkable
@@ -24,28 +23,36 @@ class Tracer(Protocol):
         ...
 
 
-class _RunAlone:
-    """The slot that the engine fills, so that ``node(x=1)`` can run without nodes knowing the engine."""
+class _Slot:
+    """A call that a module of a higher layer answers, so that a lower one can make it without knowing it.
 
-    __slots__ = ("call",)
+    Attributes:
+        call: What answers; the module puts it here when it is imported.
+    """
 
-    def __init__(self) -> None:
-        self.call: Callable[[Any, Mapping[str, Any]], dict[str, Any]] | None = None
+    __slots__ = ("_module", "call")
 
-    def __call__(self, node: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self.call: Callable[..., Any] | None = None
+
+    def __call__(self, *given: Any) -> Any:
         if self.call is None:
             from importlib import import_module
 
-            import_module("hush.core._engine")  # fills the slot
+            import_module(self._module)
         assert self.call is not None
-        return self.call(node, inputs)
+        return self.call(*given)
 
 
-run_alone = _RunAlone()
+run_alone = _Slot("hush.core._engine")
+"""``run_alone(node, inputs)``: the outputs of a node that runs by itself, for ``node(x=1)``."""
 
+run_waiting = _Slot("hush.core._background")
+"""``run_waiting(make)``: run the coroutine that ``make`` gives on the background loop, and wait for it."""
 
 kept_open: set[str] = set()
 """The files that Hush keeps open between runs, as a cache does: they, and those beside them, are no leaks."""
 
-guards: WeakSet[Any] = WeakSet()
-"""The async generators that stand guard over what is open on a loop, and end with it: no leaks either."""
+guard_codes: set[Any] = set()
+"""The code of the async generators that stand guard over what is open on a loop, and end with it: no leaks either."""

@@ -9,8 +9,12 @@ from hush.core import Retry, UsageError
 from hush.core.extend import nearest
 from hush.providers._model import Usage
 
-PATIENT = Retry(max_attempts=8, backoff_s=0.5, max_backoff_s=20.0)
-"""How often a model is asked that there is no other in place of."""
+PATIENT = Retry(max_attempts=8, backoff_s=0.5, max_backoff_s=20.0, max_total_s=1800.0)
+"""How often a model is asked that there is no other in place of.
+
+Time in queues counts, which is minutes where tokens are scarce, and so does an answer that never comes: three times
+the longest that one may take.
+"""
 
 
 def keys_of(kind: str, name: str, given: Any) -> tuple[str, ...]:

@@ -202,7 +202,10 @@ def _request(texts: list[str], dimensions: int | None = None) -> dict[str, Any]:
 
 
 async def _serve(request: Mapping[str, Any], client: EmbeddingClient, serving: Serving) -> Mapping[str, Any]:
-    found = await client.embed(request["texts"], dimensions=request["dimensions"])
+    dimensions = request["dimensions"]
+    if dimensions is None:
+        dimensions = getattr(serving.resource, "dimensions", None)
+    found = await client.embed(request["texts"], dimensions=dimensions)
     if found.hold_s is not None:
         serving.hold_s(found.hold_s)
     usage: Usage = found.usage

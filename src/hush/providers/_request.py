@@ -8,7 +8,7 @@ from typing import Any
 
 from hush.providers._model import ChatRequest, Message, Reply
 from hush.providers._structured import Shape, shape_of
-from hush.providers._tools import Tool, choice_of, tools_of
+from hush.providers._tools import Tool, as_openai, choice_of, tools_of
 from hush.providers.errors import RequestError
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -54,10 +54,7 @@ class LLMRequest:
         """The request that asks to mend ``reply``, in which something is ``wrong``."""
         said: list[Message] = []
         if reply.tool_calls:
-            calls = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-                for call in reply.tool_calls
-            ]
+            calls = [as_openai(call) for call in reply.tool_calls]
             said.append({"role": "assistant", "content": reply.content or None, "tool_calls": calls})
             said += [{"role": "tool", "tool_call_id": call.id, "content": wrong} for call in reply.tool_calls]
         else:

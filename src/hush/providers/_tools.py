@@ -88,16 +88,14 @@ def read_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool]) -> list[dic
             check_schema(arguments, tool.schema)
         except Misfit as exc:
             raise Misfit(f"The arguments of {call.name}: {exc}") from None
-        found.append(
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments or "{}"},
-                "name": call.name,
-                "arguments": arguments,
-            }
-        )
+        found.append({**as_openai(call), "name": call.name, "arguments": arguments})
     return found
+
+
+def as_openai(call: ToolCall) -> dict[str, Any]:
+    """A call in OpenAI's form, as it can stand in a message, with what a vendor wants to see again."""
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {**call.extra, "id": call.id, "type": "function", "function": function}
 
 
 def _of_definition(given: Any) -> Tool:

@@ -21,6 +21,7 @@ from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
+from hush.core.protocols import guard_codes
 from hush.testing._left import Leak
 from hush.testing._tasks import alive_on, place_of_caller
 from hush.testing._threads import is_idle
@@ -138,6 +139,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._away: set[asyncio.Future[Any]] = set()
         self._now = 0.0
         self._turns = random.Random(repr(seed)) if shuffle else None
+        self._guards: list[Any] = []
         self._hooks: defaultdict[int, list[Callable[[], object]]] = defaultdict(list)
         self._born: WeakKeyDictionary[asyncio.Task[Any], tuple[int, str]] = WeakKeyDictionary()
         self._births = 0
@@ -186,6 +188,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._away.add(future)
         future.add_done_callback(self._away.discard)
         return future
+
+    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
+        # An engine that nobody holds any more closes what it has opened: here at the end, since a task that did so
+        # would be one that the code under test has left behind.
+        if agen.ag_code in guard_codes:
+            self._guards.append(agen)
+        else:
+            super()._asyncgen_finalizer_hook(agen)  # type: ignore[misc]  # asyncio has no types for it
+
+    def end_guards(self) -> None:
+        """Close what engines had opened that are gone."""
+        while self._guards:
+            self.run_until_complete(self._guards.pop().aclose())
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # asyncio's name
         """As for every loop, but without the timeout, which would be over at once: threads end in real time."""

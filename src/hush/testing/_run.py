@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from hush.core.protocols import guards
+from hush.core.protocols import guard_codes
 from hush.testing._left import Leak, LeftOver
 from hush.testing._loop import Deadlock, Runaway, VirtualLoop
 from hush.testing._tasks import alive_on, place
@@ -62,6 +62,7 @@ def play(loop: VirtualLoop, main: asyncio.Task[Any]) -> Ended:
                 raise  # Ctrl-C, or a bug of the loop's
             ended.error = error
         ended.cancelling, ended.passes, ended.at_s = main.cancelling(), loop.passes, loop.time()
+        loop.end_guards()
         ended.left += alive_on(loop)
         ended.left += _open_generators(loop)
         ended.left += loop.complaints
@@ -71,7 +72,11 @@ def play(loop: VirtualLoop, main: asyncio.Task[Any]) -> Ended:
 
 
 def _open_generators(loop: asyncio.AbstractEventLoop) -> list[Leak]:
-    opened = [each for each in getattr(loop, "_asyncgens", ()) if each.ag_frame is not None and each not in guards]
+    opened = [
+        each
+        for each in getattr(loop, "_asyncgens", ())
+        if each.ag_frame is not None and each.ag_code not in guard_codes
+    ]
     return [
         Leak(
             "async generator",

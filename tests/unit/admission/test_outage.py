@@ -110,3 +110,29 @@ def test_failures_of_another_kind_close_nothing():
     for _ in range(20):
         desk.end(desk.ask(limit), BROKEN)
     assert is_in(desk.ask(limit))
+
+
+@pytest.mark.parametrize("end", [REFUSED, End(failed=True, down=True)])
+def test_who_was_let_in_before_says_nothing_of_it(end):
+    """Long calls that began before a row of refusals are answered in its middle: it is no less of a row."""
+    desk, limit = Desk(), Limit(concurrency=20)
+    long = [desk.ask(limit) for _ in range(4)]
+    desk.go_to(1)
+    for number in range(IN_A_ROW):
+        desk.end(desk.ask(limit), end)
+        desk.end(long[number])
+    desk.go_to(desk.now_s + 0.05)
+    assert not is_in(desk.ask(limit))  # the gate is closed
+
+
+def test_what_is_down_closes_an_adaptive_limit_as_well_and_opens_it_when_it_serves():
+    desk, limit = Desk(), Limit(concurrency="auto")
+    for _ in range(IN_A_ROW):
+        desk.end(desk.ask(limit), End(failed=True, down=True))
+    waiting = [desk.ask(limit) for _ in range(10)]
+    assert not any(map(is_in, waiting))
+    desk.go_to(0.1)
+    (probe,) = begun(desk, waiting)
+    desk.end(probe)
+    desk.go_to(0.2)
+    assert begun(desk, waiting)

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
+
 import pytest
 
-from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode, code_node
+from hush.core import (
+    END,
+    PARENT,
+    START,
+    BranchNode,
+    CodeNode,
+    Each,
+    ForLoopNode,
+    GraphNode,
+    Hush,
+    Limit,
+    MapNode,
+    Retry,
+    Tolerate,
+    WhileLoopNode,
+    code_node,
+)
 from unit.checks.corpus import Slips
 
 slips = Slips()
@@ -32,21 +51,106 @@ def an_argument_that_is_called_otherwise():
     CodeNode(name="n", code_fn=one, retries=3)  # <-
 
 
-@slips.plant("inpust")
+@slips.plant("inpust", "Did you mean 'inputs'")
 def a_misspelt_argument():
     CodeNode(name="n", code_fn=one, inpust={})  # <-
 
 
-@slips.plant("inpust")
+@slips.plant("inpust", "Did you mean 'inputs'")
 def a_misspelt_argument_of_a_graph():
     with GraphNode(name="g", inpust={}):  # <-
         pass
 
 
-@slips.plant("limit")
-def an_unknown_argument_of_a_map():
+@slips.plant("'limit'", "CodeNode(..., limit=Limit(concurrency=3))", "max_concurrency=3")
+def a_limit_of_a_map():
     with MapNode(name="m", inputs={"i": Each([1])}, limit=3):  # <-
         pass
+
+
+@slips.plant("'limit'", "CodeNode(..., limit=Limit(per_second=5))", "max_concurrency=")
+def a_rate_of_a_map():
+    MapNode(name="m", inputs={"i": Each([1])}, limit=Limit(per_second=5))  # <-
+
+
+@slips.plant("'limit'", "CodeNode(..., limit='crm')")
+def a_limit_of_a_graph():
+    GraphNode(name="g", limit="crm")  # <-
+
+
+@slips.plant("'retry'", "CodeNode(..., retry=Retry(max_attempts=3))")
+def retries_of_a_map():
+    MapNode(name="m", inputs={"i": Each([1])}, retry=3)  # <-
+
+
+@slips.plant("'cache'", "CodeNode(..., cache='memory')")
+def a_cache_of_a_loop():
+    WhileLoopNode(name="w", cache="memory")  # <-
+
+
+@slips.plant("'tokens'", "CodeNode(..., tokens=one)")
+def tokens_of_a_for_loop():
+    ForLoopNode(name="m", inputs={"i": Each([1])}, tokens=one)  # <-
+
+
+@slips.plant("'retry'", "CodeNode(..., retry=Retry())")
+def retries_of_a_branch():
+    BranchNode(name="b", cases={"x > 1": END}, retry=True)  # <-
+
+
+@slips.plant("'executor'", "CodeNode(..., executor='thread')")
+def an_executor_of_a_graph():
+    GraphNode(name="g", executor="thread")  # <-
+
+
+@slips.plant("'max_concurrency'", "limit=Limit(concurrency=4)")
+def a_width_of_a_graph():
+    GraphNode(name="g", max_concurrency=4)  # <-
+
+
+@slips.plant("'max_concurrency'", "MapNode(..., max_concurrency=4")
+def a_width_of_a_for_loop():
+    ForLoopNode(name="m", inputs={"i": Each([1])}, max_concurrency=4)  # <-
+
+
+@slips.plant("'max_concurrency'", "limit=Limit(concurrency=4)")
+def a_width_of_a_node():
+    CodeNode(name="n", code_fn=one, max_concurrency=4)  # <-
+
+
+@slips.plant("'batchsize'", "Did you mean 'batch'")
+def a_misspelt_argument_of_a_map():
+    MapNode(name="m", inputs={"i": Each([1])}, batchsize=4)  # <-
+
+
+@slips.plant("'stop_conditions'", "Did you mean 'stop_condition'")
+def a_misspelt_argument_of_a_loop():
+    WhileLoopNode(name="w", stop_conditions="x > 1")  # <-
+
+
+@slips.plant("'casses'", "Did you mean 'cases'")
+def a_misspelt_argument_of_a_branch():
+    BranchNode(name="b", casses={})  # <-
+
+
+@slips.plant("'tokens'", "CodeNode(..., limit=Limit(...), tokens=one)")
+def an_estimate_of_a_limit():
+    Limit(tokens=one)  # <-
+
+
+@slips.plant("'max_concurrency'", "Did you mean 'concurrency'")
+def a_misspelt_argument_of_a_limit():
+    Limit(max_concurrency=3)  # <-
+
+
+@slips.plant("'attempts'", "Did you mean 'max_attempts'")
+def a_misspelt_argument_of_a_policy():
+    Retry(attempts=3)  # <-
+
+
+@slips.plant("'counts'", "Did you mean 'count'")
+def a_misspelt_argument_of_tolerance():
+    Tolerate(counts=3)  # <-
 
 
 @slips.plant("code_fn")
@@ -54,7 +158,7 @@ def a_function_for_a_graph():
     GraphNode(name="g", code_fn=one)  # <-
 
 
-@slips.plant("batch")
+@slips.plant("'batch'", "MapNode(..., batch=10)")
 def an_unknown_argument_of_each():
     Each([1], batch=10)  # <-
 
@@ -64,7 +168,7 @@ def an_unknown_argument_of_a_factory():
     code_node(one)(name="n", x=1)  # <-
 
 
-@slips.plant("workers")
+@slips.plant("workers", "It takes: graph, resources, limits")
 def an_unknown_argument_of_an_engine():
     with GraphNode(name="g") as g:
         CodeNode(code_fn=one)
@@ -84,6 +188,15 @@ def a_function_in_place_of_the_name():
 @slips.plant()
 def each_without_a_source():
     Each()  # <-
+
+
+def test_a_signature_is_told_as_it_is_written():
+    assert list(inspect.signature(GraphNode).parameters) == ["name", "inputs", "outputs", "timeout_s", "on_error"]
+    assert "on" in inspect.signature(Retry).parameters
+
+
+def test_policies_still_travel():
+    assert pickle.loads(pickle.dumps(Tolerate(count=3))) == Tolerate(count=3)
 
 
 # --- wrong types -------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from unit.drawing.pictures import crawl, drawing, refine, step, triage, woven
 
 def links(body, *, ties=None):
     """The links as (from, to, tie, labels, flow), of these ties."""
-    found = [(body.items[a].name, body.items[b].name, tie, labels, flow) for a, b, tie, labels, flow in body.links]
+    found = [(body.items[a].name, body.items[b].name, tie, labels, flow) for a, b, tie, labels, flow, _ in body.links]
     return [link for link in found if ties is None or link[2] in ties]
 
 

@@ -21,12 +21,13 @@ def write(file: Path, text: str) -> Path:
 
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
-    """A folder and a home without files, and no HUSH_CONFIG."""
+    """A folder and a home without files, and no variables that name others."""
     for name in ("here", "home"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("HUSH_CONFIG", raising=False)
+    for name in ("HUSH_CONFIG", "HUSH_RESOURCES"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -198,7 +199,9 @@ def test_without_a_near_name_all_are_listed():
 def test_an_empty_hub_says_so(nowhere):
     with pytest.raises(ResourceError, match=r"looked in: an empty hub\)\n    Add to \./resources\.yaml:"):
         ResourceHub().limit("crm")
-    with pytest.raises(ResourceError, match=r"looked for: HUSH_CONFIG \(not set\), \./resources\.yaml, ~/\.hush/resou"):
+    with pytest.raises(
+        ResourceError, match=r"looked for: HUSH_RESOURCES \(not set\), HUSH_CONFIG \(not set\), \./resou"
+    ):
         ResourceHub.default().limit("crm")
 
 

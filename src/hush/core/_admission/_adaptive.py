@@ -224,7 +224,7 @@ class Adaptive:
         measured = plateau.probed and not ramp and now_s - self._episode.opened_s >= 1.5 * measure.memory_s
         if not measure.any_served:
             self._room = max(1.0, self._room / 2)
-        elif self.mode != DOUBLING and (sign or self.mode == SLOTS) and signs.suffice(costly, ramp, measure.latency_s):
+        elif self.mode != DOUBLING and (sign or self.mode == SLOTS) and signs.suffice(costly=costly):
             self.mode = SLOTS
             self._rate = inf
             signs.rate = KEEP * good

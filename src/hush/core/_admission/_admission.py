@@ -156,6 +156,12 @@ class Admission:
         finally:
             self._follow_up()
 
+    def is_shut(self, lane: Lane) -> bool:
+        """Whether refusals have closed one of the limits of ``lane``, so that only single calls are let through."""
+        now_s = self.clock()
+        with self._lock:
+            return any(limiter.is_shut(now_s) for limiter in lane.limiters)
+
     # --- under the lock -----------------------------------------------------------------------------------
     def _take(self, ticket: Ticket, now_s: float) -> None:
         ticket.state = ADMITTED
@@ -180,7 +186,7 @@ class Admission:
                 limiter.in_use -= 1
                 if limiter.outage is not None and not now_s:
                     now_s = self.clock()
-                if end.overloaded or limiter.outage is not None:
+                if end.overloaded or end.down or limiter.outage is not None:
                     limiter.judge(ticket.admitted_s, now_s, end, begun=ticket.begun)
             for taken in ticket.taken or ():
                 if ticket.begun:

@@ -28,6 +28,7 @@ class End(NamedTuple):
         tokens: What its reply says that it took.
         failed: Whether it raised.
         overloaded: Whether its failure says that there was too much at once.
+        down: Whether its failure says that who was called serves nobody, as when connections are refused.
         retry_after_s: Seconds from now before which nobody is to come back, if the failure says so.
     """
 
@@ -35,6 +36,7 @@ class End(NamedTuple):
     failed: bool = False
     overloaded: bool = False
     retry_after_s: float | None = None
+    down: bool = False
 
 
 WELL = End()
@@ -194,17 +196,21 @@ class Limiter:
 
     def judge(self, started_s: float, now_s: float, end: End, *, begun: bool) -> None:
         """What the end of a call says of an outage; to be told while there is one, and of each refusal."""
-        if self.adaptive is not None:
-            return
-        if end.overloaded:
+        if end.down or (end.overloaded and self.adaptive is None):
             if self.outage is None:
                 self.outage = Outage()
             self.outage.refused(started_s, now_s)
         elif self.outage is not None:
             if end.failed or not begun:
                 self.outage.broke(started_s, now_s)
-            else:
+            elif self.outage.served(started_s):
                 self.outage = None
+
+    def is_shut(self, now_s: float) -> bool:
+        """Whether refusals have closed it, so that only single calls are let through."""
+        if self.outage is not None and self.outage.is_closed(now_s):
+            return True
+        return self.adaptive is not None and self.adaptive.closed
 
     def close_until(self, at_s: float) -> None:
         """Nobody is admitted before ``at_s``. A later time extends that, an earlier one does not shorten it."""

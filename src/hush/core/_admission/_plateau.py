@@ -29,7 +29,7 @@ HOLD_STARTS_MOST_S = 20.0
 HOLD_MOST_S = 120.0
 FOUND_S = 10.0  # with pauses: a capacity that has come back is found in this time, or in
 FOUND_PAUSES = 5.0  # so many pauses
-RAMP_S = 3.5  # to grow five times as large, and until that shows
+RAMP_S = 3.2  # to grow five times as large, and until that shows
 STANDS_S = 60.0  # a ceiling that has stood for longer is looked for that much later
 LONGEST_PAUSES = 39.0  # that a hold takes, at most
 

@@ -3,9 +3,8 @@
 A refused call that had more beside it than any served one lately is a sign of slots. If it proves wrong, it takes 2, 4,
 8 such signs in a row to come back to it.
 
-Where refusals ask for a pause, being wrong costs one. There it takes another sign, and one more on a steep way up with
-a long latency: what is known to be served is a latency behind what is in flight. And slots that were held well are not
-given up because of one call that got through by chance.
+Where refusals ask for a pause, being wrong costs one. There it takes one sign more, and slots that were held well are
+not given up because of one call that got through by chance.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 PROVEN_S = 2.0  # in full use without a refusal: they are slots
 MOST = 8  # signs
 LEAST_SERVED = 8  # calls in an episode, before its refusal can be a sign
-SLOW_S = 0.1  # a latency that is long
 
 
 class SlotSigns:
@@ -80,7 +78,6 @@ class SlotSigns:
             self._proven = False
         return held
 
-    def suffice(self, costly: bool, steep: bool, latency_s: float) -> bool:
-        """Whether the signs in a row are enough, where the level went up steeply before the last of them."""
-        more = 0 if not costly else 2 if steep and latency_s > SLOW_S else 1
-        return self._in_row >= min(MOST, self._needed + more)
+    def suffice(self, *, costly: bool) -> bool:
+        """Whether the signs in a row are enough, where refusals ask for a pause or do not."""
+        return self._in_row >= min(MOST, self._needed + costly)

@@ -9,6 +9,8 @@ from typing import TypeAlias
 from hush.core._resources._written import Place, Written, problem, resource_error
 
 VARIABLE = "HUSH_CONFIG"
+TEXT = "HUSH_RESOURCES"
+"""The variable that holds settings themselves, in place of a file."""
 NAME = "resources.yaml"
 MOST_BYTES = 256 * 1024
 
@@ -69,6 +71,21 @@ def read(path: str, named_by: str = "") -> Written:
         place = Place(path, data.count(b"\n", 0, broken) + 1)
         raise resource_error(path, [problem("the file", place, "it is not written in UTF-8", "Save it as UTF-8.")])
     return parse(data.decode("utf-8-sig"), path)
+
+
+def text() -> str | None:
+    """What the variable ``HUSH_RESOURCES`` holds; ``None`` if it is not set or empty."""
+    return os.environ.get(TEXT) or None
+
+
+def read_text(given: str) -> Written:
+    """What ``given``, the text of the variable, holds. Raises ``ResourceError``."""
+    from hush.core._resources._yaml import parse
+
+    if len(given) > MOST_BYTES:
+        message = f"it is longer than {MOST_BYTES // 1024} Ki characters, which no settings are"
+        raise resource_error(TEXT, [problem("the variable", Place(TEXT), message)])
+    return parse(given, TEXT)
 
 
 def _not_utf8(data: bytes) -> int | None:

@@ -6,11 +6,15 @@ import os
 import re
 import threading
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hush.core._expr._where import caller
 from hush.core._spec._policies import Limit
 from hush.core.errors import Problem, ResourceError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from hush.core._resources._checking import Checked
+    from hush.core._resources._written import Written
 
 _MOST_PROBLEMS = 20
 _KEY = r"[a-z][a-z0-9_-]*:[^\s${}]+"
@@ -42,7 +46,7 @@ class ResourceHub:
         self, settings: Mapping[str, Any] | None = None, *, path: str | os.PathLike[str] | None = None
     ) -> None:
         from hush.core._resources._files import absolute, read
-        from hush.core._resources._written import Place, Written, written
+        from hush.core._resources._written import Place, written
 
         if settings is not None and not isinstance(settings, Mapping):
             hint = f" For a file write ResourceHub(path={settings!r})." if isinstance(settings, str) else ""
@@ -66,27 +70,30 @@ class ResourceHub:
     def default(cls, *, fresh: bool = False) -> ResourceHub:
         """The hub of the file that is looked for: ``HUSH_CONFIG``, ``./resources.yaml``, ``~/.hush/resources.yaml``.
 
-        The first that is there is read; one that ``HUSH_CONFIG`` names must be. Without any, the hub is empty. It is
-        one hub for the process, so that all engines share its limits, until the file changes; ``fresh=True`` reads
-        it again in any case.
+        The first that is there is read; one that ``HUSH_CONFIG`` names must be. What the variable ``HUSH_RESOURCES``
+        holds, the text of such a file, goes before it, key by key. Without any, the hub is empty. It is one hub for
+        the process, so that all engines share its limits, until the file or the variable changes; ``fresh=True``
+        reads them again in any case.
 
         Raises:
             ResourceError: The file cannot be read or is no safe YAML.
         """
-        from hush.core._resources._files import VARIABLE, candidates, find, read, stamp
+        from hush.core._resources._files import TEXT, VARIABLE, candidates, find, read, read_text, stamp, text
 
         with cls._defaults_lock:
-            path = find()
-            now = None if path is None else stamp(path)
+            path, given = find(), text()
+            now = None if path is None else stamp(path), hash(given)  # the text itself may hold keys
             known = cls._defaults.get(path or "")
             if known is not None and known[0] == now and not fresh:
                 return known[1]
             hub = cls()
-            if path is None:
-                hub._looked = [f"{VARIABLE} (not set)", *(shown for _, shown in candidates())]
-            else:
+            if path is not None:
                 hub._file = path
                 hub._add(read(path, VARIABLE if os.environ.get(VARIABLE) else ""), path)
+            if given is not None:
+                hub._add(read_text(given), TEXT)
+            elif path is None:
+                hub._looked = [f"{TEXT} (not set)", f"{VARIABLE} (not set)", *(shown for _, shown in candidates())]
             cls._defaults[path or ""] = now, hub
             return hub
 
@@ -104,15 +111,36 @@ class ResourceHub:
         """All keys, ``"limit:crm"``, in the order in which they were written."""
         return tuple(self._entries)
 
-    def check(self) -> list[Problem]:
-        """Everything that is wrong with any resource, as of now: variables that are not set, settings that are wrong.
+    def check(self, *, open: bool = True, timeout_s: float = 5.0) -> Checked:  # noqa: A002  # what it says
+        """Look at every resource, and try each that can be opened: ``print(hub.check())`` says what works.
 
-        Nothing is opened. An empty list says that each of them can be used.
+        Each is opened, asked for the least that shows that its address, certificate, key and model are right, and
+        closed; all at once. It costs nothing or next to nothing, and limits do not hold it. It works in a script and
+        where a loop is running (notebooks), which it holds up meanwhile: in async code that serves others write
+        ``await asyncio.to_thread(hub.check)``.
+
+        Args:
+            open: ``False`` looks at the settings only: variables that are not set, settings that are wrong.
+            timeout_s: How long each may take.
+
+        Returns:
+            What is wrong, a list of ``Problem``, empty if everything works; ``.works`` has what does, by key.
         """
-        problems: list[Problem] = []
-        for key in self._entries:
-            problems += self._make(key)[1]
-        return problems
+        from hush.core._resources._checking import Checked, checked
+
+        if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not timeout_s > 0:
+            raise UsageError(f"check(timeout_s={timeout_s!r}): it is a number of seconds above 0.")
+        result = Checked()
+        ready: dict[str, tuple[object, Written]] = {}
+        for key, entry in self._entries.items():
+            made, problems = self._make(key)
+            if problems:
+                result.extend(problems)
+                result.fails[key] = problems
+            else:
+                ready[key] = made, entry
+        checked(ready, result, timeout_s if open else None)
+        return result
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries
@@ -168,28 +196,30 @@ class ResourceHub:
 
     def _make(self, key: str) -> tuple[object | None, list[Problem]]:
         """The resource under ``key``, made if it is not yet, or what is wrong with it. What is wrong is not kept."""
-        from hush.core._resources._registry import categories, type_of
+        from hush.core._resources._registry import Broken, categories, category
         from hush.core._resources._settings import made
         from hush.core._resources._written import problem
 
         with self._lock:
             if key in self._made:
                 return self._made[key], []
-            category = key.partition(":")[0]
-            type_ = type_of(category)
-            if type_ is None:
-                near = nearest(category, categories())
+            name = key.partition(":")[0]
+            at = self._entries[key].key
+            try:
+                found_in = category(name)
+            except Broken as error:
+                return None, [problem(key, at, str(error), "Install that distribution anew, or ask its authors.")]
+            if found_in is None:
+                near = nearest(name, categories())
                 mend = f"Did you mean {near}?" if near else f"There are: {', '.join(categories())}."
-                return None, [problem(key, self._entries[key].key, f"{category} is no kind of resource", mend)]
-            found, problems = made(key, type_, self._entries[key], os.environ)
+                return None, [problem(key, at, f"{name} is no kind of resource", mend)]
+            found, problems = made(key, found_in, self._entries[key], os.environ)
             if not problems:
                 self._made[key] = found
             return found, problems
 
     def _absence(self, category: str, name: str) -> Problem:
         """What to say where ``name`` is not there."""
-        from hush.core._resources._registry import type_of
-
         bare = name.removeprefix(f"{category}:")
         of_kind = [key.partition(":")[2] for key in self._entries if key.startswith(f"{category}:")]
         near = nearest(bare, of_kind)
@@ -209,8 +239,18 @@ class ResourceHub:
         elif of_kind:
             hint = f"There are: {', '.join(of_kind[:20])}. "
         where = self._file or (self._sources[-1] if self._sources else "./resources.yaml")
-        type_ = type_of(category)
-        lines = "settings" if type_ is None else type_.example.replace("\n", "\n          ")
+        lines = _example(category).replace("\n", "\n          ")
         add = f"{category}:{bare}:\n          {lines}"
         mend = f"{hint}{'Else add' if hint else 'Add'} to {where}:\n        {add}"
         return Problem(f"{category}:{bare}", where, 0, message, mend)
+
+
+def _example(name: str) -> str:
+    """Settings of a resource of the category called ``name``."""
+    from hush.core._resources._registry import Broken, category
+
+    try:
+        found = category(name)
+    except Broken:
+        found = None
+    return "settings" if found is None else found.type.example

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -23,7 +24,21 @@ _SECRET = frozenset(
     }
 )
 _KEYS = frozenset({"api", "access", "private", "encryption", "signing", "secret"})
-_SHAPE = re.compile(r"\b(?:bearer|basic)\s+\S|\bsk-\w|-----BEGIN |://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
+_SHAPE = re.compile(
+    r"\b(?:bearer|basic)\s+\S|\bsk-\w|-----BEGIN |(?:://|\A)[^/\s:@]*:[^/\s@]+@"
+    r"|[?&][\w.-]*(?:key|token|secret|sig|signature|password)=[^&\s]",
+    re.IGNORECASE,
+)
+_HIDDEN = "[secret]"
+_SHORTEST = 4  # removing shorter ones would only garble the text
+_PARTS = re.compile(
+    r"(?P<before>\b(?:bearer|basic)\s+)[^\s\"',;]+"
+    r"|\bsk-[\w*.-]+"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"
+    r"|(?P<address>://)[^/\s:@]*:[^/\s@]+@"
+    r"|(?P<query>[?&][\w.-]*(?:key|token|secret|sig|signature|password)=)[^&\s\"']+",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -36,3 +51,10 @@ def is_secret_name(name: str) -> bool:
 def looks_secret(text: str) -> bool:
     """Whether ``text`` has the shape of a credential: ``Bearer ...``, ``sk-...``, a key, a URL with a password."""
     return _SHAPE.search(text) is not None
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """``text`` of others without ``secrets``, by value, and without what has the shape of a credential."""
+    for secret in sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)

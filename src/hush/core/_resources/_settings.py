@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hush.core._resources._secrets import is_secret_name, looks_secret
-from hush.core._resources._types import MakesResource, ResourceKind, ResourceType
+from hush.core._resources._kinds import chosen
+from hush.core._resources._registry import Category
+from hush.core._resources._secrets import hidden, is_secret_name, looks_secret
+from hush.core._resources._shape import fields_at, is_secret_at
+from hush.core._resources._types import Fault, MakesResource, ResourceKind, ResourceType
 from hush.core._resources._variables import VariableFault, expanded, names_in, parts_of
-from hush.core._resources._written import Written, problem, shown
+from hush.core._resources._written import Written, problem, secrets_in, shown
 from hush.core.errors import Problem, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -21,10 +24,18 @@ _WRONG: Any = object()
 
 
 def made(
-    key: str, type_: ResourceType, entry: Written, environ: Mapping[str, str]
+    key: str, category: Category, entry: Written, environ: Mapping[str, str]
 ) -> tuple[object | None, list[Problem]]:
     """The resource called ``key``, or everything that is wrong with it. Values that may be secret are in no message."""
+    type_ = category.type
     if isinstance(entry.value, type_.kind):
+        return entry.value, []
+    if _is_resource(entry.value):
+        of, colon, _ = str(entry.value.name).partition(":")
+        if colon and of != type_.category:
+            return None, [
+                problem(key, entry.key, f"{entry.value.name} is of {of}:, and cannot stand for {type_.title}")
+            ]
         return entry.value, []
     if isinstance(entry.value, MakesResource):
         return entry.value.as_resource(key), []
@@ -32,10 +43,15 @@ def made(
         found = "nothing" if entry.value is None else "text" if isinstance(entry.value, str) else _kind(entry.value)
         mend = f"Write them below it, such as: {type_.example}"
         return None, [problem(key, entry.key, f"{type_.title} is a mapping of settings, found {found}", mend)]
-    kind, problems = _kind_of(key, type_, entry, environ)
+    (kind, by), problems = chosen(key, category, entry, environ)
     if kind is None:
         return None, problems
-    reading = _Reading(key, type_, kind, entry, environ)
+    try:
+        kind.model()
+    except Exception as error:  # it is imported now; a third party's may not be there
+        said = f"its settings cannot be read: {type(error).__name__}: {error}"
+        return None, [problem(key, entry.key, said)]
+    reading = _Reading(key, type_, kind, by, entry, environ)
     values = reading.values()
     settings = reading.checked(values)
     if reading.problems or settings is None:
@@ -43,87 +59,62 @@ def made(
     try:
         return kind.make(key, settings), []
     except UsageError as error:  # what the record itself finds
-        return None, [problem(key, entry.key, str(error))]
+        said = str(error)
+    except Exception as error:  # of a third party's kind
+        said = f"it cannot be made: {type(error).__name__}: {error}"
+    return None, [problem(key, entry.key, hidden(said, secrets_in(entry, environ)))]
 
 
-_OLDER = "_class"
-"""What ``type:`` was once called; its values are names of classes."""
-
-
-def _kind_of(
-    key: str, type_: ResourceType, entry: Written, environ: Mapping[str, str]
-) -> tuple[ResourceKind | None, list[Problem]]:
-    """The kind that the settings name, or what is wrong with that."""
-    if len(type_.kinds) == 1 and not type_.kinds[0].name:
-        return type_.kinds[0], []
-    names = [kind.name for kind in type_.kinds]
-    older = {spelling: kind.name for kind in type_.kinds for spelling in kind.classes}
-    given = [name for name in ("type", _OLDER) if name in entry.value]
-    if len(given) != 1:
-        both = (
-            "type and _class are two names of one setting" if given else f"type is missing: which {type_.title} is it?"
-        )
-        mend = "Leave one of them out." if given else f"Write type: {' or '.join(names)}."
-        return None, [problem(key, entry.key, both, mend)]
-    one = entry.value[given[0]]
-    text = one.value
-    if isinstance(text, str) and "${" in text:
-        try:
-            text = expanded(parts_of(text), environ, [])
-        except VariableFault as fault:
-            return None, [problem(key, one.place, f"{given[0]} {fault.message}", fault.mend)]
-    name = older.get(text, text) if given[0] == _OLDER else text
-    for kind in type_.kinds:
-        if kind.name == name:
-            return kind, []
-    known = [*older] if given[0] == _OLDER else names
-    near = nearest(text, known)
-    mend = f"Did you mean {near}?" if near else f"There are: {', '.join(known)}."
-    found = shown(text) if isinstance(text, str) else _kind(text)
-    return None, [problem(key, one.place, f"{given[0]}: {found} is no kind of {type_.category}", mend)]
+def _is_resource(value: object) -> bool:
+    """Whether code gave a resource of its own: what ``Resource`` describes."""
+    return callable(getattr(value, "open", None)) and all(hasattr(value, one) for one in ("name", "limit", "identity"))
 
 
 class _Reading:
     """The settings of one resource on their way, with what is wrong with them."""
 
     def __init__(
-        self, key: str, type_: ResourceType, kind: ResourceKind, entry: Written, environ: Mapping[str, str]
+        self,
+        key: str,
+        type_: ResourceType,
+        kind: ResourceKind,
+        by: tuple[str, ...],
+        entry: Written,
+        environ: Mapping[str, str],
     ) -> None:
         self._kind = kind
+        self._by = by
         self.problems: list[Problem] = []
         self._key = key
         self._type = type_
         self._entry = entry
         self._environ = environ
         self._written: dict[Path, Written] = {(): entry}
-        self._spelt: dict[str, str] = {}  # settings by their own names, as they were written
+        self._spelt: dict[Path, str] = {}  # the names of settings as they were written
         self._given: dict[Path, str] = {}  # what variables gave
         self._told: set[Path] = set()
 
     def values(self) -> dict[str, Any]:
         """The settings by their own names, variables filled in."""
-        found: dict[str, Any] = {}
-        several = bool(self._kind.name)
-        for name, one in self._entry.value.items():
-            if several and name in ("type", _OLDER):
-                continue
-            field = self._kind.spellings.get(name, name)
-            if field in found:
-                message = f"{name} and {self._spelt[field]} are two names of one setting"
-                self.problems.append(problem(self._key, one.key, message, "Leave one of them out."))
-                continue
-            self._spelt[field] = name
-            found[field] = self._value(one, (field,))
-        return found
+        return self._mapping(self._entry, ())
 
     def _mapping(self, one: Written, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        spellings = self._kind.spellings
         for name, inner in one.value.items():
-            field = self._kind.spellings.get(f"{path[-1]}.{name}", name) if len(path) == 1 else name
-            if field in found:
-                self._tell((*path, field), f"and {name} are two names of one setting", "Leave one of them out.")
+            if not path and name in self._by:
                 continue
-            found[field] = self._value(inner, (*path, field))
+            field = name
+            if len(path) < 2:
+                field = spellings.get(f"{path[-1]}.{name}" if path else name, name)
+            at = (*path, field)
+            if field in found:
+                first = self._spelt[at]
+                message = f"{'.'.join(str(part) for part in (*path, name))} and {first} are two names of one setting"
+                self.problems.append(problem(self._key, inner.key, message, "Leave one of them out."))
+                continue
+            self._spelt[at] = name
+            found[field] = self._value(inner, at)
         return found
 
     def _value(self, one: Written, path: Path) -> Any:
@@ -154,6 +145,9 @@ class _Reading:
         """The settings as their type has them; ``None`` if something is wrong."""
         from pydantic import ValidationError
 
+        if self._kind.faults is not None:
+            for fault in self._kind.faults(values):
+                self._blame(fault)
         try:
             return self._kind.model().model_validate(values)
         except ValidationError as error:
@@ -163,9 +157,21 @@ class _Reading:
             self._explain(detail)
         return None
 
+    def _blame(self, fault: Fault) -> None:
+        at: Path = (fault.setting,)
+        if at in self._written:
+            if at not in self._told:
+                self._tell(at, fault.message, fault.mend)
+            return
+        self._told.add(at)
+        message = f"{fault.setting} {fault.message}"
+        self.problems.append(problem(self._key, self._entry.key, message, fault.mend))
+
     def _explain(self, detail: ErrorDetails) -> None:
         path: Path = detail["loc"]
         message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        if path in self._told:
+            return
         if detail["type"] == "missing":
             above = self._at(path[:-1])
             message = f"{self._name(path)} is missing"
@@ -184,15 +190,16 @@ class _Reading:
         self._tell(path, f"{message}, found {found}" if path else message)
 
     def _unknown(self, path: Path) -> None:
-        name = str(path[-1])
-        mend = ""
-        if len(path) == 1:
-            fields = self._kind.model().model_fields
-            near = nearest(name, [*fields, *self._kind.spellings])
-            mend = f"Did you mean {near}?" if near else f"There are: {', '.join(fields)}."
-        self.problems.append(
-            problem(self._key, self._written[path].key, f"{self._name(path)} is no setting of {self._type.title}", mend)
-        )
+        name, above = str(path[-1]), path[:-1]
+        message = f"{self._name(path)} is no setting of {self._type.title}"
+        mend = self._kind.dropped.get(name, "") if not above else ""
+        if not mend:
+            fields = fields_at(self._kind.model(), above) or []
+            before = "".join(f"{part}." for part in above)
+            short = [each.removeprefix(before) for each in self._kind.spellings if each.startswith(before)]
+            near = nearest(name, [*fields, *(each for each in short if "." not in each)])
+            mend = f"Did you mean {near}?" if near else f"There are: {', '.join(fields)}." if fields else ""
+        self.problems.append(problem(self._key, self._written[path].key, message, mend))
         self._told.add(path)
 
     def _tell(self, path: Path, message: str, mend: str = "") -> None:
@@ -209,19 +216,24 @@ class _Reading:
 
     def _name(self, path: Path) -> str:
         name = ""
-        for number, part in enumerate(path):
-            spelt = self._spelt.get(str(part), str(part)) if not number else part
-            name += f"[{part}]" if isinstance(part, int) else f".{spelt}" if name else str(spelt)
+        for number, part in enumerate(path, 1):
+            spelt = self._spelt.get(path[:number], str(part))
+            spelt = "[a name that is not shown]" if looks_secret(spelt) else spelt
+            name += f"[{part}]" if isinstance(part, int) else f".{spelt}" if name else spelt
         return name
 
     def _found(self, path: Path) -> str:
         """What was found, where it can be shown."""
         value = self._written[path].value
+        given = self._given.get(path)
+        if given is not None:
+            names = ", ".join(f"${{{name}}}" for name in names_in(parts_of(value)))
+            return f"what {names} gives" + ("" if given.strip() else ", which is empty")
+        if isinstance(value, str) and not value.strip():
+            return "empty text"
         if self._is_secret(path):
             return "a value that is not shown"
         if isinstance(value, str):
-            if path in self._given:
-                return "what " + ", ".join(f"${{{name}}}" for name in names_in(parts_of(value))) + " gives"
             return shown(value)
         return "nothing" if value is None else _kind(value)
 
@@ -235,8 +247,10 @@ class _Reading:
     def _is_secret(self, path: Path) -> bool:
         value = self._written[path].value
         text = self._given.get(path, value)
-        return any(isinstance(part, str) and is_secret_name(part) for part in path) or (
-            isinstance(text, str) and looks_secret(text)
+        return (
+            any(isinstance(part, str) and is_secret_name(part) for part in path)
+            or (isinstance(text, str) and looks_secret(text))
+            or is_secret_at(self._kind.model(), path, text)
         )
 
 

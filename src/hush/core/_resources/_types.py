@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from hush.core._expr._record import made, record
 
@@ -18,6 +18,14 @@ class MakesResource(Protocol):
     def as_resource(self, key: str) -> object:
         """The resource that is called ``key``."""
         ...
+
+
+class Fault(NamedTuple):
+    """What is wrong with settings together: the one it is about, by its own name, what is wrong, how to mend it."""
+
+    setting: str
+    message: str
+    mend: str = ""
 
 
 @record
@@ -35,6 +43,9 @@ class ResourceKind:
             of the settings.
         spellings: Other names of settings, with the settings' own; one in a mapping as ``limits.rpm``.
         classes: What ``_class:``, an older spelling of ``type:``, may call it.
+        faults: Gives what is wrong with several settings together, such as one that is missing beside another. It is
+            given them by their own names, before the model checks them, so that all that is wrong is told at once.
+        dropped: Settings of older files that have no meaning any more, with what to write in their place.
     """
 
     name: str
@@ -42,6 +53,8 @@ class ResourceKind:
     make: Callable[[str, Any], object]
     spellings: Mapping[str, str] = made(default_factory=dict)
     classes: tuple[str, ...] = ()
+    faults: Callable[[Mapping[str, Any]], Iterable[Fault]] | None = None
+    dropped: Mapping[str, str] = made(default_factory=dict)
 
 
 @record

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hush.core._expr._record import record
+from hush.core._resources._secrets import is_secret_name, looks_secret
+from hush.core._resources._variables import VariableFault, expanded, parts_of
 from hush.core.errors import Problem, ResourceError, UsageError
 
 MOST_LEVELS = 20
@@ -68,3 +70,23 @@ def written(value: Any, place: Place, *, level: int = 0) -> Written:
     elif isinstance(value, list | tuple):
         value = [written(one, place, level=level + 1) for one in value]
     return Written(value, place, place)
+
+
+def secrets_in(one: Written, environ: Mapping[str, str], *, secret: bool = False) -> set[str]:
+    """All values in ``one`` that may be secret: by name, by shape, and what variables give."""
+    value = one.value
+    if isinstance(value, dict):
+        each = [secrets_in(inner, environ, secret=secret or is_secret_name(name)) for name, inner in value.items()]
+        return set().union(*each)
+    if isinstance(value, list):
+        return set().union(*(secrets_in(inner, environ, secret=secret) for inner in value))
+    if callable(reveal := getattr(value, "get_secret_value", None)):
+        return {str(reveal())}
+    if not isinstance(value, str):
+        return set()
+    if "${" in value:
+        try:
+            return {expanded(parts_of(value), environ, [])}
+        except VariableFault:
+            return {value}
+    return {value} if secret or looks_secret(value) else set()

@@ -182,7 +182,9 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], res
             about = None if run.tracing is None else (frame, step, names, attempt.number)
             ticket = await _wait(admission, lane, run, priority, tokens, attempt.start_by_s, about)
         admission.begin(ticket)
+        began_s = run.loop.time()
         end = BROKEN
+        failed = False
         left: list[Job] = []
         attempt.left_behind = left.append
         try:
@@ -191,20 +193,22 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], res
                 run.tracing.node_admitted(frame, step, names, waited_s, attempt.number)
             out = await call(strand, frame, step, attempt)
             if type(out) is Raised:
-                end = _end_of(out.error)
+                end, failed = _end_of(out.error, resource, run.loop.time() - began_s), True
             else:
                 end = End(tokens_told(out)) if counts_tokens else WELL
                 if attempt.hold_s is not None:
                     end = end._replace(retry_after_s=attempt.hold_s)
             return out
         except BaseException as exc:
-            end = _end_of(exc)
+            end, failed = _end_of(exc, resource, run.loop.time() - began_s), True
             raise
         finally:
             if left:
                 _give_back_later(admission, ticket, end, left[0], run, (frame.item, step, names, attempt.number))
             else:
                 admission.give_back(ticket, end)
+                if failed:
+                    attempt.shut = admission.is_shut(lane)
                 if run.tracing is not None:
                     run.tracing.node_released(frame.item, step, names, attempt.number)
 
@@ -244,12 +248,18 @@ async def _wait(
     return ticket
 
 
-def _end_of(error: BaseException) -> End:
+_SOON_S = 3.0
+"""Who has failed after a longer time says nothing of those that are called now."""
+
+
+def _end_of(error: BaseException, resource: Resource | None, took_s: float) -> End:
     """What a failed call tells its limits. A call that was cancelled tells them nothing."""
     if isinstance(error, CancelledError) or not isinstance(error, Exception):
         return BROKEN
     signal = signal_of(error)
-    return End(failed=True, overloaded=signal.overloaded, retry_after_s=signal.retry_after_s)
+    # Of what users call themselves nobody knows whether it is one server, so that others will fare no better.
+    down = resource is not None and signal.retryable and not signal.overloaded and took_s < _SOON_S
+    return End(failed=True, overloaded=signal.overloaded, retry_after_s=signal.retry_after_s, down=down)
 
 
 def _give_back_later(
@@ -290,13 +300,20 @@ def _estimate_of(spec: CallSpec, resource: Resource | None) -> Callable[[Frame, 
     takes = signature_of(estimate)
     wanted = None if takes.open or not takes.known else frozenset(takes.names())
 
+    note = f"Hush: raised by tokens= of {spec.name}, which estimates what a call takes"
+
     def ask(frame: Frame, step: StepPlan, attempt: Attempt) -> Tokens:
         assert step.bind is not None
         call: Any = step.bind(frame.slots)  # a partial: what the node's function is called with
         inputs = {**dict(zip(parameters, call.args, strict=False)), **call.keywords}
         if wanted is not None:
             inputs = {name: value for name, value in inputs.items() if name in wanted}
-        found = copy_context().run(partial(estimate, **inputs))
+        try:
+            found = copy_context().run(partial(estimate, **inputs))
+        except Exception as exc:
+            if note not in getattr(exc, "__notes__", ()):
+                exc.add_note(note)
+            raise
         tokens = tokens_expected(found)
         if tokens is None:
             raise OutputError(

@@ -41,6 +41,7 @@ class Attempt:
         corrections: How many requests there were before this one that asked for another.
         patience_s: The longest wait before another attempt; after that somebody else is asked.
         hold_s: For how many seconds nobody is to come back, as the answer says.
+        shut: Whether a limit lets single calls through only, after it failed: then trying again costs next to nothing.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Attempt:
         "number",
         "patience_s",
         "request",
+        "shut",
         "start_by_s",
     )
 
@@ -69,6 +71,7 @@ class Attempt:
         self.corrections = 0
         self.patience_s: float | None = None
         self.hold_s: float | None = None
+        self.shut = False
 
 
 class TooLate(Exception):
@@ -81,7 +84,11 @@ Try: TypeAlias = Callable[[Strand, Frame, StepPlan, Attempt], Awaitable[Any]]
 
 async def awaited(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None) -> Any:
     """Await an ``async def``, or whatever the function gives, for at most ``timeout_s`` if there is one."""
-    return await awaited_if_need_be(strand, step, _on_the_loop(strand, frame, step))
+    try:
+        out = _on_the_loop(strand, frame, step)
+    finally:
+        del frame  # a failure that is kept remembers this call
+    return await awaited_if_need_be(strand, step, out)
 
 
 def _on_the_loop(strand: Strand, frame: Frame, step: StepPlan) -> Any:
@@ -145,6 +152,7 @@ def inline_or_in_thread(gate: AutoGate | InlineGate) -> Try:
         finally:
             _set_running_loop(strand.run.loop)
             gate.ran_inline(perf_counter_ns() - began_ns, step.path)
+            del frame  # as in ``awaited``
         return await awaited_if_need_be(strand, step, out)
 
     return call

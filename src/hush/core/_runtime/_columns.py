@@ -114,6 +114,12 @@ class Columns:
                     values[index] = out[key]
                     self._wanted.append((key, values))
 
+    def lacks(self, out: Mapping[str, Any]) -> bool:
+        """Whether ``out`` lacks a key for which its item, or the map, will fail at the end, whatever others give."""
+        if self._named or out.keys() >= self._values.keys():
+            return False
+        return any(key not in out and (not self._all or key in self._seen) for key in self._values)
+
     def fail(self, index: int, error: Any) -> None:
         """Note that an item failed."""
         self.failed += 1

@@ -54,6 +54,7 @@ async def run_root(
     if processes and failure is None and task.cancelling() > domain.floor:
         raise CancelledError  # while they were ending
     assert failure is not None or not frame.left, "the engine lost a step"
+    del frame  # a failure that is kept may remember this call, and with it the values
     return failure
 
 

@@ -223,6 +223,8 @@ class Fanout:
                 self.fail(index, self._lacking(index, out), by)
                 return
             self.channel.put(index, out, None)
+        if (self.run.tracing is not None or self._keys) and self.columns.lacks(out):
+            return  # it is told of at the end, as one that has failed, by its name
         if self.run.tracing is not None:
             count = self.done, self.columns.failed
             self.run.tracing.item_finished(self.step, self.item(index), self._keys.get(index), out, count)

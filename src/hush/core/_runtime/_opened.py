@@ -12,10 +12,10 @@ from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Mapping
 from threading import Lock
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from hush.core._spec._serving import Resource, Service
-from hush.core.protocols import guards
+from hush.core.protocols import guard_codes
 
 log = logging.getLogger("hush.resources")
 
@@ -31,6 +31,8 @@ class Services:
         self.resources = resources
         self._lock = Lock()
         self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = WeakKeyDictionary()
+        # It also keeps them out of the garbage that the engine may become: sockets in it would just be dropped.
+        finalize(self, _close_soon, self._of_loop)
 
     async def service(self, resource: Resource, loop: asyncio.AbstractEventLoop) -> Service:
         """The service of ``resource`` on ``loop``, which is running; opened if it is not yet."""
@@ -45,7 +47,6 @@ class Services:
         made = services.by_resource[resource] = resource.open()
         if services.guard is None:
             services.guard = _guard(services.by_resource)
-            guards.add(services.guard)
             await anext(services.guard)
         return made
 
@@ -71,6 +72,22 @@ class _OfLoop:
         self.by_resource: dict[Any, Service] = {}
         self.guard: AsyncGenerator[None, None] | None = None
 
+    def forget(self) -> None:
+        """Drop the guard."""
+        self.guard = None
+
+
+def _close_soon(of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop]) -> None:
+    """Close what an engine had open that is gone, on whatever loops are still running."""
+    for loop, services in list(of_loop.items()):
+        if services.guard is None or not services.by_resource:
+            continue
+        try:
+            # Without its last reference the guard is closed, by the loop, as every async generator is.
+            loop.call_soon_threadsafe(services.forget)
+        except RuntimeError:
+            pass  # the loop is closed, and they with it
+
 
 async def _guard(services: dict[Any, Service]) -> AsyncGenerator[None, None]:
     """Closes ``services`` when it is closed itself, or when its loop shuts down."""
@@ -88,3 +105,6 @@ async def _guard(services: dict[Any, Service]) -> AsyncGenerator[None, None]:
                 log.exception("%s could not be closed", resource.name)
         if cancelled is not None:
             raise cancelled
+
+
+guard_codes.add(_guard.__code__)

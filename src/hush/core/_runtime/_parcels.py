@@ -9,15 +9,14 @@ from __future__ import annotations
 import io
 import pickle
 import traceback
-from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from importlib import import_module
-from types import CodeType
 from typing import Any, NamedTuple
 
 from hush.core._expr._where import is_own
+from hush.core._spec import _pickling
 from hush.core.errors import FailureInfo, TransportError
+
+dumps = _pickling.dumps
 
 _DEEPEST_CHAIN = 16
 """So many causes of causes come along."""
@@ -39,25 +38,12 @@ class Parcel(NamedTuple):
     refused: dict[int, Exception]
 
 
-@cache
-def _pickler() -> Any:
-    """cloudpickle's, but that functions which are sent by value keep the name of their file, for tracebacks."""
-    base: Any = import_module("cloudpickle").CloudPickler
-    reduce = base.dispatch_table[CodeType]
-
-    def with_file(code: CodeType) -> tuple[Any, ...]:
-        make, args, *rest = reduce(code)
-        return make, tuple([code.co_filename if one == "<dynamic-code>" else one for one in args]), *rest
-
-    return type("Pickler", (base,), {"dispatch_table": ChainMap({CodeType: with_file}, base.dispatch_table)})
-
-
 def _dumper(file: io.BytesIO) -> tuple[Any, Any]:
     """What writes a value to ``file``, and what forgets the values written before."""
-    pickler = _pickler()(file, protocol=pickle.HIGHEST_PROTOCOL)
+    made = _pickling.pickler()(file, protocol=pickle.HIGHEST_PROTOCOL)
     # Past cloudpickle's own dump, which only says more of a RecursionError: it is half of what an item costs.
     # The type is said: Python 3.12 crashes without.
-    return pickle.Pickler.dump.__get__(pickler, type(pickler)), pickler.clear_memo
+    return pickle.Pickler.dump.__get__(made, type(made)), made.clear_memo
 
 
 def all_plain(values: Sequence[Any]) -> bool:
@@ -106,13 +92,6 @@ class Unloadable(NamedTuple):
     """In place of a value that could not be loaded."""
 
     error: Exception
-
-
-def dumps(value: Any) -> bytes:
-    """``value`` pickled by cloudpickle: lambdas and closures too."""
-    file = io.BytesIO()
-    _pickler()(file, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
-    return file.getvalue()
 
 
 def reason(exc: BaseException) -> str:

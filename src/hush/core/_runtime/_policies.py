@@ -104,8 +104,8 @@ def _guarded(spec: CallSpec, limits: NamedLimits, call: Try | None = None) -> Be
 
 
 def _begin(call: Try) -> Begin:
-    async def begin(strand: Strand, frame: Frame, step: StepPlan) -> object:
-        return await call(strand, frame, step, Attempt())
+    def begin(strand: Strand, frame: Frame, step: StepPlan) -> Awaitable[Any]:
+        return call(strand, frame, step, Attempt())
 
     return begin
 

@@ -128,9 +128,12 @@ class RemoteWorker:
             if errand.left():
                 self._todo.append(errand.rest(again=True))
             return
-        except Unfit as exc:
+        except (Unfit, TransportError) as exc:  # nothing can be sent, or loaded there
             await self._kill(process, talk)
-            raise unfit(fanout.step, exc.error) from None
+            error = unfit(fanout.step, exc.error) if isinstance(exc, Unfit) else exc
+            if str(error) in map(str, fanout.domain.errors):
+                return  # another worker has told of it
+            raise error from error.__cause__
         except BaseException:  # it is cancelled, or no process can be started, or nothing can be sent
             await self._kill(process, talk)
             raise

@@ -34,48 +34,58 @@ def retried(retry: Retry, call: Try, *, waits: bool) -> Try:
     rule = retry.rule()
 
     async def tried(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
-        tries = _Tries(retry, rule, strand.run.loop, attempt)
-        before: Raised | None = None
-        while True:
-            one = tries.next()
-            out: Any
-            try:
-                out = await call(strand, frame, step, one)
-            except TooLate:
-                assert before is not None  # the first attempt is never too late
-                strand.run.locate(before.error, frame.item, step, tries.withdraw(), tries.bound)
-                return before
-            except (CancelledError, GeneratorExit) as exc:
-                if isinstance(exc, GeneratorExit) or is_ending(strand):
-                    raise
-                out = Raised(exc)  # the function's own
-            except BaseException as exc:
-                out = Raised(exc)
-            # Out of the ``except``: what the next attempt raises must not have this as its context.
-            if type(out) is not Raised:
-                tries.succeeded()
-                return out
-            wait_s = None
-            try:
-                if not is_ending(strand):
-                    wait_s = tries.wait_s(out.error)
-            except BaseException as wrong:  # what ``on=`` raised
-                if wrong is not out.error:
-                    wrong.__context__ = out.error
-                out = Raised(wrong)
-            if wait_s is None:
-                attempt.bound = tries.bound
-                strand.run.locate(out.error, frame.item, step, one.number, tries.bound)
-                return out
-            _tell(strand, frame, step, one.number, out.error, wait_s)
-            before = out if waits and retry.max_total_s is not None else None
-            out = None
-            await asyncio.sleep(wait_s)
-            tracing = strand.run.tracing
-            if tracing is not None and tracing.held and strand.held_back:
-                await tracing.room()
+        try:
+            tries = _Tries(retry, rule, strand.run.loop, attempt)
+            before: Raised | None = None
+            while True:
+                one = tries.next()
+                out: Any
+                try:
+                    out = await call(strand, frame, step, one)
+                except TooLate:
+                    assert before is not None  # the first attempt is never too late
+                    strand.run.locate(before.error, frame.item, step, tries.withdraw(), tries.bound)
+                    return before
+                except (CancelledError, GeneratorExit) as exc:
+                    if isinstance(exc, GeneratorExit) or is_ending(strand):
+                        raise
+                    out = Raised(exc)  # the function's own
+                except BaseException as exc:
+                    out = Raised(exc)
+                # Out of the ``except``: what the next attempt raises must not have this as its context.
+                if type(out) is not Raised:
+                    tries.succeeded()
+                    return out
+                wait_s = None
+                try:
+                    if not is_ending(strand):
+                        wait_s = tries.wait_s(out.error)
+                except BaseException as wrong:  # what ``on=`` raised
+                    if wrong is not out.error:
+                        wrong.__context__ = out.error
+                    out = Raised(wrong)
+                if wait_s is None:
+                    attempt.bound = tries.bound
+                    strand.run.locate(out.error, frame.item, step, one.number, tries.bound)
+                    return out
+                _tell(strand, frame, step, one.number, out.error, wait_s)
+                before = out if waits and retry.max_total_s is not None else None
+                out = None
+                await asyncio.sleep(wait_s)
+                await _room(strand)
+        finally:
+            # Failures that were told, and may be kept, remember this call (from Python 3.12 on).
+            before = out = None
+            del strand, frame
 
     return tried
+
+
+async def _room(strand: Strand) -> None:
+    """Wait until whoever listens to the run can take more."""
+    tracing = strand.run.tracing
+    if tracing is not None and tracing.held and strand.held_back:
+        await tracing.room()
 
 
 def is_ending(strand: Strand) -> bool:
@@ -179,7 +189,7 @@ class _Tries:
         if retry.max_total_s is not None and now_s + wait_s > self._began_s + retry.max_total_s:
             self.bound = self._late
             return None
-        if told_s is None and self._budget is not None:
+        if told_s is None and not one.shut and self._budget is not None:
             if not self._budget.take(now_s):
                 self.bound = f"budget={retry.budget:g}"
                 return None

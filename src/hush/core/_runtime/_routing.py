@@ -133,9 +133,13 @@ def routed(first: Sequence[Candidate], fallback: Sequence[Candidate]) -> Try:
             return [first[0]]
         up = [one for one in first if not circuit_of(one.resource, loop).is_open(now_s)]
         found = [drawn(up)] if up else []
-        found += [one for one in fallback if one not in found and not circuit_of(one.resource, loop).is_open(now_s)]
+        found += [one for one in fallback if not circuit_of(one.resource, loop).is_open(now_s)]
         admitted = [one for one in found[:1] if circuit_of(one.resource, loop).admits(now_s)] + found[1:]
-        return admitted or [drawn(first), *fallback]
+        # A key may stand in both lists, so that each stands in for the other.
+        each: dict[Resource, Candidate] = {}
+        for one in admitted or [drawn(first), *fallback]:
+            each.setdefault(one.resource, one)
+        return list(each.values())
 
     async def call(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
         loop = strand.run.loop

@@ -304,23 +304,21 @@ def forget_frames(exc: BaseException) -> None:
     """Drop the local variables that a kept exception holds through its traceback, and those of its causes.
 
     Clearing the frame of a coroutine that is only suspended would close it, and a traceback can lead to such frames: an
-    exception that was wrapped, or raised again, remembers where it was before. Of coroutines only the first is
-    cleared, the node's own, which has just ended.
+    exception that was wrapped, or raised again, remembers where it was before. Before Python 3.12 nothing tells of a
+    coroutine whether it has ended; of users' ones only the first is cleared then, the node's own, which just has.
     """
+    if isinstance(exc, HushError) and exc.__suppress_context__:
+        exc.__context__ = None  # how the engine found out, which nobody is shown
     for one in _chain(exc):
         trace = one.__traceback__
         first, depth = one is exc, 0
         while trace is not None and is_own(trace.tb_frame.f_code.co_filename):
+            _clear(trace.tb_frame)
             trace = trace.tb_next
         if trace is not None:
             _forget_callers(trace.tb_frame.f_back)
         while trace is not None:
-            frame = trace.tb_frame
-            if first or not frame.f_code.co_flags & _SUSPENDS:
-                try:
-                    frame.clear()
-                except RuntimeError:
-                    pass  # it is running
+            _clear(trace.tb_frame, ended=first)
             first = False
             depth += 1
             if depth == _DEEPEST_TRACE:
@@ -329,13 +327,23 @@ def forget_frames(exc: BaseException) -> None:
 
 
 def _forget_callers(frame: FrameType | None) -> None:
-    """The engine's own frames that called the function: a frame keeps who called it, though no traceback shows it."""
-    while frame is not None and is_own(frame.f_code.co_filename) and not frame.f_code.co_flags & _SUSPENDS:
-        try:
-            frame.clear()
-        except RuntimeError:
-            return  # it is running, and empties itself
+    """The engine's own frames that led to the function: a frame keeps who called it, though no traceback shows it.
+
+    From Python 3.12 on that goes for coroutines too. Those that have not ended yet empty themselves.
+    """
+    while frame is not None and is_own(frame.f_code.co_filename) and _clear(frame):
         frame = frame.f_back
+
+
+def _clear(frame: FrameType, *, ended: bool = False) -> bool:
+    """Drop the variables of a frame unless it is at work, or may be: one that is suspended has no caller."""
+    if not ended and frame.f_code.co_flags & _SUSPENDS and frame.f_back is None:
+        return False
+    try:
+        frame.clear()
+    except RuntimeError:
+        return False  # it is running
+    return True
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:

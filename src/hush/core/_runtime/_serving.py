@@ -15,6 +15,9 @@ from hush.core._runtime._strand import Strand
 from hush.core._spec._policies import Uses
 from hush.core._spec._serving import Resource
 
+LONGEST_HOLD_S = 120.0
+"""A header that speaks of a day must not close a limit for so long: who comes earlier is told so."""
+
 
 class ServedAttempt:
     """One attempt, as the resource that serves it sees it (``Serving``)."""
@@ -40,7 +43,7 @@ class ServedAttempt:
 
     def hold_s(self, seconds: float) -> None:
         """Nobody should come back for ``seconds``."""
-        self._attempt.hold_s = seconds
+        self._attempt.hold_s = min(seconds, LONGEST_HOLD_S)
 
 
 def served(uses: Uses, resource: Resource, services: Services) -> Try:

@@ -108,7 +108,9 @@ def _of_answer(status: int, headers: Any) -> Signal:
     wish = _header(headers, "x-should-retry")
     if wish in ("true", "false"):
         retryable = wish == "true"
-    return Signal(retryable, status in _OVERLOADED or after_s is not None, after_s)
+    # A 429 that is not to be tried again, as for an account with nothing left to spend, asks nobody to wait.
+    overloaded = (status in _OVERLOADED and wish != "false") or after_s is not None
+    return Signal(retryable, overloaded, after_s)
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------

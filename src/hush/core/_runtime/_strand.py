@@ -281,7 +281,7 @@ class Strand(Settling):
             if not (isinstance(exc, CancelledError) and domain.closing):
                 domain.fail(exc, self.task)
         finally:
-            frame = None  # as in ``drive``
+            frame = tracing = None  # as in ``drive``
             if self.spawned:
                 domain.leave(self)
 

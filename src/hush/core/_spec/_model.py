@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+from hush.core._expr._arguments import checks_arguments
 from hush.core._expr._model import Expr
 from hush.core._expr._record import made, record
 from hush.core._expr._where import Where
@@ -97,6 +98,7 @@ class Case(NamedTuple):
     where: Where
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class Tolerate:
     """How many items of a map may fail: ``on_error=Tolerate(count=5)``, or ``Tolerate(fraction=0.1)``, or both.

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from hush.core._expr._arguments import checks_arguments
 from hush.core._expr._record import record
-from hush.core._spec._signature import signature_of
+from hush.core._spec._signature import name_of, signature_of
 from hush.core.errors import UsageError
 
 Kinds: TypeAlias = "type[Exception] | tuple[type[Exception], ...] | Callable[[Any], object]"
@@ -16,6 +17,7 @@ LIMIT_PREFIX = "limit:"
 """What may stand before the name of a limit: ``limit:crm`` and ``crm`` mean the same."""
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Retry:
     """How often a node is tried again when it fails, and how long it waits before.
@@ -123,6 +125,7 @@ def _check(given: object, name: str, what: str, least: float = 0) -> None:
         raise UsageError(f"Retry({name}={given!r}): it is {what}.")
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True, repr=False)
 class Limit:
     """How much may go on at once, and how often something may start: ``limit=Limit(concurrency=10, per_second=5)``.
@@ -200,6 +203,14 @@ class Limit:
                     f"Limit({key}={rate!r}, burst={self.burst}): with a fraction, calls start one at a time. Leave "
                     f"burst= out, or write a whole number.{whole}"
                 )
+
+    @staticmethod
+    def _instead_of(name: str, value: object) -> str | None:
+        """What to write in place of an argument that belongs to the node."""
+        if name not in ("tokens", "priority"):
+            return None
+        meant = name_of(value) if callable(value) else repr(value)
+        return f"It belongs to the node: CodeNode(..., limit=Limit(...), {name}={meant})."
 
     def _given(self) -> dict[str, Any]:
         return {key: value for key in _LIMIT_KEYS if (value := getattr(self, key)) is not None}

@@ -11,7 +11,7 @@ from hush.core._spec._model import EVERYTHING, STAR, BranchSpec, GraphSpec, Loop
 from hush.core._spec._races import needed_keys
 from hush.core._spec._reads import body_of, graph_reads
 from hush.core._spec._render_words import case_lines, each_lines, notes_of, one_line
-from hush.core._spec._streams import streams_of
+from hush.core._spec._streams import streams_of, why_barrier
 
 Tie: TypeAlias = Literal["edge", "soft", "reads", "case", "start", "end", "again"]
 """What a link is: ``a >> b``, ``a >> ~b``, a reference without an edge, a branch's way to a target, the beginning of
@@ -33,6 +33,7 @@ class Link(NamedTuple):
     Attributes:
         labels: The conditions of a branch's way; else the keys that are read.
         flow: How items go along it.
+        why: Why they do not flow, of a barrier.
     """
 
     before: int
@@ -40,6 +41,7 @@ class Link(NamedTuple):
     tie: Tie
     labels: tuple[str, ...] = ()
     flow: Flow = ""
+    why: str = ""
 
     def told(self) -> list[str]:
         """What stands beside the line, a line each: conditions, keys that are read, how items flow."""
@@ -97,11 +99,11 @@ class _Found:
     keys: dict[str, None] = field(default_factory=dict)
     each: bool = False
 
-    def link(self, before: int, after: int, flow: Flow) -> Link:
+    def link(self, before: int, after: int, flow: Flow, why: str) -> Link:
         keys = tuple(self.keys)
         if self.cases:
-            return Link(before, after, "case", tuple(self.cases), flow)
-        return Link(before, after, "edge" if self.hard else "soft" if self.soft else "reads", keys, flow)
+            return Link(before, after, "case", tuple(self.cases), flow, why)
+        return Link(before, after, "edge" if self.hard else "soft" if self.soft else "reads", keys, flow, why)
 
 
 def draw(step: Step) -> Item:
@@ -150,13 +152,15 @@ def _written(step: Step, key: str) -> list[str]:
 def _body(owner: Step, graph: GraphSpec, path: str, *, root: bool) -> Body:
     items = [_item(step, path) for step in graph.steps]
     pairs = _pairs(graph)
-    streams = {} if any(step.faults for step in graph.steps) else streams_of(graph)
+    sound = not any(step.faults for step in graph.steps)
+    streams = streams_of(graph) if sound else {}
     links: list[Link] = []
     for (before, after), found in pairs.items():
         flow: Flow = ""
         if found.each and isinstance(graph.steps[before], MapSpec):
             flow = "stream" if before in streams.get(after, ()) else "barrier"
-        links.append(found.link(before, after, flow))
+        why = why_barrier(graph, before, after) if flow == "barrier" and sound else ""
+        links.append(found.link(before, after, flow, why))
     entered, left = {after for _, after in pairs}, {before for before, _ in pairs}
     first = [number for number in range(len(items)) if number not in entered]
     last = [number for number in range(len(items)) if number not in left]

@@ -234,10 +234,12 @@ def relations(body: Body, layout: Layout, number: int) -> tuple[list[str], list[
     if read:
         said.append(f"reads {_named(body, read)}")
     flows: list[str] = []
-    for flow, told in (("barrier", "barrier: waits for all of"), ("stream", "stream: starts with the first of")):
-        flowing = [link._replace(tie="edge") for link in links if link.flow == flow]
-        if flowing:
-            flows.append(f"{told} {_named(body, flowing)}")
+    for why in dict.fromkeys(link.why for link in links if link.flow == "barrier"):
+        waited = [link._replace(tie="edge") for link in links if link.flow == "barrier" and link.why == why]
+        flows.append(f"barrier: waits for all of {_named(body, waited)}{why and f' ({why})'}")
+    flowing = [link._replace(tie="edge") for link in links if link.flow == "stream"]
+    if flowing:
+        flows.append(f"stream: starts with the first of {_named(body, flowing)}")
     return said, flows
 
 

@@ -152,5 +152,6 @@ def _title(item: Item, between: str, notes: int | None = None) -> str:
 
 def _arrow(link: Link) -> str:
     arrow = "==>" if link.flow else _ARROWS[link.tie]
-    said = "<br/>".join([escaped(line) for line in link.told()])
+    lines = [f"{link.flow}: {link.why}", *link.told()[1:]] if link.why else link.told()
+    said = "<br/>".join([escaped(line) for line in lines])
     return f'{arrow}|"{said}"|' if said else arrow

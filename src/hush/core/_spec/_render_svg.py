@@ -136,7 +136,8 @@ def _link(link: Link, lines: list[str], curve: list[Point], at: Point | None) ->
     path += f"L{_p(curve[-1])}"
     dashes = f' stroke-dasharray="{_DASHES[link.tie]}"' if link.tie in _DASHES and not link.flow else ""
     heavy = ' stroke-width="2.5"' if link.flow else ""
-    found = [f'<path d="{path}" fill="none" stroke="#666"{heavy}{dashes} marker-end="url(#hush-arrow)"/>']
+    why = f"<title>{text(f'{link.flow}: {link.why}')}</title>" if link.why else ""
+    found = [f'<path d="{path}" fill="none" stroke="#666"{heavy}{dashes} marker-end="url(#hush-arrow)">{why}</path>']
     if at is not None:
         top = at[1] - _WORD_HIGH * len(lines) / 2
         for number, line in enumerate(lines):

@@ -38,6 +38,18 @@ class Resource(Protocol):
         ...
 
 
+class ProbedResource(Resource, Protocol):
+    """One that can say whether it works, for ``hub.check()``; what cannot is only opened and closed."""
+
+    async def probe(self) -> str | None:
+        """Ask for as little as shows that it works, and say in a few words what was found; raise what is wrong.
+
+        It runs on a loop of its own and is cancelled when its time is over. What it opens it closes. Of what it raises
+        the text is shown, without the values of the resource's settings that are secret.
+        """
+        ...
+
+
 class Serving(Protocol):
     """One attempt of a leaf's call, as the resource that serves it sees it.
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from hush.core._expr._model import Read
+from hush.core._expr._model import reads as expr_reads
 from hush.core._spec._model import METRICS, STAR, GraphSpec, MapSpec
 from hush.core._spec._order import order_of
 from hush.core._spec._races import writers_by_key
@@ -42,6 +43,32 @@ def columns_taken(step: MapSpec, source: str) -> tuple[str, ...]:
     return tuple([read.key for read in bare if read.source == (0, source) and read.key != METRICS])
 
 
+def why_barrier(graph: GraphSpec, before: int, after: int) -> str:
+    """Why the map ``after``, an ``Each`` of which reads the map ``before``, waits for its end, in a few words."""
+    order, reads = order_of(graph), graph_reads(graph)
+    writer, reader = graph.steps[before], graph.steps[after]
+    if before in order.edges[after] or before in order.soft[after]:
+        return "an edge joins them" if before in order.edges[after] else "a soft edge joins them"
+    takers = _takers(graph).get(writer.name, set())
+    if len(takers) > 1:
+        return f"{len(takers)} maps read columns of {writer.name}"
+    streams_of(graph)
+    via: int | None = graph.memo.get("barriers", {}).get((before, after))
+    if via is not None and via == before:
+        return f"{reader.name} reads what {writer.name} writes to PARENT"
+    if via is not None:
+        return f"{reader.name} also waits for the end of {graph.steps[via].name}"
+    assert isinstance(reader, MapSpec)
+    each = {one.name: one.source for one in reader.each}
+    for name, read in reads[after]:
+        if read.source == (0, writer.name) and (name not in each or read.key == METRICS):
+            return f'{reader.name} also reads {writer.name}["{read.key}"]'
+    for source in each.values():
+        if not isinstance(source, Read) and any(read.source == (0, writer.name) for read in expr_reads(source)):
+            return "the column is worked on first"
+    return ""
+
+
 def _found(graph: GraphSpec) -> dict[int, tuple[int, ...]]:
     if sum(isinstance(step, MapSpec) for step in graph.steps) < 2:
         return {}
@@ -57,8 +84,10 @@ def _found(graph: GraphSpec) -> dict[int, tuple[int, ...]]:
     while changed:
         changed = False
         for pair in sorted(pairs, key=lambda pair: (place[pair[1]], place[pair[0]])):
-            if needs.forbid(pair):
+            via = needs.forbid(pair)
+            if via is not None:
                 del pairs[pair]
+                graph.memo.setdefault("barriers", {})[pair] = via
                 changed = True
                 break
     streams: dict[int, tuple[int, ...]] = {}
@@ -70,13 +99,7 @@ def _found(graph: GraphSpec) -> dict[int, tuple[int, ...]]:
 def _candidates(graph: GraphSpec) -> Iterator[tuple[int, int]]:
     """The pairs of maps of which the second takes bare columns of the first, and nothing else joins them directly."""
     order, reads = order_of(graph), graph_reads(graph)
-    takers: dict[str, set[int]] = {}
-    for number, step in enumerate(graph.steps):
-        if isinstance(step, MapSpec):
-            for _, read in reads[number]:
-                if not read.source.up and read.source.step is not None and read.key != METRICS:
-                    takers.setdefault(read.source.step, set()).add(number)
-    for name, who in takers.items():
+    for name, who in _takers(graph).items():
         number = order.index[name]
         if len(who) != 1 or not isinstance(graph.steps[number], MapSpec):
             continue
@@ -89,6 +112,17 @@ def _candidates(graph: GraphSpec) -> Iterator[tuple[int, int]]:
             yield number, taker
 
 
+def _takers(graph: GraphSpec) -> dict[str, set[int]]:
+    """The maps that read outputs of each step, whole or by item."""
+    found: dict[str, set[int]] = {}
+    for number, step in enumerate(graph.steps):
+        if isinstance(step, MapSpec):
+            for _, read in graph_reads(graph)[number]:
+                if not read.source.up and read.source.step is not None and read.key != METRICS:
+                    found.setdefault(read.source.step, set()).add(number)
+    return found
+
+
 class _Needs:
     """The graph of instants, as far as the pairs that still stream say."""
 
@@ -99,20 +133,21 @@ class _Needs:
         self._pairs = pairs
         self._written = _written_before(graph, pairs)
 
-    def forbid(self, pair: tuple[int, int]) -> bool:
-        """Whether the reader of ``pair`` could never begin if this were a stream."""
+    def forbid(self, pair: tuple[int, int]) -> int | None:
+        """The step for whose end the reader of ``pair`` would wait for ever if this were a stream, if there is one."""
         writer, reader = pair
         ends = {("end", one) for one in (writer, *_upstream(writer, self._pairs))}
         seen: set[Instant] = set()
-        todo: list[Instant] = [("start", reader)]
-        while todo:
-            instant = todo.pop()
-            if instant in ends:
-                return True
-            if instant not in seen:
-                seen.add(instant)
-                todo += self._of(instant)
-        return False
+        for first in self._of(("start", reader)):
+            todo: list[Instant] = [first]
+            while todo:
+                instant = todo.pop()
+                if instant in ends:
+                    return first[1]
+                if instant not in seen:
+                    seen.add(instant)
+                    todo += self._of(instant)
+        return None
 
     def _of(self, instant: Instant) -> Iterator[Instant]:
         kind, step = instant

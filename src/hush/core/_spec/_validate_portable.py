@@ -5,11 +5,11 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from hush.core._expr._model import Const
 from hush.core._spec._model import CallSpec, EachInput, Fault, GraphSpec, MapSpec, Step
+from hush.core._spec._pickling import dumps
 from hush.core._spec._portable import portable
 from hush.core._spec._reads import body_of, leaves
 
@@ -83,7 +83,7 @@ def _mend(or_else: str) -> str:
 def _fails(value: Any) -> str:
     """Why ``value`` cannot be pickled; nothing if it can."""
     try:
-        import_module("cloudpickle").dumps(value)
+        dumps(value)
     except Exception as exc:  # whatever a __reduce__ raises
         return f"{type(exc).__name__}: {exc}"
     return ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType
+from typing import Any
 
 from hush.core._expr._model import Apply, Const, Read, reads
 from hush.core._spec._items import refusal
@@ -22,6 +23,7 @@ from hush.core._spec._model import (
 )
 from hush.core._spec._races import writers_by_key
 from hush.core._spec._reads import StepReads, body_of, is_optional, tried
+from hush.core._spec._signature import name_of, signature_of
 from hush.core.errors import nearest
 
 Levels = tuple[dict[str, Step], ...]
@@ -201,6 +203,8 @@ def _call_faults(step: CallSpec) -> Iterator[Fault]:
             step.where,
         )
     yield from _reserved_keys(step)
+    if callable(step.policies.tokens):
+        yield from _tokens_faults(step, step.policies.tokens)
     if not signature.known:
         return
     given = dict(step.inputs)
@@ -219,6 +223,36 @@ def _call_faults(step: CallSpec) -> Iterator[Fault]:
                 f"nothing feeds the {'parameter' if written else 'input'} {parameter.name!r} of {step.name}",
                 f'Add inputs={{"{parameter.name}": PARENT["{parameter.name}"]}}'
                 + (", or give it a default." if written else "."),
+                step.where,
+            )
+
+
+def _tokens_faults(step: CallSpec, fn: Callable[..., Any]) -> Iterator[Fault]:
+    """What keeps ``tokens=`` from being called with the node's inputs by name, or from giving a number."""
+    signature = signature_of(fn)
+    called = f"tokens={name_of(fn)} of {step.name}"
+    if signature.awaited or signature.generates:
+        kind = "an async function" if signature.awaited else "a generator function"
+        yield Fault(f"{called} is {kind}, and a number is wanted at once", "Give a def that returns it.", step.where)
+        return
+    given = dict(step.inputs)
+    unread = [name for name in given if signature.parameter(name) is None]
+    for parameter in signature.parameters:
+        name = parameter.name
+        if parameter.has_default and name not in given:
+            continue
+        if name not in given:
+            near = nearest(name, unread)
+            known = ", ".join(given) or "none"
+            mend = added_input(step.name, name, repr(near) if near else None)
+            if name not in step.signature.names() and not step.signature.open:
+                hint = f"Did you mean {near!r}? " if near else ""
+                mend = f"{hint}It is given the inputs of {step.name} by name: take those it needs, or a default."
+            yield Fault(f"{called} takes {name!r}, no input of {step.name} (its inputs: {known})", mend, step.where)
+        elif parameter.how == "positional":
+            yield Fault(
+                f"{called} takes {name!r} by position only, and is given the inputs by name",
+                "Leave the / out of its parameters.",
                 step.where,
             )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from hush.core._expr._arguments import not_taken
 from hush.core._expr._ref import Ref
 from hush.core._spec._policies import Retry
 from hush.core._spec._signature import name_of, signature_of
-from hush.core.errors import UsageError, nearest
+from hush.core.errors import UsageError
 from hush.core.nodes._handle import Node
 from hush.core.nodes._leaf import Leaf
 from hush.core.nodes._policies import Limits
@@ -87,6 +88,11 @@ class CodeNode(Leaf):
 
     kind = "code"
 
+    @staticmethod
+    def _instead_of(name: str, value: Value) -> str | None:
+        """What to write in place of an argument that it does not take."""
+        return f"Write limit=Limit(concurrency={value!r})." if name == "max_concurrency" else None
+
     def __init__(
         self,
         name: str | None = None,
@@ -111,9 +117,7 @@ class CodeNode(Leaf):
         keys_given = "return_keys" in unknown
         unknown.pop("return_keys", None)
         if unknown:
-            near = nearest(next(iter(unknown)), _ARGUMENTS)
-            hint = f" Did you mean {near!r}?" if near else ""
-            raise UsageError(f"CodeNode(...) takes no argument {', '.join(map(repr, unknown))}.{hint}")
+            raise not_taken(CodeNode, unknown, _ARGUMENTS)
         if isinstance(code_fn, NodeFactory):
             code_fn = code_fn.fn
         fits = callable(code_fn) and not isinstance(code_fn, Ref | Node)

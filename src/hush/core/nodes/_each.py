@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from hush.core._expr._arguments import checks_arguments
 from hush.core._expr._ref import Handle
 from hush.core._expr._where import caller
 from hush.core.errors import UsageError
 
+_OF_THE_MAP = ("batch", "batch_wait_s", "window", "ordered", "first", "key", "max_concurrency", "on_error")
 
+
+@checks_arguments
 class Each(Handle):
     """One value of ``source`` for each item.
 
@@ -37,6 +41,11 @@ class Each(Handle):
         self.source = source
         self.pull = pull
         self._spent: list[Any] = []
+
+    @staticmethod
+    def _instead_of(name: str, value: Any) -> str | None:
+        """What to write in place of an argument that belongs elsewhere."""
+        return f"It belongs to the map: MapNode(..., {name}={value!r})." if name in _OF_THE_MAP else None
 
     def __repr__(self) -> str:
         return f"Each({self.source!r})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hush.core._expr._arguments import checks_arguments
 from hush.core._expr._model import Expr
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import BranchSpec, Edge, GraphSpec
@@ -17,6 +18,7 @@ from hush.core.nodes._describe import NONE_STARRED, Describer
 from hush.core.nodes._drawn import Drawn
 from hush.core.nodes._handle import Container
 from hush.core.nodes._parent import PARENT
+from hush.core.nodes._policies import on_a_leaf
 
 Value = Any
 
@@ -27,6 +29,18 @@ def computed(value: Value) -> dict[str, Value]:  # what it is called is what use
 
 class Block(Drawn, Container):
     """What graphs and iteration nodes share: a block of nodes that describes itself."""
+
+    @classmethod
+    def _instead_of(cls, name: str, value: Value) -> str | None:
+        """What to write in place of an argument that containers do not take."""
+        if name == "max_concurrency":
+            return (
+                "What can run at the same time does. How many calls go on at once is said by the nodes in the block "
+                f"that make them: limit=Limit(concurrency={value!r}), one Limit for all of them."
+            )
+        if name == "executor":
+            return f"The nodes in the block take it, CodeNode(..., executor={value!r}), and a MapNode."
+        return on_a_leaf(name, value)
 
     def _make_writer(self, expr: Expr, key: str) -> None:
         # A value made from several nodes has no node of its own yet: this one waits for all of them.
@@ -59,6 +73,7 @@ class Block(Drawn, Container):
         )
 
 
+@checks_arguments
 class GraphNode(Block):
     """A graph of nodes, written in its ``with`` block and fixed when the block closes.
 

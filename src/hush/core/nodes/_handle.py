@@ -57,7 +57,8 @@ class Node(Declaration):
                 f"{self.name}(…) at {caller()} would run the node while a graph is being written. "
                 "Run it outside the with block; inside, pass values through inputs={...}."
             )
-        return run_alone(self, inputs)
+        given: dict[str, Any] = run_alone(self, inputs)
+        return given
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path!r}>"

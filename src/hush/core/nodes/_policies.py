@@ -6,12 +6,29 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._spec._policies import NO_POLICIES, Limit, Policies, Retry, Uses
+from hush.core._spec._signature import name_of
 from hush.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Limits: TypeAlias = "Limit | str | list[Limit | str] | tuple[Limit | str, ...] | None"
+
+
+LEAF_POLICIES = ("retry", "limit", "cache", "version", "priority", "tokens")
+
+
+def on_a_leaf(name: str, value: object) -> str | None:
+    """What to write in place of a policy on a node that makes no call; ``None`` if ``name`` is none."""
+    if name not in LEAF_POLICIES:
+        return None
+    if name == "retry" and (value is True or _is_count(value)):
+        meant = "Retry()" if value is True else f"Retry(max_attempts={value!r})"
+    elif name == "limit" and _is_count(value):
+        meant = f"Limit(concurrency={value!r})"
+    else:
+        meant = name_of(value) if callable(value) else repr(value)
+    return f"Only a node that calls a function holds it: write it there, CodeNode(..., {name}={meant})."
 
 
 def _is_count(value: object) -> bool:

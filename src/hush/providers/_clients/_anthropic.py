@@ -61,11 +61,12 @@ def _poster(settings: ClientSettings, http: AsyncClient) -> Post:
 
     lines = os.environ.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")
     headers: dict[str, Any] = {line.partition(":")[0].strip(): anthropic.Omit() for line in lines if ":" in line}
-    headers["Authorization"] = f"Bearer {settings.api_key}" if settings.api_key else anthropic.Omit()
+    headers["Authorization"] = settings.authorization or anthropic.Omit()
     headers.update(settings.headers)
     sdk = anthropic.AsyncAnthropic(
         api_key=settings.api_key or "none",
-        base_url=settings.url.rstrip("/").removesuffix("/v1"),
+        base_url=settings.bare_url.rstrip("/").removesuffix("/v1"),
+        default_headers=headers,  # those of a single request would stand in its log
         http_client=http,
         max_retries=0,
         timeout=http.timeout,
@@ -76,7 +77,7 @@ def _poster(settings: ClientSettings, http: AsyncClient) -> Post:
             path,
             cast_to=Answer,
             body=body,
-            options={"headers": headers, "timeout": http.timeout},
+            options={"timeout": http.timeout},
             stream=True,
             stream_cls=anthropic.AsyncStream[Any],
         )

@@ -36,6 +36,9 @@ answer was read to the end."""
 class _TheirsError(BaseException):
     """Carries what was raised by whoever is told of an answer past those that translate errors."""
 
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
 
 class Wire:
     """The connections to one server. Opens nothing before the first exchange; belongs to the loop of that.
@@ -92,7 +95,7 @@ class Wire:
         self, path: str, body: Mapping[str, Any], reader: Reader, on_part: Callable[[], None] | None
     ) -> tuple[ProviderError | None, BaseException | None]:
         """What has gone wrong, and its cause."""
-        settings = self.settings
+        settings, theirs = self.settings, None
         loop = asyncio.get_running_loop()
         until = loop.time() + settings.timeout_s
         try:
@@ -108,7 +111,7 @@ class Wire:
         except ProviderError as error:
             return error, error.__cause__
         except _TheirsError as error:
-            raise error.args[0] from None
+            theirs = error.error
         except TimeoutError:
             if reader.finished:
                 return None, None
@@ -119,6 +122,8 @@ class Wire:
             if reader.finished:
                 return None, None  # the connection was lost after all had come
             return self.failures.of_exception(error)
+        if theirs is not None:
+            raise theirs
         return None, None
 
     async def _receive(
@@ -167,8 +172,16 @@ class Wire:
         """Close the connections; exchanges under way lose theirs."""
         self._closed, self._post = True, None
         http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+        if http is None:
+            return
+        # To the end, also if this is cancelled: the connections that are not closed by then nobody would ever close.
+        closing = asyncio.ensure_future(http.aclose())
+        try:
+            await asyncio.shield(closing)
+        finally:
+            while not closing.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([closing])
 
 
 # --- once for the process ---------------------------------------------------------------------------------------------

@@ -104,13 +104,12 @@ def openai_poster(settings: ClientSettings, http: AsyncClient) -> Post:
     from httpx2 import Response as Answer
 
     # Set explicitly, these are not taken from the environment: what stands there may be meant for another server.
-    key = settings.api_key or "none"
     headers: dict[str, Any] = {name: openai.Omit() for name in _ambient_headers()}
     if settings.vendor != "azure":
-        headers["Authorization"] = f"Bearer {key}" if settings.api_key else openai.Omit()
+        headers["Authorization"] = settings.authorization or openai.Omit()
     headers.update(settings.headers)
     common: dict[str, Any] = {
-        "api_key": key,
+        "api_key": settings.api_key or "none",
         "organization": settings.organization,
         "project": settings.project,
         "http_client": http,
@@ -120,7 +119,7 @@ def openai_poster(settings: ClientSettings, http: AsyncClient) -> Post:
     sdk: openai.AsyncOpenAI
     if settings.vendor == "azure" and "/openai/v1" not in settings.url:
         sdk = openai.AsyncAzureOpenAI(
-            azure_endpoint=settings.url,
+            azure_endpoint=settings.bare_url,
             azure_deployment=settings.deployment or settings.model,
             api_version=settings.api_version or _AZURE_VERSION,
             **common,
@@ -129,7 +128,7 @@ def openai_poster(settings: ClientSettings, http: AsyncClient) -> Post:
         if settings.vendor == "azure":
             headers["api-key"] = settings.api_key or openai.Omit()
             headers.setdefault("Authorization", openai.Omit())
-        sdk = openai.AsyncOpenAI(base_url=settings.url, **common)
+        sdk = openai.AsyncOpenAI(base_url=settings.bare_url, **common)
     sdk.organization, sdk.project = settings.organization, settings.project
 
     async def post(path: str, body: Mapping[str, Any]) -> Response:

@@ -119,9 +119,9 @@ class _RankReader(Reader):
 
 def _poster(settings: ClientSettings, http: AsyncClient) -> Post:
     headers = {"Content-Type": "application/json", **settings.headers}
-    if settings.api_key:
-        headers.setdefault("Authorization", f"Bearer {settings.api_key}")
-    base = settings.url.rstrip("/")
+    if settings.authorization is not None:
+        headers.setdefault("Authorization", settings.authorization)
+    base = settings.bare_url.rstrip("/")
 
     async def post(path: str, body: Mapping[str, Any]) -> Response:
         request = http.build_request("POST", f"{base}{path}", content=dumps(body).encode(), headers=headers)

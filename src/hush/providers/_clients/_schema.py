@@ -14,6 +14,7 @@ _PLAIN = frozenset((
     "type", "enum", "const", "pattern", "format", "multipleOf", "maximum", "exclusiveMaximum", "minimum",
     "exclusiveMinimum", "minItems", "maxItems", "$ref", "required", "additionalProperties",
 ))  # fmt: skip
+_FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"))
 _DEEPEST = 64
 
 
@@ -51,7 +52,7 @@ def _narrowed(schema: Any, depth: int) -> dict[str, Any]:
             found[name] = [_narrowed(each, depth + 1) for each in value]
         elif name == "items":
             found[name] = _narrowed(value, depth + 1)
-        elif name in _PLAIN:
+        elif name in _PLAIN and (name != "format" or value in _FORMATS):
             found[name] = value
         elif name == "default":
             continue  # all keys have to be there

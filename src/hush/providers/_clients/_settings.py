@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
-from urllib.parse import urlsplit
-
-from hush.core.extend import is_secret_name
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 Vendor: TypeAlias = Literal["openai", "azure", "gemini", "anthropic"]
 TokenParameter: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
@@ -29,8 +27,9 @@ class ClientSettings:
         resource: The key of the resource, for errors: ``"llm:gpt-4"``.
         model: What is sent as ``model``; with Azure the deployment, unless ``deployment`` is given.
         api_key: ``None`` sends no key.
-        base_url: ``None`` is the vendor's own. With Azure the endpoint, ``https://<name>.openai.azure.com``, or its
-            ``.../openai/v1``, which wants no ``api_version``.
+        base_url: ``None`` is the vendor's own. A user and password in it are sent where there is no key. With Azure
+            the endpoint, ``https://<name>.openai.azure.com``, or its ``.../openai/v1``, which wants no
+            ``api_version``.
         api_version: Azure's, a date.
         deployment: Azure's name for the deployed model.
         headers: Sent with each request. All their values count as secret.
@@ -79,6 +78,30 @@ class ClientSettings:
         return self.base_url or _BASE_URLS.get(self.vendor, "")
 
     @property
+    def bare_url(self) -> str:
+        """``url`` without the user and password: clients log where they send, with all that stands in it."""
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            return self.url
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else self.url
+
+    @property
+    def authorization(self) -> str | None:
+        """The header of that name: of the key, or else of the user and password in ``url``."""
+        if self.api_key:
+            return f"Bearer {self.api_key}"
+        try:
+            user, at, _ = urlsplit(self.url).netloc.rpartition("@")
+        except ValueError:
+            return None
+        if not at:
+            return None
+        from base64 import b64encode
+
+        return f"Basic {b64encode(unquote(user).encode()).decode()}"
+
+    @property
     def host(self) -> str:
         """The host of ``url``, in lower case."""
         try:
@@ -102,13 +125,10 @@ class ClientSettings:
         for address in (self.url, self.proxy or ""):
             try:
                 parts = urlsplit(address)
-                found += [parts.username, parts.password]
+                found += [parts.password, unquote(parts.password or "")]
             except ValueError:
                 continue
-            for pair in parts.query.split("&"):
-                name, _, value = pair.partition("=")
-                if is_secret_name(name) or name == "key":
-                    found.append(value)
+            found += [value for _, value in parse_qsl(parts.query)]
         return tuple(value for value in found if value)
 
     @property

@@ -47,8 +47,9 @@ class Decoder:
 
     def feed(self, part: bytes) -> list[Event]:
         """The events that are whole now."""
+        waiting = bool(self._rest) and self._rest[-1].endswith(b"\r")
         self._rest.append(part)
-        if b"\n" not in part and b"\r" not in part:
+        if not waiting and b"\n" not in part and b"\r" not in part:
             return []  # a long line in many parts is put together once
         text, found, start = b"".join(self._rest), list[Event](), 0
         for end in _LINE_END.finditer(text):
@@ -61,11 +62,7 @@ class Decoder:
 
     def end(self) -> list[Event]:
         """The events that lack only the blank line at their end, and one of which the last line was cut."""
-        found: list[Event] = []
-        rest = b"".join(self._rest).removesuffix(b"\r")
-        self._rest = []
-        if rest:
-            self._line(rest, found)
+        found = self.feed(b"\n")
         self._line(b"", found)
         return found
 

@@ -2,117 +2,61 @@
 
 from __future__ import annotations
 
-import logging
-from functools import lru_cache
-from time import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from hush.providers._model import Usage
+from hush.providers._resources._listed import calculator, listed_cost
 
 if TYPE_CHECKING:
-    from decimal import Decimal
+    from hush.providers._clients._settings import ClientSettings
 
-log = logging.getLogger("hush.prices")
 _MILLION = 1_000_000
-_PROBE = 100  # tokens: fewer than any tier of prices begins at
-_HOLDS_S = 60  # prices are looked up again after so long: some hold by the hour of the day only
+_LISTED = {"openai": "openai", "azure": "azure", "anthropic": "anthropic", "gemini": "google"}
+_OWN = {"openai": "openai.com", "azure": "azure.com", "anthropic": "anthropic.com", "gemini": "googleapis.com"}
+"""The vendors' own domains: whoever speaks their form elsewhere has prices of his own."""
 
 
-def own_cost(price: Any, usage: Usage) -> float | None:
-    """In US dollars, by a ``Price``; ``None`` where the server did not say what it took."""
-    if usage.input_tokens is None and usage.output_tokens is None:
+class Cost:
+    """What the requests to one resource cost, in US dollars."""
+
+    def __init__(self, given: Any, settings: ClientSettings) -> None:
+        self._price = given.price
+        if self._price is None and given.cost_per_input_token is not None:
+            from hush.providers._resources._models import Price
+
+            output = given.cost_per_output_token or 0.0
+            self._price = Price(input=given.cost_per_input_token * _MILLION, output=output * _MILLION)
+        domain = _OWN[settings.vendor]
+        own = settings.host == domain or settings.host.endswith(f".{domain}")
+        self._vendor = _LISTED[settings.vendor] if own else None
+        self._url = settings.shown_url
+        self._listed = self._price is None and settings.url.startswith("https://")  # who has prices has certificates
+        self._model = settings.model
+
+    def of(self, usage: Usage, model: str) -> float | None:
+        """Of one request that ``model`` answered, as the server calls it; ``None`` if no price is known."""
+        if usage.input_tokens is None and usage.output_tokens is None:
+            return None
+        if self._price is not None:
+            return _by_price(self._price, usage)
+        if not self._listed:
+            return None
+        for name in dict.fromkeys(filter(None, (model, self._model))):
+            found = listed_cost(usage, name, self._vendor, self._url)
+            if found is not None:
+                return found
         return None
+
+    def loads(self) -> Callable[[], object] | None:
+        """What loads the list, if it will be needed and is not loaded; to be called in a thread."""
+        return calculator if self._listed and not calculator.cache_info().currsize else None
+
+
+def _by_price(price: Any, usage: Usage) -> float:
     cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     fresh = max(0, (usage.input_tokens or 0) - cached - written)
-    rest = price.cached_input if price.cached_input is not None else price.input
+    read = price.cached_input if price.cached_input is not None else price.input
     write = price.cache_write if price.cache_write is not None else price.input
-    total: float = fresh * price.input + cached * rest + written * write + (usage.output_tokens or 0) * price.output
+    total: float = fresh * price.input + cached * read + written * write + (usage.output_tokens or 0) * price.output
     return total / _MILLION
-
-
-class Rates(NamedTuple):
-    """What a request and a token cost at a model, in US dollars; it holds below ``until`` tokens of input."""
-
-    request: Decimal
-    fresh: Decimal
-    cached: Decimal
-    written: Decimal
-    output: Decimal
-    until: float
-
-
-def listed_cost(usage: Usage, model: str, vendor: str | None, url: str | None) -> float | None:
-    """In US dollars, by list; ``None`` where no price is known of that model of that vendor, or at that address."""
-    if usage.input_tokens is None and usage.output_tokens is None:
-        return None
-    rates = _rates(model, vendor, url, int(time() / _HOLDS_S))
-    if rates is None:
-        return None
-    given, cached, written = usage.input_tokens or 0, usage.cached_tokens or 0, usage.cache_write_tokens or 0
-    fresh = given - cached - written
-    if given >= rates.until or fresh < 0:
-        found = _listed(model, vendor, url, given, usage.output_tokens or 0, cached, written)
-        return None if found is None else float(found.total_price)
-    return float(
-        rates.request
-        + fresh * rates.fresh
-        + cached * rates.cached
-        + written * rates.written
-        + (usage.output_tokens or 0) * rates.output
-    )
-
-
-@lru_cache(maxsize=256)
-def _rates(model: str, vendor: str | None, url: str | None, when: int) -> Rates | None:
-    """The rates, found by asking for the costs of some requests: each time that takes as long as a call over HTTP.
-
-    ``when`` makes them be found anew.
-    """
-    none = _listed(model, vendor, url, 0, 0, 0, 0)
-    if none is None:
-        return None
-    counts = ((_PROBE, 0, 0, 0), (_PROBE, 0, _PROBE, 0), (_PROBE, 0, 0, _PROBE), (0, _PROBE, 0, 0))
-    found: list[Decimal] = []
-    for each in counts:
-        one = _listed(model, vendor, url, *each)
-        if one is None:
-            return None
-        found.append((one.total_price - none.total_price) / _PROBE)
-    fresh, cached, written, output = found
-    tiers = [tier.start for price in vars(none.model_price).values() for tier in getattr(price, "tiers", ())]
-    return Rates(none.total_price, fresh, cached, written, output, min(tiers, default=float("inf")))
-
-
-def _listed(
-    model: str, vendor: str | None, url: str | None, given: int, answered: int, cached: int, written: int
-) -> Any:
-    """What the package says that so many tokens cost; ``None`` where it knows no price."""
-    calc = _calculator()
-    if calc is None:
-        return None
-    calculate, counted = calc
-    try:
-        return calculate(
-            counted(
-                input_tokens=given,
-                output_tokens=answered,
-                cache_read_tokens=cached or None,
-                cache_write_tokens=written or None,
-            ),
-            model_ref=model,
-            provider_id=vendor,
-            provider_api_url=None if vendor else url,
-        )
-    except (LookupError, ValueError):
-        return None
-
-
-@lru_cache(maxsize=1)
-def _calculator() -> tuple[Any, Any] | None:
-    try:
-        from genai_prices import Usage as Counted
-        from genai_prices import calc_price
-    except ImportError:
-        log.info("costs are not known: the package genai-prices is not there (pip install 'hushflow[llm]')")
-        return None
-    return calc_price, Counted

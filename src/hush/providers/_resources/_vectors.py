@@ -2,72 +2,62 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from hush.core.extend import ResourceKind, ResourceType, Service
-from hush.providers._resources._llm import AZURE_SPELLINGS, SPELLINGS, need_key
-from hush.providers._resources._reached import Model, client_settings
+from hush.core.extend import ResourceType, Service
+from hush.providers._resources._kinds import AZURE_SPELLINGS, kind_of
+from hush.providers._resources._packages import needed
+from hush.providers._resources._reached import Model
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from hush.providers._clients._settings import ClientSettings
 
 
+_OWN = ("model", "base_url")
+
+
 class EmbeddingModel(Model):
-    """What ``embedding:name`` stands for."""
+    """What ``embedding:name`` stands for.
+
+    Attributes:
+        dimensions: How long vectors are asked for where the node does not say it.
+    """
+
+    def __init__(self, key: str, given: Any, *rest: Any) -> None:
+        super().__init__(key, given, *rest)
+        self.dimensions: int | None = getattr(given, "dimensions", None)
+        if self.dimensions is not None:
+            self.identity += f" {self.dimensions}"
 
 
 class RerankModel(Model):
     """What ``rerank:name`` stands for."""
 
 
-@cache
-def _settings() -> type[BaseModel]:
-    from hush.providers._resources._models import Model, with_limits
-
-    return with_limits(Model)
-
-
-@cache
-def _azure_settings() -> type[BaseModel]:
-    from hush.providers._resources._models import AzureModel, with_limits
-
-    return with_limits(AzureModel)
-
-
-def _embedding_client(settings: ClientSettings) -> Service:
+def _embedding(settings: ClientSettings) -> Service:
+    needed("openai", "llm", settings.resource)
     from hush.providers._clients._embedding import EmbeddingClient
 
     return EmbeddingClient(settings)
 
 
-def _rerank_client(settings: ClientSettings) -> Service:
+def _rerank(settings: ClientSettings) -> Service:
+    needed("httpx2", "llm", settings.resource)
     from hush.providers._clients._rerank import RerankClient
 
     return RerankClient(settings)
 
 
-def _openai(key: str, given: Any) -> EmbeddingModel:
-    need_key(given, "OPENAI_API_KEY")
-    return EmbeddingModel(key, given, client_settings(key, given, "openai"), _embedding_client)
+async def _probe_embedding(settings: ClientSettings) -> str:
+    from hush.providers._resources._probe import probed_embedding
+
+    return await probed_embedding(settings, _embedding)
 
 
-def _azure(key: str, given: Any) -> EmbeddingModel:
-    need_key(given, "AZURE_OPENAI_API_KEY")
-    more = {"deployment": given.deployment, "api_version": given.api_version}
-    return EmbeddingModel(key, given, client_settings(key, given, "azure", **more), _embedding_client)
+async def _probe_rerank(settings: ClientSettings) -> str:
+    from hush.providers._resources._probe import probed_rerank
 
-
-def _gemini(key: str, given: Any) -> EmbeddingModel:
-    need_key(given, "GEMINI_API_KEY")
-    return EmbeddingModel(key, given, client_settings(key, given, "gemini"), _embedding_client)
-
-
-def _rerank(key: str, given: Any) -> RerankModel:
-    need_key(given, "RERANK_API_KEY")
-    return RerankModel(key, given, client_settings(key, given, "openai"), _rerank_client)
+    return await probed_rerank(settings, _rerank)
 
 
 EMBEDDING = ResourceType(
@@ -76,20 +66,71 @@ EMBEDDING = ResourceType(
     kind=EmbeddingModel,
     example="type: openai\napi_key: ${OPENAI_API_KEY}\nmodel: text-embedding-3-small",
     kinds=(
-        ResourceKind("openai", _settings, _openai, SPELLINGS, ("OpenAIEmbeddingConfig", "EmbeddingConfig")),
-        ResourceKind("azure", _azure_settings, _azure, AZURE_SPELLINGS, ("AzureEmbeddingConfig",)),
-        ResourceKind("gemini", _settings, _gemini, SPELLINGS, ("GeminiEmbeddingConfig",)),
+        kind_of(
+            "openai",
+            EmbeddingModel,
+            "Vectors",
+            "openai",
+            _embedding,
+            _probe_embedding,
+            variable="OPENAI_API_KEY",
+            classes=("EmbeddingConfig", "OpenAIEmbeddingConfig"),
+        ),
+        kind_of(
+            "azure",
+            EmbeddingModel,
+            "AzureVectors",
+            "azure",
+            _embedding,
+            _probe_embedding,
+            variable="AZURE_OPENAI_API_KEY",
+            needs=("base_url",),
+            spellings=AZURE_SPELLINGS,
+            classes=("AzureEmbeddingConfig",),
+        ),
+        kind_of(
+            "gemini",
+            EmbeddingModel,
+            "Vectors",
+            "gemini",
+            _embedding,
+            _probe_embedding,
+            variable="GEMINI_API_KEY",
+            classes=("GeminiEmbeddingConfig",),
+        ),
+        kind_of("vllm", EmbeddingModel, "Vectors", "openai", _embedding, _probe_embedding, needs=_OWN),
+        kind_of("tei", EmbeddingModel, "Vectors", "openai", _embedding, _probe_embedding, needs=_OWN),
     ),
 )
 RERANK = ResourceType(
     category="rerank",
     title="a reranking model",
     kind=RerankModel,
-    example="type: cohere\nbase_url: https://api.cohere.com/v2\napi_key: ${COHERE_API_KEY}\nmodel: rerank-v3.5",
+    example="type: cohere\napi_key: ${COHERE_API_KEY}\nmodel: rerank-v3.5",
     kinds=(
-        ResourceKind("cohere", _settings, _rerank, SPELLINGS, ("CohereConfig", "RerankConfig")),
-        ResourceKind("jina", _settings, _rerank, SPELLINGS, ("JinaConfig",)),
-        ResourceKind("vllm", _settings, _rerank, SPELLINGS, ("VLLMRerankConfig",)),
-        ResourceKind("llamacpp", _settings, _rerank, SPELLINGS),
+        kind_of(
+            "cohere",
+            RerankModel,
+            "Ranking",
+            "openai",
+            _rerank,
+            _probe_rerank,
+            variable="COHERE_API_KEY",
+            base_url="https://api.cohere.com/v2",
+            classes=("RerankConfig", "RerankingConfig", "CohereConfig"),
+        ),
+        kind_of(
+            "jina",
+            RerankModel,
+            "Ranking",
+            "openai",
+            _rerank,
+            _probe_rerank,
+            variable="JINA_API_KEY",
+            base_url="https://api.jina.ai/v1",
+            classes=("JinaConfig",),
+        ),
+        kind_of("vllm", RerankModel, "Ranking", "openai", _rerank, _probe_rerank, needs=_OWN),
+        kind_of("llamacpp", RerankModel, "Ranking", "openai", _rerank, _probe_rerank, needs=_OWN),
     ),
 )

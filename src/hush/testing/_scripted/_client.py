@@ -68,7 +68,12 @@ def resource_of(key: str, llm: Speaks, given: Any = None) -> Any:
     given = given if given is not None else scripted_settings()()
     category, _, name = key.partition(":")
     settings = ClientSettings(
-        vendor="openai", model=given.model or name, resource=key, base_url="scripted://here", timeout_s=given.timeout_s
+        vendor="openai",
+        model=given.model or name,
+        resource=key,
+        base_url="scripted://here",
+        timeout_s=given.timeout_s,
+        silence_s=given.silence_timeout_s,
     )
     return _MODELS[category](key, given, settings, lambda made: ScriptedClient(llm, made))
 
@@ -89,16 +94,19 @@ class ScriptedClient:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
             reader.streamed = True
         failure: ProviderError | None = None
+        now, silence_s = asyncio.get_running_loop().time, self._settings.silence_s
+        until = now() + self._settings.timeout_s
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout_at(until) as clock:
                 if on_chunk is None:
                     reader.document(await self._llm.respond(body, stream=False))
                 else:
                     async for chunk in self._chunks(body):
                         reader.event("", chunk)
                         reader.assembly.tell()
+                        clock.reschedule(min(until, now() + silence_s))
         except TimeoutError:
-            failure = self._late()
+            failure = self._late() if now() >= until else self._failures.too_slow(silence_s, "more of its stream")
         except ScriptedFault as fault:
             failure = None if reader.finished else self._failure(fault)
         if failure is None and not reader.finished:

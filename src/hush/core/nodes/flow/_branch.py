@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
+from hush.core._expr._arguments import checks_arguments
 from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._expr._where import Where, caller
@@ -13,6 +14,7 @@ from hush.core._spec._signature import name_of
 from hush.core.errors import UsageError
 from hush.core.nodes._describe import Describer, root_of
 from hush.core.nodes._handle import Node
+from hush.core.nodes._policies import on_a_leaf
 from hush.core.nodes._wiring import END, Marker
 
 Value = Any
@@ -30,6 +32,7 @@ class _Written(NamedTuple):
     where: Where
 
 
+@checks_arguments
 class BranchNode(Node):
     """Choose which nodes of the graph run: the target of the first case whose condition holds.
 
@@ -82,6 +85,11 @@ class BranchNode(Node):
         if default is not None:
             self._set_default(default, self.where)
         self._adopt_sources()
+
+    @staticmethod
+    def _instead_of(name: str, value: Value) -> str | None:
+        """What to write in place of an argument that branches do not take."""
+        return on_a_leaf(name, value)
 
     def _add_case(self, condition: Value, target: Value, where: Where) -> None:
         to = self._target(target, where)
@@ -222,6 +230,7 @@ def _no_condition(value: Value, where: Where) -> str:
     return f"the condition {value!r} at {where} is neither a reference nor text. {mend}"
 
 
+@checks_arguments
 class Branch(BranchNode):
     """A branch written step by step: ``Branch("router").if_(node["kind"] == "x", "a").otherwise("b")``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hush.core._expr._arguments import checks_arguments
 from hush.core._expr._model import Expr, reads
 from hush.core._expr._ref import Handle, Ref, to_expr
 from hush.core._spec._model import EachInput, MapSpec, Tolerate
@@ -28,6 +29,7 @@ class _Default(int):
 _SIXTEEN = _Default(16)
 
 
+@checks_arguments
 class MapNode(Block):
     """Run the nodes of the block once for each item, at most ``max_concurrency`` items at a time.
 
@@ -130,6 +132,17 @@ class MapNode(Block):
         if not self._each:
             self._fault("no input is Each(...)", 'Say what to go through: inputs={"item": Each(source)}.')
 
+    @classmethod
+    def _instead_of(cls, name: str, value: Value) -> str | None:
+        if name == "max_concurrency":  # of ``ForLoopNode``
+            return f'It takes one item after the other. Write MapNode(..., {name}={value!r}, on_error="raise").'
+        mend = super()._instead_of(name, value)
+        if name == "limit" and not issubclass(cls, ForLoopNode):
+            count = value.concurrency if isinstance(value, Limit) else value
+            number = count if isinstance(count, int) else 10
+            mend = f"{mend} For how many items are in flight at once write max_concurrency={number}."
+        return mend
+
     def _refuse_limit(self, max_concurrency: Value) -> None:
         if max_concurrency == "auto":
             limit: Value = Limit(concurrency="auto")
@@ -229,6 +242,7 @@ class MapNode(Block):
         )
 
 
+@checks_arguments
 class ForLoopNode(MapNode):
     """A map that takes one item after the other and ends at the first failure.
 

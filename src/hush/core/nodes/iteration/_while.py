@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hush.core._expr._arguments import checks_arguments
 from hush.core._expr._model import Apply, Const, Expr, Read, reads
 from hush.core._expr._ref import Ref
 from hush.core._spec._model import LoopSpec, Source
@@ -22,6 +23,7 @@ Value = Any
 _HERE = Source(0, None)
 
 
+@checks_arguments
 class WhileLoopNode(Block):
     """Run the nodes of the block round after round, until ``stop_condition`` holds.
 
