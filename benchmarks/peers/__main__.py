@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from time import perf_counter
 from typing import Any
 
+from benchmarks._llm import WHERE, llm_server
 from benchmarks.peers import _environments, _page, _rows, _runner
 from benchmarks.peers._contestants import ALL, PEERS, Contestant
 from benchmarks.peers._runner import FULL, QUICK, Effort, Way, say
@@ -36,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.write and (asked.only or asked.peer):
             say("--write keeps the whole table: leave --only and --peer out")
             return 1
-        table = _measured(contestants, QUICK if asked.quick else FULL, set(asked.only or ()))
+        with llm_server() as os.environ[WHERE]:
+            table = _measured(contestants, QUICK if asked.quick else FULL, set(asked.only or ()))
     print(table)
     if asked.write:
         _page.write(table)

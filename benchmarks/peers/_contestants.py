@@ -13,6 +13,7 @@ class Contestant:
     module: str
     imports: str  # what a user of it writes first, and what the row on importing times
     distribution: str | None = None  # on PyPI; none: it runs in the project's own environment
+    also: tuple[str, ...] = ()  # distributions that it needs besides for some rows
 
 
 HUSH = Contestant("hush", "by_hush", "import hush.core")
@@ -21,9 +22,10 @@ PEERS = (
     Contestant("pocketflow", "by_pocketflow", "import pocketflow", "pocketflow"),
     Contestant("pydantic-graph", "by_pydantic_graph", "import pydantic_graph", "pydantic-graph"),
     Contestant("haystack", "by_haystack", "from haystack import Pipeline, component", "haystack-ai"),
-    Contestant("langgraph", "by_langgraph", "import langgraph.graph", "langgraph"),
+    Contestant("langgraph", "by_langgraph", "import langgraph.graph", "langgraph", ("langchain-openai",)),
     Contestant("hush-icore", "by_hush_icore", "import hush.core", "hush-icore"),
     Contestant("aiometer", "by_aiometer", "import aiometer", "aiometer"),
+    Contestant("litellm", "by_litellm", "import litellm", "litellm"),
     Contestant("aiostream", "by_aiostream", "from aiostream import pipe, stream", "aiostream"),
 )
 ALL = (HUSH, BY_HAND, *PEERS)

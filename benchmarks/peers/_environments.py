@@ -43,14 +43,14 @@ def make(contestants: Iterable[Contestant]) -> None:
         if stands(contestant):
             print(f"{contestant.name}: stands", file=sys.stderr)
             continue
-        print(f"{contestant.name}: installing {_pin(contestant)} ...", file=sys.stderr)
+        print(f"{contestant.name}: installing {', '.join(_pins(contestant))} ...", file=sys.stderr)
         folder = FOLDER / contestant.name
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         subprocess.run(
             [
                 python_of(contestant),
                 *["-m", "pip", "install", "--quiet", "--disable-pip-version-check"],
-                _pin(contestant),
+                *_pins(contestant),
             ],
             check=True,
         )
@@ -67,12 +67,13 @@ def surroundings(contestant: Contestant) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ours} | quiet
 
 
-def _pin(contestant: Contestant) -> str:
-    return pins()[contestant.distribution or ""]
+def _pins(contestant: Contestant) -> list[str]:
+    known = pins()
+    return [known[name] for name in (contestant.distribution or "", *contestant.also)]
 
 
 def _key(contestant: Contestant) -> str:
-    return f"{_pin(contestant)}\n{sys.version}\n"
+    return "\n".join([*_pins(contestant), sys.version, ""])
 
 
 def _stamp(contestant: Contestant) -> Path:

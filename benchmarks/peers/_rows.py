@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks._llm import ASKED, ASKED_AT_ONCE, IDEAL_LLM_S, LATENCY_S, QUESTIONS, echoed
 from benchmarks._rates import RATE_S, RATED, RATES
 from benchmarks._streams import AT_ONCE, IDEAL_STREAM_S, MAPS, stored
 from benchmarks._work import (
@@ -148,6 +149,13 @@ WARM = (
         unit="%",
         expected=lambda: [x * 2 for x in RATED[RATE]],
         figure=lambda seconds: 100 * RATE_S / seconds,
+    ),
+    Row(
+        name="llm",
+        work=f"{QUESTIONS:,} questions to a language model, {ASKED_AT_ONCE} at a time, {LATENCY_S * 1000:.0f} ms each",
+        unit="× ideal",
+        expected=lambda: [echoed(question) for question in ASKED],
+        figure=lambda seconds: seconds / IDEAL_LLM_S,
     ),
     Row(
         name="runs-at-once",

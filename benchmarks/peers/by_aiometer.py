@@ -50,7 +50,7 @@ JOBS: Jobs = {
     "map-million": lambda: Job(call=lambda count: mapped(cheap, range(count), MILLION_AT_ONCE)),
     "rate": lambda: Job(call=rated),
 }
-NO_STREAMS = dict.fromkeys(("streams", "streams-waiting"), "no streams")
+NO_STREAMS = dict.fromkeys(("streams", "streams-waiting"), "no streams") | {"llm": "–"}
 CANNOT = {row.name: "no graphs" for row in _rows.ALL if row.name not in JOBS} | NO_STREAMS
 NOTES = {
     "rate": "evenly spaced (`max_per_second`)",

@@ -82,5 +82,5 @@ JOBS: Jobs = {
     "streams-waiting": lambda: Job(call=lambda: mapped(waiting, WAITING_XS, WAITING_AT_ONCE, MAPS)),
     "rate": lambda: Job(call=rated),
 }
-CANNOT = {row.name: "no graphs" for row in _rows.ALL if row.name not in JOBS}
+CANNOT = {row.name: "no graphs" for row in _rows.ALL if row.name not in JOBS} | {"llm": "–"}
 NOTES = {"rate": "evenly spaced (`spaceout`)"}

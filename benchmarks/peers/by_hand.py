@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks._llm import ASKED, MODEL, at_once, message, where
 from benchmarks._rates import RATED, Starts, by_timers
 from benchmarks._streams import Store, store_by_generators, store_by_queues
 from benchmarks._work import (
@@ -80,7 +81,22 @@ def rated() -> Job:
 
 x, y, total = (lambda found: found["x"]), (lambda found: found["y"]), (lambda found: found["total"])
 waiting_streams = hand("rows_streams", "WAITING_STREAMS", y)
+
+
+def asked() -> Job:
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI(base_url=where(), api_key="none", max_retries=0)
+
+    async def one(question: str) -> str | None:
+        reply = await client.chat.completions.create(model=MODEL, messages=message(question))
+        return reply.choices[0].message.content
+
+    return Job(call=lambda: at_once(one, ASKED))
+
+
 JOBS: Jobs = {
+    "llm": {"openai SDK + semaphore": asked},
     "chain-sync": {"plain calls": hand("rows_graphs", "CHAIN_SYNC", x)("plain calls")},
     "chain-async": {"plain awaits": hand("rows_graphs", "CHAIN_ASYNC", x)("plain awaits")},
     "chain-cold": {"plain calls": hand("rows_graphs", "CHAIN_SYNC", x)("plain calls")},

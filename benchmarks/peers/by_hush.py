@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks._llm import ASKED, ASKED_AT_ONCE, where
 from benchmarks._race import Race
 from benchmarks._rates import RATED, Starts
 from benchmarks._streams import Store
@@ -14,6 +15,7 @@ from benchmarks.peers import _rows
 from benchmarks.peers._job import Job, Jobs, long_chains
 from benchmarks.rows_engine import five_nodes
 from benchmarks.rows_graphs import CHAIN_ASYNC, CHAIN_SYNC, FAN_SUSPENDING, FAN_SYNC, LAYERED, NESTED, chain
+from benchmarks.rows_llm import asking, hub
 from benchmarks.rows_maps import MAP_CHEAP, MAP_WAITING, mapped
 from benchmarks.rows_streams import WAITING_STREAMS, storing
 from hush.core import END, PARENT, START, CodeNode, GraphNode, Hush, Limit
@@ -72,7 +74,13 @@ async def run_chain(engine: Hush) -> int:
     return (await engine.run(inputs={"x": 0}))["x"]
 
 
+def asked() -> Job:
+    engine = Hush(asking(), resources=hub(where(), limits={"concurrency": ASKED_AT_ONCE}))
+    return Job(call=lambda: engine.run(inputs={"questions": ASKED}), result=lambda found: found["answers"])
+
+
 JOBS: Jobs = {
+    "llm": asked,
     "chain-sync": race(CHAIN_SYNC, lambda found: found["x"]),
     "chain-async": race(CHAIN_ASYNC, lambda found: found["x"]),
     "chain-cold": race(CHAIN_SYNC, lambda found: found["x"]),

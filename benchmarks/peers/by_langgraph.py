@@ -11,8 +11,10 @@ from typing import Annotated, Any
 os.environ["LANGSMITH_TRACING"] = "false"
 
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
 from typing_extensions import TypedDict
 
+from benchmarks._llm import ASKED, ASKED_AT_ONCE, MODEL, where
 from benchmarks._work import (
     ARMS,
     BRANCHES,
@@ -200,7 +202,47 @@ def run_chain(graph: Any) -> int:
     return graph.invoke({"x": 0}, config={"recursion_limit": MANY + 10})["x"]
 
 
+# --- A language model ------------------------------------------------------------------------------------------------
+
+
+def chat_model() -> Any:
+    from langchain_openai import ChatOpenAI
+
+    return ChatOpenAI(base_url=where(), api_key="none", model=MODEL, max_retries=0)
+
+
+def asked_by_send() -> Job:
+    """A conditional edge that sends each question to a node, which asks the model."""
+    model = chat_model()
+
+    class Asked(TypedDict):
+        questions: list[str]
+        answers: Annotated[list[Any], add]
+
+    async def ask(question: Any) -> Any:
+        return {"answers": [(await model.ainvoke(question)).content]}
+
+    graph = StateGraph(Asked)
+    graph.add_node("ask", ask)
+    graph.add_conditional_edges(START, lambda state: [Send("ask", each) for each in state["questions"]], ["ask"])
+    graph.add_edge("ask", END)
+    built = graph.compile()
+    return Job(
+        call=lambda: built.ainvoke({"questions": ASKED}, config={"max_concurrency": ASKED_AT_ONCE}),
+        result=lambda found: found["answers"],
+    )
+
+
+def asked_by_abatch() -> Job:
+    model = chat_model()
+    return Job(
+        call=lambda: model.abatch(ASKED, config={"max_concurrency": ASKED_AT_ONCE}),
+        result=lambda found: [each.content for each in found],
+    )
+
+
 JOBS: Jobs = {
+    "llm": {"Send, ChatOpenAI": asked_by_send, "ChatOpenAI.abatch, no graph": asked_by_abatch},
     "chain-sync": chain,
     "chain-async": chain_async,
     "chain-cold": chain,

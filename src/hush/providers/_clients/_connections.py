@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hush.providers._clients._settings import ClientSettings
 
 if TYPE_CHECKING:
-    from httpx2 import AsyncClient, Request
+    from httpx2 import AsyncBaseTransport, AsyncClient, Request
 
 
 def connections(settings: ClientSettings, context: ssl.SSLContext) -> AsyncClient:
@@ -33,6 +33,26 @@ def connections(settings: ClientSettings, context: ssl.SSLContext) -> AsyncClien
             max_keepalive_connections=settings.max_keepalive,
             keepalive_expiry=settings.keepalive_s,
         ),
+        transport=_own_pool(settings, context),
+    )
+
+
+def _own_pool(settings: ClientSettings, context: ssl.SSLContext) -> AsyncBaseTransport | None:
+    """A pool of ours; ``None`` where connections are shared by exchanges, or go to proxies."""
+    from urllib.request import getproxies
+
+    if _speaks_http2(settings) or settings.proxy is not None or getproxies():
+        return None
+    from httpx2 import AsyncHTTPTransport, Limits
+
+    from hush.providers._clients._pool import Pool
+
+    single = Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=settings.keepalive_s)
+    return Pool(
+        settings.max_connections,
+        settings.max_keepalive,
+        settings.keepalive_s,
+        lambda: AsyncHTTPTransport(verify=context, limits=single),
     )
 
 

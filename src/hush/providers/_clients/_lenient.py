@@ -7,12 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_DECODER = json.JSONDecoder(strict=False)  # json.loads would make one for each text
+
 
 def loads(text: str | bytes) -> Any:
     """JSON of UTF-8, however it is marked, and with raw control characters in its strings. Raises ``ValueError``."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    return json.loads(text.lstrip("\ufeff"), strict=False)
+    return _DECODER.decode(text.lstrip("\ufeff"))
 
 
 NO_JSON: Any = object()
@@ -34,7 +36,8 @@ def dumps(value: Any) -> str:
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """A mapping, empty if it is none."""
-    return value if isinstance(value, Mapping) else {}
+    # What JSON gives is a dict, and telling that is four times as fast.
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def as_list(value: Any) -> Sequence[Any]:
@@ -44,6 +47,8 @@ def as_list(value: Any) -> Sequence[Any]:
 
 def as_count(value: Any) -> int | None:
     """A number of things: an ``int`` from 0 on, also one that is written as text or float."""
+    if type(value) is int:  # the usual case
+        return value if value >= 0 else None
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 19:
         value = int(value)
     if isinstance(value, float) and math.isfinite(value):

@@ -52,13 +52,15 @@ class ChatReader(Reader):
         return self.assembly.reply(self.headers)
 
     def _chunk(self, found: Any, *, is_error: bool) -> None:
-        if not isinstance(found, Mapping):
+        if type(found) is not dict and not isinstance(found, Mapping):
             raise self.failures.bad(f"gave an answer that is no object: {found!r}", self.headers)
         if is_error or found.get("error") or found.get("object") == "error":
             raise self.failures.of_object(found, self.headers)
         assembly = self.assembly
         assembly.named(found)
-        assembly.add_usage(usage_of(found.get("usage") or as_mapping(found.get("x_groq")).get("usage")))
+        usage = found.get("usage") or as_mapping(found.get("x_groq")).get("usage")
+        if usage:
+            assembly.add_usage(usage_of(usage))
         for choice in as_list(found.get("choices")):
             if isinstance(choice, Mapping) and not as_count(choice.get("index")):
                 self._choice(choice)
@@ -127,4 +129,8 @@ def usage_of(found: Any) -> dict[str, int | None]:
 
 
 def _first(*given: Any) -> int | None:
-    return next((count for value in given if (count := as_count(value)) is not None), None)
+    for value in given:
+        count = as_count(value)
+        if count is not None:
+            return count
+    return None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hush.providers._model import Usage
+from hush.providers._resources._listed import calculator, listed_cost
 
 if TYPE_CHECKING:
     from hush.providers._clients._settings import ClientSettings
 
-log = logging.getLogger("hush.prices")
 _MILLION = 1_000_000
 _LISTED = {"openai": "openai", "azure": "azure", "anthropic": "anthropic", "gemini": "google"}
 _OWN = {"openai": "openai.com", "azure": "azure.com", "anthropic": "anthropic.com", "gemini": "googleapis.com"}
@@ -45,14 +43,14 @@ class Cost:
         if not self._listed:
             return None
         for name in dict.fromkeys(filter(None, (model, self._model))):
-            found = _by_list(usage, name, self._vendor, self._url)
+            found = listed_cost(usage, name, self._vendor, self._url)
             if found is not None:
                 return found
         return None
 
     def loads(self) -> Callable[[], object] | None:
         """What loads the list, if it will be needed and is not loaded; to be called in a thread."""
-        return _calculator if self._listed and not _calculator.cache_info().currsize else None
+        return calculator if self._listed and not calculator.cache_info().currsize else None
 
 
 def _by_price(price: Any, usage: Usage) -> float:
@@ -62,37 +60,3 @@ def _by_price(price: Any, usage: Usage) -> float:
     write = price.cache_write if price.cache_write is not None else price.input
     total: float = fresh * price.input + cached * read + written * write + (usage.output_tokens or 0) * price.output
     return total / _MILLION
-
-
-def _by_list(usage: Usage, model: str, vendor: str | None, url: str) -> float | None:
-    """``None`` where no price is known of that model of that vendor, or at that address."""
-    calc = _calculator()
-    if calc is None:
-        return None
-    calculate, counted = calc
-    try:
-        found = calculate(
-            counted(
-                input_tokens=usage.input_tokens or 0,
-                output_tokens=usage.output_tokens or 0,
-                cache_read_tokens=usage.cached_tokens or None,
-                cache_write_tokens=usage.cache_write_tokens or None,
-            ),
-            model_ref=model,
-            provider_id=vendor,
-            provider_api_url=None if vendor else url,
-        )
-    except (LookupError, ValueError):
-        return None
-    return float(found.total_price)
-
-
-@lru_cache(maxsize=1)
-def _calculator() -> tuple[Any, Any] | None:
-    try:
-        from genai_prices import Usage as Counted
-        from genai_prices import calc_price
-    except ImportError:
-        log.info("costs are not known: the package genai-prices is not there (pip install 'hushflow[llm]')")
-        return None
-    return calc_price, Counted
