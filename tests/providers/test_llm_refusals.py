@@ -97,6 +97,37 @@ def test_429_for_ever_is_bounded_and_named(told):
     assert seconds < 120
 
 
+def test_a_batch_that_is_refused_for_ever_ends_in_minutes():
+    """However many questions there are: they do not each wait for themselves."""
+    llm = ScriptedLLM(faults=[Fault("rate_limited", from_s=5)], latency_s=(0.2, 2.0))
+    done = batch(llm, 1500)
+    assert 0 < done.answered < 200
+    assert done.seconds < 700
+    assert llm.stats.calls <= 1.5 * 1500
+    error = done.errors[-1]
+    assert error.status_code == 429
+    assert any("for 600 s all calls were refused" in note for note in error.__notes__)
+
+
+def test_an_outage_of_minutes_is_sat_out():
+    llm = ScriptedLLM(faults=[Fault("rate_limited", from_s=5, until_s=300)], latency_s=(0.2, 2.0))
+    all_are_answered(llm, 500, questions=500)
+
+
+def test_what_was_refused_long_ago_is_forgotten():
+    """A run an hour later is as patient as the first one."""
+    llm = ScriptedLLM(faults=[Fault("rate_limited", numbers=[1, 2, 3])])
+
+    async def main():
+        hub, once = hub_of({"llm:m": llm}), Retry(max_attempts=1)
+        with pytest.raises(RefusedByProvider):
+            await asked(hub, retry=once)
+        await asyncio.sleep(3600)
+        return (await asked(hub, retry=None))["attempts"]
+
+    assert run_virtual(main) == 3
+
+
 def test_a_retry_after_beyond_all_patience_is_not_waited_for():
     """Such as that of a limit for a day."""
     llm = ScriptedLLM(faults=[Fault("rate_limited", retry_after_s=36_000)])

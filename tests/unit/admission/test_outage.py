@@ -136,3 +136,27 @@ def test_what_is_down_closes_an_adaptive_limit_as_well_and_opens_it_when_it_serv
     desk.end(probe)
     desk.go_to(0.2)
     assert begun(desk, waiting)
+
+
+def test_how_long_nothing_but_refusals_came_is_counted_from_the_first_of_a_row():
+    desk, limit = Desk(), Limit(concurrency="auto")
+
+    def refused_for_s():
+        return desk.admission.refused_for_s(desk.admission.lane([limit]))
+
+    def call(at_s, end=REFUSED):
+        desk.go_to(at_s)
+        ticket = desk.ask(limit)
+        while not is_in(ticket):
+            desk.go_to(desk.now_s + 0.1)
+        desk.end(ticket, end) if end is not None else desk.end(ticket)
+
+    assert refused_for_s() == 0
+    for at_s in (10, 60, 110):
+        call(at_s)
+    assert refused_for_s() == pytest.approx(100, abs=10)
+    call(120, None)  # served
+    assert refused_for_s() == 0
+    call(130)
+    call(230)  # nobody has asked in between
+    assert refused_for_s() == 0

@@ -156,6 +156,12 @@ class Admission:
         finally:
             self._follow_up()
 
+    def refused_for_s(self, lane: Lane) -> float:
+        """For how long one of the limits of ``lane`` has seen nothing but refusals."""
+        now_s = self.clock()
+        with self._lock:
+            return max((limiter.refused_for_s(now_s) for limiter in lane.limiters), default=0.0)
+
     def is_shut(self, lane: Lane) -> bool:
         """Whether refusals have closed one of the limits of ``lane``, so that only single calls are let through."""
         now_s = self.clock()
@@ -186,6 +192,8 @@ class Admission:
                 limiter.in_use -= 1
                 if limiter.outage is not None and not now_s:
                     now_s = self.clock()
+                if limiter.refusing_s is not None or end.overloaded:
+                    limiter.hear(ticket.admitted_s, now_s or self.clock(), end)
                 if end.overloaded or end.down or limiter.outage is not None:
                     limiter.judge(ticket.admitted_s, now_s, end, begun=ticket.begun)
             for taken in ticket.taken or ():

@@ -13,6 +13,8 @@ from hush.core._spec._policies import Limit
 STARTS, TOTAL, INPUT, OUTPUT = range(4)
 """What a window counts: calls, or tokens of one kind."""
 
+_FORGETS_S = 60.0
+"""Refusals that are further apart are not of one row: nobody has asked in between."""
 _SMALL = 20  # to round a rate above it down to a whole number costs less than 5 % of it
 
 Tokens = tuple[int | None, int | None, int | None]
@@ -104,6 +106,8 @@ class Limiter:
         opens_at_s: Until when its gate is closed.
         lanes: Those in which someone waits for it.
         outage: What refusals have closed; ``None`` while calls are served.
+        refusing_s: Since when it refuses all calls for load; ``None`` while it serves some.
+        refused_s: When it last refused one.
         horizon_s: How long something may be set aside for who waits for a time.
     """
 
@@ -121,6 +125,8 @@ class Limiter:
         "name",
         "opens_at_s",
         "outage",
+        "refused_s",
+        "refusing_s",
     )
 
     def __init__(self, limit: Limit) -> None:
@@ -131,6 +137,8 @@ class Limiter:
         self.held = 0
         self.opens_at_s = -math.inf
         self.outage: Outage | None = None
+        self.refusing_s: float | None = None
+        self.refused_s = -math.inf
         self.lanes: dict[Any, None] = {}  # of ``Lane``, which is made of limiters
         rates = [(rate, period_s) for rate, period_s in ((limit.per_second, 1.0), (limit.per_minute, 60.0)) if rate]
         counters = [Counter(STARTS, _window(rate, period_s)) for rate, period_s in rates]
@@ -205,6 +213,21 @@ class Limiter:
                 self.outage.broke(started_s, now_s)
             elif self.outage.served(started_s):
                 self.outage = None
+
+    def hear(self, started_s: float, now_s: float, end: End) -> None:
+        """What the end of a call says of whether all are refused; to be told of each refusal, and after one of each."""
+        if end.overloaded:
+            if self.refusing_s is None or now_s > self.refused_s + _FORGETS_S:
+                self.refusing_s = now_s
+            self.refused_s = now_s
+        elif not end.failed and self.refusing_s is not None and started_s >= self.refusing_s:
+            self.refusing_s = None
+
+    def refused_for_s(self, now_s: float) -> float:
+        """For how long it has seen nothing but refusals."""
+        if self.refusing_s is None or now_s > self.refused_s + _FORGETS_S:
+            return 0.0
+        return now_s - self.refusing_s
 
     def is_shut(self, now_s: float) -> bool:
         """Whether refusals have closed it, so that only single calls are let through."""

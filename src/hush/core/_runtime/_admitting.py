@@ -183,6 +183,14 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], res
             ticket = await _wait(admission, lane, run, priority, tokens, attempt.start_by_s, about)
         admission.begin(ticket)
         began_s = run.loop.time()
+
+        def ended_with(error: BaseException) -> End:
+            end = _end_of(error, resource, run.loop.time() - began_s)
+            if end.overloaded and attempt.give_up_s is not None and admission.refused_for_s(lane) > attempt.give_up_s:
+                attempt.hopeless = True
+                return BROKEN  # nobody is held back any more: the others shall hear it as well
+            return end
+
         end = BROKEN
         failed = False
         left: list[Job] = []
@@ -193,14 +201,14 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], res
                 run.tracing.node_admitted(frame, step, names, waited_s, attempt.number)
             out = await call(strand, frame, step, attempt)
             if type(out) is Raised:
-                end, failed = _end_of(out.error, resource, run.loop.time() - began_s), True
+                end, failed = ended_with(out.error), True
             else:
                 end = End(tokens_told(out)) if counts_tokens else WELL
                 if attempt.hold_s is not None:
                     end = end._replace(retry_after_s=attempt.hold_s)
             return out
         except BaseException as exc:
-            end, failed = _end_of(exc, resource, run.loop.time() - began_s), True
+            end, failed = ended_with(exc), True
             raise
         finally:
             if left:

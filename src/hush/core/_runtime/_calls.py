@@ -41,6 +41,8 @@ class Attempt:
         corrections: How many requests there were before this one that asked for another.
         patience_s: The longest wait before another attempt; after that somebody else is asked.
         hold_s: For how many seconds nobody is to come back, as the answer says.
+        give_up_s: After how many seconds of nothing but refusals, of all that share a limit, it is not tried again.
+        hopeless: Whether there were so many.
         shut: Whether a limit lets single calls through only, after it failed: then trying again costs next to nothing.
     """
 
@@ -49,7 +51,9 @@ class Attempt:
         "bound",
         "corrections",
         "earlier",
+        "give_up_s",
         "hold_s",
+        "hopeless",
         "last",
         "left_behind",
         "number",
@@ -72,6 +76,8 @@ class Attempt:
         self.patience_s: float | None = None
         self.hold_s: float | None = None
         self.shut = False
+        self.give_up_s: float | None = None
+        self.hopeless = False
 
 
 class TooLate(Exception):

@@ -22,6 +22,9 @@ from hush.core._runtime._strand import Strand
 from hush.core._spec._policies import Retry
 from hush.core.errors import GraphError, InputError, MissingKeyError, OutputError, SourceError
 
+GIVE_UP_S = 600.0
+"""Where a limit has seen nothing but refusals for so long, no failure is tried again, until a call is served: thousands
+of items, each with its own patience, would wait for days."""
 MISTAKES = (GraphError, InputError, MissingKeyError, OutputError, SourceError)
 """What is wrong with what was written; it would be wrong again, whatever ``on=`` says."""
 
@@ -142,6 +145,8 @@ class _Tries:
         made.last = outer.last and self._count == retry.max_attempts
         if made.last:
             made.bound = f"max_attempts={retry.max_attempts}"
+        if retry.max_total_s is not None:
+            made.give_up_s = min(retry.max_total_s, GIVE_UP_S)
         if self._count > 1 and retry.max_total_s is not None:
             made.start_by_s = self._began_s + retry.max_total_s
         outer.number = made.number
@@ -173,6 +178,9 @@ class _Tries:
             self.bound = "its call is still at work in a thread"
             return None
         if not isinstance(error, Exception) or isinstance(error, MISTAKES):
+            return None
+        if one.hopeless:
+            self.bound = f"for {one.give_up_s:g} s all calls were refused"
             return None
         signal = signal_of(error)
         if not (signal.retryable if self._rule is None else self._rule(error)):
