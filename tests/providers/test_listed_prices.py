@@ -13,7 +13,7 @@ genai_prices = pytest.importorskip("genai_prices")
 
 
 def listed():
-    from genai_listed.data_snapshot import get_snapshot
+    from genai_prices.data_snapshot import get_snapshot
 
     return [(provider.id, model.id) for provider in get_snapshot().providers for model in provider.models]
 
