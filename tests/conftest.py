@@ -13,8 +13,12 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["kit.llama_server"]  # a server is started when a test asks for it, and nothing is loaded before
+
+settings.register_profile("hush", deadline=None)  # tests count, and do not time
+settings.load_profile("hush")
 
 KIND = os.environ.get("HUSH_TEST_LOOP", "")
 
