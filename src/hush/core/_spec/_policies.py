@@ -33,6 +33,9 @@ class Retry:
     ``exc.hush.attempt`` how many attempts were made. Never retried are a cancellation, mistakes of wiring (a missing
     key, wrong inputs), and calls that were left behind in their thread, which may still be at work.
 
+    Where a limit has seen nothing but refusals (429, 503) for ten minutes, or for ``max_total_s`` if that is shorter,
+    no call of those that share it is tried again until one is served: else each of many would wait for itself.
+
     One object may be given to any number of nodes, on any loop and in any thread; those that share it share its budget.
 
     Args:
@@ -151,7 +154,9 @@ class Limit:
 
     A failure that says when to come back (``Retry-After``, or an attribute ``retry_after_s``) closes the limit until
     then for everybody who shares it. Where calls are refused (429, 503) and none of four in a row was served, single
-    calls try whether that is over, 0.1 to 0.5 s apart, before the others go on; after 10 s they go on in any case.
+    calls try whether that is over, 0.1 to 0.5 s apart, before the others go on; after 10 s they go on in any case. Of
+    a model, lost connections and other answers from 500 on count as refusals in that. What is tried again meanwhile
+    costs no ``budget`` of its ``Retry``.
 
     Args:
         concurrency: How many calls may go on at once, 1 or more. ``"auto"`` finds out how many are good.
