@@ -158,6 +158,27 @@ def test_nothing_is_set_aside_for_who_is_not_the_next(desk):
     assert not is_in(both)
 
 
+@pytest.mark.parametrize("alive", [True, False])
+def test_what_is_set_aside_comes_free_in_time_though_the_loop_it_is_for_does_not_call(desk, alive):
+    """That one may be closed with its calls still waiting, or at work on something else for long."""
+    slow, quick = Limit(per_second=1), Limit(concurrency=1, per_second=100)
+    desk.ask(slow)
+    desk.go_to(0.5)
+    elsewhere = Bell()
+    elsewhere.alive = alive
+    both = desk.ask(slow, quick, bell=elsewhere)
+    for _ in range(PASSES):
+        desk.end(desk.ask(quick))
+    others = [desk.ask(quick) for _ in range(3)]
+    assert desk.in_use(quick) == 0
+    assert not any(map(is_in, others))
+    desk.go_to(2)
+    if alive:
+        assert is_in(both)
+        desk.end(both)
+    assert is_in(others[0])
+
+
 # ── Going away ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import heapq
 import random
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from hush.core import Limit
 from hush.core._admission._limiter import WELL, End
-from hush.core._admission._window import SLACK
+from hush.core._admission._window import SLACK, Window
 from unit.admission.desk import Desk, is_in
 
 
@@ -125,6 +127,37 @@ def test_a_call_that_is_under_way_when_its_window_is_over_leaves_it_late():
     starts = [start_s for start_s, _ in played(limit, [0.4, 0.01, 9, 0])]
     assert starts[:3] == pytest.approx([0, 1.4, 2.41])
     assert starts[3] == pytest.approx(2.41 + 1.03 + 0.5 - 0.37 + 0.025, abs=0.015)
+
+
+def test_what_was_paid_for_lateness_in_one_window_makes_nobody_wait_in_the_next():
+    # The third is late by 0.3 s, and nearly all that is left of the credit goes for it. The fourth is under way for
+    # long: only what has been refilled since keeps it in its window, though that much had been paid when it started.
+    starts = [start_s for start_s, _ in played(Limit(per_second=1), [0.4, 0.01, 0.3, 9, 0])]
+    assert starts[3] == pytest.approx(2.41 + 1.03 + 0.13 + 0.015, abs=0.01)
+    assert starts[4] == pytest.approx(starts[3] + 1.03 + 0.01, abs=0.005)
+
+
+@pytest.mark.parametrize("period_s", [1.0, 60.0])
+@pytest.mark.parametrize("longest", [0.1, 0.7, 3])
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=10, deadline=None)
+def test_nothing_fits_before_the_time_that_is_told(period_s, longest, seed):
+    """Whoever waits is called then and not before: what fitted earlier would wait for nothing."""
+    rng = random.Random(seed)
+    window, now_s, ends = Window(100, period_s), 0.0, []
+    for _ in range(40):
+        amount = rng.choice([1, 10, rng.randint(1, 100), 130])
+        while (at_s := window.until_s(amount, now_s)) > now_s:
+            next_s = min(at_s, ends[0][0] if ends else at_s)
+            for share in (0.3, 0.8, 0.99):
+                looked_s = now_s + share * (next_s - now_s)
+                assert copy.deepcopy(window).until_s(amount, looked_s) > looked_s or looked_s in (now_s, next_s)
+            now_s = next_s
+            while ends and ends[0][0] <= now_s:
+                _, _, entry = heapq.heappop(ends)
+                window.end(entry, now_s, entry.amount, failed=rng.random() < 0.1)
+        length_s = longest * period_s * rng.random()
+        heapq.heappush(ends, (now_s + length_s, rng.random(), window.enter(amount, now_s)))
 
 
 @pytest.mark.parametrize("service_s", [0.004, 0.05, 0.1])

@@ -219,13 +219,15 @@ class Admission:
         heapify(todo)
         closed: dict[Limiter, float] = {}
         blocked: list[Lane] = []
-        holding: list[Limiter] = []
+        holding: dict[Limiter, float] = {}
         while todo:
             _, lane = heappop(todo)
             ticket = lane.first()
             at_s = self._when(ticket, now_s, closed, holding)
             if at_s > now_s:
                 blocked.append(lane)
+                if holding:  # what is set aside comes free at its time also if the loop it is for is closed or busy
+                    at_s = min(at_s, *(holding.get(limiter, math.inf) for limiter in lane.limiters))
                 if at_s < math.inf:
                     self._arm(lane, at_s)
                 continue
@@ -240,8 +242,11 @@ class Admission:
         for limiter in holding:
             limiter.let_go()
 
-    def _when(self, ticket: Ticket, now_s: float, closed: dict[Limiter, float], holding: list[Limiter]) -> float:
-        """When ``ticket`` may be admitted; if not now, close what it lacks, and set aside what it has waited for."""
+    def _when(self, ticket: Ticket, now_s: float, closed: dict[Limiter, float], holding: dict[Limiter, float]) -> float:
+        """When ``ticket`` may be admitted; if not now, close what it lacks, and set aside what it has waited for.
+
+        ``holding`` says until when something is set aside, at least.
+        """
         lane = ticket.lane
         untils: list[float] = []
         is_next = True
@@ -259,7 +264,7 @@ class Admission:
                 closed[limiter] = until_s
             elif holds and (at_s == math.inf or at_s - now_s <= limiter.horizon_s):
                 limiter.hold(ticket.tokens)
-                holding.append(limiter)
+                holding[limiter] = min(at_s, holding.get(limiter, math.inf))
         return at_s
 
     def _arm(self, lane: Lane, at_s: float) -> None:

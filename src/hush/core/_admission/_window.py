@@ -99,9 +99,17 @@ class Credit:
         """How much longer an entry may stay."""
         self._left_s = min(self._most_s, self._left_s + REFILL * (now_s - self._refilled_s))
         self._refilled_s = now_s
-        if now_s - self._paid_at_s >= self._period_s:
+        if now_s >= self._paid_at_s + self._period_s:
             self._paid_s = 0.0
         return self._paid_s + self._left_s
+
+    def leaves_s(self, plain_s: float, longer_s: float, now_s: float) -> float:
+        """When an entry leaves that is to stay until ``plain_s`` and by ``longer_s`` longer: at that time or later."""
+        at_s = plain_s + min(longer_s, self.most_s(now_s))
+        over_s = self._paid_at_s + self._period_s
+        if self._paid_s and at_s >= over_s:  # by then what has been paid is worth nothing more
+            return max(over_s, plain_s + min(longer_s, self._left_s))
+        return at_s
 
     def pay(self, longer_s: float, now_s: float) -> None:
         """An entry stayed so much longer, and somebody waited for it."""
@@ -179,7 +187,7 @@ class Window:
         return at_s
 
     def _leaves_s(self, entry: Entry, now_s: float) -> float:
-        return self._plain_s(entry) + min(self._longer_s(entry), self._credit.most_s(now_s))
+        return self._credit.leaves_s(self._plain_s(entry), self._longer_s(entry), now_s)
 
     def _plain_s(self, entry: Entry) -> float:
         took_s = entry.took_s
