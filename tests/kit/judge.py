@@ -92,7 +92,8 @@ def _about_calls(case: Case, expected: Expected, record: Play, *, cut_short: boo
     """Every leaf is called once for each activation that is sure to happen, never more, never too many at a time."""
     least, most = Counter() if cut_short else expected.tally.least, expected.tally.most
     found = [
-        f"{name} was called {record.calls[name]} times, not {least[name]} to {most[name]}"
+        f"{name} was called {record.calls[name]} times, not {least[name]} to {most[name]}: "
+        f"too {'often' if record.calls[name] > most[name] else 'seldom'}"
         for name in {*record.calls, *least}
         if not least[name] <= record.calls[name] <= most[name]
     ]

@@ -3,6 +3,9 @@
 What depends on timing it gives as a set: of several failing siblings, which ones got to fail. So an error is the set of
 the labels that may be raised, a label being what `kit.faults.label` says of an exception. All else is one value.
 
+A map that fails may have handed items on to the map that streams from it. Then the run fails, and what the reader may
+do meanwhile only widens what may be counted and raised.
+
 Soft edges it understands where at most one of those into a node can deliver; `kit.orders` knows all others.
 """
 
@@ -33,7 +36,8 @@ from kit.shapes import (
     refs_in,
     refs_of,
 )
-from kit.tally import NEVER, SKIPPED, Expected, Failed, Ran, State, Stuck, Tally
+from kit.streaming import streams
+from kit.tally import NEVER, SKIPPED, Begun, Expected, Failed, Ran, State, Stuck, Tally
 from kit.values import flag, is_fussy_about, mix, spread
 
 
@@ -59,14 +63,18 @@ def run_graph(graph: Graph, given: Mapping[str, Any], outside: Mapping[str, Stat
     failures: set[str] = set()
     stuck = False
     mine = Tally()
+    pairs = streams(graph)
     for node in graph.nodes:
+        seen, flows = _seen_by(node, states, pairs)
         try:
-            state = run_node(node, graph, {**given, **written}, states, mine)
-            if isinstance(state, Ran):
+            state = run_node(node, graph, {**given, **written}, seen, mine)
+            if flows and isinstance(state, Ran):  # it ends only when those it streams from have ended
+                state = Begun(state.values, length=len(state.values["error"]))
+            elif isinstance(state, Ran):
                 written |= {target: take(state, key) for key, target in node.writes}
         except Failed as failed:
             failures |= failed.failure.labels
-            state = NEVER
+            state = failed.begun or NEVER
         except Stuck:
             stuck = True
             state = NEVER
@@ -77,6 +85,13 @@ def run_graph(graph: Graph, given: Mapping[str, Any], outside: Mapping[str, Stat
     if stuck:
         raise Stuck
     return written
+
+
+def _seen_by(node: Node, states: Mapping[str, State], pairs: set[tuple[str, str]]) -> tuple[dict[str, State], bool]:
+    """The states as the node sees them, and whether it streams from a map that has only begun."""
+    begun = {name for name, state in states.items() if isinstance(state, Begun)}
+    flowing = {name for name in begun if (name, node.name) in pairs}
+    return {**states, **dict.fromkeys(begun - flowing, NEVER)}, bool(flowing)
 
 
 def names_error(graph: Graph, name: str) -> bool:

@@ -9,7 +9,7 @@ from kit import reference
 from kit.conditions import holds
 from kit.faults import Failure
 from kit.shapes import Cond, Graph, Loop, Map, Parent, Ref, Source, Tolerate, keys_written
-from kit.tally import Failed, Ran, State, Stuck, Tally, labels_of_item
+from kit.tally import Begun, Failed, Ran, State, Stuck, Tally, labels_of_item
 from kit.values import Counts
 
 
@@ -40,14 +40,48 @@ def call_map(
         for key, column in outputs.items():
             column.append(values.get(key))
     failures = _of_the_map(node, outputs["error"], tally)
-    if len({len(each) for each in columns.values()}) > 1:
+    if len(_lengths(node, columns, states)) > 1:
         failures.add("SourceError")
     if failures:
-        raise Failed(*failures)
+        if _collects(node):  # before it failed of something else
+            for each in outputs["error"]:
+                tally.handled |= frozenset() if each is None else labels_of_item(each)
+                tally.maybe_partial |= each is not None
+        length = len(outputs["error"])
+        handed = _handed_on(node, outputs["error"])
+        begun = Begun({key: column[:handed] for key, column in outputs.items()}, length=length)
+        raise Failed(*failures, begun=begun)
     failed = sum(each is not None for each in outputs["error"])
     total = len(outputs["error"])
     counts = Counts(total_iterations=total, success_count=total - failed, error_count=failed)
     return {**outputs, "iteration_metrics": counts}
+
+
+def _lengths(node: Map, columns: Mapping[str, list[Any]], states: Mapping[str, State]) -> set[int]:
+    """How long its columns are, or would be if what it streams from went on to its end."""
+    found = set()
+    for key, source in node.each:
+        state = states[source.node] if isinstance(source, Ref) else None
+        length = state.length if isinstance(state, Begun) else len(columns[key])
+        found.add(length if node.first is None else min(length, node.first))
+    return found
+
+
+def _collects(node: Map) -> bool:
+    """Whether no failure of items makes it fail."""
+    return node.on_error == "collect" or (node.on_error is None and not node.is_for)
+
+
+def _handed_on(node: Map, errors: list[Any]) -> int:
+    """How many items a map that failed may have handed on.
+
+    Several at a time, any: one that ended before an earlier one failed. One at a time, none after the last straw.
+    """
+    bound = node.on_error.count if isinstance(node.on_error, Tolerate) else 0
+    failed = [place for place, error in enumerate(errors) if error is not None]
+    if node.max_concurrency > 1 or _collects(node) or bound is None or len(failed) <= bound:
+        return len(errors)
+    return failed[bound] + 1
 
 
 def _items(
@@ -78,7 +112,6 @@ def _of_the_map(node: Map, errors: list[Any], tally: Tally) -> set[str]:
             if too_many or (fraction is not None and len(failed) > fraction * len(errors)):
                 tally.excess[node.name] = labels
                 tally.handled |= labels  # those before the last straw were collected
-                tally.maybe_partial = True
                 tally.maybe_partial = True
                 return {f"TooManyFailures {node.name}"}
     return set()

@@ -6,6 +6,7 @@ names. Here names stay, so a case of fifty nodes becomes one of three in seconds
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ from kit.shapes import (
     Parent,
     Ref,
     Source,
+    keys_written,
     nodes_in,
     parents_in,
     refs_in,
@@ -72,6 +74,29 @@ def smaller(case: Case, is_wrong: Callable[[Case], bool], patience_s: float = 60
     return case
 
 
+def smaller_alike(case: Case, trouble: Callable[[Case], str]) -> Case:
+    """The smallest case that can be reached and in which `trouble` finds nothing but what it finds in this one.
+
+    One that is wrong in another way may be so only because it was made smaller, and would tell nothing of this one.
+    """
+    first = sorts(trouble(case))
+    return smaller(case, lambda less: set() < sorts(trouble(less)) <= first)
+
+
+def sorts(words: str) -> set[str]:
+    """Of what sorts the complaints are, a line each: their words without values, names and numbers.
+
+    What a loop raises that finds something hanging or left behind tells all that is there: only its type counts.
+    """
+    if raised := re.match(r"([A-Z]\w+): ", words):
+        return {raised[1]}
+    return {" ".join(_PLAIN_WORD.findall(_QUOTED.sub("", line))) for line in words.splitlines() if line}
+
+
+_QUOTED = re.compile(r"""\[.*\]|\{.*\}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
+_PLAIN_WORD = re.compile(r"(?<!\w)(?!None|True|False)[A-Za-z_]+(?!\w)")
+
+
 def _fails(case: Case, is_wrong: Callable[[Case], bool]) -> bool:
     try:
         return is_wrong(case)
@@ -80,12 +105,21 @@ def _fails(case: Case, is_wrong: Callable[[Case], bool]) -> bool:
 
 
 def _less_of_case(case: Case) -> Iterator[Case]:
+    given = dict(case.given)
+    old = _read_by(case.graph).keys()
     for graph in _less_of_graph(case.graph):
-        read = {key for node in graph.nodes for one in sources_of(node) for key in parents_in(one)}
-        yield Case(graph, tuple(each for each in case.given if each[0] in read))
+        # What a container was given, or a node wrote that is gone, is given to the run: else it could not start.
+        written = old & {*keys_written(graph)}
+        read = [key for key in _read_by(graph) if key in given or key not in written]
+        yield Case(graph, tuple((key, given.get(key, 0)) for key in read))
     for place, (key, value) in enumerate(case.given):
         for less in _less_of_value(value):
             yield replace(case, given=(*case.given[:place], (key, less), *case.given[place + 1 :]))
+
+
+def _read_by(graph: Graph) -> dict[str, None]:
+    """The PARENT keys that its nodes read."""
+    return {key: None for node in graph.nodes for one in sources_of(node) for key in parents_in(one)}
 
 
 def _less_of_graph(graph: Graph) -> Iterator[Graph]:

@@ -10,10 +10,11 @@ from kit.faults import Failure
 
 
 class Failed(Exception):
-    """Carries a `Failure` up to the domain's border."""
+    """Carries a `Failure` up to the domain's border; of a map also what it may have handed on before it failed."""
 
-    def __init__(self, *labels: str) -> None:
+    def __init__(self, *labels: str, begun: Begun | None = None) -> None:
         self.failure = Failure(frozenset(labels))
+        self.begun = begun
         super().__init__(*labels)
 
 
@@ -82,5 +83,16 @@ class Ran:
     failure: Failure | None = None
 
 
+@dataclass(frozen=True)
+class Begun(Ran):
+    """A map that never ends well, as the map that streams from it sees it: any number of its items, from the first on.
+
+    To all others it is NEVER. `values` are the columns of all items that it may hand on, and `length` is how many there
+    would be if it went on to its end.
+    """
+
+    length: int = 0
+
+
 SKIPPED, NEVER = "skipped", "never"  # what becomes of a node that has no values
-State = Any  # Ran, SKIPPED or NEVER
+State = Any  # Ran, Begun, SKIPPED or NEVER

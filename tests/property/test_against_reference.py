@@ -17,7 +17,7 @@ from kit.judge import complaints, run_case
 from kit.reference import interpret
 from kit.say import source
 from kit.shapes import Case
-from kit.smaller import smaller
+from kit.smaller import smaller_alike
 from kit.strategies import cases
 from kit.tally import Expected
 from kit.tiers import every_change, nightly, patient
@@ -43,7 +43,7 @@ def hold(
 def _report(case: Case, seed: int, inline: bool, cancel_at: int | None, threads: bool) -> str:
     """What is wrong, with the smallest graph that shows it, as a program."""
     if not threads:
-        case = smaller(case, lambda less: bool(_fresh_trouble(less, seed, inline, cancel_at)))
+        case = smaller_alike(case, lambda less: _fresh_trouble(less, seed, inline, cancel_at))
     found = _fresh_trouble(case, seed, inline, cancel_at, threads)
     program = source(case, inline=inline, seed=seed, cancel_at=cancel_at)
     return f"{found}\n{interpret(case)}\nin this program, which shows it when it is run:\n\n{program}"

@@ -13,7 +13,7 @@ from kit.judge import run_case
 from kit.orders import outcomes
 from kit.say import source
 from kit.shapes import Leaf, nodes_in
-from kit.smaller import smaller
+from kit.smaller import smaller_alike
 from kit.soft import small_cases, softened_cases
 from kit.tiers import every_change, nightly, patient
 
@@ -25,7 +25,7 @@ def hold(case, seeds):
     assert not build(case)[0].check()
     found = _trouble(case, seeds)
     if found:
-        small = smaller(case, lambda less: bool(_trouble(less, seeds)))
+        small = smaller_alike(case, lambda less: (_trouble(less, seeds) or (0, ""))[1])
         seed, words = _trouble(small, seeds)
         program = source(small, seed=seed)
         raise AssertionError(
@@ -65,7 +65,7 @@ def hold_loosely(case, seeds, cancel_at=None):
         assume(False)
     for seed in seeds:
         if _loose_trouble(case, seed, cancel_at):
-            small = smaller(case, lambda less, seed=seed: bool(_loose_trouble(less, seed, cancel_at)))
+            small = smaller_alike(case, lambda less, seed=seed: _loose_trouble(less, seed, cancel_at))
             program = source(small, seed=seed, cancel_at=cancel_at)
             words = _loose_trouble(small, seed, cancel_at)
             raise AssertionError(f"{words}\nin this program, which shows it when it is run:\n\n{program}")

@@ -226,12 +226,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._born[task] = (self._births, place_of_caller())
 
     def _shuffle(self, turns: random.Random) -> None:
-        places = [at for at, handle in enumerate(self._ready) if _steps_a_task(handle)]
+        # A copy made in one step: threads may call ``call_soon_threadsafe`` meanwhile, which adds at the end only.
+        ready = list(self._ready)
+        places = [at for at, handle in enumerate(ready) if _steps_a_task(handle)]
         if len(places) < 2:
             return
         # In order of their making first. asyncio keeps tasks in sets and wakes them in the order of their addresses,
         # which no seed decides.
-        handles = sorted((self._ready[at] for at in places), key=self._birth_of)
+        handles = sorted((ready[at] for at in places), key=self._birth_of)
         turns.shuffle(handles)
         for at, handle in zip(places, handles, strict=True):
             self._ready[at] = handle

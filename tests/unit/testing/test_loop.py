@@ -245,6 +245,36 @@ def test_callbacks_keep_the_order_that_asyncio_promises():
     assert run_virtual(main, seed=3) == list(range(20))
 
 
+def test_threads_may_call_the_loop_while_turns_are_dealt():
+    """Nothing in the ready queue may be missed or told wrong because a thread adds to it meanwhile."""
+    seen = []
+
+    class Watched:
+        """A callback at which somebody looks, who is held up by it until a thread has called the loop."""
+
+        def __init__(self, loop):
+            self._loop = loop
+
+        @property
+        def __self__(self):
+            thread = threading.Thread(target=lambda: self._loop.call_soon_threadsafe(seen.append, "thread"))
+            thread.start()
+            thread.join()
+
+        def __call__(self):
+            seen.append("called")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.call_soon(Watched(loop))
+        await asyncio.gather(*[asyncio.sleep(0) for _ in range(3)])
+        await asyncio.sleep(1)
+
+    run_virtual(main)
+    assert seen.count("called") == 1
+    assert seen.count("thread") >= 2  # when it was called for, and when turns were dealt
+
+
 def test_passes_are_counted_and_hooks_called_when_they_begin():
     loop = VirtualLoop()
     seen = []
