@@ -1,0 +1,81 @@
+"""What servers were found to get wrong answers, long waits or lost attempts with. Each is one fault, mended."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hush.providers._model import ChatRequest
+from hush.providers.errors import Unreachable
+from kit.llm_forms import OPENAI, Said
+from kit.llm_wire import CLOSE, RESET, answer, serving
+
+
+def asking(text):
+    return ChatRequest(messages=[{"role": "user", "content": text}])
+
+
+def told(text):
+    return answer(OPENAI.whole(Said(content=(text,))))
+
+
+def question_of(seen):
+    return seen.json["messages"][-1]["content"]
+
+
+# --- connections that are kept ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("lost", [CLOSE, RESET])
+@pytest.mark.parametrize("at_once", [1, 5])
+async def test_a_kept_connection_that_is_closed_when_it_is_used_again_costs_nothing(lost, at_once):
+    carried = {}
+
+    def script(seen):
+        carried[seen.connection] = carried.get(seen.connection, 0) + 1
+        return [lost] if carried[seen.connection] == 2 else told(question_of(seen))
+
+    async with serving(script) as server:
+        client = OPENAI.client(server.url)
+        for turn in range(3):
+            asked = [f"{turn}.{number}" for number in range(at_once)]
+            replies = await asyncio.gather(*(client.chat(asking(text)) for text in asked))
+            assert [reply.content for reply in replies] == asked
+        await client.aclose()
+
+
+async def test_a_server_that_goes_down_is_asked_once_more_and_not_by_everybody():
+    down = False
+    lost = []
+
+    def script(seen):
+        if not down:
+            return told(question_of(seen))
+        lost.append(seen)
+        return [RESET]
+
+    async with serving(script) as server:
+        client = OPENAI.client(server.url)
+        await asyncio.gather(*(client.chat(asking("?")) for _ in range(8)))
+        down = True
+        found = await asyncio.gather(*(client.chat(asking("?")) for _ in range(8)), return_exceptions=True)
+        assert [type(each) for each in found] == [Unreachable] * 8
+        # What was not answered last time is a new connection, so it is not sent again.
+        many = len(lost)
+        with pytest.raises(Unreachable):
+            await client.chat(asking("?"))
+        await client.aclose()
+    assert many <= 10
+    assert len(lost) == many + 1
+
+
+async def test_what_comes_after_an_answer_is_not_the_next_answer():
+    def script(seen):
+        return [b"".join([*told(question_of(seen)), *told("what nobody asked for")])]
+
+    async with serving(script) as server:
+        client = OPENAI.client(server.url)
+        for text in ("one", "two", "three"):
+            assert (await client.chat(asking(text))).content == text
+        await client.aclose()
+
+
