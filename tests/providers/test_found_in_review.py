@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from hush.core._runtime._signals import signal_of
 from hush.providers._model import ChatRequest
-from hush.providers.errors import Unreachable
+from hush.providers.errors import RefusedByProvider, Unreachable
 from kit.llm_forms import OPENAI, Said
-from kit.llm_wire import CLOSE, RESET, answer, serving
+from kit.llm_wire import CLOSE, HANG, RESET, answer, serving
 
 
 def asking(text):
@@ -79,3 +80,16 @@ async def test_what_comes_after_an_answer_is_not_the_next_answer():
         await client.aclose()
 
 
+# --- refusals ---------------------------------------------------------------------------------------------------------
+async def test_a_refusal_is_heard_though_its_body_never_ends():
+    head = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 500\r\n\r\n"
+    for steps in ([head, HANG], [head + b"slow do", HANG], [head + b"slow do", CLOSE]):
+        async with serving() as server:
+            server.answers(*steps)
+            client = OPENAI.client(server.url, silence_s=0.1)
+            with pytest.raises(RefusedByProvider) as caught:
+                await client.chat(asking("?"))
+            await client.aclose()
+        assert caught.value.status_code == 429
+        assert signal_of(caught.value).retry_after_s == 7
+        assert "slow do" in str(caught.value) or steps[0] is head
