@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from hush.core._runtime._signals import signal_of
+from hush.providers._clients._failures import Failures
+from hush.providers._clients._limits import hold_s
+from hush.providers._clients._settings import ClientSettings
 from hush.providers._model import ChatRequest
 from hush.providers.errors import RefusedByProvider, Unreachable
 from kit.llm_forms import OPENAI, Said
@@ -93,3 +97,42 @@ async def test_a_refusal_is_heard_though_its_body_never_ends():
         assert caught.value.status_code == 429
         assert signal_of(caught.value).retry_after_s == 7
         assert "slow do" in str(caught.value) or steps[0] is head
+
+
+def _in(seconds, form):
+    at = datetime.fromtimestamp(1_800_000_000 + seconds, UTC)
+    return {"s": f"{at.timestamp():.0f}", "ms": f"{at.timestamp() * 1000:.0f}", "iso": at.isoformat()}[form]
+
+
+DATE = "Fri, 15 Jan 2027 08:00:00 GMT"  # 1,800,000,000 s since the epoch
+
+
+@pytest.mark.parametrize(
+    ("headers", "after_s"),
+    [
+        ({"x-ratelimit-reset-requests": "2s"}, 2),
+        ({"x-ratelimit-reset-tokens": "6m0s"}, 360),
+        ({"x-ratelimit-reset-requests": _in(3, "s"), "date": DATE}, 3),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": _in(3, "s"), "date": DATE}, 3),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": _in(5, "s"), "date": DATE}, 5),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": _in(5, "ms"), "date": DATE}, 5),
+        ({"x-ratelimit-reset": _in(5, "ms"), "date": DATE}, 5),
+        ({"anthropic-ratelimit-requests-reset": _in(9, "iso"), "date": DATE}, 9),
+        ({"retry-after": "-1", "x-ratelimit-reset-requests": "2s"}, 2),
+        ({"retry-after": "2s"}, 2),
+        ({"retry-after": "0", "x-ratelimit-reset-requests": "2s"}, 0),
+        # They say nothing of the limit that was met.
+        ({"x-ratelimit-remaining-requests": "3", "x-ratelimit-reset-requests": "2s"}, None),
+        ({"x-ratelimit-remaining": "3", "x-ratelimit-reset": _in(5, "ms"), "date": DATE}, None),
+        ({"x-ratelimit-reset": "60"}, None),
+        ({"x-ratelimit-reset-requests": _in(-3, "s"), "date": DATE}, None),
+    ],
+)
+def test_what_a_429_says_of_when_to_come_back(headers, after_s):
+    failures = Failures(ClientSettings(vendor="openai", model="m"))
+    assert signal_of(failures.of_answer(429, headers, b"")).retry_after_s == after_s
+
+
+def test_what_an_answer_says_of_it_is_heard_only_if_nothing_is_left():
+    assert hold_s({"x-ratelimit-reset-requests": "2s"}) is None
+    assert hold_s({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2s"}) == 2
