@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 
 import pytest
 
+from hush.core import Hush, ResourceHub
 from hush.core._runtime._signals import signal_of
 from hush.providers._clients._failures import Failures
 from hush.providers._clients._limits import hold_s
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._model import ChatRequest
 from hush.providers.errors import RefusedByProvider, Unreachable
+from hush.testing import Fault, ScriptedLLM, run_virtual
 from kit.llm_forms import OPENAI, Said
 from kit.llm_wire import CLOSE, HANG, RESET, answer, serving
+from kit.model_batches import batch_graph
 
 
 def asking(text):
@@ -136,3 +139,24 @@ def test_what_a_429_says_of_when_to_come_back(headers, after_s):
 def test_what_an_answer_says_of_it_is_heard_only_if_nothing_is_left():
     assert hold_s({"x-ratelimit-reset-requests": "2s"}) is None
     assert hold_s({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2s"}) == 2
+
+
+@pytest.mark.parametrize("limits", [{}, {"limits": {"concurrency": 4}}, {"limits": {"rpm": 6}}], ids=str)
+def test_who_is_told_to_come_back_tomorrow_fails_and_so_do_the_others(limits):
+    llm = ScriptedLLM(faults=[Fault("rate_limited", until_s=600, retry_after_s=86_400)])
+    hub = ResourceHub({"llm:m": {"type": "scripted", "llm": llm, **limits}})
+
+    async def run():
+        async with Hush(batch_graph(), resources=hub) as engine:
+            result = await engine.run({"questions": [f"{number}" for number in range(300)]})
+            asked, ended_s = llm.stats.calls, asyncio.get_running_loop().time()
+            await asyncio.sleep(86_400)
+            later = await engine.run({"questions": ["?"]})
+        return result, asked, ended_s, later
+
+    result, asked, ended_s, later = run_virtual(run)
+    assert {(type(error), error.status_code) for error in result["errors"]} == {(RefusedByProvider, 429)}
+    assert "not asked for" in result["errors"][-1].__notes__[0]
+    assert asked <= 10
+    assert ended_s < 10
+    assert later["answers"] == ["echo: ?"]

@@ -1,6 +1,6 @@
 """For how long nobody should ask again, by the headers of an answer that used the allowance up.
 
-OpenAI tells durations (https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers), others who speak its
+OpenAI tells durations (https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers), others in its
 form times since the epoch, Anthropic times (https://platform.claude.com/docs/en/api/rate-limits#response-headers).
 """
 
