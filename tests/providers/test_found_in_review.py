@@ -13,11 +13,12 @@ from hush.providers._clients._failures import Failures
 from hush.providers._clients._limits import hold_s
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._model import ChatRequest
-from hush.providers.errors import RefusedByProvider, Unreachable
+from hush.providers.errors import BadReply, RefusedByProvider, Unreachable
 from hush.testing import Fault, ScriptedLLM, run_virtual
-from kit.llm_forms import OPENAI, Said
-from kit.llm_wire import CLOSE, HANG, RESET, answer, serving
+from kit.llm_forms import OPENAI, Said, chunk
+from kit.llm_wire import CLOSE, HANG, RESET, answer, event, serving, stream
 from kit.model_batches import batch_graph
+from providers.contract import Heard
 
 
 def asking(text):
@@ -160,3 +161,89 @@ def test_who_is_told_to_come_back_tomorrow_fails_and_so_do_the_others(limits):
     assert asked <= 10
     assert ended_s < 10
     assert later["answers"] == ["echo: ?"]
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+async def read(*steps, on_chunk=None):
+    async with serving() as server:
+        server.answers(*steps)
+        client = OPENAI.client(server.url)
+        try:
+            return await client.chat(asking("?"), on_chunk)
+        finally:
+            await client.aclose()
+
+
+def nested(depth):
+    return b'{"choices":[{"index":0,"%s":{"content":' + b"[" * depth + b'"x"' + b"]" * depth + b"}}]}"
+
+
+@pytest.mark.parametrize("depth", [500, 900, 100_000])
+async def test_what_is_nested_too_deeply_is_no_answer(depth):
+    with pytest.raises(BadReply):
+        await read(*answer(nested(depth).replace(b"%s", b"message")))
+    with pytest.raises(BadReply):
+        await read(*stream([b"data: " + nested(depth).replace(b"%s", b"delta") + b"\n\n"]), on_chunk=Heard())
+
+
+def parts_of_calls(*parts):
+    return stream([*(chunk({"tool_calls": [part]}) for part in parts), chunk({}, "tool_calls"), event("[DONE]")])
+
+
+CALLS = [("f", '{"x":1}'), ("g", '{"y":2}')]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [
+            {"id": "a", "function": {"name": "f", "arguments": '{"x":'}},
+            {"id": "b", "function": {"name": "g", "arguments": '{"y":'}},
+            {"id": "a", "function": {"arguments": "1}"}},
+            {"id": "b", "function": {"arguments": "2}"}},
+        ],
+        [
+            {"index": 0, "function": {"name": "f", "arguments": '{"x":1}'}},
+            {"index": 0, "function": {"name": "g", "arguments": '{"y":2}'}},
+        ],
+        [
+            {"index": 0, "function": {"name": "f", "arguments": '{"x"'}},
+            {"index": 0, "function": {"name": "f", "arguments": ":1}"}},
+            {"index": 1, "function": {"name": "g", "arguments": ""}},
+            {"index": 1, "function": {"name": "g", "arguments": '{"y":2}'}},
+        ],
+    ],
+    ids=["interleaved by id", "all at 0 without ids", "the name in each part"],
+)
+async def test_parts_of_calls_find_theirs(parts):
+    reply = await read(*parts_of_calls(*parts), on_chunk=Heard())
+    assert [(call.name, call.arguments) for call in reply.tool_calls] == CALLS
+
+
+async def test_signs_of_life_are_no_answer():
+    parts = [
+        event("ping", "ping"),
+        b"event: heartbeat\ndata: 12:00:01\n\n",
+        event(None),
+        *OPENAI.events(Said(("yes",))),
+    ]
+    assert (await read(*stream(parts), on_chunk=Heard())).content == "yes"
+
+
+# --- models that are down ---------------------------------------------------------------------------------------------
+def test_a_model_that_refuses_one_question_is_there_for_the_next():
+    """The one that tried whether it is back was too long: that is an answer of a model that is back."""
+    a = ScriptedLLM(
+        "a", faults=[Fault(503, until_s=30), Fault("context_length_exceeded", contains="long")], latency_s=1.0
+    )
+    b = ScriptedLLM("b", latency_s=1.0)
+    hub = ResourceHub({"llm:a": a, "llm:b": b})
+    graph = batch_graph(resource_key="a", fallback="b", max_concurrency=1)
+
+    async def run():
+        async with Hush(graph, resources=hub) as engine:
+            await engine.run({"questions": ["short"] * 6})
+            await asyncio.sleep(60)
+            return await engine.run({"questions": ["long"] + ["short"] * 5})
+
+    assert run_virtual(run)["answers"] == ["b", *["a"] * 5]
