@@ -12,7 +12,9 @@ from hush.core._runtime._signals import signal_of
 from hush.providers._clients._failures import Failures
 from hush.providers._clients._limits import hold_s
 from hush.providers._clients._settings import ClientSettings
-from hush.providers._model import ChatRequest
+from hush.providers._model import ChatRequest, ToolCall
+from hush.providers._structured import Misfit, shape_of
+from hush.providers._tools import read_calls, tools_of
 from hush.providers.errors import BadReply, RefusedByProvider, Unreachable
 from hush.testing import Fault, ScriptedLLM, run_virtual
 from kit.llm_forms import OPENAI, Said, chunk
@@ -228,6 +230,19 @@ async def test_signs_of_life_are_no_answer():
         *OPENAI.events(Said(("yes",))),
     ]
     assert (await read(*stream(parts), on_chunk=Heard())).content == "yes"
+
+
+def test_data_that_is_nested_too_deeply_does_not_fit():
+    deep = '{"x":' + "[" * 20_000 + "]" * 20_000 + "}"
+    with pytest.raises(Misfit):
+        shape_of("json_object").read(deep)
+    tools = tools_of([{"name": "f", "parameters": {"type": "object"}}])
+    with pytest.raises(Misfit):
+        shape_of({"$ref": "#/$defs/any", "$defs": {"any": {"items": {"$ref": "#/$defs/any"}}}}).read(
+            "[" * 700 + "]" * 700
+        )
+    with pytest.raises(Misfit):
+        read_calls([ToolCall(id="a", name="f", arguments=deep)], tools)
 
 
 # --- models that are down ---------------------------------------------------------------------------------------------
