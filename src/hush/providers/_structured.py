@@ -33,7 +33,7 @@ class Shape:
         """The answer as data that fits. Raises ``Misfit``, which says what does not."""
         try:
             value = json.loads(bare_json(text))
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise Misfit(f"This is no JSON: {exc}.") from None
         if not self.schema:
             if not isinstance(value, dict):
@@ -114,6 +114,8 @@ def check_schema(value: Any, schema: Mapping[str, Any]) -> None:
         found = list(validator.iter_errors(value))
     except Unresolvable as exc:
         raise RequestError(f"the JSON schema refers to {exc.ref!r}, which is not in it; nothing is fetched.") from None
+    except RecursionError:
+        raise Misfit("This is nested too deeply.") from None
     wrong = sorted(found, key=lambda one: (len(one.absolute_path), one.message))[:_MOST_TOLD]
     if wrong:
         raise Misfit(

@@ -80,7 +80,7 @@ def read_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool]) -> list[dic
             raise Misfit(f"There is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}.")
         try:
             arguments = json.loads(call.arguments) if call.arguments.strip() else {}
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise Misfit(f"The arguments of {call.name} are no JSON: {exc}.") from None
         if not isinstance(arguments, dict):
             raise Misfit(f"The arguments of {call.name} are no JSON object.")

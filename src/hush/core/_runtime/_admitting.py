@@ -24,6 +24,7 @@ from hush.core._admission._state import LimitState
 from hush.core._admission._usage import tokens_expected, tokens_told
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._calls import Attempt, TooLate, Try
+from hush.core._runtime._far_off import is_far_off, refusal_of, remember
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Raised, Run
 from hush.core._runtime._signals import signal_of
@@ -181,15 +182,10 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], res
         if ticket is None:
             about = None if run.tracing is None else (frame, step, names, attempt.number)
             ticket = await _wait(admission, lane, run, priority, tokens, attempt.start_by_s, about)
+        if resource is not None:
+            _refuse_if_far_off(admission, lane, ticket)
         admission.begin(ticket)
         began_s = run.loop.time()
-
-        def ended_with(error: BaseException) -> End:
-            end = _end_of(error, resource, run.loop.time() - began_s)
-            if end.overloaded and attempt.give_up_s is not None and admission.refused_for_s(lane) > attempt.give_up_s:
-                attempt.hopeless = True
-                return BROKEN  # nobody is held back any more: the others shall hear it as well
-            return end
 
         end = BROKEN
         failed = False
@@ -201,14 +197,14 @@ def admitted(call: Try, spec: CallSpec, limits: Sequence[tuple[str, Limit]], res
                 run.tracing.node_admitted(frame, step, names, waited_s, attempt.number)
             out = await call(strand, frame, step, attempt)
             if type(out) is Raised:
-                end, failed = ended_with(out.error), True
+                end, failed = _end_after(out.error, admission, lane, resource, attempt, run.loop.time() - began_s), True
             else:
                 end = End(tokens_told(out)) if counts_tokens else WELL
                 if attempt.hold_s is not None:
                     end = end._replace(retry_after_s=attempt.hold_s)
             return out
         except BaseException as exc:
-            end, failed = ended_with(exc), True
+            end, failed = _end_after(exc, admission, lane, resource, attempt, run.loop.time() - began_s), True
             raise
         finally:
             if left:
@@ -254,6 +250,27 @@ async def _wait(
             timer.cancel()
         waker.rest()
     return ticket
+
+
+def _refuse_if_far_off(admission: Admission, lane: Lane, ticket: Ticket) -> None:
+    refusal = refusal_of(lane, admission.clock())
+    if refusal is not None:
+        admission.give_back(ticket)
+        raise refusal
+
+
+def _end_after(
+    error: BaseException, admission: Admission, lane: Lane, resource: Resource | None, attempt: Attempt, took_s: float
+) -> End:
+    """What a failed call tells its limits, where others wait for them."""
+    end = _end_of(error, resource, took_s)
+    if resource is not None and isinstance(error, Exception) and is_far_off(end.retry_after_s):
+        remember(lane, error, admission.clock())
+        return BROKEN  # nobody is held back: the others shall hear it as well
+    if end.overloaded and attempt.give_up_s is not None and admission.refused_for_s(lane) > attempt.give_up_s:
+        attempt.hopeless = True
+        return BROKEN  # as above
+    return end
 
 
 _SOON_S = 3.0

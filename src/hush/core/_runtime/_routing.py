@@ -181,9 +181,12 @@ def routed(first: Sequence[Candidate], fallback: Sequence[Candidate]) -> Try:
 
 def _tell_circuit(circuit: Circuit, error: Exception, began_s: float, now_s: float) -> None:
     signal = signal_of(error)
-    surely = getattr(error, "status_code", None) in _REFUSES_ALL
+    status = getattr(error, "status_code", None)
+    surely = status in _REFUSES_ALL
     if signal.retryable or surely:
         circuit.failed(began_s, now_s, for_s=signal.retry_after_s, surely=surely)
+    elif isinstance(status, int) and 400 <= status < 500 and status != 429:
+        circuit.answered()  # it is there, and refuses what it was asked
 
 
 def _tell_rerouted(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hush.providers._clients._lenient import Joined, as_mapping, as_word, dumps
+from hush.providers._clients._lenient import NO_JSON, Joined, as_mapping, as_word, dumps, parsed
 from hush.providers._clients._limits import hold_s
 from hush.providers._model import Kind, OnChunk, Reply, ToolCall, Usage
 
@@ -28,6 +28,10 @@ class Call:
         elif given is not None:
             self.arguments.add(dumps(given))
 
+    def is_whole(self) -> bool:
+        """Whether its arguments are JSON as they are."""
+        return parsed(str(self.arguments)) is not NO_JSON
+
 
 class Calls:
     """The calls of one answer, in order."""
@@ -39,13 +43,19 @@ class Calls:
     def at(self, index: int | None, call_id: str | None, name: str | None) -> Call:
         """The call that a fragment belongs to.
 
-        By its index; but a fragment with another id and a name begins a new one, since there are servers that give
-        each call the index 0, and those that give none at all.
+        By its index, or else by its id. But there are servers that give each call the index 0, and those that give none
+        at all: a fragment with a name begins a new call if its id is another one, or if there are no ids and the call
+        before it is whole.
         """
-        call = self._by_index.get(index) if index is not None else (self._calls[-1] if self._calls else None)
+        if index is not None:
+            call = self._by_index.get(index)
+        elif call_id is not None and name is None:
+            call = next((each for each in self._calls if each.id == call_id), self._calls[-1] if self._calls else None)
+        else:
+            call = self._calls[-1] if self._calls else None
         is_other = call is not None and name is not None and call_id is not None and call.id not in ("", call_id)
-        if index is None and call is not None and call_id is None and name is not None and call.name:
-            is_other = True  # whole calls, of which nothing but the name says where each begins
+        if call is not None and call_id is None and name is not None and call.name:
+            is_other = index is None or (not call.id and call.is_whole())
         if call is None or is_other:
             call = Call()
             self._calls.append(call)

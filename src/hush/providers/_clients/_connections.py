@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl
 import threading
+from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from hush.providers._clients._settings import ClientSettings
 
 if TYPE_CHECKING:
-    from httpx2 import AsyncBaseTransport, AsyncClient, Request
+    from httpx2 import AsyncBaseTransport, AsyncClient, Request, Response
+
+_REASON_S = 5.0
+_REASON_BYTES = 262_144
+"""How long, and how much, of the body of a refusal is waited for: its status and headers say what to do."""
 
 
 def connections(settings: ClientSettings, context: ssl.SSLContext) -> AsyncClient:
@@ -23,7 +29,7 @@ def connections(settings: ClientSettings, context: ssl.SSLContext) -> AsyncClien
         verify=context,
         http2=_speaks_http2(settings),
         proxy=settings.proxy,
-        event_hooks={"request": [_close_half_made]},
+        event_hooks={"request": [_close_half_made], "response": [_reads_reason(min(_REASON_S, settings.silence_s))]},
         # Redirects would carry the key, and what was asked, to whoever is named.
         follow_redirects=False,
         # The clock of an exchange bounds the rest, waiting for a free connection included.
@@ -79,6 +85,30 @@ async def _close_half_made(request: Request) -> None:
             await stream.aclose()
 
     request.extensions = {**request.extensions, "trace": trace}
+
+
+def _reads_reason(longest_s: float) -> Callable[[Response], Awaitable[None]]:
+    """Reads the body of a refusal, as far as it comes: the vendors' clients would wait for its end."""
+
+    async def read(response: Response) -> None:
+        if response.is_success:
+            return
+        from httpx2 import AsyncByteStream, ByteStream
+
+        stream, found = response.stream, bytearray()
+        assert isinstance(stream, AsyncByteStream)
+        try:
+            with contextlib.suppress(Exception):  # a part of it, or none, is better than not to know the status
+                async with asyncio.timeout(longest_s):
+                    async for part in stream:
+                        found += part
+                        if len(found) > _REASON_BYTES:
+                            break
+        finally:
+            await stream.aclose()
+        response.stream = ByteStream(bytes(found))
+
+    return read
 
 
 # --- once for the process -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hush.providers._clients._limits import hold_s
+from hush.providers._clients._limits import asks_back, duration_s, hold_s
 from hush.providers._clients._redaction import redacted, shortened
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._clients._told import Told, told_by, told_of
@@ -83,10 +83,10 @@ class Failures:
     def _refused(self, status: int, told: Told, kept: dict[str, str]) -> ProviderError:
         if status == 429 and not _SPENT.isdisjoint(told.words):
             kept["x-should-retry"] = "false"
-        elif not any(name in kept for name in ("retry-after", "retry-after-ms", "x-ms-retry-after-ms")):
-            after_s = told.retry_after_s
+        elif not any(asks_back(kept.get(name)) for name in ("retry-after", "retry-after-ms", "x-ms-retry-after-ms")):
+            after_s = told.retry_after_s or duration_s(kept.get("retry-after", "")) or None
             if after_s is None and status == 429:
-                after_s = hold_s(kept)
+                after_s = hold_s(kept, refused=True)
             if after_s is not None:
                 kept["retry-after-ms"] = f"{after_s * 1000:.0f}"
         about = ", ".join(filter(None, [next(iter(told.words), ""), told.param and f"parameter {told.param}"]))

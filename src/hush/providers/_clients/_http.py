@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.providers._clients._connections import connections, tls_context
@@ -31,6 +32,8 @@ Poster: TypeAlias = "Callable[[ClientSettings, AsyncClient], Post]"
 _TAIL_S = 5.0
 """How long the end of a stream that says that it is complete is waited for: a connection is only used again if its
 answer was read to the end."""
+_END_S = 0.5
+"""The same, once it has said that nothing more follows."""
 
 
 class _TheirsError(BaseException):
@@ -147,7 +150,7 @@ class Wire:
                         raise _TheirsError(error) from None
                 if reader.streamed:
                     silence_s = self.settings.silence_s
-                    pause_s = min(silence_s, _TAIL_S) if reader.finished or reader.done else silence_s
+                    pause_s = min(silence_s, _END_S if reader.done else _TAIL_S if reader.finished else inf)
                     clock.reschedule(min(until, now() + pause_s))
 
     async def _open(self) -> Post:

@@ -12,12 +12,20 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
+from typing import Any
 
-from httpx2 import AsyncBaseTransport, AsyncByteStream, Request, Response
+from httpx2 import AsyncBaseTransport, AsyncByteStream, ByteStream, ReadError, RemoteProtocolError, Request, Response
+
+_SOON_S = 0.25
+"""Who was asked anew and has not closed the connection after so long is there."""
 
 
 class Pool(AsyncBaseTransport):
     """At most ``most`` exchanges at a time. Who finds none free waits in line, for as long as it takes.
+
+    A server may close a connection that was kept just when it is used again. Nothing has failed then: the request is
+    sent once more, on a new connection (RFC 9112, 9.3.1). Where a server closes many, it may be going down: one is sent
+    first, and the others when it shows that there is somebody.
 
     Args:
         most: How many connections there are at most.
@@ -31,33 +39,61 @@ class Pool(AsyncBaseTransport):
         self._expiry_s = expiry_s
         self._make = make
         self._places = asyncio.Semaphore(most)
-        self._idle: deque[tuple[AsyncBaseTransport, float]] = deque()  # with when they were used last; the oldest first
+        self._idle: deque[tuple[AsyncBaseTransport, float, bool]] = deque()
+        """With when each was used last, the oldest first, and whether it was answered then."""
         self._all: set[AsyncBaseTransport] = set()
+        self._first: asyncio.Future[bool] | None = None  # of those sent again: whether there was an answer
 
     async def handle_async_request(self, request: Request) -> Response:
         await self._places.acquire()
         if self._idle:
-            one = self._idle.pop()[0]
+            one, _, kept = self._idle.pop()
         else:
-            one = self._make()
+            one, kept = self._make(), False
             self._all.add(one)
         try:
-            response = await one.handle_async_request(request)
+            response = await self._sent(one, request, kept=kept)
         except BaseException:
-            self._give_back(one)  # whose connection is closed, if it is not as good as before
+            self._give_back(one, answered=False)  # its connection is closed, if it is not as good as before
             raise
         assert isinstance(response.stream, AsyncByteStream)
         response.stream = _Body(response.stream, self, one)
         return response
 
-    def _give_back(self, one: AsyncBaseTransport) -> None:
+    async def _sent(self, one: AsyncBaseTransport, request: Request, *, kept: bool) -> Response:
+        try:
+            return await one.handle_async_request(request)
+        except (ReadError, RemoteProtocolError) as error:
+            unanswered = isinstance(error, ReadError) or "without sending a response" in str(error)
+            if not (kept and unanswered and one in self._all and isinstance(request.stream, ByteStream)):
+                raise
+            first = self._first
+            if first is not None:
+                await asyncio.wait([first], timeout=_SOON_S)
+                if first.done() and not first.result():
+                    raise
+        if first is not None:
+            return await one.handle_async_request(request)
+        mine = self._first = asyncio.get_running_loop().create_future()
+        answered = False
+        try:
+            response = await one.handle_async_request(request)
+            answered = True
+            return response
+        finally:
+            mine.set_result(answered)
+            self._first = None
+
+    def _give_back(self, one: AsyncBaseTransport, *, answered: bool) -> None:
         if one in self._all:  # else the pool was closed meanwhile
-            self._idle.append((one, monotonic()))
+            self._idle.append((one, monotonic(), answered))
         self._places.release()
 
     async def end(self, one: AsyncBaseTransport) -> None:
         """The exchange that ``one`` carried is over; those that have not been used for long are closed."""
-        self._give_back(one)
+        if _has_more(one):
+            await one.aclose()
+        self._give_back(one, answered=True)
         idle = self._idle
         while idle and (len(idle) > self._kept or idle[0][1] < monotonic() - self._expiry_s):
             old = idle.popleft()[0]
@@ -71,6 +107,18 @@ class Pool(AsyncBaseTransport):
         self._idle.clear()
         for one in found:
             await one.aclose()
+
+
+def _has_more(one: Any) -> bool:
+    """Whether more has come than the answer, which would be taken for the answer to the next request.
+
+    httpcore2 sees what is left in the socket, but not what it has read already; nor does it say so.
+    """
+    for connection in getattr(getattr(one, "_pool", None), "connections", ()):
+        state = getattr(getattr(connection, "_connection", None), "_h11_state", None)
+        if state is not None and state.trailing_data[0]:
+            return True
+    return False
 
 
 class _Body(AsyncByteStream):

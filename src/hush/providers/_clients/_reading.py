@@ -5,7 +5,7 @@ Which of the two was asked for does not matter: servers are known to send one in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hush.providers._clients import _sse
@@ -15,6 +15,7 @@ from hush.providers._clients._told import told_by
 from hush.providers.errors import UnfinishedReply
 
 _DONE = "[DONE]"
+_SIGNS_OF_LIFE = frozenset(("ping", "heartbeat", "keepalive", "keep-alive"))  # of proxies; what they hold is no answer
 
 
 class Reader:
@@ -72,7 +73,17 @@ class Reader:
         found = parsed(body)
         if found is NO_JSON:
             raise self.failures.bad(f"gave an answer that is no JSON: {told_by(body).message}", self.headers)
-        self.document(found)
+        self._understood(self.document, found)
+
+    def _understood(self, take: Callable[..., None], *found: Any) -> None:
+        """Take what was parsed; only a server that is out of its mind nests deeper than Python calls."""
+        deep = False
+        try:
+            take(*found)
+        except RecursionError:
+            deep = True
+        if deep:
+            raise self.failures.bad("gave an answer that is nested too deeply.", self.headers)
 
     def unfinished(self) -> UnfinishedReply:
         """The error of a stream that ended early."""
@@ -92,7 +103,8 @@ class Reader:
                 continue
             found = parsed(data)
             for each in [found] if found is not NO_JSON else self._one_a_line(name, data, at_end=at_end):
-                self.event(name, each)
+                if each is not None:
+                    self._understood(self.event, name, each)
 
     def _one_a_line(self, name: str, data: str, *, at_end: bool) -> list[Any]:
         """Events that have no blank line between them, or the last one, which was cut."""
@@ -105,6 +117,8 @@ class Reader:
             one = parsed(line)
             if one is not NO_JSON:
                 found.append(one)
+            elif name in _SIGNS_OF_LIFE:
+                continue
             elif name == "error":
                 raise self.failures.of_object(data, self.headers)
             elif at_end and number == len(lines):
