@@ -39,10 +39,10 @@ def test_single_calls_try_it_further_and_further_apart():
             times.append(desk.now_s)
             desk.end(ticket, REFUSED)
 
-    desk.go_to(5, look)
+    desk.go_to(9, look)
     gaps = [after - before for before, after in zip([0, *times], times, strict=False)]
-    assert gaps[:4] == pytest.approx([0.1, 0.2, 0.4, 0.5])
-    assert gaps[4:] == pytest.approx([GAP_MOST_S] * len(gaps[4:]))
+    assert gaps[:5] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
+    assert gaps[5:] == pytest.approx([GAP_MOST_S] * len(gaps[5:]))
 
 
 def test_one_that_is_served_opens_it_for_all():

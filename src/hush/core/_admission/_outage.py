@@ -1,7 +1,7 @@
 """``Outage``: holds everybody back while whoever is called refuses everything, and says no time to come back.
 
 A limit of a fixed size knows nothing of what its calls come to. When refusals for load (429, 503) come in a row, its
-gate closes, and one call at a time tries whether that is over: 0.1 s, 0.2 s, 0.4 s and then every 0.5 s after the last
+gate closes, and one call at a time tries whether that is over: 0.1 s, 0.2 s, 0.4 s, at most 2 s after the last
 one was refused. So an outage of seconds costs a few calls, and not all the attempts that each call has. Of a server
 that is a resource, lost connections and answers such as 502 count as refusals do, under any limit: it is being started
 again.
@@ -18,7 +18,7 @@ from math import inf
 IN_A_ROW = 4
 """Refusals with none served between them that close the gate."""
 FIRST_GAP_S = 0.1
-GAP_MOST_S = 0.5
+GAP_MOST_S = 2.0
 LONGEST_S = 10.0
 """For how long the gate is closed at most."""
 

@@ -154,7 +154,7 @@ class Limit:
 
     A failure that says when to come back (``Retry-After``, or an attribute ``retry_after_s``) closes the limit until
     then for everybody who shares it. Where calls are refused (429, 503) and none of four in a row was served, single
-    calls try whether that is over, 0.1 to 0.5 s apart, before the others go on; after 10 s they go on in any case. Of
+    calls try whether that is over, 0.1 to 2 s apart, before the others go on; after 10 s they go on in any case. Of
     a model, lost connections and other answers from 500 on count as refusals in that. What is tried again meanwhile
     costs no ``budget`` of its ``Retry``.
 

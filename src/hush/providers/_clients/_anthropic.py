@@ -62,6 +62,8 @@ def _poster(settings: ClientSettings, http: AsyncClient) -> Post:
     lines = os.environ.get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n")
     headers: dict[str, Any] = {line.partition(":")[0].strip(): anthropic.Omit() for line in lines if ":" in line}
     headers["Authorization"] = settings.authorization or anthropic.Omit()
+    if settings.api_key:
+        headers["X-Api-Key"] = settings.api_key  # which servers know that the client's own way is new to
     headers.update(settings.headers)
     sdk = anthropic.AsyncAnthropic(
         api_key=settings.api_key or "none",
