@@ -85,9 +85,11 @@ class ScriptedClient:
         self._llm = llm
         self._settings = settings
         self._failures = Failures(settings)
+        self._closed = False
 
     async def chat(self, request: ChatRequest, on_chunk: OnChunk | None = None) -> Reply:
         """As ``ChatClient.chat``."""
+        self._check_open()
         body = body_of(request, model=self._settings.model, schema_mode="json_schema", token_parameter="max_tokens")
         reader = ChatReader(self._failures, on_chunk)
         if on_chunk is not None:
@@ -164,7 +166,12 @@ class ScriptedClient:
         return self._failures.of_answer(fault.status or 502, fault.headers, body.encode())
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        """Nothing is asked any more."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ProviderError(f"{self._settings.who}: its client is closed.", resource=self._settings.resource)
 
 
 def _usage(found: Mapping[str, Any]) -> Usage:
