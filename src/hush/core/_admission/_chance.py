@@ -1,0 +1,203 @@
+"""``Chance``: refusals that come at any rate, told from those that the rate causes.
+
+A shared or overloaded server may refuse a share of all calls, however few they are. Cutting does not help then, and
+goes on down to nothing. So the calls between two cuts, a *stretch*, are counted, and two readings are compared by how
+likely they make what was seen:
+
+- *A capacity* of C calls a second: at a rate r a share of ``1 - C / r`` is refused, and almost nothing below C.
+- *Chance*: the same share in every stretch.
+
+Where chance is the better reading by far, that share becomes what is to be expected, and the controller goes back to
+where it was before the first of these cuts. From then on a refusal means nothing by itself; a cumulative sum (CUSUM:
+Page, 1954, "Continuous inspection schemes") tells when there are more of them than that. The share is averaged where the
+level has not grown past a plateau, so that what the growth costs is not taken for chance; and where nothing is refused
+for long, it is forgotten.
+"""
+
+from __future__ import annotations
+
+from math import inf, log
+
+SUSPECT = 3  # cuts in a row, each after a refusal among calls that were served, and not after growth: an experiment
+LOW = 0.6  # of what got through is what it is made at
+ENOUGH = 3  # refusals at that level are chance;
+HELPED = 3.0  # if so many were to be expected and none came, the rate it was
+STRETCHES = 8  # are looked back on
+WINDOW_S = 1.0  # what a server may let in at once after a pause, in the time that it takes at its rate
+
+RUN = 4  # refusals in a row that speak against chance, where little is known of it, and
+RUN_BY_CHANCE = 0.002  # how unlikely chance must make a run to speak against it
+GONE = 7.0  # so many refusals were to be expected, and none came: there is no chance any more
+FELL = 5.0  # so many were to be expected in a stretch that had none but its last: cutting has helped
+
+ALARM = 7.0  # the cumulative sum, from which on there are too many refusals
+MEMORY = 8.0  # refusals that the share is averaged over
+MOST = 0.75
+
+
+class Stretch:
+    """The calls at one level: how many started, since when, how many a second, and what became of them."""
+
+    __slots__ = ("began_s", "counts", "open_s", "refused", "rested_s", "served", "started")
+
+    def __init__(self, began_s: float, *, pause_s: float = WINDOW_S) -> None:
+        self.began_s = began_s
+        self.counts = False
+        self.rested_s = pause_s
+        self.started = 0
+        self.open_s = 0.02
+        self.served = 0
+        self.refused = 0
+
+    def end(self, now_s: float) -> None:
+        """Measure its time until now."""
+        self.open_s = max(0.02, now_s - self.began_s)
+
+
+class Chance:
+    """What is known of refusals that come at any rate.
+
+    Attributes:
+        share: The share of calls that is refused whatever the rate; 0 where there is no sign of that.
+        stretch: The one that goes on.
+        run: Refusals in a row that make an outage.
+        row: Refusals in a row, where a share is refused by chance, in the order of starts.
+        sum: The cumulative sum.
+        tries: Whether an experiment goes on.
+    """
+
+    __slots__ = ("_gap", "_less", "_more", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        self.run = RUN
+        self.row = 0
+        self.tries = False
+        self._until = 0.0
+        self.stretch = Stretch(0.0)
+        self.stretch.counts = True
+        self._stretches = [self.stretch]
+        self.sum = 0.0
+        self._more = self._less = 0.0  # what a refusal adds to the sum, and what a call takes off that is served
+        self._gap = 0  # calls since the last refusal
+
+    @property
+    def begun(self) -> bool:
+        """Whether there were cuts before this stretch that are still to be explained."""
+        return len(self._stretches) > 1
+
+    def served(self, stretch: Stretch) -> None:
+        """A call of ``stretch`` was let in."""
+        stretch.served += 1
+        if self.tries and stretch is self.stretch:
+            self._gap += 1
+            if self._gap > self._until:
+                self.forget_before()
+
+    def refused(self, stretch: Stretch) -> None:
+        """A call of ``stretch`` was refused."""
+        stretch.refused += 1
+        if stretch is self.stretch:
+            self._gap = 0
+
+    def count(self, refused: bool) -> None:
+        """Where a share is refused by chance: what became of the next call, in the order of their starts."""
+        if refused:
+            self._gap = 0
+            self.row += 1
+            self.sum += self._more
+        else:
+            self._gap += 1
+            self.row = 0
+            self.sum = max(0.0, self.sum - self._less)
+
+    def average(self, refused: bool) -> None:
+        """Learn of a call at a level that causes no refusals."""
+        share = self.share
+        self._expect(share + (refused - share) * share / MEMORY)
+
+    def look(self, now_s: float) -> None:
+        """Forget the share, if so many calls were served in a row that nothing is refused by chance any more."""
+        if self._gap * self.share >= GONE:
+            self.share = 0.0
+            self.run = RUN
+            self.forget(now_s)
+
+    @property
+    def alarms(self) -> bool:
+        """Whether there are more refusals than the share."""
+        return self.sum >= ALARM or self.row >= self.run
+
+    def next_stretch(self, now_s: float, pause_s: float = 0.0) -> None:
+        """A stretch ends, since another level is tried; the next one begins after a pause."""
+        stretch, before = self.stretch, self._stretches[:-1]
+        stretch.end(now_s)
+        if not stretch.started:
+            stretch.began_s = now_s + pause_s
+            stretch.rested_s = max(stretch.rested_s, pause_s)
+            return
+        calls = sum(each.served + each.refused for each in before)
+        if before and stretch.served * sum(each.refused for each in before) > FELL * max(1, calls):
+            del self._stretches[:-1]  # cutting has helped
+        self.stretch = Stretch(now_s + pause_s, pause_s=max(WINDOW_S, pause_s) if pause_s else 0.0)
+        self._stretches.append(self.stretch)
+        del self._stretches[:-STRETCHES]
+
+    def forget(self, at_s: float) -> None:
+        """What was seen so far has another reason."""
+        self.stretch = Stretch(at_s)
+        self._stretches = [self.stretch]
+        self.tries = False
+
+    def forget_before(self) -> None:
+        """The level has grown before this refusal: that is reason enough."""
+        del self._stretches[:-1]
+        self.tries = False
+
+    def against(self, in_row: int) -> bool:
+        """Whether so many refusals in a row speak against chance."""
+        if in_row < RUN:
+            return False
+        refused = sum(each.refused for each in self._stretches) - in_row
+        calls = sum(each.served for each in self._stretches) + refused
+        return in_row * log((max(0, refused) + 0.5) / (max(0, calls) + 1)) < log(RUN_BY_CHANCE)
+
+    def suspects(self) -> bool:
+        """After a cut: whether there have been so many in a row that an experiment is due."""
+        return not self.tries and len(self._suspect()) >= SUSPECT
+
+    def _suspect(self) -> list[Stretch]:
+        """The stretches that ended though calls were served and the level had not grown."""
+        first = 0 if self._stretches[0].counts else 1
+        return [each for each in self._stretches[first:-1] if each.served]
+
+    def low(self) -> float:
+        """A rate below which no capacity can be, as far as what got through lately tells."""
+        last = self._suspect()[-2:]
+        return LOW * sum(each.served for each in last) / sum(each.open_s + each.rested_s for each in last)
+
+    def begin(self) -> None:
+        """The experiment begins with the stretch that has just begun."""
+        seen = self._suspect()
+        calls, refused = sum(each.served + each.refused for each in seen), sum(each.refused for each in seen)
+        self._until = HELPED * calls / max(1, refused)
+        self.tries = True
+        self._gap = 0
+
+    def convinced(self, now_s: float) -> bool:
+        """After a refusal in the experiment: whether it was chance."""
+        if self.stretch.refused < ENOUGH:
+            return False
+        refused = sum(each.refused for each in self._stretches)
+        served = sum(each.served for each in self._stretches)
+        self._expect(refused / (refused + served))
+        self.sum, self.row, self._gap = 0.0, 0, 0
+        self.forget(now_s)
+        return True
+
+    def _expect(self, share: float) -> None:
+        self.share = share = min(share, MOST)
+        more = min((1 + share) / 2, share + 0.75 * (share * (1 - share)) ** 0.5)
+        self._more = log(more / share)
+        self._less = log((1 - share) / (1 - more))
+        self.run = max(2 * RUN, int(log(RUN_BY_CHANCE / 10) / log(share)))
