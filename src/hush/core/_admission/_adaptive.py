@@ -66,6 +66,7 @@ class Adaptive:
         "_cap",
         "_chance",
         "_episode",
+        "_hopes",
         "_last_s",
         "_measure",
         "_next_s",
@@ -94,6 +95,7 @@ class Adaptive:
         self._next_s = -inf  # when the pace, or the closed gate, lets the next call start
         self._last_s = -inf  # the last start
 
+        self._hopes = False  # whether the rate is a guess, since there was too little time to measure one
         self._before = self._room  # calls at a time before the cuts that are not explained yet
         self._young: deque[Call] = deque()  # calls of which it is not known whether they were let in
 
@@ -282,16 +284,17 @@ class Adaptive:
             self._next_s = self._probes.failed(now_s)
         elif episode.fresh:
             self._close(now_s, again=True)
-            if chance.suspects():
+            if chance.suspects(costly=retry_after_s > 0):
                 self._try_less(now_s)
         else:
             self._cut(call, now_s, retry_after_s)
-            if chance.suspects():
+            if chance.suspects(costly=retry_after_s > 0):
                 self._try_less(now_s + retry_after_s)
 
     def _cut(self, call: Call, now_s: float, retry_after_s: float) -> None:
         measure, plateau, signs, costly = self._measure, self._plateau, self._signs, retry_after_s > 0
         good = measure.per_s(call.at_s) / (1 - self._chance.share)
+        self._hopes = False
         self._next_stretch(now_s, retry_after_s)
         ramp = self._rate > 1.25 * good and self.mode != SLOTS
         sign = signs.is_sign(call.beside, self._episode.served)
@@ -358,7 +361,11 @@ class Adaptive:
         known = max(RATE_LEAST, min(self._rate, good))
         if self.mode == DOUBLING:
             made = self._room / max(0.001, measure.latency_s) if self._chance.share else measure.made_per_s(now_s)
-            known = max(known, LEAST_AT_ONCE * made)
+            if self._chance.share or not costly:
+                known = max(known, LEAST_AT_ONCE * made)
+                self._hopes = True
+            else:
+                known = max(known, min(made, measure.per_s(now_s)))
         if self.mode != DOUBLING and not measure.is_whole(call.at_s):
             known = max(known, LEAST_AT_ONCE * (plateau.base if self.mode == PACED else self._signs.rate))
         if self.mode == PACED and probed:  # the plateau was held without a refusal
@@ -380,9 +387,12 @@ class Adaptive:
         elif self.mode == DOUBLING:
             if self._measure.any_served:
                 self._fall_back(self._measure.per_s(now_s))
+        elif self._hopes and not self._episode.served:
+            self._fall_back(KEEP * self._measure.per_s(now_s))
         elif self._episode.reopened:  # what it came back with was too much
             plateau.base *= REOPEN_AGAIN
             self._probes.widen()
+        self._hopes = False
         self._next_stretch(now_s)
         self._episode.begin(now_s)
         self._signs.begin(now_s)

@@ -22,7 +22,7 @@ SUSPECT = 3  # cuts in a row, each after a refusal among calls that were served,
 LOW = 0.6  # of what got through is what it is made at
 ENOUGH = 3  # refusals at that level are chance;
 HELPED = 3.0  # if so many were to be expected and none came, the rate it was
-STRETCHES = 8  # are looked back on
+STRETCHES = 16  # are looked back on
 WINDOW_S = 1.0  # what a server may let in at once after a pause, in the time that it takes at its rate
 
 RUN = 4  # refusals in a row that speak against chance, where little is known of it, and
@@ -162,9 +162,9 @@ class Chance:
         calls = sum(each.served for each in self._stretches) + refused
         return in_row * log((max(0, refused) + 0.5) / (max(0, calls) + 1)) < log(RUN_BY_CHANCE)
 
-    def suspects(self) -> bool:
+    def suspects(self, *, costly: bool) -> bool:
         """After a cut: whether there have been so many in a row that an experiment is due."""
-        return not self.tries and len(self._suspect()) >= SUSPECT
+        return not self.tries and len(self._suspect()) >= SUSPECT + 2 * costly
 
     def _suspect(self) -> list[Stretch]:
         """The stretches that ended though calls were served and the level had not grown."""
