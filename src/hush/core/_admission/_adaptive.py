@@ -65,9 +65,11 @@ class Adaptive:
         "_before",
         "_cap",
         "_chance",
+        "_costly",
         "_episode",
         "_hopes",
         "_last_s",
+        "_low",
         "_measure",
         "_next_s",
         "_plateau",
@@ -95,6 +97,8 @@ class Adaptive:
         self._next_s = -inf  # when the pace, or the closed gate, lets the next call start
         self._last_s = -inf  # the last start
 
+        self._costly = False  # whether refusals by chance ask for a pause
+        self._low = 0.0  # the rate of an experiment
         self._hopes = False  # whether the rate is a guess, since there was too little time to measure one
         self._before = self._room  # calls at a time before the cuts that are not explained yet
         self._young: deque[Call] = deque()  # calls of which it is not known whether they were let in
@@ -152,10 +156,12 @@ class Adaptive:
         if self.mode == PACED:
             spacing_s = 1 / self._rate
             if now_s - self._next_s <= max(spacing_s / 2, 2 * CREDIT_S):  # it waited for the pace
-                if not self._chance.tries:
+                if self._chance.tries:
+                    self._rate = min(max(self._low, self._plateau.base), self._low * self._chance.grown())
+                else:
                     self._grow(min(since_s, 2 * spacing_s + 2 * CREDIT_S))
-                    spacing_s = 1 / self._rate
-        elif self._chance.share:
+                spacing_s = 1 / self._rate
+        elif self._chance.share and self._costly:
             spacing_s = 0.0
         else:
             spacing_s = self._measure.latency_s / (2 * self._room)
@@ -181,10 +187,7 @@ class Adaptive:
             if not call.known:
                 self._let_in(call)
             if chance.share and call.episode == self._episode.number:
-                chance.count(call.refused)
-                if not self._probed:
-                    chance.average(call.refused)
-                chance.look(now_s)
+                chance.count(call.refused, now_s, probed=self._probed)
 
     def _let_in(self, call: Call) -> None:
         call.known = True
@@ -257,7 +260,7 @@ class Adaptive:
         self._look_at_young(now_s)
         episode.in_row += 1
         self._measure.refused(call.at_s, took_s)
-        chance.refused(call.stretch)
+        chance.refused(call.stretch, episode.in_row)
         current = call.episode == episode.number
         if chance.share:
             if not self._probes.closed and not chance.alarms:
@@ -299,7 +302,11 @@ class Adaptive:
         ramp = self._rate > 1.25 * good and self.mode != SLOTS
         sign = signs.is_sign(call.beside, self._episode.served)
         signs.note(sign, held_s=plateau.grown_s if self.mode == SLOTS else None, costly=costly)
-        measured = plateau.probed and not ramp and now_s - self._episode.opened_s >= 1.5 * measure.memory_s
+        if self._chance.share:
+            measured = plateau.probed
+        else:
+            long_open = now_s - self._episode.opened_s >= 1.5 * measure.memory_s
+            measured = plateau.probed and not ramp and long_open
         if not measure.any_served:
             self._room = max(1.0, self._room / 2)
         elif self.mode != DOUBLING and (sign or self.mode == SLOTS) and signs.suffice(costly=costly):
@@ -329,7 +336,7 @@ class Adaptive:
         self._probes.open()
         if self.mode != PACED:
             self._fall_back(self._signs.rate)
-        self._rate = max(RATE_LEAST, min(LEAST_AT_ONCE * self._plateau.base, self._chance.low()))
+        self._rate = self._low = max(RATE_LEAST, min(LEAST_AT_ONCE * self._plateau.base, self._chance.low()))
         self._next_s = now_s + 1 / self._rate
         self._chance.begin()
         self._fit()
@@ -344,7 +351,8 @@ class Adaptive:
         self._signs.begin(now_s + retry_after_s)
         self._measure.forget(now_s + retry_after_s)
         self._next_s = now_s
-        self._room = max(1.0, self._before, self._level(self._rate))
+        self._room = max(1.0, self._before / 4, self._level(self._rate))
+        self._costly = retry_after_s > 0
         self._rate = inf
         self._fit()
 

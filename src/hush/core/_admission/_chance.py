@@ -20,6 +20,7 @@ from math import inf, log
 
 SUSPECT = 3  # cuts in a row, each after a refusal among calls that were served, and not after growth: an experiment
 LOW = 0.6  # of what got through is what it is made at
+STILL_LOW = 2.0  # times that level
 ENOUGH = 3  # refusals at that level are chance;
 HELPED = 3.0  # if so many were to be expected and none came, the rate it was
 STRETCHES = 16  # are looked back on
@@ -66,7 +67,7 @@ class Chance:
         tries: Whether an experiment goes on.
     """
 
-    __slots__ = ("_gap", "_less", "_more", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
+    __slots__ = ("_gap", "_less", "_more", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
 
     def __init__(self) -> None:
         self.share = 0.0
@@ -80,6 +81,7 @@ class Chance:
         self.sum = 0.0
         self._more = self._less = 0.0  # what a refusal adds to the sum, and what a call takes off that is served
         self._gap = 0  # calls since the last refusal
+        self._stray = 0  # refusals in the experiment
 
     @property
     def begun(self) -> bool:
@@ -94,34 +96,34 @@ class Chance:
             if self._gap > self._until:
                 self.forget_before()
 
-    def refused(self, stretch: Stretch) -> None:
-        """A call of ``stretch`` was refused."""
+    def refused(self, stretch: Stretch, in_row: int) -> None:
+        """A call of ``stretch`` was refused, as the last of so many in a row."""
         stretch.refused += 1
-        if stretch is self.stretch:
+        if self.tries and stretch is self.stretch:
+            if in_row == 1 and self.grown() <= STILL_LOW:
+                self._stray += 1
             self._gap = 0
 
-    def count(self, refused: bool) -> None:
-        """Where a share is refused by chance: what became of the next call, in the order of their starts."""
+    def count(self, refused: bool, now_s: float, *, probed: bool) -> None:
+        """Where a share is refused by chance: what became of the next call, in the order of their starts.
+
+        ``probed`` says whether the level had grown past a plateau.
+        """
+        share = self.share
         if refused:
-            self._gap = 0
             self.row += 1
             self.sum += self._more
         else:
-            self._gap += 1
             self.row = 0
             self.sum = max(0.0, self.sum - self._less)
-
-    def average(self, refused: bool) -> None:
-        """Learn of a call at a level that causes no refusals."""
-        share = self.share
-        self._expect(share + (refused - share) * share / MEMORY)
-
-    def look(self, now_s: float) -> None:
-        """Forget the share, if so many calls were served in a row that nothing is refused by chance any more."""
-        if self._gap * self.share >= GONE:
-            self.share = 0.0
-            self.run = RUN
-            self.forget(now_s)
+        if not probed:
+            self._gap = 0 if refused else self._gap + 1
+            if self._gap * share >= GONE:  # nothing is refused by chance any more
+                self.share = 0.0
+                self.run = RUN
+                self.forget(now_s)
+            else:
+                self._expect(share + (refused - share) * share / MEMORY)
 
     @property
     def alarms(self) -> bool:
@@ -182,11 +184,15 @@ class Chance:
         calls, refused = sum(each.served + each.refused for each in seen), sum(each.refused for each in seen)
         self._until = HELPED * calls / max(1, refused)
         self.tries = True
-        self._gap = 0
+        self._gap = self._stray = 0
+
+    def grown(self) -> float:
+        """How many times the low rate is tried by now: more, the longer nothing is refused."""
+        return float(max(1.0, 4.0 ** (HELPED * self._gap / self._until - 1)))
 
     def convinced(self, now_s: float) -> bool:
         """After a refusal in the experiment: whether it was chance."""
-        if self.stretch.refused < ENOUGH:
+        if self._stray < ENOUGH:
             return False
         refused = sum(each.refused for each in self._stretches)
         served = sum(each.served for each in self._stretches)
