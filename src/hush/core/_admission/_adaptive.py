@@ -269,7 +269,7 @@ class Adaptive:
                     self._plateau.pause(retry_after_s)
                 return
             if current:
-                chance.sum = 0.0
+                chance.alarmed()
         elif chance.against(episode.in_row):
             chance.forget(now_s)
         elif chance.tries and current and not self._probes.closed:

@@ -29,10 +29,11 @@ WINDOW_S = 1.0  # what a server may let in at once after a pause, in the time th
 RUN = 4  # refusals in a row that speak against chance, where little is known of it, and
 RUN_BY_CHANCE = 0.002  # how unlikely chance must make a run to speak against it
 GONE = 7.0  # so many refusals were to be expected, and none came: there is no chance any more
-FELL = 5.0  # so many were to be expected in a stretch that had none but its last: cutting has helped
+LONGER = 5.0  # times the mean of those before is too long a stretch for chance, and
+SHORTER = 20.0  # times less too short
 
 ALARM = 7.0  # the cumulative sum, from which on there are too many refusals
-MEMORY = 8.0  # refusals that the share is averaged over
+MEMORY = 4.0  # so many refusals are to be expected among those that the share is learned from
 MOST = 0.75
 
 
@@ -67,7 +68,7 @@ class Chance:
         tries: Whether an experiment goes on.
     """
 
-    __slots__ = ("_gap", "_less", "_more", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
+    __slots__ = ("_calls", "_gap", "_less", "_more", "_refused", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
 
     def __init__(self) -> None:
         self.share = 0.0
@@ -81,6 +82,7 @@ class Chance:
         self.sum = 0.0
         self._more = self._less = 0.0  # what a refusal adds to the sum, and what a call takes off that is served
         self._gap = 0  # calls since the last refusal
+        self._calls = self._refused = 0  # since the share was learned, below a plateau
         self._stray = 0  # refusals in the experiment
 
     @property
@@ -116,14 +118,22 @@ class Chance:
         else:
             self.row = 0
             self.sum = max(0.0, self.sum - self._less)
-        if not probed:
-            self._gap = 0 if refused else self._gap + 1
-            if self._gap * share >= GONE:  # nothing is refused by chance any more
-                self.share = 0.0
-                self.run = RUN
-                self.forget(now_s)
-            else:
-                self._expect(share + (refused - share) * share / MEMORY)
+        if probed:
+            return
+        self._gap = 0 if refused else self._gap + 1
+        self._calls += 1
+        self._refused += refused
+        if self._gap * share >= GONE:  # nothing is refused by chance any more
+            self.share = 0.0
+            self.run = RUN
+            self.forget(now_s)
+        elif self._calls * share >= MEMORY:
+            self._expect((share + self._refused / self._calls) / 2)
+
+    def alarmed(self) -> None:
+        """A cut is made for too many refusals: those before it tell nothing of chance."""
+        self.sum = 0.0
+        self._calls = self._refused = 0
 
     @property
     def alarms(self) -> bool:
@@ -132,15 +142,18 @@ class Chance:
 
     def next_stretch(self, now_s: float, pause_s: float = 0.0) -> None:
         """A stretch ends, since another level is tried; the next one begins after a pause."""
-        stretch, before = self.stretch, self._stretches[:-1]
+        stretch = self.stretch
         stretch.end(now_s)
         if not stretch.started:
             stretch.began_s = now_s + pause_s
             stretch.rested_s = max(stretch.rested_s, pause_s)
             return
-        calls = sum(each.served + each.refused for each in before)
-        if before and stretch.served * sum(each.refused for each in before) > FELL * max(1, calls):
-            del self._stretches[:-1]  # cutting has helped
+        before = self._suspect()
+        if before and stretch.served:
+            mean = sum(each.served for each in before) / len(before)
+            if stretch.served > LONGER * max(4.0, mean) or stretch.served * SHORTER < mean:
+                stretch.counts = True  # it has changed: cutting has helped, or there is another reason now
+                del self._stretches[:-1]
         self.stretch = Stretch(now_s + pause_s, pause_s=max(WINDOW_S, pause_s) if pause_s else 0.0)
         self._stretches.append(self.stretch)
         del self._stretches[:-STRETCHES]
@@ -181,8 +194,8 @@ class Chance:
     def begin(self) -> None:
         """The experiment begins with the stretch that has just begun."""
         seen = self._suspect()
-        calls, refused = sum(each.served + each.refused for each in seen), sum(each.refused for each in seen)
-        self._until = HELPED * calls / max(1, refused)
+        served, refused = sum(each.served for each in seen), sum(each.refused for each in seen)
+        self._until = HELPED * max(8.0, served / max(1, refused))
         self.tries = True
         self._gap = self._stray = 0
 
@@ -202,6 +215,9 @@ class Chance:
         return True
 
     def _expect(self, share: float) -> None:
+        if self.share:
+            share = max(self.share / 2, min(share, 1.5 * self.share))
+        self._calls = self._refused = 0
         self.share = share = min(share, MOST)
         more = min((1 + share) / 2, share + 0.75 * (share * (1 - share)) ** 0.5)
         self._more = log(more / share)
