@@ -37,6 +37,7 @@ ROUND_S = 0.1  # doubling takes a latency, and at least this long
 CREDIT_S = 0.01  # what a late timer may make up for; and the widest spacing while doubling
 BY_A_START = 1.05  # growth of the rate with one start, at most: there are few to learn from where the rate is low
 
+ROW = 3  # refusals in a row, of which more end an experiment
 LEAST_AT_ONCE = 0.5  # of the plateau, below which no cut goes whose measure is incomplete
 OUTAGE = 8  # refusals in a row, whenever they started, that close the gate
 REOPEN_AGAIN = 0.6  # of the plateau's rate, where the last reopening failed
@@ -272,7 +273,7 @@ class Adaptive:
                 chance.alarmed()
         elif chance.against(episode.in_row):
             chance.forget(now_s)
-        elif chance.tries and current and not self._probes.closed:
+        elif chance.tries and current and not self._probes.closed and episode.in_row <= ROW:
             if chance.convinced(now_s):
                 self._go_back(now_s, retry_after_s)
             elif retry_after_s:
@@ -395,7 +396,7 @@ class Adaptive:
         elif self.mode == DOUBLING:
             if self._measure.any_served:
                 self._fall_back(self._measure.per_s(now_s))
-        elif self._hopes and not self._episode.served:
+        elif self._hopes and not self._episode.served and self._episode.in_row > 1:
             self._fall_back(KEEP * self._measure.per_s(now_s))
         elif self._episode.reopened:  # what it came back with was too much
             plateau.base *= REOPEN_AGAIN

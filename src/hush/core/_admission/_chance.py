@@ -20,6 +20,9 @@ from math import inf, log
 
 SUSPECT = 3  # cuts in a row, each after a refusal among calls that were served, and not after growth: an experiment
 LOW = 0.6  # of what got through is what it is made at
+LOW_WHERE_RARE = 0.8  # is low enough where refusals are that rare:
+RARE = 30.0  # so many calls for one
+DEEPEST = 16.0  # it is not lower than the highest rate divided by this
 STILL_LOW = 2.0  # times that level
 ENOUGH = 3  # refusals at that level are chance;
 HELPED = 3.0  # if so many were to be expected and none came, the rate it was
@@ -68,7 +71,7 @@ class Chance:
         tries: Whether an experiment goes on.
     """
 
-    __slots__ = ("_calls", "_gap", "_less", "_more", "_refused", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
+    __slots__ = ("_calls", "_enough", "_gap", "_less", "_more", "_refused", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
 
     def __init__(self) -> None:
         self.share = 0.0
@@ -83,7 +86,8 @@ class Chance:
         self._more = self._less = 0.0  # what a refusal adds to the sum, and what a call takes off that is served
         self._gap = 0  # calls since the last refusal
         self._calls = self._refused = 0  # since the share was learned, below a plateau
-        self._stray = 0  # refusals in the experiment
+        self._stray = 0  # refusals in the experiment, and
+        self._enough = ENOUGH
 
     @property
     def begun(self) -> bool:
@@ -189,13 +193,23 @@ class Chance:
     def low(self) -> float:
         """A rate below which no capacity can be, as far as what got through lately tells."""
         last = self._suspect()[-2:]
-        return LOW * sum(each.served for each in last) / sum(each.open_s + each.rested_s for each in last)
+        got_through = sum(max(each.started - each.refused, each.served) for each in last)
+        share = LOW if self._mean() < RARE else LOW_WHERE_RARE
+        return max(
+            share * got_through / sum(each.open_s + each.rested_s for each in last),
+            max(each.started / each.open_s for each in self._stretches[:-1]) / DEEPEST,
+        )
+
+    def _mean(self) -> float:
+        """How many calls are served for one that is refused."""
+        seen = self._suspect()
+        return max(8.0, sum(each.served for each in seen) / max(1, sum(each.refused for each in seen)))
 
     def begin(self) -> None:
         """The experiment begins with the stretch that has just begun."""
-        seen = self._suspect()
-        served, refused = sum(each.served for each in seen), sum(each.refused for each in seen)
-        self._until = HELPED * max(8.0, served / max(1, refused))
+        mean = self._mean()
+        self._until = HELPED * mean
+        self._enough = ENOUGH if mean < RARE else ENOUGH - 1
         self.tries = True
         self._gap = self._stray = 0
 
@@ -205,7 +219,7 @@ class Chance:
 
     def convinced(self, now_s: float) -> bool:
         """After a refusal in the experiment: whether it was chance."""
-        if self._stray < ENOUGH:
+        if self._stray < self._enough:
             return False
         refused = sum(each.refused for each in self._stretches)
         served = sum(each.served for each in self._stretches)
