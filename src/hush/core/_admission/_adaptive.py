@@ -267,7 +267,7 @@ class Adaptive:
             if not self._probes.closed and not chance.alarms:
                 if retry_after_s:
                     self._measure.forget(now_s + retry_after_s)
-                    self._plateau.pause(retry_after_s)
+                    self._plateau.grown_s += retry_after_s
                 return
             if current:
                 chance.alarmed()
@@ -317,7 +317,8 @@ class Adaptive:
             self._room = plateau.base = float(max(1, min(call.beside, self.most) - 1))
         else:
             measured = self._pace(call, now_s, good, costly=costly, sign=sign) or measured
-        plateau.settle(now_s, measured=measured, retry_after_s=retry_after_s, paced=self.mode == PACED)
+        pause_s = 0.0 if self._chance.share else retry_after_s  # where chance costs pauses, growth makes no odds
+        plateau.settle(now_s, measured=measured, retry_after_s=pause_s, paced=self.mode == PACED)
         measure.look_back(self._rate)
         self._episode.begin(now_s + retry_after_s)
         signs.begin(now_s + retry_after_s)

@@ -22,6 +22,7 @@ SUSPECT = 3  # cuts in a row, each after a refusal among calls that were served,
 LOW = 0.6  # of what got through is what it is made at
 LOW_WHERE_RARE = 0.8  # is low enough where refusals are that rare:
 RARE = 30.0  # so many calls for one
+REGULAR = 1.25  # times as long as another is a stretch in which a window of the server was filled up, at most
 DEEPEST = 16.0  # it is not lower than the highest rate divided by this
 STILL_LOW = 2.0  # times that level
 ENOUGH = 3  # refusals at that level are chance;
@@ -37,6 +38,7 @@ SHORTER = 20.0  # times less too short
 
 ALARM = 7.0  # the cumulative sum, from which on there are too many refusals
 MEMORY = 4.0  # so many refusals are to be expected among those that the share is learned from
+MOST_BLOCKS = 6  # of which it is the average
 MOST = 0.75
 
 
@@ -71,7 +73,7 @@ class Chance:
         tries: Whether an experiment goes on.
     """
 
-    __slots__ = ("_calls", "_enough", "_gap", "_less", "_more", "_refused", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
+    __slots__ = ("_calls", "_enough", "_gap", "_known", "_less", "_more", "_refused", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
 
     def __init__(self) -> None:
         self.share = 0.0
@@ -85,6 +87,7 @@ class Chance:
         self.sum = 0.0
         self._more = self._less = 0.0  # what a refusal adds to the sum, and what a call takes off that is served
         self._gap = 0  # calls since the last refusal
+        self._known = 1  # how many times the share was learned
         self._calls = self._refused = 0  # since the share was learned, below a plateau
         self._stray = 0  # refusals in the experiment, and
         self._enough = ENOUGH
@@ -132,7 +135,8 @@ class Chance:
             self.run = RUN
             self.forget(now_s)
         elif self._calls * share >= MEMORY:
-            self._expect((share + self._refused / self._calls) / 2)
+            self._known = min(MOST_BLOCKS, self._known + 1)
+            self._expect(share + (self._refused / self._calls - share) / self._known)
 
     def alarmed(self) -> None:
         """A cut is made for too many refusals: those before it tell nothing of chance."""
@@ -183,7 +187,11 @@ class Chance:
 
     def suspects(self, *, costly: bool) -> bool:
         """After a cut: whether there have been so many in a row that an experiment is due."""
-        return not self.tries and len(self._suspect()) >= SUSPECT + 2 * costly
+        seen = self._suspect()
+        if self.tries or len(seen) < SUSPECT + 2 * costly:
+            return False
+        last = [each.served for each in seen[-SUSPECT:]]
+        return min(last) < RARE or max(last) > REGULAR * min(last)  # else it is a window that is full each time
 
     def _suspect(self) -> list[Stretch]:
         """The stretches that ended though calls were served and the level had not grown."""
@@ -224,13 +232,12 @@ class Chance:
         refused = sum(each.refused for each in self._stretches)
         served = sum(each.served for each in self._stretches)
         self._expect(refused / (refused + served))
-        self.sum, self.row, self._gap = 0.0, 0, 0
+        self.sum, self.row, self._gap, self._known = 0.0, 0, 0, 1
         self.forget(now_s)
         return True
 
     def _expect(self, share: float) -> None:
-        if self.share:
-            share = max(self.share / 2, min(share, 1.5 * self.share))
+
         self._calls = self._refused = 0
         self.share = share = min(share, MOST)
         more = min((1 + share) / 2, share + 0.75 * (share * (1 - share)) ** 0.5)

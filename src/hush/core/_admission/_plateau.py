@@ -76,10 +76,6 @@ class Plateau:
             return 1 + STEEP * over_s**3
         return BENT * exp(min(50.0, BEND_SLOPE * (over_s - BEND_S)))
 
-    def pause(self, pause_s: float) -> None:
-        """Count a pause in which nothing may start, as a time in which the plateau is held."""
-        self.grown_s = min(max(self.hold_s, self.grown_s), self.grown_s + pause_s)
-
     def lower(self, known: float, *, probed: bool, refill_s: float | None) -> None:
         """The plateau becomes a rate, a little below one that got through.
 
