@@ -273,8 +273,11 @@ class Adaptive:
                 chance.alarmed()
         elif chance.against(episode.in_row):
             chance.forget(now_s)
-        elif chance.tries and current and not self._probes.closed and episode.in_row <= ROW:
-            if chance.convinced(now_s):
+        elif chance.tries and current and not self._probes.closed:
+            if episode.in_row > ROW:
+                chance.forget(now_s)
+                self._close(now_s, again=True)
+            elif chance.convinced(now_s):
                 self._go_back(now_s, retry_after_s)
             elif retry_after_s:
                 self._measure.forget(now_s + retry_after_s)
@@ -338,7 +341,7 @@ class Adaptive:
         self._probes.open()
         if self.mode != PACED:
             self._fall_back(self._signs.rate)
-        self._rate = self._low = max(RATE_LEAST, min(LEAST_AT_ONCE * self._plateau.base, self._chance.low()))
+        self._rate = self._low = max(RATE_LEAST, self._chance.low())
         self._next_s = now_s + 1 / self._rate
         self._chance.begin()
         self._fit()
@@ -396,7 +399,10 @@ class Adaptive:
                 self._fall_back(self._signs.rate)
         elif self.mode == DOUBLING:
             if self._measure.any_served:
-                self._fall_back(self._measure.per_s(now_s))
+                rate = self._measure.per_s(now_s)
+                if self._episode.in_row == 1:
+                    rate = max(rate, LEAST_AT_ONCE * self._measure.made_per_s(now_s))
+                self._fall_back(rate)
         elif self._hopes and not self._episode.served and self._episode.in_row > 1:
             self._fall_back(KEEP * self._measure.per_s(now_s))
         elif self._episode.reopened:  # what it came back with was too much

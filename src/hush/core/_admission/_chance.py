@@ -32,7 +32,7 @@ WINDOW_S = 1.0  # what a server may let in at once after a pause, in the time th
 
 RUN = 4  # refusals in a row that speak against chance, where little is known of it, and
 RUN_BY_CHANCE = 0.002  # how unlikely chance must make a run to speak against it
-GONE = 7.0  # so many refusals were to be expected, and none came: there is no chance any more
+GONE = 10.0  # so many refusals were to be expected, and none came: there is no chance any more
 LONGER = 5.0  # times the mean of those before is too long a stretch for chance, and
 SHORTER = 20.0  # times less too short
 
