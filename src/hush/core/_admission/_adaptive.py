@@ -356,7 +356,7 @@ class Adaptive:
         self._signs.begin(now_s + retry_after_s)
         self._measure.forget(now_s + retry_after_s)
         self._next_s = now_s
-        self._room = max(1.0, self._before / 4, self._level(self._rate))
+        self._room = max(1.0, self._before / 2, self._level(self._rate))
         self._costly = retry_after_s > 0
         self._rate = inf
         self._fit()

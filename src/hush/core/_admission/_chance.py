@@ -31,7 +31,7 @@ STRETCHES = 16  # are looked back on
 WINDOW_S = 1.0  # what a server may let in at once after a pause, in the time that it takes at its rate
 
 RUN = 4  # refusals in a row that speak against chance, where little is known of it, and
-RUN_BY_CHANCE = 0.002  # how unlikely chance must make a run to speak against it
+RUN_BY_CHANCE = 0.01  # how unlikely chance must make a run to speak against it
 GONE = 10.0  # so many refusals were to be expected, and none came: there is no chance any more
 LONGER = 5.0  # times the mean of those before is too long a stretch for chance, and
 SHORTER = 20.0  # times less too short
@@ -135,8 +135,10 @@ class Chance:
             self.run = RUN
             self.forget(now_s)
         elif self._calls * share >= MEMORY:
-            self._known = min(MOST_BLOCKS, self._known + 1)
-            self._expect(share + (self._refused / self._calls - share) / self._known)
+            if self.sum < ALARM / 2 or self._refused < self._calls * share:
+                self._known = min(MOST_BLOCKS, self._known + 1)
+                self._expect(share + (self._refused / self._calls - share) / self._known)
+            self._calls = self._refused = 0
 
     def alarmed(self) -> None:
         """A cut is made for too many refusals: those before it tell nothing of chance."""
@@ -243,4 +245,4 @@ class Chance:
         more = min((1 + share) / 2, share + 0.75 * (share * (1 - share)) ** 0.5)
         self._more = log(more / share)
         self._less = log((1 - share) / (1 - more))
-        self.run = max(2 * RUN, int(log(RUN_BY_CHANCE / 10) / log(share)))
+        self.run = max(2 * RUN, int(log(RUN_BY_CHANCE / 50) / log(share)))
