@@ -269,7 +269,9 @@ class Adaptive:
                     self._measure.forget(now_s + retry_after_s)
                     self._plateau.grown_s += retry_after_s
                 return
-            if current:
+            if chance.row >= chance.run:
+                chance.give_up(now_s)
+            elif current:
                 chance.alarmed()
         elif chance.against(episode.in_row):
             chance.forget(now_s)
@@ -285,7 +287,7 @@ class Adaptive:
         elif current and self._probed and not self._probes.closed:
             chance.forget_before()
         if not current:
-            if (chance.row >= chance.run if chance.share else episode.in_row >= OUTAGE) and not self._probes.closed:
+            if episode.in_row >= OUTAGE and not self._probes.closed:
                 self._close(now_s, again=False)
         elif self._probes.closed:
             self._next_s = self._probes.failed(now_s)

@@ -32,6 +32,7 @@ WINDOW_S = 1.0  # what a server may let in at once after a pause, in the time th
 
 RUN = 4  # refusals in a row that speak against chance, where little is known of it, and
 RUN_BY_CHANCE = 0.01  # how unlikely chance must make a run to speak against it
+RUN_EVER = 1e-5  # the same, where the share is known
 GONE = 10.0  # so many refusals were to be expected, and none came: there is no chance any more
 LONGER = 5.0  # times the mean of those before is too long a stretch for chance, and
 SHORTER = 20.0  # times less too short
@@ -73,7 +74,7 @@ class Chance:
         tries: Whether an experiment goes on.
     """
 
-    __slots__ = ("_calls", "_enough", "_gap", "_known", "_less", "_more", "_refused", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
+    __slots__ = ("_calls", "_enough", "_gap", "_known", "_less", "_more", "_refused", "_seen", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
 
     def __init__(self) -> None:
         self.share = 0.0
@@ -88,6 +89,7 @@ class Chance:
         self._more = self._less = 0.0  # what a refusal adds to the sum, and what a call takes off that is served
         self._gap = 0  # calls since the last refusal
         self._known = 1  # how many times the share was learned
+        self._seen = -1.0  # the share of the block before, if there was one, and
         self._calls = self._refused = 0  # since the share was learned, below a plateau
         self._stray = 0  # refusals in the experiment, and
         self._enough = ENOUGH
@@ -111,6 +113,7 @@ class Chance:
         if self.tries and stretch is self.stretch:
             if in_row == 1 and self.grown() <= STILL_LOW:
                 self._stray += 1
+            self._until = max(self._until, HELPED * self._gap)
             self._gap = 0
 
     def count(self, refused: bool, now_s: float, *, probed: bool) -> None:
@@ -131,18 +134,24 @@ class Chance:
         self._calls += 1
         self._refused += refused
         if self._gap * share >= GONE:  # nothing is refused by chance any more
-            self.share = 0.0
-            self.run = RUN
-            self.forget(now_s)
+            self.give_up(now_s)
         elif self._calls * share >= MEMORY:
-            if self.sum < ALARM / 2 or self._refused < self._calls * share:
-                self._known = min(MOST_BLOCKS, self._known + 1)
-                self._expect(share + (self._refused / self._calls - share) / self._known)
+            seen, self._seen = self._seen, self._refused / self._calls
             self._calls = self._refused = 0
+            if seen >= 0:  # it has stood for as long again, without an alarm
+                self._known = min(MOST_BLOCKS, self._known + 1)
+                self._expect(share + (seen - share) / self._known)
+
+    def give_up(self, now_s: float) -> None:
+        """It was not chance, or is no longer."""
+        self.share = 0.0
+        self.run = RUN
+        self.forget(now_s)
 
     def alarmed(self) -> None:
         """A cut is made for too many refusals: those before it tell nothing of chance."""
         self.sum = 0.0
+        self._seen = -1.0
         self._calls = self._refused = 0
 
     @property
@@ -234,15 +243,15 @@ class Chance:
         refused = sum(each.refused for each in self._stretches)
         served = sum(each.served for each in self._stretches)
         self._expect(refused / (refused + served))
-        self.sum, self.row, self._gap, self._known = 0.0, 0, 0, 1
+        self.alarmed()
+        self.row, self._gap, self._known = 0, 0, 1
         self.forget(now_s)
         return True
 
     def _expect(self, share: float) -> None:
 
-        self._calls = self._refused = 0
         self.share = share = min(share, MOST)
         more = min((1 + share) / 2, share + 0.75 * (share * (1 - share)) ** 0.5)
         self._more = log(more / share)
         self._less = log((1 - share) / (1 - more))
-        self.run = max(2 * RUN, int(log(RUN_BY_CHANCE / 50) / log(share)))
+        self.run = max(2 * RUN, int(log(RUN_EVER) / log(share)))
