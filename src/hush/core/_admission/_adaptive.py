@@ -254,7 +254,7 @@ class Adaptive:
         self._cap = max(1, int(min(room, self._queueing.bound, self.most)))
 
     def _refused(self, call: Call, now_s: float, took_s: float, retry_after_s: float) -> None:
-        chance, episode = self._chance, self._episode
+        chance, episode, costly = self._chance, self._episode, retry_after_s > 0
         if call.known:  # it took so long
             call.stretch.served -= 1
         call.known = call.refused = True
@@ -293,12 +293,12 @@ class Adaptive:
             self._next_s = self._probes.failed(now_s)
         elif episode.fresh:
             self._close(now_s, again=True)
-            if chance.suspects(costly=retry_after_s > 0):
-                self._try_less(now_s)
+            if chance.suspects(costly=costly):
+                self._try_less(now_s, costly=costly)
         else:
             self._cut(call, now_s, retry_after_s)
-            if chance.suspects(costly=retry_after_s > 0):
-                self._try_less(now_s + retry_after_s)
+            if chance.suspects(costly=costly):
+                self._try_less(now_s + retry_after_s, costly=costly)
 
     def _cut(self, call: Call, now_s: float, retry_after_s: float) -> None:
         measure, plateau, signs, costly = self._measure, self._plateau, self._signs, retry_after_s > 0
@@ -338,12 +338,12 @@ class Adaptive:
         if not self._chance.begun:
             self._before = self._level(self._rate)
 
-    def _try_less(self, now_s: float) -> None:
+    def _try_less(self, now_s: float, *, costly: bool) -> None:
         """Cuts do not seem to help: see what becomes of calls at a rate that is surely low."""
         self._probes.open()
         if self.mode != PACED:
             self._fall_back(self._signs.rate)
-        self._rate = self._low = max(RATE_LEAST, self._chance.low())
+        self._rate = self._low = max(RATE_LEAST, self._chance.low(costly=costly))
         self._next_s = now_s + 1 / self._rate
         self._chance.begin()
         self._fit()

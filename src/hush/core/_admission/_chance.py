@@ -34,8 +34,7 @@ RUN = 4  # refusals in a row that speak against chance, where little is known of
 RUN_BY_CHANCE = 0.01  # how unlikely chance must make a run to speak against it
 RUN_EVER = 1e-5  # the same, where the share is known
 GONE = 10.0  # so many refusals were to be expected, and none came: there is no chance any more
-LONGER = 5.0  # times the mean of those before is too long a stretch for chance, and
-SHORTER = 20.0  # times less too short
+LONGER = 5.0  # times the mean of the others is too long a stretch for chance
 
 ALARM = 7.0  # the cumulative sum, from which on there are too many refusals
 MEMORY = 4.0  # so many refusals are to be expected among those that the share is learned from
@@ -170,8 +169,8 @@ class Chance:
         before = self._suspect()
         if before and stretch.served:
             mean = sum(each.served for each in before) / len(before)
-            if stretch.served > LONGER * max(4.0, mean) or stretch.served * SHORTER < mean:
-                stretch.counts = True  # it has changed: cutting has helped, or there is another reason now
+            if stretch.served > LONGER * max(4.0, mean):
+                stretch.counts = True  # cutting has helped
                 del self._stretches[:-1]
         self.stretch = Stretch(now_s + pause_s, pause_s=max(WINDOW_S, pause_s) if pause_s else 0.0)
         self._stretches.append(self.stretch)
@@ -207,17 +206,21 @@ class Chance:
     def _suspect(self) -> list[Stretch]:
         """The stretches that ended though calls were served and the level had not grown."""
         first = 0 if self._stretches[0].counts else 1
-        return [each for each in self._stretches[first:-1] if each.served]
+        seen = [each for each in self._stretches[first:-1] if each.served]
+        while len(seen) > 1 and seen[0].served * (len(seen) - 1) > LONGER * sum(each.served for each in seen[1:]):
+            del seen[0]  # that was before it changed
+        return seen
 
-    def low(self) -> float:
+    def low(self, *, costly: bool) -> float:
         """A rate below which no capacity can be, as far as what got through lately tells."""
-        last = self._suspect()[-2:]
+        seen = self._suspect()
+        last = seen[-2:]
         got_through = sum(max(each.started - each.refused, each.served) for each in last)
         share = LOW if self._mean() < RARE else LOW_WHERE_RARE
-        return max(
-            share * got_through / sum(each.open_s + each.rested_s for each in last),
-            max(each.started / each.open_s for each in self._stretches[:-1]) / DEEPEST,
-        )
+        low = share * got_through / sum(each.open_s + each.rested_s for each in last)
+        if not costly and sum(each.open_s for each in seen) < WINDOW_S:  # that is little to go by
+            low = max(low, max(each.started / each.open_s for each in self._stretches[:-1]) / DEEPEST)
+        return low
 
     def _mean(self) -> float:
         """How many calls are served for one that is refused."""
