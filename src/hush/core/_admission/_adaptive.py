@@ -68,7 +68,7 @@ class Adaptive:
         "_chance",
         "_costly",
         "_episode",
-        "_hopes",
+        "_surely",
         "_last_s",
         "_low",
         "_measure",
@@ -100,7 +100,7 @@ class Adaptive:
 
         self._costly = False  # whether refusals by chance ask for a pause
         self._low = 0.0  # the rate of an experiment
-        self._hopes = False  # whether the rate is a guess, since there was too little time to measure one
+        self._surely = inf  # what was measured where the rate is a guess, since there was too little time for more
         self._before = self._room  # calls at a time before the cuts that are not explained yet
         self._young: deque[Call] = deque()  # calls of which it is not known whether they were let in
 
@@ -303,7 +303,7 @@ class Adaptive:
     def _cut(self, call: Call, now_s: float, retry_after_s: float) -> None:
         measure, plateau, signs, costly = self._measure, self._plateau, self._signs, retry_after_s > 0
         good = measure.per_s(call.at_s) / (1 - self._chance.share)
-        self._hopes = False
+        self._surely = inf
         self._next_stretch(now_s, retry_after_s)
         ramp = self._rate > 1.25 * good and self.mode != SLOTS
         sign = signs.is_sign(call.beside, self._episode.served)
@@ -378,7 +378,7 @@ class Adaptive:
             made = self._room / max(0.001, measure.latency_s) if self._chance.share else measure.made_per_s(now_s)
             if self._chance.share or not costly:
                 known = max(known, LEAST_AT_ONCE * made)
-                self._hopes = True
+                self._surely = good
             else:
                 known = max(known, min(made, measure.per_s(now_s)))
         if self.mode != DOUBLING and not measure.is_whole(call.at_s):
@@ -401,16 +401,16 @@ class Adaptive:
                 self._fall_back(self._signs.rate)
         elif self.mode == DOUBLING:
             if self._measure.any_served:
-                rate = self._measure.per_s(now_s)
+                rate = self._surely = self._measure.per_s(now_s)
                 if self._episode.in_row == 1:
                     rate = max(rate, LEAST_AT_ONCE * self._measure.made_per_s(now_s))
                 self._fall_back(rate)
-        elif self._hopes and not self._episode.served and self._episode.in_row > 1:
+        elif self._surely < inf and not self._episode.served and self._episode.in_row > 1:
             self._fall_back(KEEP * self._measure.per_s(now_s))
+            self._surely = inf
         elif self._episode.reopened:  # what it came back with was too much
             plateau.base *= REOPEN_AGAIN
             self._probes.widen()
-        self._hopes = False
         self._next_stretch(now_s)
         self._episode.begin(now_s)
         self._signs.begin(now_s)
@@ -424,6 +424,9 @@ class Adaptive:
 
     def _reopen(self, now_s: float) -> None:
         probes, plateau = self._probes, self._plateau
+        if probes.failures > 1 and self.mode == PACED:
+            plateau.base = min(plateau.base, max(RATE_LEAST, self._surely))
+            self._surely = inf
         probes.open()
         self._episode.reopen(now_s)
         self._measure.forget(now_s)
