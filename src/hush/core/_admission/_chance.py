@@ -16,13 +16,16 @@ for long, it is forgotten.
 
 from __future__ import annotations
 
-from math import inf, log
+from itertools import pairwise
+from math import log
 
 SUSPECT = 3  # cuts in a row, each after a refusal among calls that were served, and not after growth: an experiment
 LOW = 0.6  # of what got through is what it is made at
+MEAN_LEAST = 8.0  # calls for one that is refused: there is too little to learn that from
 LOW_WHERE_RARE = 0.8  # is low enough where refusals are that rare:
-RARE = 30.0  # so many calls for one
-REGULAR = 1.25  # times as long as another is a stretch in which a window of the server was filled up, at most
+RARE = 25  # so many calls for one
+REGULAR = 1.1  # times as long as the one before is a long stretch that is like it; and
+ALIKE = 2  # such pairs are no chance
 DEEPEST = 16.0  # it is not lower than the highest rate divided by this
 STILL_LOW = 2.0  # times that level
 ENOUGH = 3  # refusals at that level are chance;
@@ -200,8 +203,9 @@ class Chance:
         seen = self._suspect()
         if self.tries or len(seen) < SUSPECT + 2 * costly:
             return False
-        last = [each.served for each in seen[-SUSPECT:]]
-        return min(last) < RARE or max(last) > REGULAR * min(last)  # else it is a window that is full each time
+        long = [each.served for each in seen if each.served >= RARE]
+        alike = sum(max(pair) <= REGULAR * min(pair) for pair in pairwise(long))
+        return alike < ALIKE  # else it is a window of the server that is full each time
 
     def _suspect(self) -> list[Stretch]:
         """The stretches that ended though calls were served and the level had not grown."""
@@ -224,8 +228,8 @@ class Chance:
 
     def _mean(self) -> float:
         """How many calls are served for one that is refused."""
-        seen = self._suspect()
-        return max(8.0, sum(each.served for each in seen) / max(1, sum(each.refused for each in seen)))
+        seen = self._suspect()[-SUSPECT:]
+        return max(MEAN_LEAST, sum(each.served for each in seen) / max(1, sum(each.refused for each in seen)))
 
     def begin(self) -> None:
         """The experiment begins with the stretch that has just begun."""
