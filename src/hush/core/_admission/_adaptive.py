@@ -379,7 +379,7 @@ class Adaptive:
             if self._chance.share or not costly:
                 known = max(known, LEAST_AT_ONCE * made)
                 self._surely = good
-            else:
+            elif not good:
                 known = max(known, min(made, measure.per_s(now_s)))
         if self.mode != DOUBLING and not measure.is_whole(call.at_s):
             known = max(known, LEAST_AT_ONCE * (plateau.base if self.mode == PACED else self._signs.rate))

@@ -171,8 +171,7 @@ class Chance:
             return
         before = self._suspect()
         if before and stretch.served:
-            mean = sum(each.served for each in before) / len(before)
-            if stretch.served > LONGER * max(4.0, mean):
+            if stretch.served > LONGER * max(4.0, _mean(before)):
                 stretch.counts = True  # cutting has helped
                 del self._stretches[:-1]
         self.stretch = Stretch(now_s + pause_s, pause_s=max(WINDOW_S, pause_s) if pause_s else 0.0)
@@ -211,8 +210,10 @@ class Chance:
         """The stretches that ended though calls were served and the level had not grown."""
         first = 0 if self._stretches[0].counts else 1
         seen = [each for each in self._stretches[first:-1] if each.served]
-        while len(seen) > 1 and seen[0].served * (len(seen) - 1) > LONGER * sum(each.served for each in seen[1:]):
-            del seen[0]  # that was before it changed
+        for since in range(len(seen) - 2, 0, -1):
+            before, after = seen[:since], seen[since:]
+            if _mean(before) > LONGER * _mean(after):
+                return after  # something has changed
         return seen
 
     def low(self, *, costly: bool) -> float:
@@ -262,3 +263,7 @@ class Chance:
         self._more = log(more / share)
         self._less = log((1 - share) / (1 - more))
         self.run = max(2 * RUN, int(log(RUN_EVER) / log(share)))
+
+
+def _mean(stretches: list[Stretch]) -> float:
+    return sum(each.served for each in stretches) / len(stretches)
