@@ -26,6 +26,8 @@ LOW_WHERE_RARE = 0.8  # is low enough where refusals are that rare:
 RARE = 25  # so many calls for one
 REGULAR = 1.1  # times as long as the one before is a long stretch that is like it; and
 ALIKE = 2  # such pairs are no chance
+EVEN = 0.4  # of their mean is what stretches by chance differ by, at least
+EVEN_FROM = 12.0  # if it is so many calls
 DEEPEST = 16.0  # it is not lower than the highest rate divided by this
 STILL_LOW = 2.0  # times that level
 ENOUGH = 3  # refusals at that level are chance;
@@ -202,6 +204,11 @@ class Chance:
         seen = self._suspect()
         if self.tries or len(seen) < SUSPECT + 2 * costly:
             return False
+        if costly:
+            mean = _mean(seen)
+            spread = (sum((each.served - mean) ** 2 for each in seen) / len(seen)) ** 0.5
+            if mean >= EVEN_FROM and spread < EVEN * mean:
+                return False
         long = [each.served for each in seen if each.served >= RARE]
         alike = sum(max(pair) <= REGULAR * min(pair) for pair in pairwise(long))
         return alike < ALIKE  # else it is a window of the server that is full each time
