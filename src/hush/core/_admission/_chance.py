@@ -41,7 +41,7 @@ RUN_EVER = 1e-5  # the same, where the share is known
 GONE = 10.0  # so many refusals were to be expected, and none came: there is no chance any more
 LONGER = 5.0  # times the mean of the others is too long a stretch for chance
 
-ALARM = 7.0  # the cumulative sum, from which on there are too many refusals
+ALARM = 12.0  # the cumulative sum, from which on there are too many refusals
 MEMORY = 4.0  # so many refusals are to be expected among those that the share is learned from
 MOST_BLOCKS = 6  # of which it is the average
 MOST = 0.75
