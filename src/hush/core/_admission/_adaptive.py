@@ -22,8 +22,10 @@ latency that of Netflix's concurrency-limits, and of TCP Vegas and BBR before. W
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 
+from hush.core._admission._chance import Chance
 from hush.core._admission._episode import Call, Episode
 from hush.core._admission._measure import Measure
 from hush.core._admission._plateau import KEEP, RATE_LEAST, SHORT_HOLD_S, Plateau
@@ -35,6 +37,7 @@ ROUND_S = 0.1  # doubling takes a latency, and at least this long
 CREDIT_S = 0.01  # what a late timer may make up for; and the widest spacing while doubling
 BY_A_START = 1.05  # growth of the rate with one start, at most: there are few to learn from where the rate is low
 
+ROW = 3  # refusals in a row, of which more end an experiment
 LEAST_AT_ONCE = 0.5  # of the plateau, below which no cut goes whose measure is incomplete
 OUTAGE = 8  # refusals in a row, whenever they started, that close the gate
 REOPEN_AGAIN = 0.6  # of the plateau's rate, where the last reopening failed
@@ -60,9 +63,14 @@ class Adaptive:
     """
 
     __slots__ = (
+        "_before",
         "_cap",
+        "_chance",
+        "_costly",
         "_episode",
+        "_surely",
         "_last_s",
+        "_low",
         "_measure",
         "_next_s",
         "_plateau",
@@ -71,6 +79,7 @@ class Adaptive:
         "_rate",
         "_room",
         "_signs",
+        "_young",
         "in_flight",
         "mode",
         "most",
@@ -89,6 +98,13 @@ class Adaptive:
         self._next_s = -inf  # when the pace, or the closed gate, lets the next call start
         self._last_s = -inf  # the last start
 
+        self._costly = False  # whether refusals by chance ask for a pause
+        self._low = 0.0  # the rate of an experiment
+        self._surely = inf  # what was measured where the rate is a guess, since there was too little time for more
+        self._before = self._room  # calls at a time before the cuts that are not explained yet
+        self._young: deque[Call] = deque()  # calls of which it is not known whether they were let in
+
+        self._chance = Chance()
         self._episode = Episode()
         self._measure = Measure()
         self._plateau = Plateau()
@@ -133,15 +149,21 @@ class Adaptive:
         beside = self.in_flight = self.in_flight + 1
         since_s, self._last_s = now_s - self._last_s, now_s
         self._measure.started(now_s)
+        self._look_at_young(now_s)
         if self._probes.closed:
             if self._probes.starts(now_s, self._measure.refusal_s):
-                return Call(now_s, beside, self._episode.number, False)
+                return self._call(now_s, beside, False)
             self._reopen(now_s)
         if self.mode == PACED:
             spacing_s = 1 / self._rate
             if now_s - self._next_s <= max(spacing_s / 2, 2 * CREDIT_S):  # it waited for the pace
-                self._grow(min(since_s, 2 * spacing_s + 2 * CREDIT_S))
+                if self._chance.tries:
+                    self._rate = min(max(self._low, self._plateau.base), self._low * self._chance.grown())
+                else:
+                    self._grow(min(since_s, 2 * spacing_s + 2 * CREDIT_S))
                 spacing_s = 1 / self._rate
+        elif self._chance.share and self._costly:
+            spacing_s = 0.0
         else:
             spacing_s = self._measure.latency_s / (2 * self._room)
             if self.mode == DOUBLING:
@@ -149,7 +171,33 @@ class Adaptive:
             elif beside >= self._cap:
                 self._grow(min(since_s, 1.0))
         self._next_s = max(self._next_s, now_s - CREDIT_S) + spacing_s
-        return Call(now_s, beside, self._episode.number, beside * 4 >= self._cap * 3)
+        return self._call(now_s, beside, beside * 4 >= self._cap * 3)
+
+    def _call(self, now_s: float, beside: int, full: bool) -> Call:
+        stretch = self._chance.stretch
+        stretch.started += 1
+        call = Call(now_s, beside, self._episode.number, full, stretch)
+        self._young.append(call)
+        return call
+
+    def _look_at_young(self, now_s: float) -> None:
+        """Settle what became of calls, in the order of their starts: what takes longer than refusals do was let in."""
+        young, before_s, chance = self._young, now_s - 3 * self._measure.refusal_s, self._chance
+        while young and (young[0].known or young[0].at_s < before_s):
+            call = young.popleft()
+            if not call.known:
+                self._let_in(call)
+            if chance.share and call.episode == self._episode.number:
+                chance.count(call.refused, now_s, probed=self._probed)
+
+    def _let_in(self, call: Call) -> None:
+        call.known = True
+        self._episode.in_row = 0
+        self._chance.served(call.stretch)
+
+    @property
+    def _probed(self) -> bool:
+        return self.mode != DOUBLING and self._plateau.probed
 
     def ended(self, token: object, now_s: float, *, overloaded: bool, retry_after_s: float | None) -> None:
         """A call has ended.
@@ -168,7 +216,8 @@ class Adaptive:
         if overloaded:
             self._refused(token, now_s, took_s, retry_after_s or 0.0)
             return
-        self._episode.in_row = 0
+        if not token.known:
+            self._let_in(token)
         self._measure.served(took_s)
         if token.episode != self._episode.number:
             return
@@ -198,30 +247,72 @@ class Adaptive:
             self._rate = min(plateau.base, self._rate * 2**used_s)
 
     def _fit(self) -> None:
+        if self.mode == PACED:
+            self._rate = min(self._rate, self.most / max(0.001, self._measure.latency_s))
         room = 2 + 2 * self._rate * self._measure.latency_s if self.mode == PACED else self._room
         self._room = min(self._room, float(self.most))
         self._cap = max(1, int(min(room, self._queueing.bound, self.most)))
 
     def _refused(self, call: Call, now_s: float, took_s: float, retry_after_s: float) -> None:
-        self._episode.in_row += 1
+        chance, episode, costly = self._chance, self._episode, retry_after_s > 0
+        if call.known:  # it took so long
+            call.stretch.served -= 1
+        call.known = call.refused = True
+        self._look_at_young(now_s)
+        episode.in_row += 1
         self._measure.refused(call.at_s, took_s)
-        if call.episode != self._episode.number:
-            if self._episode.in_row >= OUTAGE and not self._probes.closed:
+        chance.refused(call.stretch, episode.in_row)
+        current = call.episode == episode.number
+        if chance.share:
+            if not self._probes.closed and not chance.alarms:
+                if retry_after_s:
+                    self._measure.forget(now_s + retry_after_s)
+                    self._plateau.grown_s += retry_after_s
+                return
+            if chance.row >= chance.run:
+                chance.give_up(now_s)
+            elif current:
+                chance.alarmed()
+        elif chance.against(episode.in_row):
+            chance.forget(now_s)
+        elif chance.tries and current and not self._probes.closed:
+            if episode.in_row > ROW:
+                chance.forget(now_s)
+                self._close(now_s, again=True)
+            elif chance.convinced(now_s):
+                self._go_back(now_s, retry_after_s)
+            elif retry_after_s:
+                self._measure.forget(now_s + retry_after_s)
+            return
+        elif current and self._probed and not self._probes.closed:
+            chance.forget_before()
+        if not current:
+            if episode.in_row >= OUTAGE and not self._probes.closed:
                 self._close(now_s, again=False)
         elif self._probes.closed:
             self._next_s = self._probes.failed(now_s)
-        elif self._episode.fresh:
+        elif episode.fresh:
             self._close(now_s, again=True)
+            if chance.suspects(costly=costly):
+                self._try_less(now_s, costly=costly)
         else:
             self._cut(call, now_s, retry_after_s)
+            if chance.suspects(costly=costly):
+                self._try_less(now_s + retry_after_s, costly=costly)
 
     def _cut(self, call: Call, now_s: float, retry_after_s: float) -> None:
         measure, plateau, signs, costly = self._measure, self._plateau, self._signs, retry_after_s > 0
-        good = measure.per_s(call.at_s)
+        good = measure.per_s(call.at_s) / (1 - self._chance.share)
+        self._surely = inf
+        self._next_stretch(now_s, retry_after_s)
         ramp = self._rate > 1.25 * good and self.mode != SLOTS
         sign = signs.is_sign(call.beside, self._episode.served)
         signs.note(sign, held_s=plateau.grown_s if self.mode == SLOTS else None, costly=costly)
-        measured = plateau.probed and not ramp and now_s - self._episode.opened_s >= 1.5 * measure.memory_s
+        if self._chance.share:
+            measured = plateau.probed
+        else:
+            long_open = now_s - self._episode.opened_s >= 1.5 * measure.memory_s
+            measured = plateau.probed and not ramp and long_open
         if not measure.any_served:
             self._room = max(1.0, self._room / 2)
         elif self.mode != DOUBLING and (sign or self.mode == SLOTS) and signs.suffice(costly=costly):
@@ -231,13 +322,50 @@ class Adaptive:
             self._room = plateau.base = float(max(1, min(call.beside, self.most) - 1))
         else:
             measured = self._pace(call, now_s, good, costly=costly, sign=sign) or measured
-        plateau.settle(now_s, measured=measured, retry_after_s=retry_after_s, paced=self.mode == PACED)
+        pause_s = 0.0 if self._chance.share else retry_after_s  # where chance costs pauses, growth makes no odds
+        plateau.settle(now_s, measured=measured, retry_after_s=pause_s, paced=self.mode == PACED)
         measure.look_back(self._rate)
         self._episode.begin(now_s + retry_after_s)
         signs.begin(now_s + retry_after_s)
         if costly:
             measure.forget(now_s + retry_after_s)
         self._fit()
+
+    def _next_stretch(self, now_s: float, pause_s: float = 0.0) -> None:
+        if not self._chance.begun:
+            self._before = self._level(self._rate)
+        self._chance.next_stretch(now_s, pause_s)
+        if not self._chance.begun:
+            self._before = self._level(self._rate)
+
+    def _try_less(self, now_s: float, *, costly: bool) -> None:
+        """Cuts do not seem to help: see what becomes of calls at a rate that is surely low."""
+        self._probes.open()
+        if self.mode != PACED:
+            self._fall_back(self._signs.rate)
+        self._rate = self._low = max(RATE_LEAST, self._chance.low(costly=costly))
+        self._next_s = now_s + 1 / self._rate
+        self._chance.begin()
+        self._fit()
+
+    def _go_back(self, now_s: float, retry_after_s: float) -> None:
+        """It was not the rate: go back to the level before the cuts."""
+        self.mode = DOUBLING
+        self._probes.open()
+        self._probes.over()
+        self._episode.begin(now_s + retry_after_s)
+        self._episode.fresh = False
+        self._signs.begin(now_s + retry_after_s)
+        self._measure.forget(now_s + retry_after_s)
+        self._next_s = now_s
+        self._room = max(1.0, self._before / 2, self._level(self._rate))
+        self._costly = retry_after_s > 0
+        self._rate = inf
+        self._fit()
+
+    def _level(self, rate: float) -> float:
+        """Calls at a time."""
+        return self._room if rate == inf else rate * self._measure.latency_s
 
     def _pace(self, call: Call, now_s: float, good: float, *, costly: bool, sign: bool) -> bool:
         """Make the plateau a rate, after ``good`` got through; gives whether the pause says that it is measured."""
@@ -246,6 +374,13 @@ class Adaptive:
         open_s = now_s - self._episode.opened_s
         before = plateau.base if self.mode == PACED else inf
         known = max(RATE_LEAST, min(self._rate, good))
+        if self.mode == DOUBLING:
+            made = self._room / max(0.001, measure.latency_s) if self._chance.share else measure.made_per_s(now_s)
+            if self._chance.share or not costly:
+                known = max(known, LEAST_AT_ONCE * made)
+                self._surely = good
+            elif not good:
+                known = max(known, min(made, measure.per_s(now_s)))
         if self.mode != DOUBLING and not measure.is_whole(call.at_s):
             known = max(known, LEAST_AT_ONCE * (plateau.base if self.mode == PACED else self._signs.rate))
         if self.mode == PACED and probed:  # the plateau was held without a refusal
@@ -266,10 +401,17 @@ class Adaptive:
                 self._fall_back(self._signs.rate)
         elif self.mode == DOUBLING:
             if self._measure.any_served:
-                self._fall_back(self._measure.per_s(now_s))
+                rate = self._surely = self._measure.per_s(now_s)
+                if self._episode.in_row == 1:
+                    rate = max(rate, LEAST_AT_ONCE * self._measure.made_per_s(now_s))
+                self._fall_back(rate)
+        elif self._surely < inf and not self._episode.served and self._episode.in_row > 1:
+            self._fall_back(KEEP * self._measure.per_s(now_s))
+            self._surely = inf
         elif self._episode.reopened:  # what it came back with was too much
             plateau.base *= REOPEN_AGAIN
             self._probes.widen()
+        self._next_stretch(now_s)
         self._episode.begin(now_s)
         self._signs.begin(now_s)
         self._next_s = self._probes.close(now_s)
@@ -282,9 +424,15 @@ class Adaptive:
 
     def _reopen(self, now_s: float) -> None:
         probes, plateau = self._probes, self._plateau
+        if probes.failures > 1 and self.mode == PACED:
+            plateau.base = min(plateau.base, max(RATE_LEAST, self._surely))
+            self._surely = inf
         probes.open()
         self._episode.reopen(now_s)
         self._measure.forget(now_s)
+        stretch = self._chance.stretch
+        stretch.rested_s += min(1.0, now_s - stretch.began_s)
+        stretch.began_s = now_s
         self._next_s = now_s
         if self.mode == SLOTS:
             plateau.grown_s = 0.0

@@ -6,21 +6,36 @@ after a cut is its sequel; so is nothing once eight calls were served and 0.1 s 
 
 from __future__ import annotations
 
+from hush.core._admission._chance import Stretch
+
 PROVEN = 8  # calls served in an episode, and
 PROVEN_S = 0.1  # the time they took: the next refusal is a new episode and no sequel
 SLOW_S = 1.0  # with fewer calls
 
 
 class Call:
-    """A call under way: its start, calls in flight then, the episode, and whether about as many as allowed were."""
+    """A call under way.
 
-    __slots__ = ("at_s", "beside", "episode", "full")
+    Attributes:
+        at_s: Its start.
+        beside: Calls in flight then, itself among them.
+        episode: The episode that it belongs to, by number.
+        full: Whether about as many calls were in flight as were allowed.
+        stretch: The stretch that it belongs to.
+        known: Whether it is known if it was let in, and if so,
+        refused: whether it was not.
+    """
 
-    def __init__(self, at_s: float, beside: int, episode: int, full: bool) -> None:
+    __slots__ = ("at_s", "beside", "episode", "full", "known", "refused", "stretch")
+
+    def __init__(self, at_s: float, beside: int, episode: int, full: bool, stretch: Stretch) -> None:
         self.at_s = at_s
         self.beside = beside
         self.episode = episode
         self.full = full
+        self.stretch = stretch
+        self.known = False
+        self.refused = False
 
 
 class Episode:

@@ -48,6 +48,8 @@ class Measure:
         """A call was served."""
         self.latency_s += (took_s - self.latency_s) * (0.05 if self.any_served else 1.0)
         self.any_served = True
+        if self.memory_s < self.latency_s:
+            self.memory_s = min(LATENCY_MOST_S, self.latency_s)
 
     def refused(self, at_s: float, took_s: float) -> None:
         """A call that started at ``at_s`` was refused."""
@@ -67,6 +69,10 @@ class Measure:
     def is_whole(self, at_s: float) -> bool:
         """Whether all of the memory before ``at_s`` is known."""
         return at_s - self._complete_s >= self.memory_s
+
+    def made_per_s(self, until_s: float) -> float:
+        """Starts a second, as the last ones were that are known."""
+        return len(self._starts) / max(0.02, min(self.memory_s, until_s - self._complete_s))
 
     def per_s(self, until_s: float) -> float:
         """Starts a second, before ``until_s``, that were not refused."""

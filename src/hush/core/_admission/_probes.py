@@ -23,21 +23,22 @@ class Probes:
         gap_s: From a refusal to the next probe.
         at_s: When the probe started that is under way; of use while ``under_way``.
         under_way: Whether one is.
+        failures: How many were refused since it was closed.
     """
 
-    __slots__ = ("_failed", "at_s", "closed", "gap_s", "under_way")
+    __slots__ = ("at_s", "closed", "failures", "gap_s", "under_way")
 
     def __init__(self) -> None:
         self.closed = False
         self.gap_s = FIRST_GAP_S
         self.at_s = -inf
         self.under_way = False
-        self._failed = 0
+        self.failures = 0
 
     @property
     def share(self) -> float:
         """How much of the plateau's rate to come back with."""
-        return float(max(LEAST, EACH ** (1 + self._failed)))
+        return float(max(LEAST, EACH ** (1 + self.failures)))
 
     def waits_until_s(self, refusal_s: float) -> float:
         """Until when the answer of the probe is waited for, where refusals take ``refusal_s``."""
@@ -55,13 +56,13 @@ class Probes:
         """Close the gate; gives the time of the first probe."""
         self.closed = True
         self.under_way = False
-        self._failed = 0
+        self.failures = 0
         return now_s + self.gap_s
 
     def failed(self, now_s: float) -> float:
         """The probe was refused; gives the time of the next."""
         self.under_way = False
-        self._failed += 1
+        self.failures += 1
         self.widen()
         return now_s + self.gap_s
 
