@@ -68,7 +68,6 @@ class Adaptive:
         "_chance",
         "_costly",
         "_episode",
-        "_surely",
         "_last_s",
         "_low",
         "_measure",
@@ -79,6 +78,7 @@ class Adaptive:
         "_rate",
         "_room",
         "_signs",
+        "_surely",
         "_young",
         "in_flight",
         "mode",
@@ -263,12 +263,31 @@ class Adaptive:
         self._measure.refused(call.at_s, took_s)
         chance.refused(call.stretch, episode.in_row)
         current = call.episode == episode.number
+        if self._is_chance(now_s, retry_after_s, current=current):
+            return
+        if not current:
+            if episode.in_row >= OUTAGE and not self._probes.closed:
+                self._close(now_s, again=False)
+        elif self._probes.closed:
+            self._next_s = self._probes.failed(now_s)
+        elif episode.fresh:
+            self._close(now_s, again=True)
+            if chance.suspects(costly=costly):
+                self._try_less(now_s, costly=costly)
+        else:
+            self._cut(call, now_s, retry_after_s)
+            if chance.suspects(costly=costly):
+                self._try_less(now_s + retry_after_s, costly=costly)
+
+    def _is_chance(self, now_s: float, retry_after_s: float, *, current: bool) -> bool:
+        """What a refusal says of chance; whether it is one of those that come at any rate, and says no more."""
+        chance, episode = self._chance, self._episode
         if chance.share:
             if not self._probes.closed and not chance.alarms:
                 if retry_after_s:
                     self._measure.forget(now_s + retry_after_s)
                     self._plateau.grown_s += retry_after_s
-                return
+                return True
             if chance.row >= chance.run:
                 chance.give_up(now_s)
             elif current:
@@ -283,22 +302,10 @@ class Adaptive:
                 self._go_back(now_s, retry_after_s)
             elif retry_after_s:
                 self._measure.forget(now_s + retry_after_s)
-            return
+            return True
         elif current and self._probed and not self._probes.closed:
             chance.forget_before()
-        if not current:
-            if episode.in_row >= OUTAGE and not self._probes.closed:
-                self._close(now_s, again=False)
-        elif self._probes.closed:
-            self._next_s = self._probes.failed(now_s)
-        elif episode.fresh:
-            self._close(now_s, again=True)
-            if chance.suspects(costly=costly):
-                self._try_less(now_s, costly=costly)
-        else:
-            self._cut(call, now_s, retry_after_s)
-            if chance.suspects(costly=costly):
-                self._try_less(now_s + retry_after_s, costly=costly)
+        return False
 
     def _cut(self, call: Call, now_s: float, retry_after_s: float) -> None:
         measure, plateau, signs, costly = self._measure, self._plateau, self._signs, retry_after_s > 0

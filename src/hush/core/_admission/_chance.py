@@ -9,9 +9,9 @@ likely they make what was seen:
 
 Where chance is the better reading by far, that share becomes what is to be expected, and the controller goes back to
 where it was before the first of these cuts. From then on a refusal means nothing by itself; a cumulative sum (CUSUM:
-Page, 1954, "Continuous inspection schemes") tells when there are more of them than that. The share is averaged where the
-level has not grown past a plateau, so that what the growth costs is not taken for chance; and where nothing is refused
-for long, it is forgotten.
+Page, 1954, "Continuous inspection schemes") tells when there are more of them than that. The share is averaged where
+the level has not grown past a plateau, so that what the growth costs is not taken for chance; and where nothing is
+refused for long, it is forgotten.
 """
 
 from __future__ import annotations
@@ -78,7 +78,25 @@ class Chance:
         tries: Whether an experiment goes on.
     """
 
-    __slots__ = ("_calls", "_enough", "_gap", "_known", "_less", "_more", "_refused", "_seen", "_stray", "_stretches", "_until", "row", "run", "share", "stretch", "sum", "tries")
+    __slots__ = (
+        "_calls",
+        "_enough",
+        "_gap",
+        "_known",
+        "_less",
+        "_more",
+        "_refused",
+        "_seen",
+        "_stray",
+        "_stretches",
+        "_until",
+        "row",
+        "run",
+        "share",
+        "stretch",
+        "sum",
+        "tries",
+    )
 
     def __init__(self) -> None:
         self.share = 0.0
@@ -172,10 +190,9 @@ class Chance:
             stretch.rested_s = max(stretch.rested_s, pause_s)
             return
         before = self._suspect()
-        if before and stretch.served:
-            if stretch.served > LONGER * max(4.0, _mean(before)):
-                stretch.counts = True  # cutting has helped
-                del self._stretches[:-1]
+        if before and stretch.served and stretch.served > LONGER * max(4.0, _mean(before)):
+            stretch.counts = True  # cutting has helped
+            del self._stretches[:-1]
         self.stretch = Stretch(now_s + pause_s, pause_s=max(WINDOW_S, pause_s) if pause_s else 0.0)
         self._stretches.append(self.stretch)
         del self._stretches[:-STRETCHES]
