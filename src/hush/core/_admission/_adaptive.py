@@ -13,6 +13,8 @@ let it wait. The controller is told only how calls end, and must find out:
 - **Slots** (``_slots``). Where signs point to them, calls at a time bind, and starts are spread at twice their pace.
 - **Closed gate** (``_probes``). A refusal right after a cut, or eight in a row, closes the gate but for single probes.
 - **Retry-After.** The caller closes its gate for everybody; here it says what a refusal costs.
+- **Chance** (``_chance``). Where cuts do not help, a share of calls is refused whatever the rate: it is expected from
+  then on, and only more than that is an overload.
 - **Queues** (``_queueing``). Some servers do not refuse but let calls wait.
 
 The rate that got through as the target is the idea of the AWS SDKs' adaptive retry mode; bounding the level by
@@ -64,9 +66,9 @@ class Adaptive:
 
     __slots__ = (
         "_before",
+        "_bursts",
         "_cap",
         "_chance",
-        "_costly",
         "_episode",
         "_last_s",
         "_low",
@@ -98,7 +100,7 @@ class Adaptive:
         self._next_s = -inf  # when the pace, or the closed gate, lets the next call start
         self._last_s = -inf  # the last start
 
-        self._costly = False  # whether refusals by chance ask for a pause
+        self._bursts = False  # whether all that there is room for starts at once, since the next pause comes soon
         self._low = 0.0  # the rate of an experiment
         self._surely = inf  # what was measured where the rate is a guess, since there was too little time for more
         self._before = self._room  # calls at a time before the cuts that are not explained yet
@@ -162,7 +164,7 @@ class Adaptive:
                 else:
                     self._grow(min(since_s, 2 * spacing_s + 2 * CREDIT_S))
                 spacing_s = 1 / self._rate
-        elif self._chance.share and self._costly:
+        elif self._chance.share and self._bursts:
             spacing_s = 0.0
         else:
             spacing_s = self._measure.latency_s / (2 * self._room)
@@ -254,14 +256,14 @@ class Adaptive:
         self._cap = max(1, int(min(room, self._queueing.bound, self.most)))
 
     def _refused(self, call: Call, now_s: float, took_s: float, retry_after_s: float) -> None:
-        chance, episode, costly = self._chance, self._episode, retry_after_s > 0
+        episode, costly = self._episode, retry_after_s > 0
         if call.known:  # it took so long
             call.stretch.served -= 1
         call.known = call.refused = True
         self._look_at_young(now_s)
         episode.in_row += 1
         self._measure.refused(call.at_s, took_s)
-        chance.refused(call.stretch, episode.in_row)
+        self._chance.refused(call.stretch, episode.in_row)
         current = call.episode == episode.number
         if self._is_chance(now_s, retry_after_s, current=current):
             return
@@ -272,30 +274,34 @@ class Adaptive:
             self._next_s = self._probes.failed(now_s)
         elif episode.fresh:
             self._close(now_s, again=True)
-            if chance.suspects(costly=costly):
+            if self._chance.suspects(costly=costly):
                 self._try_less(now_s, costly=costly)
         else:
             self._cut(call, now_s, retry_after_s)
-            if chance.suspects(costly=costly):
+            if self._chance.suspects(costly=costly):
                 self._try_less(now_s + retry_after_s, costly=costly)
 
     def _is_chance(self, now_s: float, retry_after_s: float, *, current: bool) -> bool:
-        """What a refusal says of chance; whether it is one of those that come at any rate, and says no more."""
-        chance, episode = self._chance, self._episode
+        """After a refusal: whether it is no sign of too much, or was seen to already."""
+        chance, in_row, is_open = self._chance, self._episode.in_row, not self._probes.closed
         if chance.share:
-            if not self._probes.closed and not chance.alarms:
+            if is_open and not chance.alarms:
                 if retry_after_s:
                     self._measure.forget(now_s + retry_after_s)
-                    self._plateau.grown_s += retry_after_s
+                    self._plateau.pause(now_s, retry_after_s)
                 return True
             if chance.row >= chance.run:
-                chance.give_up(now_s)
+                chance.ran(now_s)
+                if current and is_open:
+                    self._close(now_s, again=True)
+                    return True
             elif current:
                 chance.alarmed()
-        elif chance.against(episode.in_row):
+            return False
+        if chance.against(in_row):
             chance.forget(now_s)
-        elif chance.tries and current and not self._probes.closed:
-            if episode.in_row > ROW:
+        elif chance.tries and current and is_open:
+            if in_row > ROW:
                 chance.forget(now_s)
                 self._close(now_s, again=True)
             elif chance.convinced(now_s):
@@ -303,7 +309,7 @@ class Adaptive:
             elif retry_after_s:
                 self._measure.forget(now_s + retry_after_s)
             return True
-        elif current and self._probed and not self._probes.closed:
+        elif current and is_open and self._probed:
             chance.forget_before()
         return False
 
@@ -339,6 +345,7 @@ class Adaptive:
         self._fit()
 
     def _next_stretch(self, now_s: float, pause_s: float = 0.0) -> None:
+        """The calls of another level are counted by themselves."""
         if not self._chance.begun:
             self._before = self._level(self._rate)
         self._chance.next_stretch(now_s, pause_s)
@@ -356,7 +363,7 @@ class Adaptive:
         self._fit()
 
     def _go_back(self, now_s: float, retry_after_s: float) -> None:
-        """It was not the rate: go back to the level before the cuts."""
+        """It was not the rate: go on from half the level before the cuts, doubling."""
         self.mode = DOUBLING
         self._probes.open()
         self._probes.over()
@@ -366,7 +373,7 @@ class Adaptive:
         self._measure.forget(now_s + retry_after_s)
         self._next_s = now_s
         self._room = max(1.0, self._before / 2, self._level(self._rate))
-        self._costly = retry_after_s > 0
+        self._bursts = retry_after_s > 0 and not self._chance.alarmed_once
         self._rate = inf
         self._fit()
 

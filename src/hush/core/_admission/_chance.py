@@ -1,17 +1,21 @@
 """``Chance``: refusals that come at any rate, told from those that the rate causes.
 
 A shared or overloaded server may refuse a share of all calls, however few they are. Cutting does not help then, and
-goes on down to nothing. So the calls between two cuts, a *stretch*, are counted, and two readings are compared by how
-likely they make what was seen:
+would go on down to nothing. So what becomes of calls is counted by *stretches*, each at one level, between two cuts.
 
-- *A capacity* of C calls a second: at a rate r a share of ``1 - C / r`` is refused, and almost nothing below C.
-- *Chance*: the same share in every stretch.
+- **Suspicion.** Three cuts in a row (five where refusals ask for a pause), each after a refusal with served calls
+  before it and without growth. A stretch much longer than those before it says that cutting has helped; runs of
+  refusals, and stretches of about the same length, speak of a capacity that is exhausted.
+- **Experiment.** Calls are made at a rate below what got through lately: no capacity is that low. If as many of them
+  are refused as before, it is chance. If three times as many calls as go to a refusal are served, cutting has helped;
+  the rate grows back while that is seen.
+- **Expectation.** The share becomes what is to be expected, and a refusal means nothing by itself. A cumulative sum
+  (CUSUM: E. S. Page, "Continuous inspection schemes", 1954) tells when there are more of them. The share is learned
+  where the level has not grown past a plateau, and only from as many calls as were followed by as many others without
+  an alarm, so that what growth costs is not taken for chance. Where nothing is refused for long, it is given up; also
+  after a second run of refusals in a row.
 
-Where chance is the better reading by far, that share becomes what is to be expected, and the controller goes back to
-where it was before the first of these cuts. From then on a refusal means nothing by itself; a cumulative sum (CUSUM:
-Page, 1954, "Continuous inspection schemes") tells when there are more of them than that. The share is averaged where
-the level has not grown past a plateau, so that what the growth costs is not taken for chance; and where nothing is
-refused for long, it is forgotten.
+All of it is in the order in which calls started: served ones end late, and refused ones at once.
 """
 
 from __future__ import annotations
@@ -19,7 +23,8 @@ from __future__ import annotations
 from itertools import pairwise
 from math import log
 
-SUSPECT = 3  # cuts in a row, each after a refusal among calls that were served, and not after growth: an experiment
+SUSPECT = 3  # cuts in a row make an experiment due, and
+SUSPECT_MORE = 2  # more of them where each refusal costs a pause
 LOW = 0.6  # of what got through is what it is made at
 MEAN_LEAST = 8.0  # calls for one that is refused: there is too little to learn that from
 LOW_WHERE_RARE = 0.8  # is low enough where refusals are that rare:
@@ -48,7 +53,17 @@ MOST = 0.75
 
 
 class Stretch:
-    """The calls at one level: how many started, since when, how many a second, and what became of them."""
+    """The calls at one level.
+
+    Attributes:
+        began_s: When it began.
+        open_s: How long it was.
+        rested_s: A pause before it, of which a server may have saved up some calls.
+        started: Calls that started in it, of which these are known to be
+        served: or
+        refused.
+        counts: Whether it is a sign of chance though it is the first: it began with nothing known.
+    """
 
     __slots__ = ("began_s", "counts", "open_s", "refused", "rested_s", "served", "started")
 
@@ -72,6 +87,7 @@ class Chance:
     Attributes:
         share: The share of calls that is refused whatever the rate; 0 where there is no sign of that.
         stretch: The one that goes on.
+        alarmed_once: Whether there ever were more refusals than the share.
         run: Refusals in a row that make an outage.
         row: Refusals in a row, where a share is refused by chance, in the order of starts.
         sum: The cumulative sum.
@@ -80,6 +96,7 @@ class Chance:
 
     __slots__ = (
         "_calls",
+        "_doubted",
         "_enough",
         "_gap",
         "_known",
@@ -90,6 +107,7 @@ class Chance:
         "_stray",
         "_stretches",
         "_until",
+        "alarmed_once",
         "row",
         "run",
         "share",
@@ -100,6 +118,7 @@ class Chance:
 
     def __init__(self) -> None:
         self.share = 0.0
+        self.alarmed_once = False
         self.run = RUN
         self.row = 0
         self.tries = False
@@ -110,6 +129,7 @@ class Chance:
         self.sum = 0.0
         self._more = self._less = 0.0  # what a refusal adds to the sum, and what a call takes off that is served
         self._gap = 0  # calls since the last refusal
+        self._doubted = False  # whether there was a run of refusals since the share was learned
         self._known = 1  # how many times the share was learned
         self._seen = -1.0  # the share of the block before, if there was one, and
         self._calls = self._refused = 0  # since the share was learned, below a plateau
@@ -160,6 +180,7 @@ class Chance:
         elif self._calls * share >= MEMORY:
             seen, self._seen = self._seen, self._refused / self._calls
             self._calls = self._refused = 0
+            self._doubted = False
             if seen >= 0:  # it has stood for as long again, without an alarm
                 self._known = min(MOST_BLOCKS, self._known + 1)
                 self._expect(share + (seen - share) / self._known)
@@ -170,8 +191,21 @@ class Chance:
         self.run = RUN
         self.forget(now_s)
 
+    def ran(self, now_s: float) -> None:
+        """There was a run of refusals: once that is too high a level, and twice in a row it was not chance."""
+        if self._doubted:
+            self.give_up(now_s)
+        else:
+            self._doubted = True
+            self.row = 0
+            self.alarmed()
+
     def alarmed(self) -> None:
         """A cut is made for too many refusals: those before it tell nothing of chance."""
+        self.alarmed_once = True
+        self._start_over()
+
+    def _start_over(self) -> None:
         self.sum = 0.0
         self._seen = -1.0
         self._calls = self._refused = 0
@@ -190,7 +224,7 @@ class Chance:
             stretch.rested_s = max(stretch.rested_s, pause_s)
             return
         before = self._suspect()
-        if before and stretch.served and stretch.served > LONGER * max(4.0, _mean(before)):
+        if before and stretch.served > LONGER * max(4.0, _mean(before)):
             stretch.counts = True  # cutting has helped
             del self._stretches[:-1]
         self.stretch = Stretch(now_s + pause_s, pause_s=max(WINDOW_S, pause_s) if pause_s else 0.0)
@@ -219,7 +253,7 @@ class Chance:
     def suspects(self, *, costly: bool) -> bool:
         """After a cut: whether there have been so many in a row that an experiment is due."""
         seen = self._suspect()
-        if self.tries or len(seen) < SUSPECT + 2 * costly:
+        if self.tries or len(seen) < SUSPECT + SUSPECT_MORE * costly:
             return False
         if costly:
             mean = _mean(seen)
@@ -275,13 +309,12 @@ class Chance:
         refused = sum(each.refused for each in self._stretches)
         served = sum(each.served for each in self._stretches)
         self._expect(refused / (refused + served))
-        self.alarmed()
-        self.row, self._gap, self._known = 0, 0, 1
+        self._start_over()
+        self.row, self._gap, self._known, self._doubted = 0, 0, 1, False
         self.forget(now_s)
         return True
 
     def _expect(self, share: float) -> None:
-
         self.share = share = min(share, MOST)
         more = min((1 + share) / 2, share + 0.75 * (share * (1 - share)) ** 0.5)
         self._more = log(more / share)

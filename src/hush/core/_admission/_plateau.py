@@ -33,6 +33,8 @@ RAMP_S = 3.2  # to grow five times as large, and until that shows
 STANDS_S = 60.0  # a ceiling that has stood for longer is looked for that much later
 LONGEST_PAUSES = 39.0  # that a hold takes, at most
 
+PAUSED = 0.25  # of a pause counts as growth, where refusals come by chance
+
 # Growth: 1 + STEEP t³ up to BEND_S, where that is steepest on a log scale; then exponential.
 STEEP = 0.3
 BEND_S: float = (2 / STEEP) ** (1 / 3)
@@ -51,13 +53,14 @@ class Plateau:
         grown_s: the time in which the level was in full use since.
     """
 
-    __slots__ = ("_ceiling", "_since_s", "_too_much", "base", "grown_s", "hold_s")
+    __slots__ = ("_ceiling", "_paused_until_s", "_since_s", "_too_much", "base", "grown_s", "hold_s")
 
     def __init__(self) -> None:
         self.base = 0.0
         self.hold_s = 0.0
         self.grown_s = 0.0
         self._ceiling = 0.0  # the plateau below the last ceiling that was measured
+        self._paused_until_s = -inf
         self._since_s = 0.0  # how long that has been about the same
         self._too_much = inf  # the plateau that was refused without having grown, where that cost a pause
 
@@ -75,6 +78,13 @@ class Plateau:
         if over_s <= BEND_S:
             return 1 + STEEP * over_s**3
         return BENT * exp(min(50.0, BEND_SLOPE * (over_s - BEND_S)))
+
+    def pause(self, now_s: float, pause_s: float) -> None:
+        """Count a pause that is no sign of too much: the plateau was held, and growth goes on after it, but slowly."""
+        until_s = now_s + pause_s
+        new_s, self._paused_until_s = until_s - max(now_s, self._paused_until_s), max(until_s, self._paused_until_s)
+        held_s = min(max(0.0, self.hold_s - self.grown_s), new_s)
+        self.grown_s += held_s + max(0.0, new_s - held_s) * PAUSED
 
     def lower(self, known: float, *, probed: bool, refill_s: float | None) -> None:
         """The plateau becomes a rate, a little below one that got through.
