@@ -25,6 +25,7 @@ from hush.core._runtime._policies import policies
 from hush.core._runtime._run import Run
 from hush.core._runtime._tracing import Tracing, tracers_of
 from hush.core._runtime._watchdog import watchdog
+from hush.core._spec._kinds import kinds_of
 from hush.core._spec._limits import NO_LIMITS, NamedLimits
 from hush.core._spec._model import GraphSpec, Step
 from hush.core._spec._policies import Limit
@@ -111,6 +112,7 @@ class Hush(Drawn):
         self._limits = named.limits
         self._limits_used = named.limits.used_by(spec)
         self._services: Services | None = None
+        self._kinds: Mapping[str, str] | None = None  # of all nodes, once a tracer has asked
         if named.resources:
             from hush.core._runtime._opened import Services
 
@@ -153,8 +155,9 @@ class Hush(Drawn):
             CancelledError: When the caller was cancelled; everything of the run has ended by then.
         """
         slots = bind_inputs(self._root, inputs)
-        del inputs
         tracers = tracers_of(tracer)
+        if not tracers:
+            del inputs
         if timeout_s is not None:
             _check_seconds(timeout_s)
         if not (request_id is None and user_id is None and session_id is None):
@@ -174,7 +177,9 @@ class Hush(Drawn):
             run.keeps = bool(keep)
             if keep:
                 run.tracing.kept = {}
-            run.tracing.tell(events.RunStarted(run.id, self.name, None, monotonic_ns(), time_ns(), user_id, session_id))
+            self._tell_started(run, user_id, session_id, inputs if tracers else None)
+        if tracers:
+            del inputs
         del tracer, tracers  # failures that a tracer keeps remember this frame, as they do ``_execute``'s
         frame = Frame(self._root.plan, slots)
         del slots
@@ -207,6 +212,22 @@ class Hush(Drawn):
             return result
         finally:
             del result
+
+    def _tell_started(
+        self, run: Run, user_id: str | None, session_id: str | None, inputs: Mapping[str, Any] | None
+    ) -> None:
+        assert run.tracing is not None
+        kinds = None
+        if run.tracing.sees_calls:
+            if self._kinds is None:
+                self._kinds = kinds_of(self._spec)
+            inputs, kinds = inputs or {}, self._kinds
+        else:
+            inputs = None
+        at_ns, wall_ns = monotonic_ns(), time_ns()
+        run.tracing.tell(
+            events.RunStarted(run.id, self.name, None, at_ns, wall_ns, user_id, session_id, (), inputs, kinds)
+        )
 
     def _kept(self, run: Run) -> Nodes | None:
         """What the nodes of ``run`` gave, if it keeps that."""

@@ -4,6 +4,10 @@ Every event begins with ``run`` (the request id), ``path`` (``"graph/map/node"``
 innermost map around the node, or ``None``) and ``at_ns`` (``time.monotonic_ns``; ``RunStarted.wall_ns`` is the
 same instant in nanoseconds since the epoch). ``outer`` holds the indexes of the maps further out, outermost first.
 Graphs, maps and loops have the events of nodes too, besides their own. Without a tracer no event is made.
+
+What nodes read and gave is told only in runs with a tracer that asks for it (``protocols.CallTracer``); else
+``NodeCalled`` does not come, and ``inputs`` and ``outputs`` are ``None``. Those mappings are the run's own: they must
+not be changed, and what they hold may change as soon as ``emit`` has returned.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ __all__ = (
     "MapStarted",
     "NodeAdmitted",
     "NodeCached",
+    "NodeCalled",
     "NodeChunk",
     "NodeFailed",
     "NodeFinished",
@@ -37,7 +42,11 @@ __all__ = (
 
 
 class RunStarted(NamedTuple):
-    """A run began. ``path`` is the graph's name."""
+    """A run began. ``path`` is the graph's name.
+
+    ``kinds`` says of every node in it, by path, what kind it is, such as ``"code"``, ``"map"`` or ``"llm"``. It is told
+    where ``inputs`` are.
+    """
 
     run: str
     path: str
@@ -47,6 +56,8 @@ class RunStarted(NamedTuple):
     user_id: str | None = None
     session_id: str | None = None
     outer: tuple[int, ...] = ()
+    inputs: Mapping[str, Any] | None = None
+    kinds: Mapping[str, str] | None = None
 
 
 class RunFinished(NamedTuple):
@@ -132,6 +143,23 @@ class NodeReleased(NamedTuple):
     outer: tuple[int, ...] = ()
 
 
+class NodeCalled(NamedTuple):
+    """A node's function is called now with ``inputs``, or its graph, map or loop has read them; see above.
+
+    ``attempt`` counts from 1. Where a resource serves a node, its function only makes a request, and is told of once;
+    then each request is told of without ``inputs``, with the key of the ``resource`` that is asked.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    inputs: Mapping[str, Any] | None = None
+    attempt: int = 1
+    resource: str | None = None
+    outer: tuple[int, ...] = ()
+
+
 class NodeFinished(NamedTuple):
     """A node ended well."""
 
@@ -140,6 +168,7 @@ class NodeFinished(NamedTuple):
     item: int | None
     at_ns: int
     outer: tuple[int, ...] = ()
+    outputs: Mapping[str, Any] | None = None
 
 
 class NodeFailed(NamedTuple):
@@ -323,6 +352,7 @@ Event: TypeAlias = (
     | RunFinished
     | NodeReady
     | NodeStarted
+    | NodeCalled
     | NodeQueued
     | NodeAdmitted
     | NodeReleased

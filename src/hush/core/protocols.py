@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from hush.core.events import Event
 
-__all__ = ("Tracer", "run_alone", "run_waiting")
+__all__ = ("CallTracer", "EnteringTracer", "RunTracer", "Tracer", "run_alone", "run_waiting")
 
 
 @runtime_checkable
@@ -20,6 +20,37 @@ class Tracer(Protocol):
 
     def emit(self, event: Event, /) -> None:
         """Take one event."""
+        ...
+
+
+class CallTracer(Tracer, Protocol):
+    """A tracer that is also told what nodes read and gave. A run with one is slower: a microsecond or so a node.
+
+    Attributes:
+        sees_calls: ``True``.
+    """
+
+    sees_calls: bool
+
+
+class RunTracer(Tracer, Protocol):
+    """A tracer that has one of its own for each run."""
+
+    def for_run(self) -> Tracer:
+        """What hears one run, and no other: it is asked for as the run begins."""
+        ...
+
+
+class EnteringTracer(Tracer, Protocol):
+    """A tracer that prepares the context in which functions are called, so that code in them knows where it is."""
+
+    def enter(self, event: Event, /) -> Callable[[], object]:
+        """A node is called: set context variables; what is given back undoes that.
+
+        It is called in the context of the call, which may be in a worker thread: for a ``def`` in its own copy, which
+        is thrown away afterwards, for an ``async def`` in the task that awaits it. ``event`` is its ``NodeCalled``.
+        It must not raise.
+        """
         ...
 
 

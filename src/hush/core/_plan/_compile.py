@@ -208,6 +208,7 @@ class Compiler:
             where=step.where,
             call=parts.call,
             bind=parts.bind,
+            parameters=step.signature.names() if isinstance(step, CallSpec) else (),
             gate=parts.gate or UNGATED,
             begin=parts.begin,
             awaited=parts.gate is None and (parts.body is None or parts.begin is not None),

@@ -137,6 +137,7 @@ class StepPlan:
         call: Of a leaf: binds its inputs and calls its function, a ``def`` in a fresh copy of the context. Of a graph
             or map: gives the first slots of its body.
         bind: Of a leaf: binds its inputs and gives the call to make, for another thread.
+        parameters: Of a leaf: what the positional arguments of that call are called.
         gate: Where it runs: ``UNGATED`` if it is no ``def``.
         begin: How to start what is awaited, where ``call`` alone does not say: threads, deadlines.
         awaited: Whether it is always awaited by whoever reached it: it is no ``def``, and no graph to be gone into.
@@ -158,6 +159,7 @@ class StepPlan:
     where: Where
     call: Callable[[Slots], Any]
     bind: Callable[[Slots], Callable[[], Any]] | None
+    parameters: tuple[str, ...]
     gate: Gate
     begin: Callable[..., Awaitable[Any]] | None
     awaited: bool

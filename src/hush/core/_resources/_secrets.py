@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import pairwise
+from threading import Lock
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET = frozenset(
@@ -57,4 +58,32 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
     """``text`` of others without ``secrets``, by value, and without what has the shape of a credential."""
     for secret in sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
+    return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)
+
+
+_remembered: tuple[str, ...] = ()
+"""The values of all secrets that this process has read from settings, the longest first."""
+_remembering = Lock()
+_MARKS = frozenset(" -:?&")  # each shape of a credential has one of them
+
+
+def remember_secrets(secrets: Iterable[str]) -> None:
+    """From now on ``without_secrets`` finds these by value. From any thread."""
+    global _remembered  # noqa: PLW0603  # one for the process, as its logs and traces are
+    new = {each for each in secrets if len(each) >= _SHORTEST}.difference(_remembered)
+    if new:
+        with _remembering:
+            _remembered = tuple(sorted({*_remembered, *new}, key=len, reverse=True))
+
+
+def without_secrets(text: str) -> str:
+    """``text`` without the values of remembered secrets, and without what has the shape of a credential.
+
+    It is made to be called for each value of a run: a short text without any of them takes a fraction of a microsecond.
+    """
+    for secret in _remembered:
+        if secret in text:
+            text = text.replace(secret, _HIDDEN)
+    if _MARKS.isdisjoint(text):
+        return text
     return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)

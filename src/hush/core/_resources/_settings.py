@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._resources._kinds import chosen
 from hush.core._resources._registry import Category
-from hush.core._resources._secrets import hidden, is_secret_name, looks_secret
+from hush.core._resources._secrets import hidden, is_secret_name, looks_secret, remember_secrets
 from hush.core._resources._shape import fields_at, is_secret_at
 from hush.core._resources._types import Fault, MakesResource, ResourceKind, ResourceType
 from hush.core._resources._variables import VariableFault, expanded, names_in, parts_of
@@ -39,6 +39,7 @@ def made(
         return entry.value, []
     if isinstance(entry.value, MakesResource):
         return entry.value.as_resource(key), []
+    remember_secrets(secrets_in(entry, environ, surely=True))
     if not isinstance(entry.value, dict):
         found = "nothing" if entry.value is None else "text" if isinstance(entry.value, str) else _kind(entry.value)
         mend = f"Write them below it, such as: {type_.example}"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hush.core._expr._record import record
 from hush.core._resources._secrets import is_secret_name, looks_secret
-from hush.core._resources._variables import VariableFault, expanded, parts_of
+from hush.core._resources._variables import VariableFault, expanded, names_in, parts_of
 from hush.core.errors import Problem, ResourceError, UsageError
 
 MOST_LEVELS = 20
@@ -72,21 +72,32 @@ def written(value: Any, place: Place, *, level: int = 0) -> Written:
     return Written(value, place, place)
 
 
-def secrets_in(one: Written, environ: Mapping[str, str], *, secret: bool = False) -> set[str]:
-    """All values in ``one`` that may be secret: by name, by shape, and what variables give."""
+def secrets_in(one: Written, environ: Mapping[str, str], *, secret: bool = False, surely: bool = False) -> set[str]:
+    """All values in ``one`` that may be secret: by name, by shape, and what variables give.
+
+    Those that are so ``surely``: of variables only where the name of the setting or of the variable says it, or the shape
+    of what they give; a model's name that stands in one is a word like any.
+    """
     value = one.value
     if isinstance(value, dict):
-        each = [secrets_in(inner, environ, secret=secret or is_secret_name(name)) for name, inner in value.items()]
+        each = [
+            secrets_in(inner, environ, secret=secret or is_secret_name(name), surely=surely)
+            for name, inner in value.items()
+        ]
         return set().union(*each)
     if isinstance(value, list):
-        return set().union(*(secrets_in(inner, environ, secret=secret) for inner in value))
+        return set().union(*(secrets_in(inner, environ, secret=secret, surely=surely) for inner in value))
     if callable(reveal := getattr(value, "get_secret_value", None)):
         return {str(reveal())}
     if not isinstance(value, str):
         return set()
     if "${" in value:
         try:
-            return {expanded(parts_of(value), environ, [])}
+            parts = parts_of(value)
         except VariableFault:
             return {value}
+        text = expanded(parts, environ, [])
+        if surely and not (secret or looks_secret(text) or any(is_secret_name(name) for name in names_in(parts))):
+            return set()
+        return {text}
     return {value} if secret or looks_secret(value) else set()

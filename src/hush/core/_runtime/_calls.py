@@ -91,20 +91,22 @@ Try: TypeAlias = Callable[[Strand, Frame, StepPlan, Attempt], Awaitable[Any]]
 async def awaited(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None) -> Any:
     """Await an ``async def``, or whatever the function gives, for at most ``timeout_s`` if there is one."""
     try:
-        out = _on_the_loop(strand, frame, step)
+        out = _on_the_loop(strand, frame, step, attempt)
     finally:
         del frame  # a failure that is kept remembers this call
     return await awaited_if_need_be(strand, step, out)
 
 
-def _on_the_loop(strand: Strand, frame: Frame, step: StepPlan) -> Any:
+def _on_the_loop(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None) -> Any:
     """Call the function here and now, where the watchdog sees it."""
-    budget = strand.run.budget
+    budget, tracing = strand.run.budget, strand.run.tracing
     if not budget.deadline_ns:
         budget.open(perf_counter_ns())
     budget.at = step
     try:
-        return step.call(frame.slots)
+        if tracing is None or not tracing.sees_calls:
+            return step.call(frame.slots)
+        return tracing.call(frame, step, 1 if attempt is None else attempt.number)
     finally:
         budget.at = None
 
@@ -154,7 +156,7 @@ def inline_or_in_thread(gate: AutoGate | InlineGate) -> Try:
         began_ns = perf_counter_ns()
         _set_running_loop(None)
         try:
-            out = _on_the_loop(strand, frame, step)
+            out = _on_the_loop(strand, frame, step, attempt)
         finally:
             _set_running_loop(strand.run.loop)
             gate.ran_inline(perf_counter_ns() - began_ns, step.path)
@@ -174,7 +176,11 @@ async def in_thread(
     """
     run = strand.run
     assert step.bind is not None
-    call = step.bind(frame.slots)
+    tracing = run.tracing
+    if tracing is None or not tracing.sees_calls:
+        call = step.bind(frame.slots)
+    else:
+        call = tracing.prepared(frame, step, 1 if attempt is None else attempt.number)
     if run.inline_only:
         return await awaited_if_need_be(strand, step, copy_context().run(call))
     job = start_in_thread(run.loop, partial(copy_context().run, call), step.timeout_s)

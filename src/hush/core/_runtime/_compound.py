@@ -13,6 +13,7 @@ from hush.core._runtime._context import restore
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Raised, Run
+from hush.core._runtime._settling import inputs_of
 from hush.core._runtime._strand import HostStrand, Strand
 from hush.core.errors import NodeTimeout, RunTimeout
 
@@ -71,11 +72,15 @@ async def run_hosted(strand: Strand, frame: Frame, step: StepPlan) -> Any:
     loop: Rounds | None = None
     if step.loop is None:
         inner = Frame(step.body, step.call(frame.slots), None, frame.item)
+        if run.tracing is not None and run.tracing.sees_calls:
+            run.tracing.container_called(frame, step, inputs_of(step, inner.slots))
         frame.entered(step)
     else:
         from hush.core._runtime._loop import Rounds
 
         loop = Rounds(frame, step, hosted=True, measured=step.measured or run.keeps)
+        if run.tracing is not None and run.tracing.sees_calls:
+            run.tracing.container_called(frame, step, loop.variables())
         first = loop.first()
         if first is None:
             return loop.outputs()

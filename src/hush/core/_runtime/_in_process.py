@@ -31,6 +31,8 @@ async def in_process(strand: Strand, frame: Frame, step: StepPlan, attempt: Atte
     run = strand.run
     assert step.bind is not None
     call: Any = step.bind(frame.slots)
+    if run.tracing is not None and run.tracing.sees_calls:
+        run.tracing.prepared(frame, step, 1 if attempt is None else attempt.number)
     if run.inline_only:
         return await awaited_if_need_be(strand, step, copy_context().run(call))
     pool = pool_of(run, step.path, cpu_count(), partial(_setup, call.func, step))

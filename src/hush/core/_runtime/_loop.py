@@ -43,6 +43,10 @@ class Rounds:
         self._base = step.call(frame.slots)
         frame.entered(step)
 
+    def variables(self) -> dict[str, Any]:
+        """The loop's variables as they are now."""
+        return dict(self._variables)
+
     def first(self) -> Frame | None:
         """The frame of the first round, ``None`` if there is none."""
         return self._begin({})

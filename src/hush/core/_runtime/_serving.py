@@ -59,7 +59,10 @@ def served(uses: Uses, resource: Resource, services: Services) -> Try:
             one = ServedAttempt(resource, strand, frame, step, attempt)
             return await uses.serve(attempt.request, service, one)
 
-        return ask()
+        tracing = strand.run.tracing
+        if tracing is None or not tracing.sees_calls:
+            return ask()
+        return tracing.resource_called(frame, step, attempt.number, resource.name, ask)
 
     return serve
 
@@ -76,7 +79,11 @@ def requested(uses: Uses, call: Try) -> Try:
             budget.open(perf_counter_ns())
         budget.at = step
         try:
-            attempt.request = step.call(frame.slots)
+            tracing = strand.run.tracing
+            if tracing is None or not tracing.sees_calls:
+                attempt.request = step.call(frame.slots)
+            else:
+                attempt.request = tracing.call(frame, step)
         finally:
             budget.at = None
         out = await call(strand, frame, step, attempt)

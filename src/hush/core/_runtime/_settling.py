@@ -5,12 +5,19 @@ from __future__ import annotations
 from asyncio import CancelledError
 from typing import Any
 
-from hush.core._plan._model import StepPlan
+from hush.core._plan._model import SKIPPED, Slots, StepPlan
 from hush.core._runtime._domain import Domain, is_ordinary
 from hush.core._runtime._frame import Frame, Loop, Ready
 from hush.core._runtime._outputs import as_mapping
 from hush.core._runtime._run import Run
 from hush.core._spec._model import TAGS
+
+
+def inputs_of(step: StepPlan, slots: Slots) -> dict[str, Any]:
+    """What the body of a graph or map was given by name, of its first slots."""
+    assert step.body is not None
+    read = {key: slots[slot] for key, slot in step.body.inputs.items()}
+    return {key: value for key, value in read.items() if value is not SKIPPED}
 
 
 class Settling:
@@ -59,12 +66,16 @@ class Settling:
         try:
             if step.loop is None:
                 slots = step.call(frame.slots)
+                if tracing is not None and tracing.sees_calls:
+                    tracing.container_called(frame, step, inputs_of(step, slots))
                 frame.entered(step)
                 self.begin(Frame(step.body, slots, (frame, step), frame.item))
                 return
             from hush.core._runtime._loop import Rounds  # few graphs have loops
 
             loop = Rounds(frame, step, hosted=False, measured=step.measured or self.run.keeps)
+            if tracing is not None and tracing.sees_calls:
+                tracing.container_called(frame, step, loop.variables())
             inner = loop.first()
             if inner is not None:
                 self.begin(inner)

@@ -70,6 +70,7 @@ class Strand(Settling):
         ready, run = self.ready, self.run
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
         more, timed = self.more, self.timed
+        call = None if tracing is None or not tracing.sees_calls else tracing.call
         slots: Any
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = 0  # read when the first function is to be called
@@ -128,7 +129,7 @@ class Strand(Settling):
                 before_ns = now_ns
                 try:
                     slots = frame.slots
-                    out = step.call(slots)
+                    out = step.call(slots) if call is None else call(frame, step)
                     if type(out) is dict and tracing is None and TAGS not in out:
                         gives = step.gives
                         if frame.marks is not None or (gives is not None and not gives.plain):
@@ -244,7 +245,12 @@ class Strand(Settling):
                     if awaitable is None:
                         if tracing is not None:
                             tracing.node_started(frame, step)
-                        awaitable = step.call(frame.slots) if step.begin is None else step.begin(self, frame, step)
+                        if step.begin is not None:
+                            awaitable = step.begin(self, frame, step)
+                        elif tracing is None or not tracing.sees_calls:
+                            awaitable = step.call(frame.slots)
+                        else:
+                            awaitable = tracing.call(frame, step)
                     out = await awaitable
                     awaitable = None
                     if type(out) is Raised:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from asyncio import CancelledError
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import copy_context
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
@@ -58,13 +59,27 @@ class Tracing:
         streams: Whether whoever listens takes parts of answers as they come.
         held: Whether whoever listens cannot take more for now: nothing new is to start until ``room`` returns.
         kept: What the nodes outside maps gave, by path, if the run keeps it.
+        sees_calls: Whether a tracer wants to be told what nodes read and gave, or to prepare the context of calls.
     """
 
-    __slots__ = ("_emits", "_loop", "_paces", "_run", "_waiting", "held", "items_of", "kept", "streams")
+    __slots__ = (
+        "_emits",
+        "_enters",
+        "_loop",
+        "_paces",
+        "_run",
+        "_waiting",
+        "held",
+        "items_of",
+        "kept",
+        "sees_calls",
+        "streams",
+    )
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
         loop: asyncio.AbstractEventLoop = run.loop
         self._run: str = run.id
+        tracers = [one.for_run() if hasattr(one, "for_run") else one for one in tracers]
         self._emits = [tracer.emit for tracer in tracers]
         self._loop = loop
         self._waiting: list[asyncio.Future[None]] = []
@@ -73,6 +88,10 @@ class Tracing:
         self.held = False
         self.streams = False
         self.kept: dict[str, dict[str, Any]] | None = None
+        self._enters: list[Callable[[Event], Callable[[], object]]] = [
+            enter for enter in (getattr(tracer, "enter", None) for tracer in tracers) if callable(enter)
+        ]
+        self.sees_calls = bool(self._enters) or any(getattr(tracer, "sees_calls", False) for tracer in tracers)
         for tracer in tracers:
             if isinstance(tracer, Listener):
                 tracer.attach(self, run)
@@ -112,6 +131,37 @@ class Tracing:
         index = item[-1] if item else None
         self.tell(_new(events.NodeStarted, (self._run, step.path, index, monotonic_ns(), item[:-1])))
 
+    # --- calls, where a tracer wants to see them ------------------------------------------------------------
+    def call(self, frame: Frame, step: StepPlan, attempt: int = 1) -> Any:
+        """Call the function of a leaf, as ``step.call`` does, and tell what it is called with."""
+        if step.bind is None:
+            return step.call(frame.slots)
+        return copy_context().run(self.prepared(frame, step, attempt))
+
+    def prepared(self, frame: Frame, step: StepPlan, attempt: int = 1) -> Callable[[], Any]:
+        """The call of a leaf, to be made in a copy of the context, in whatever thread; tell what it is called with."""
+        assert step.bind is not None
+        call: Any = step.bind(frame.slots)
+        inputs = {**dict(zip(step.parameters, call.args, strict=False)), **call.keywords}
+        item, outer = _place(frame.item)
+        event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, attempt, None, outer)
+        self.tell(event)
+        return _Entered(self._enters, event._replace(inputs=None), call) if self._enters else call
+
+    def container_called(self, frame: Frame, step: StepPlan, inputs: Mapping[str, Any]) -> None:
+        """A graph, map or loop has read its inputs."""
+        item, outer = _place(frame.item)
+        self.tell(events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, 1, None, outer))
+
+    def resource_called(
+        self, frame: Frame, step: StepPlan, attempt: int, resource: str, call: Callable[[], Awaitable[Any]]
+    ) -> Awaitable[Any]:
+        """A resource is asked: what ``call`` awaits, in the context that tracers prepare for it."""
+        item, outer = _place(frame.item)
+        event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), None, attempt, resource, outer)
+        self.tell(event)
+        return _within(self._enters, event, call()) if self._enters else call()
+
     def node_settled(self, frame: Frame, step: StepPlan, out: Mapping[str, Any], ready: Ready) -> None:
         """``step`` ended well: settle it, and tell what became ready."""
         before = len(ready)
@@ -120,7 +170,8 @@ class Tracing:
             self._keep(frame, step, out)
         at_ns = monotonic_ns()
         item = frame.item
-        self.tell(_new(events.NodeFinished, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
+        told = out if self.sees_calls else None
+        self.tell(_new(events.NodeFinished, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1], told)))
         if len(ready) > before:
             self._became_ready(ready, before, at_ns)
 
@@ -253,3 +304,36 @@ class Tracing:
 
 def _place(item: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
     return (item[-1], item[:-1]) if item else (None, ())
+
+
+class _Entered:
+    """A call before which each tracer prepares the context."""
+
+    __slots__ = ("_call", "_enters", "_event")
+
+    def __init__(self, enters: Sequence[Callable[[Event], Callable[[], object]]], event: Event, call: Any) -> None:
+        self._enters = enters
+        self._event = event
+        self._call = call
+
+    def __call__(self) -> Any:
+        for enter in self._enters:
+            enter(self._event)
+        call, self._call = self._call, None  # a failure that is kept must not keep what it was called with
+        out = call()
+        if type(out) is not dict and hasattr(out, "__await__"):
+            return _within(self._enters, self._event, out)
+        return out
+
+
+async def _within(
+    enters: Sequence[Callable[[Event], Callable[[], object]]], event: Event, awaitable: Awaitable[Any]
+) -> Any:
+    """Await in this task what tracers prepare its context for; afterwards its variables are as they were."""
+    leaves = [enter(event) for enter in enters]
+    try:
+        return await awaitable
+    finally:
+        del awaitable
+        for leave in reversed(leaves):
+            leave()

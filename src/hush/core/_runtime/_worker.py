@@ -20,6 +20,7 @@ from hush.core._runtime._domain import Domain, combined, is_ordinary
 from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._run import Raised, Run
+from hush.core._runtime._settling import inputs_of
 from hush.core._runtime._sources import DONE, WAIT, Signal
 from hush.core._runtime._strand import HostStrand, Strand
 from hush.core.errors import FailureInfo
@@ -31,6 +32,8 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan, apart: Policies 
     hire: Any = Worker if apart is None or run.inline_only else _remote(run, frame, step, apart)
     fanout = Fanout(strand, frame, step, hire)
     run.maps.add(fanout)
+    if tracing is not None and tracing.sees_calls:
+        tracing.container_called(frame, step, inputs_of(step, fanout.base))
     failure: BaseException | None = None
     cancelled: CancelledError | None = None
     timer = None

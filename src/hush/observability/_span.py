@@ -1,0 +1,200 @@
+"""``Span``: one stretch of a run as all exporters get it, and what a run is besides its spans: plain data.
+
+Times are nanoseconds since the epoch, made of a run's monotonic clock and the instant it began, so that they never go
+backwards within a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Kind: TypeAlias = Literal["run", "item", "round", "attempt"] | str
+"""``run``, ``item``, ``round`` and ``attempt``; else what kind of node it is: ``code``, ``graph``, ``map``, ``for``,
+``while``, ``branch``, ``prompt``, ``llm``, ``embedding``, ``rerank``, or what an author of nodes calls his."""
+
+Status: TypeAlias = Literal["running", "ok", "partial", "failed", "handled", "skipped", "cancelled", "crashed"]
+"""``partial``: of a run or map that went on without something; ``handled``: it failed and the graph goes on."""
+
+
+class Frame(NamedTuple):
+    """A line of a traceback, without its text, which is read where it is shown."""
+
+    file: str
+    line: int
+    function: str
+
+
+class Failure(NamedTuple):
+    """An error without the objects in it: ``type`` is its qualified name, ``frames`` run from the node to the raise.
+
+    ``causes`` are those it was raised from, the nearest first, and the parts of a group.
+    """
+
+    type: str
+    message: str
+    frames: tuple[Frame, ...] = ()
+    notes: tuple[str, ...] = ()
+    causes: tuple[Failure, ...] = ()
+
+
+class Wait(NamedTuple):
+    """One admission under limits: when it was asked for, given and given back; the latter ``None`` while it was not.
+
+    A call that did not have to wait has the same instant twice.
+    """
+
+    limits: tuple[str, ...]
+    queued_ns: int
+    admitted_ns: int | None
+    released_ns: int | None
+    attempt: int = 1
+
+
+class Generation(NamedTuple):
+    """What a model, or another resource, was asked and answered: ``usage`` as the provider counts it."""
+
+    model: str | None = None
+    resource: str | None = None
+    usage: Mapping[str, int] | None = None
+    cost: float | None = None
+    finish_reason: str | None = None
+    parameters: Mapping[str, Any] | None = None
+
+
+class Span(NamedTuple):
+    """One stretch of a run.
+
+    Attributes:
+        trace: The run's, 32 hexadecimal digits.
+        id: 16 hexadecimal digits; the same whenever the same run's events are read.
+        parent: The ``id`` of the span around it; ``None`` of a run.
+        path: The node's, as in events; of a run its graph's name.
+        items: The indexes of the maps around it, outermost first; an item's own is the last.
+        key: Of an item: what the map's ``key=`` calls it.
+        round: Of a round: its number, from 0.
+        attempt: Of an attempt: its number, from 1. A node has spans for its attempts only if there were several.
+        ready_ns: When all that it waits for had arrived; ``None`` where there is no such instant.
+        started_ns: When it began: a node that waits for limits has begun.
+        called_ns: When its function was first called, after its limits had let it.
+        first_ns: When the first part of an answer came, where it is streamed.
+        ended_ns: ``None`` while it is under way.
+        attempts: How often it was tried.
+        waits: Its admissions, in order.
+        retry_s: How long it waited between attempts.
+        cached: ``"hit"``, or ``"joined"`` if an identical call was under way.
+        rerouted: The resources that were asked in vain, each with its failure.
+        inputs: By name, as plain data that JSON can hold, cut to a bound and without secrets; ``None`` if not known.
+        outputs: The same of what it gave.
+        done: Of a map: how many items have ended, ``failed`` of them badly, ``left_out`` of them not as spans.
+        total: Of a map: how many there are, if that is known.
+    """
+
+    trace: str
+    id: str
+    parent: str | None
+    kind: Kind
+    name: str
+    path: str
+    items: tuple[int, ...]
+    status: Status
+    started_ns: int
+    ended_ns: int | None = None
+    ready_ns: int | None = None
+    called_ns: int | None = None
+    first_ns: int | None = None
+    key: str | None = None
+    round: int | None = None
+    attempt: int | None = None
+    attempts: int = 1
+    waits: tuple[Wait, ...] = ()
+    retry_s: float = 0.0
+    cached: str | None = None
+    rerouted: tuple[tuple[str, Failure], ...] = ()
+    failure: Failure | None = None
+    tags: tuple[str, ...] = ()
+    inputs: Mapping[str, Any] | None = None
+    outputs: Mapping[str, Any] | None = None
+    generation: Generation | None = None
+    done: int | None = None
+    failed: int | None = None
+    left_out: int | None = None
+    total: int | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; ``None`` while it is under way."""
+        return None if self.ended_ns is None else (self.ended_ns - self.started_ns) / 1e9
+
+
+class Totals(NamedTuple):
+    """All calls of one node in a run, those that were left out of the trace included. Seconds are sums over calls.
+
+    Attributes:
+        calls: How many have ended, ``failed`` of them badly, ``skipped`` of them without having run.
+        seconds: From their starts to their ends.
+        waited_s: Of these for limits, by the names of the limits, joined by a comma where there are several.
+        retry_s: Of these between attempts.
+        called_s: Of these in the function, or in the model.
+        slowest_s: The longest call.
+    """
+
+    path: str
+    kind: Kind
+    calls: int = 0
+    failed: int = 0
+    skipped: int = 0
+    cached: int = 0
+    attempts: int = 0
+    seconds: float = 0.0
+    waited_s: Mapping[str, float] = {}
+    retry_s: float = 0.0
+    called_s: float = 0.0
+    slowest_s: float = 0.0
+
+
+class RunRecord(NamedTuple):
+    """What is known of a run besides its spans.
+
+    Attributes:
+        trace: As of its spans.
+        request_id: As it was given to ``run``, or made there: whatever text a caller chose.
+        name: The graph's.
+        status: As of its own span, ``running`` until it ends.
+        produced: How many spans there were, so far.
+        left_out: Those that sampling left out.
+        dropped: Those that no exporter could take.
+        totals: For each node that has ended at least once, by path.
+        file: Where the graph was written, if that is known.
+    """
+
+    trace: str
+    request_id: str
+    name: str
+    status: Status
+    started_ns: int
+    ended_ns: int | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    tags: tuple[str, ...] = ()
+    failure: Failure | None = None
+    produced: int = 0
+    left_out: int = 0
+    dropped: int = 0
+    totals: tuple[Totals, ...] = ()
+
+
+class Batch(NamedTuple):
+    """What an exporter is handed at once.
+
+    Attributes:
+        ended: Spans that have ended, each once, children before their parents.
+        running: Those under way that nobody was told of, or that have changed since; only for exporters that are live.
+        gone: Ids of spans that were told as running and are left out after all.
+        runs: What has changed of runs.
+    """
+
+    ended: tuple[Span, ...] = ()
+    running: tuple[Span, ...] = ()
+    gone: tuple[tuple[str, str], ...] = ()
+    runs: tuple[RunRecord, ...] = ()
