@@ -1,0 +1,181 @@
+"""``Condenser``: events without the values and exceptions in them, made in the run's thread before they are queued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from hush.core.events import (
+    Event,
+    ItemFailed,
+    ItemFinished,
+    NodeCalled,
+    NodeChunk,
+    NodeFailed,
+    NodeFinished,
+    NodeRerouted,
+    NodeRetrying,
+    RunFinished,
+    RunStarted,
+)
+from hush.observability._failure import failure_of
+from hush.observability._preview import Bounds, clean, preview, shown
+from hush.observability._span import Generation
+
+_new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
+_ANSWERS = frozenset({"llm", "chain", "embedding", "rerank"})
+"""The kinds of nodes that ask a model."""
+_TAGS = "$tags"
+_LARGE = ("messages", "text", "texts", "documents", "query", "prompt", "tools", "response_format")
+"""Inputs of such a node that are no parameters of the request."""
+_ID = 1_000
+"""Characters of an id or a key; callers choose them."""
+
+
+class Gave(NamedTuple):
+    """What is kept of what a node gave; it stands in the place of the event's ``outputs``."""
+
+    outputs: Mapping[str, Any] | None
+    tags: tuple[str, ...] = ()
+    generation: Generation | None = None
+
+
+_NOTHING = Gave(None)
+
+
+class Condenser:
+    """Makes the events of one run fit to be kept: plain, bounded, without secrets.
+
+    Args:
+        bounds: How much of what nodes read and gave is kept; ``None`` for nothing.
+    """
+
+    def __init__(self, bounds: Bounds | None) -> None:
+        self._bounds = bounds
+        self._kinds: Mapping[str, str] = {}
+        self._asks = False  # whether any node of the run asks a model
+        self._begun: set[tuple[str, int | None, tuple[int, ...]]] = set()  # answers whose first part has come
+
+    def __call__(self, event: Event) -> Event | None:
+        """``event``, condensed; ``None`` if nobody needs it."""
+        act = _ACTS.get(type(event))
+        return event if act is None else act(self, event)
+
+    def _run_started(self, event: RunStarted) -> Event:
+        self._kinds = event.kinds or {}
+        self._asks = not _ANSWERS.isdisjoint(self._kinds.values())
+        inputs = None if self._bounds is None or event.inputs is None else preview(event.inputs, self._bounds)
+        return event._replace(
+            inputs=inputs,
+            user_id=_id(event.user_id),
+            session_id=_id(event.session_id),
+        )
+
+    def _run_finished(self, event: RunFinished) -> Event:
+        error = None if event.error is None else failure_of(event.error)
+        result = None
+        if event.result is not None and self._bounds is not None:
+            result = preview(event.result, self._bounds)
+        tags = tuple(clean(str(tag), _ID) for tag in event.tags)
+        return event._replace(error=error, result=result, tags=tags)  # type: ignore[arg-type]  # as ``Gave``
+
+    def _node_called(self, event: NodeCalled) -> Event:
+        inputs = event.inputs
+        if inputs is None:
+            return event
+        kept: Any = None
+        if self._bounds is not None:
+            kept = preview(inputs, self._bounds)
+        if self._asks and self._kinds.get(event.path) in _ANSWERS:
+            kept = Gave(kept, (), Generation(parameters=_parameters(inputs)))
+        run, path, item, at_ns, _, attempt, resource, outer = event
+        return _new(NodeCalled, (run, path, item, at_ns, kept, attempt, resource, outer))  # type: ignore[no-any-return]
+
+    def _node_finished(self, event: NodeFinished) -> Event:
+        outputs: Any = event.outputs
+        if outputs is None:
+            return event
+        generation = None
+        if self._asks and self._kinds.get(event.path) in _ANSWERS:
+            generation = _generation(outputs)
+            if self._begun:
+                self._begun.discard((event.path, event.item, event.outer))
+        tags: tuple[str, ...] = ()
+        if _TAGS in outputs:
+            tags = _tags(outputs[_TAGS])
+            outputs = {key: value for key, value in outputs.items() if key != _TAGS}
+        kept = None if self._bounds is None else preview(outputs, self._bounds)
+        run, path, item, at_ns, outer, _ = event
+        return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags, generation)))  # type: ignore[no-any-return]
+
+    def _failed(self, event: NodeFailed | NodeRetrying | NodeRerouted) -> Event:
+        if self._begun:
+            self._begun.discard((event.path, event.item, event.outer))
+        return event._replace(error=failure_of(event.error))  # type: ignore[arg-type]
+
+    def _item_failed(self, event: ItemFailed) -> Event:
+        return event._replace(error=failure_of(event.error), key=_id(event.key))
+
+    def _item_finished(self, event: ItemFinished) -> Event:
+        if event.outputs is None and event.key is None:
+            return event
+        return event._replace(outputs=None, key=_id(event.key))
+
+    def _chunk(self, event: NodeChunk) -> Event | None:
+        place = (event.path, event.item, event.outer)
+        if place in self._begun:
+            return None
+        self._begun.add(place)
+        return event._replace(text="")
+
+
+_ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
+    RunStarted: Condenser._run_started,
+    RunFinished: Condenser._run_finished,
+    NodeCalled: Condenser._node_called,
+    NodeFinished: Condenser._node_finished,
+    NodeFailed: Condenser._failed,
+    NodeRetrying: Condenser._failed,
+    NodeRerouted: Condenser._failed,
+    NodeChunk: Condenser._chunk,
+    ItemFailed: Condenser._item_failed,
+    ItemFinished: Condenser._item_finished,
+}
+
+
+def _id(given: str | None) -> str | None:
+    return None if given is None else clean(given, _ID)
+
+
+def _tags(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str):
+        return (clean(given, _ID),)
+    try:
+        return tuple(clean(str(tag), _ID) for tag in given)[:100]
+    except Exception:
+        return ()
+
+
+def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = {
+        name: shown(value)
+        for name, value in inputs.items()
+        if name not in _LARGE and isinstance(value, int | float | str)
+    }
+    return found or None
+
+
+def _generation(outputs: Mapping[str, Any]) -> Generation:
+    """What a node that asks a model says of the answer, whatever else of its outputs is kept."""
+    usage = outputs.get("usage")
+    counts = None
+    if isinstance(usage, Mapping):
+        counts = {str(name): count for name, count in usage.items() if type(count) is int}
+    cost = outputs.get("cost")
+    model, reason = outputs.get("model_used"), outputs.get("finish_reason")
+    return Generation(
+        model=clean(model, _ID) if isinstance(model, str) else None,
+        usage=counts,
+        cost=float(cost) if isinstance(cost, int | float) else None,
+        finish_reason=reason if isinstance(reason, str) else None,
+    )

@@ -1,0 +1,176 @@
+"""``UnderWay``: a span whose end has not come yet, and what has been heard of it until now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from hush.observability._sampling import ItemSampler
+from hush.observability._span import Failure, Generation, Kind, Span, Status, Wait
+
+
+def trace_id(run: str, path: str, wall_ns: int, at_ns: int) -> str:
+    """The id of a run's trace: made of what no two runs have in common, however they are called."""
+    return blake2b(f"{run}\0{path}\0{wall_ns}\0{at_ns}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def span_id(trace: str, path: str, items: tuple[int, ...], what: str, at_ns: int) -> str:
+    """The id of a span: the same for whoever knows where and when it began, in the fold and in the run's threads."""
+    text = f"{trace}\0{path}\0{items}\0{what}\0{at_ns}".encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=8).hexdigest()
+
+
+_NOT_NODES = frozenset({"run", "item", "round"})
+
+
+class Try(NamedTuple):
+    """One attempt of a node: when it began and ended, whom it asked, and what it failed with."""
+
+    number: int
+    began_ns: int
+    ended_ns: int | None = None
+    failure: Failure | None = None
+    resource: str | None = None
+
+
+class UnderWay:
+    """A span on its way. Times are the run's monotonic ones.
+
+    Attributes:
+        around: The span around it.
+        inside: Those in it that are under way, by identity.
+        held: Of an item: the spans in it that have ended, until it is known whether they are kept.
+        erred: Of an item: whether something in it failed.
+        sampler: Of a map.
+        told: Whether a live exporter has been told that it is under way.
+        changed: Whether something of it has changed since then.
+    """
+
+    # Most spans need few of them, so they are set when they are: making one of a million is a matter of these.
+    inside: dict[int, UnderWay] | None = None
+    ready_ns: int | None = None
+    called_ns: int | None = None
+    first_ns: int | None = None
+    attempts = 1
+    waits: list[Wait] | None = None
+    tries: list[Try] | None = None
+    retry_s = 0.0
+    cached: str | None = None
+    rerouted: tuple[tuple[str, Failure], ...] = ()
+    failure: Failure | None = None
+    tags: tuple[str, ...] = ()
+    inputs: Mapping[str, Any] | None = None
+    outputs: Mapping[str, Any] | None = None
+    generation: Generation | None = None
+    resource: str | None = None
+    key: str | None = None
+    round: int | None = None
+    rounds = 0
+    done: int | None = None
+    failed: int | None = None
+    left_out: int | None = None
+    total: int | None = None
+    sampler: ItemSampler | None = None
+    held: list[Span] | None = None
+    erred = False
+    told = False
+    changed = False
+
+    def __init__(
+        self, trace: str, around: UnderWay | None, kind: Kind, path: str, items: tuple[int, ...], started_ns: int
+    ) -> None:
+        self.around = around
+        self.kind = kind
+        self.path = path
+        self.items = items
+        self.started_ns = started_ns
+        if kind in _NOT_NODES:
+            self.name = path
+            self.id = span_id(trace, path, items, kind, started_ns)
+        else:
+            self.name = path.rpartition("/")[2]
+            self.id = span_id(trace, path, items, "node", started_ns)
+        if around is not None:
+            if around.inside is None:
+                around.inside = {}
+            around.inside[id(self)] = self
+
+    def waits_to(self, wall_ns: int) -> tuple[Wait, ...]:
+        """Its admissions, in time since the epoch."""
+        if self.waits is None:
+            return ()
+        return tuple(
+            Wait(
+                one.limits,
+                one.queued_ns + wall_ns,
+                None if one.admitted_ns is None else one.admitted_ns + wall_ns,
+                None if one.released_ns is None else one.released_ns + wall_ns,
+                one.attempt,
+            )
+            for one in self.waits
+        )
+
+    def span(self, trace: str, wall_ns: int, status: Status, ended_ns: int | None) -> Span:
+        """The record of it; ``wall_ns`` is what makes the run's time one since the epoch."""
+        return Span(
+            trace,
+            self.id,
+            None if self.around is None else self.around.id,
+            self.kind,
+            self.name,
+            self.path,
+            self.items,
+            status,
+            self.started_ns + wall_ns,
+            None if ended_ns is None else ended_ns + wall_ns,
+            None if self.ready_ns is None else self.ready_ns + wall_ns,
+            None if self.called_ns is None else self.called_ns + wall_ns,
+            None if self.first_ns is None else self.first_ns + wall_ns,
+            self.key,
+            self.round,
+            None,
+            self.attempts,
+            self.waits_to(wall_ns),
+            self.retry_s,
+            self.cached,
+            self.rerouted,
+            self.failure,
+            self.tags,
+            self.inputs,
+            self.outputs,
+            self.generation,
+            self.done,
+            self.failed,
+            self.left_out,
+            self.total,
+        )
+
+    def attempt_spans(self, trace: str, wall_ns: int, status: Status, ended_ns: int) -> list[Span]:
+        """Spans of its attempts, if there were several."""
+        tries = self.tries
+        if tries is None or len(tries) < 2:
+            return []
+        found = []
+        for one in tries:
+            last = one.number == tries[-1].number
+            end_ns = one.ended_ns if one.ended_ns is not None else ended_ns
+            became: Status = "failed" if one.failure is not None else status if last else "cancelled"
+            found.append(
+                Span(
+                    trace=trace,
+                    id=span_id(trace, self.path, self.items, f"attempt {one.number}", one.began_ns),
+                    parent=self.id,
+                    kind="attempt",
+                    name=f"{self.name}, attempt {one.number}",
+                    path=self.path,
+                    items=self.items,
+                    status="failed" if became == "handled" else became,
+                    started_ns=one.began_ns + wall_ns,
+                    ended_ns=end_ns + wall_ns,
+                    attempt=one.number,
+                    failure=one.failure if one.failure is not None or not last else self.failure,
+                    generation=None if one.resource is None else Generation(resource=one.resource),
+                )
+            )
+        return found
