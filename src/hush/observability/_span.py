@@ -132,6 +132,8 @@ class Totals(NamedTuple):
 
     Attributes:
         calls: How many have ended, ``failed`` of them badly, ``skipped`` of them without having run.
+        ready_s: From when all they wait for had arrived to their starts: what the engine, a busy loop, or a map's
+            ``max_concurrency`` took.
         seconds: From their starts to their ends.
         waited_s: Of these for limits, by the names of the limits, joined by a comma where there are several.
         retry_s: Of these between attempts.
@@ -146,6 +148,7 @@ class Totals(NamedTuple):
     skipped: int = 0
     cached: int = 0
     attempts: int = 0
+    ready_s: float = 0.0
     seconds: float = 0.0
     waited_s: Mapping[str, float] = {}
     retry_s: float = 0.0
