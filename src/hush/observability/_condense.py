@@ -58,7 +58,7 @@ class Condenser:
 
     def __call__(self, event: Event) -> Event | None:
         """``event``, condensed; ``None`` if nobody needs it."""
-        act = _ACTS.get(type(event))
+        act = ACTS.get(type(event))
         return event if act is None else act(self, event)
 
     def _run_started(self, event: RunStarted) -> Event:
@@ -129,7 +129,7 @@ class Condenser:
         return event._replace(text="")
 
 
-_ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
+ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
     RunStarted: Condenser._run_started,
     RunFinished: Condenser._run_finished,
     NodeCalled: Condenser._node_called,

@@ -126,7 +126,7 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
         return text
     left[0] -= 8
     if isinstance(value, str):
-        if kind.__repr__ is not str.__repr__:  # it hides itself
+        if vars(kind).get("__repr__") is not None:  # it hides itself
             remember_secrets([str.__str__(value)])
             return SECRET
         return _plain(str.__str__(value), bounds, depth, left)

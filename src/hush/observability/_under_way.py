@@ -40,6 +40,7 @@ class UnderWay:
     Attributes:
         around: The span around it.
         inside: Those in it that are under way, by identity.
+        readies: When the nodes in it became ready that have not begun.
         held: Of an item: the spans in it that have ended, until it is known whether they are kept.
         erred: Of an item: whether something in it failed.
         sampler: Of a map.
@@ -49,6 +50,7 @@ class UnderWay:
 
     # Most spans need few of them, so they are set when they are: making one of a million is a matter of these.
     inside: dict[int, UnderWay] | None = None
+    readies: dict[str, int] | None = None
     ready_ns: int | None = None
     called_ns: int | None = None
     first_ns: int | None = None
