@@ -29,6 +29,7 @@ __all__ = (
     "NodeFailed",
     "NodeFinished",
     "NodeQueued",
+    "NodeRan",
     "NodeReady",
     "NodeReleased",
     "NodeRerouted",
@@ -169,6 +170,24 @@ class NodeFinished(NamedTuple):
     at_ns: int
     outer: tuple[int, ...] = ()
     outputs: Mapping[str, Any] | None = None
+
+
+class NodeRan(NamedTuple):
+    """A node was called on the loop and has ended well: ``NodeReady``, ``Started``, ``Called`` and ``Finished`` in one.
+
+    Only tracers that ask for it get it (``protocols.TerseTracer``), in place of those, for a call that nothing came
+    between. ``at_ns`` is its end.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    outer: tuple[int, ...]
+    ready_ns: int | None
+    started_ns: int
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
 
 
 class NodeFailed(NamedTuple):
@@ -356,6 +375,7 @@ Event: TypeAlias = (
     | NodeQueued
     | NodeAdmitted
     | NodeReleased
+    | NodeRan
     | NodeFinished
     | NodeFailed
     | NodeRetrying

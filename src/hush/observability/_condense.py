@@ -13,6 +13,7 @@ from hush.core.events import (
     NodeChunk,
     NodeFailed,
     NodeFinished,
+    NodeRan,
     NodeRerouted,
     NodeRetrying,
     RunFinished,
@@ -38,9 +39,6 @@ class Gave(NamedTuple):
     outputs: Mapping[str, Any] | None
     tags: tuple[str, ...] = ()
     generation: Generation | None = None
-
-
-_NOTHING = Gave(None)
 
 
 class Condenser:
@@ -91,6 +89,16 @@ class Condenser:
         run, path, item, at_ns, _, attempt, resource, outer = event
         return _new(NodeCalled, (run, path, item, at_ns, kept, attempt, resource, outer))  # type: ignore[no-any-return]
 
+    def _node_ran(self, event: NodeRan) -> Event:
+        inputs: Any
+        outputs: Any
+        run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs = event
+        if self._bounds is None:
+            inputs = outputs = None
+        else:
+            inputs, outputs = preview(inputs, self._bounds), preview(outputs, self._bounds)
+        return _new(NodeRan, (run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs))  # type: ignore[no-any-return]
+
     def _node_finished(self, event: NodeFinished) -> Event:
         outputs: Any = event.outputs
         if outputs is None:
@@ -134,6 +142,7 @@ ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
     RunFinished: Condenser._run_finished,
     NodeCalled: Condenser._node_called,
     NodeFinished: Condenser._node_finished,
+    NodeRan: Condenser._node_ran,
     NodeFailed: Condenser._failed,
     NodeRetrying: Condenser._failed,
     NodeRerouted: Condenser._failed,

@@ -14,7 +14,7 @@ from hush.observability._preview import Bounds
 from hush.observability._sampling import Sampling
 from hush.observability._span import RunRecord, Span
 from hush.observability._tree import Tree
-from hush.observability._under_way import span_id, trace_id
+from hush.observability._under_way import NO_IDS, Ids, trace_id
 
 if TYPE_CHECKING:
     from hush.observability._pipeline import Pipeline
@@ -57,9 +57,16 @@ class RunRecorder:
         self._told_ns = 0
         self._entered = entered
         self._trace = ""
-        self._starts: dict[tuple[str, int | None, tuple[int, ...]], int] = {}
+        self._ids = NO_IDS
+        self._starts: dict[tuple[str, int | None, tuple[int, ...]], str] = {}  # the ids of nodes that are under way
+        self.terse = entered is None  # else the ids of quick calls would not be known in time
+        self._at_work: Callable[[], Event | None] = _nothing
         if entered is not None:
             self.enter = self._enter
+
+    def attach(self, at_work: Callable[[], Event | None]) -> None:
+        """The run begins; ``at_work`` says which call is under way on its loop."""
+        self._at_work = at_work
 
     # --- in the run's thread -------------------------------------------------------------------------------
     def emit(self, event: Event, /) -> None:
@@ -81,24 +88,24 @@ class RunRecorder:
             self._note(event)
 
     def _note(self, event: Event) -> None:
-        """Remember when nodes that are under way began: their spans' ids are made of that."""
+        """Count the starts of nodes, as the tree does: so the ids of their spans are known while they are called."""
         kind = type(event)
         if kind is NodeStarted:
-            self._starts[event.path, event.item, event.outer] = event.at_ns
+            self._starts[event.path, event.item, event.outer] = self._ids.next()
         elif kind is NodeFinished or kind is NodeFailed:
             self._starts.pop((event.path, event.item, event.outer), None)
         elif isinstance(event, RunStarted):
             self._trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
+            self._ids = Ids(self._trace, nodes=True)
 
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""
         assert self._entered is not None
-        started_ns = self._starts.get((event.path, event.item, event.outer))
-        if started_ns is None:
+        span = self._starts.get((event.path, event.item, event.outer))
+        if span is None:
             return _nothing
-        items = event.outer if event.item is None else (*event.outer, event.item)
         try:
-            return self._entered(self._trace, span_id(self._trace, event.path, items, "node", started_ns))
+            return self._entered(self._trace, span)
         except Exception:
             self._pipeline.complain("the context of a call could not be prepared")
             return _nothing

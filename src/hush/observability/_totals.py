@@ -70,6 +70,19 @@ class Sums:
                 waited_ns = (at_ns if wait.admitted_ns is None else wait.admitted_ns) - wait.queued_ns
                 self._waited_ns[name] = self._waited_ns.get(name, 0) + waited_ns
 
+    def add_quick(self, ready_ns: int | None, started_ns: int, at_ns: int) -> None:
+        """A call has ended well that nothing came between."""
+        self._calls += 1
+        self._attempts += 1
+        took_ns = at_ns - started_ns
+        self._took_ns += took_ns
+        if self._is_leaf:
+            self._called_ns += took_ns
+        if took_ns > self._slowest_ns:
+            self._slowest_ns = took_ns
+        if ready_ns is not None:
+            self._ready_ns += started_ns - ready_ns
+
     def record(self) -> Totals:
         """The sums until now."""
         return Totals(

@@ -17,6 +17,7 @@ from hush.core.events import (
     MapStarted,
     NodeFailed,
     NodeFinished,
+    NodeRan,
     NodeReady,
     NodeSkipped,
     NodeStarted,
@@ -30,9 +31,15 @@ from hush.observability._preview import PREVIEW, Bounds
 from hush.observability._sampling import USUAL, ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
 from hush.observability._totals import CONTAINERS, Sums
-from hush.observability._under_way import UnderWay, trace_id
+from hush.observability._under_way import NO_IDS, Ids, UnderWay, trace_id
 
 Place = tuple[str, tuple[int, ...]]
+
+
+_new: Any = tuple.__new__
+_names = Span._fields
+_QUICK = tuple(Span._field_defaults[name] for name in _names[_names.index("first_ns") : _names.index("inputs")])
+_REST = tuple(Span._field_defaults[name] for name in _names[_names.index("generation") :])
 
 
 class Tree:
@@ -50,6 +57,7 @@ class Tree:
         self.gone: list[tuple[str, str]] = []
         self.produced = self.left_out = self.dropped = 0
         self.trace = ""
+        self._ids = self._others = NO_IDS
         self.run: UnderWay | None = None
         self._tags = tags
         self._sampling = sampling
@@ -143,7 +151,7 @@ class Tree:
             if node is not None and node.sampler is not None:
                 item = self._items.get((above, items))
                 if item is None:
-                    item = self._items[above, items] = UnderWay(self.trace, node, "item", above, items, at_ns)
+                    item = self._items[above, items] = UnderWay(self._others.next(), node, "item", above, items, at_ns)
                     item.name = f"{node.name}[{items[-1]}]"
                     item.held = []
                 return item
@@ -153,7 +161,7 @@ class Tree:
         if node.kind == "while":
             inner = self._rounds.get((above, items))
             if inner is None:
-                inner = self._rounds[above, items] = UnderWay(self.trace, node, "round", above, items, at_ns)
+                inner = self._rounds[above, items] = UnderWay(self._others.next(), node, "round", above, items, at_ns)
                 inner.round = node.rounds
                 inner.name = f"{node.name}, round {node.rounds}"
             return inner
@@ -176,7 +184,7 @@ class Tree:
         around = one.around
         if around is not None and around.inside is not None:
             around.inside.pop(id(one), None)
-        spans = one.attempt_spans(self.trace, self._wall_ns, status, at_ns)
+        spans = one.attempt_spans(self.trace, self._others, self._wall_ns, status, at_ns)
         if one.sampler is not None:
             self._keep(around, one.sampler.rest())
         spans.append(one.span(self.trace, self._wall_ns, status, at_ns))
@@ -248,10 +256,11 @@ class Tree:
     # --- events --------------------------------------------------------------------------------------------
     def _run_started(self, event: RunStarted) -> None:
         self.trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
+        self._ids, self._others = Ids(self.trace, nodes=True), Ids(self.trace, nodes=False)
         self._wall_ns = event.wall_ns - event.at_ns
         self._kinds = event.kinds or {}
         self._about = (event.run, event.user_id, event.session_id)
-        self.run = UnderWay(self.trace, None, "run", event.path, (), event.at_ns)
+        self.run = UnderWay(self._others.next(), None, "run", event.path, (), event.at_ns)
         self.run.inputs = event.inputs
         self.run.tags = self._tags
         self._begun.append(self.run)
@@ -281,7 +290,7 @@ class Tree:
         if before is not None:  # its end was never told: it was cancelled
             self._close(before, "cancelled", at_ns)
         around = self._around(path, items, at_ns)
-        one = UnderWay(self.trace, around, self._kinds.get(path, "node"), path, items, at_ns)
+        one = UnderWay(self._ids.next(), around, self._kinds.get(path, "node"), path, items, at_ns)
         if around.readies:
             one.ready_ns = around.readies.pop(path, None)
         self._nodes[place] = one
@@ -302,6 +311,47 @@ class Tree:
         status: Status = "partial" if one.failed else "ok"
         self._close(one, status, event.at_ns)
 
+    def _node_ran(self, event: NodeRan) -> None:
+        _, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs = event
+        items = outer if item is None else (*outer, item)
+        around = self._around(path, items, started_ns if ready_ns is None else ready_ns)
+        kind = self._kinds.get(path, "node")
+        sums = self._sums.get(path)
+        if sums is None:
+            sums = self._sums[path] = Sums(path, kind)
+        sums.add_quick(ready_ns, started_ns, at_ns)
+        self.produced += 1
+        wall_ns = self._wall_ns
+        started_wall_ns = started_ns + wall_ns
+        # By position, past a constructor that takes names: this is most of what a small node costs.
+        span = _new(
+            Span,
+            (
+                self.trace,
+                self._ids.next(),
+                around.id,
+                kind,
+                path.rpartition("/")[2],
+                path,
+                items,
+                "ok",
+                started_wall_ns,
+                at_ns + wall_ns,
+                None if ready_ns is None else ready_ns + wall_ns,
+                started_wall_ns,
+                *_QUICK,
+                inputs,
+                outputs,
+                *_REST,
+            ),
+        )
+        while around.held is None:
+            if around.around is None:
+                self.ended.append(span)
+                return
+            around = around.around
+        around.held.append(span)
+
     def _node_failed(self, event: NodeFailed) -> None:
         item = event.item
         one = self._nodes.pop((event.path, event.outer if item is None else (*event.outer, item)), None)
@@ -317,7 +367,7 @@ class Tree:
         item, at_ns = event.item, event.at_ns
         items = event.outer if item is None else (*event.outer, item)
         around = self._around(event.path, items, at_ns)
-        one = UnderWay(self.trace, around, self._kinds.get(event.path, "node"), event.path, items, at_ns)
+        one = UnderWay(self._others.next(), around, self._kinds.get(event.path, "node"), event.path, items, at_ns)
         self._close(one, "skipped", at_ns)
 
     def _map_started(self, event: MapStarted) -> None:
@@ -344,7 +394,7 @@ class Tree:
         node.done = (node.done or 0) + 1
         node.changed = True
         if item is None:  # nothing in it was told: it ran in another process, or there is nothing to run
-            item = UnderWay(self.trace, node, "item", event.path, items, event.at_ns)
+            item = UnderWay(self._others.next(), node, "item", event.path, items, event.at_ns)
             item.name = f"{node.name}[{event.item}]"
             item.held = []
         item.key = event.key
@@ -382,6 +432,7 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     NodeReady: Tree._node_ready,
     NodeStarted: Tree._node_started,
     NodeFinished: Tree._node_finished,
+    NodeRan: Tree._node_ran,
     NodeFailed: Tree._node_failed,
     NodeSkipped: Tree._node_skipped,
     MapStarted: Tree._map_started,

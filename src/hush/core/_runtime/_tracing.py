@@ -7,7 +7,7 @@ import logging
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
-from time import monotonic_ns
+from time import get_clock_info, monotonic_ns, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from hush.core import events
@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # imported when a map first tells of itself
 log = logging.getLogger("hush.tracing")
 
 
+CLOCK_NS = 0 if get_clock_info("monotonic") == get_clock_info("perf_counter") else monotonic_ns() - perf_counter_ns()
+"""What makes an instant of ``perf_counter_ns``, by which calls are timed, one of ``monotonic_ns``: often one clock."""
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, three times a node
 
 
@@ -59,12 +61,15 @@ class Tracing:
         streams: Whether whoever listens takes parts of answers as they come.
         held: Whether whoever listens cannot take more for now: nothing new is to start until ``room`` returns.
         kept: What the nodes outside maps gave, by path, if the run keeps it.
+        terse: Whether all tracers take one event for a quick call.
         sees_calls: Whether a tracer wants to be told what nodes read and gave, or to prepare the context of calls.
     """
 
     __slots__ = (
+        "_at_work",
         "_emits",
         "_enters",
+        "_inputs",
         "_loop",
         "_paces",
         "_run",
@@ -74,6 +79,7 @@ class Tracing:
         "kept",
         "sees_calls",
         "streams",
+        "terse",
     )
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
@@ -91,6 +97,12 @@ class Tracing:
         self._enters: list[Callable[[Event], Callable[[], object]]] = [
             enter for enter in (getattr(tracer, "enter", None) for tracer in tracers) if callable(enter)
         ]
+        self.terse = bool(tracers) and all(getattr(one, "terse", False) for one in tracers)
+        self._at_work: tuple[Frame, StepPlan, int] | None = None
+        self._inputs: Mapping[str, Any] = {}
+        if self.terse:
+            for one in tracers:
+                one.attach(self._at_work_now)  # type: ignore[attr-defined]
         self.sees_calls = bool(self._enters) or any(getattr(tracer, "sees_calls", False) for tracer in tracers)
         for tracer in tracers:
             if isinstance(tracer, Listener):
@@ -127,9 +139,90 @@ class Tracing:
 
     def node_started(self, frame: Frame, step: StepPlan) -> None:
         """``step`` is about to be called."""
+        if self.terse:
+            self._tell_ready(frame, step)
         item = frame.item
         index = item[-1] if item else None
         self.tell(_new(events.NodeStarted, (self._run, step.path, index, monotonic_ns(), item[:-1])))
+
+    # --- quick calls, where all tracers take one event for them -----------------------------------------------
+    def call_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
+        """Call a function on the loop; whether that was quick is known when it has returned."""
+        self._at_work = (frame, step, started_ns)
+        reads = step.reads
+        slots = frame.slots
+        if reads is not None:
+            inputs = self._inputs = {}
+            for name, slot in reads:
+                inputs[name] = slots[slot]
+            return step.call(slots)
+        if step.bind is None:
+            self._inputs = {}
+            return step.call(slots)
+        call: Any = step.bind(slots)
+        self._inputs = {**dict(zip(step.parameters, call.args, strict=False)), **call.keywords}
+        return copy_context().run(call)
+
+    def node_ran(self, frame: Frame, step: StepPlan, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
+        """The call was quick: settle the step, and tell of all at once."""
+        assert self._at_work is not None
+        started_ns = self._at_work[2]
+        before = len(ready)
+        frame.settle(step, out, ready)
+        self._at_work = None  # not before: if that raises, the call was not quick
+        if self.kept is not None:
+            self._keep(frame, step, out)
+        item = frame.item
+        try:
+            ready_ns: int | None = frame.readied.pop(step.index, started_ns) + CLOCK_NS
+        except AttributeError:
+            ready_ns = None
+        index, outer = (item[-1], item[:-1]) if item else (None, ())
+        inputs, self._inputs = self._inputs, {}
+        event = _new(
+            events.NodeRan,
+            (self._run, step.path, index, at_ns + CLOCK_NS, outer, ready_ns, started_ns + CLOCK_NS, inputs, out),
+        )
+        self.tell(event)
+        if len(ready) > before:
+            self._note_ready(ready, before, at_ns)
+
+    def not_quick(self) -> None:
+        """Something came of the call that was begun: tell now what would have been told then."""
+        if self._at_work is None:
+            return
+        (frame, step, started_ns), self._at_work = self._at_work, None
+        inputs, self._inputs = self._inputs, {}
+        self._tell_ready(frame, step)
+        item, outer = _place(frame.item)
+        at_ns = started_ns + CLOCK_NS
+        self.tell(events.NodeStarted(self._run, step.path, item, at_ns, outer))
+        self.tell(events.NodeCalled(self._run, step.path, item, at_ns, inputs, 1, None, outer))
+
+    def _at_work_now(self) -> Event | None:
+        """What is being called on the loop; from any thread."""
+        at_work = self._at_work
+        if at_work is None:
+            return None
+        frame, step, started_ns = at_work
+        item, outer = _place(frame.item)
+        return events.NodeStarted(self._run, step.path, item, started_ns + CLOCK_NS, outer)
+
+    def _note_ready(self, ready: Ready, before: int, at_ns: int) -> None:
+        """Remember when steps became ready, by ``perf_counter_ns``; it is told with what they start with."""
+        for frame, step in ready[before:]:
+            try:
+                frame.readied[step.index] = at_ns
+            except AttributeError:
+                frame.readied = {step.index: at_ns}
+
+    def _tell_ready(self, frame: Frame, step: StepPlan) -> None:
+        try:
+            at_ns = frame.readied.pop(step.index)
+        except (AttributeError, KeyError):
+            return
+        item, outer = _place(frame.item)
+        self.tell(events.NodeReady(self._run, step.path, item, at_ns + CLOCK_NS, outer))
 
     # --- calls, where a tracer wants to see them ------------------------------------------------------------
     def call(self, frame: Frame, step: StepPlan, attempt: int = 1) -> Any:
@@ -295,6 +388,9 @@ class Tracing:
         self._became_ready(ready, 0, monotonic_ns())
 
     def _became_ready(self, ready: Ready, before: int, at_ns: int) -> None:
+        if self.terse:
+            self._note_ready(ready, before, at_ns - CLOCK_NS)
+            return
         for frame, step in reversed(ready[before:]):
             if frame.marks is None or frame.runs(step):
                 item = frame.item
