@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from threading import Lock
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from hush.core.events import Event, NodeCalled, NodeFailed, NodeFinished, NodeStarted, RunFinished, RunStarted
 from hush.observability._condense import ACTS, Condenser
@@ -16,9 +16,6 @@ from hush.observability._span import RunRecord, Span
 from hush.observability._tree import Tree
 from hush.observability._under_way import NO_IDS, Ids, trace_id
 
-if TYPE_CHECKING:
-    from hush.observability._pipeline import Pipeline
-
 MOST_QUEUED = 8_192
 """Events that wait to become spans. With more, the run's own thread makes spans of some, which takes microseconds each
 and never blocks: so a run cannot outrun its tracer, and no event is lost."""
@@ -27,6 +24,22 @@ SLICE = 256
 AFTER_S = 0.5
 """What has been under way for so long is told of, and again what has changed."""
 _MOST_UNDER_WAY = 1_000
+
+
+class Sink(Protocol):
+    """Where a recorder's spans go: the pipeline. All of it may be called from a run's thread, and does not block."""
+
+    def add(self, recorder: RunRecorder, /) -> None:
+        """A run begins."""
+        ...
+
+    def take(self, spans: list[Span], /) -> int:
+        """Spans have ended; gives how many there was no room for."""
+        ...
+
+    def complain(self, message: str, /) -> None:
+        """Something is wrong, and is to be logged."""
+        ...
 
 
 class RunRecorder:
@@ -41,7 +54,7 @@ class RunRecorder:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        pipeline: Sink,
         bounds: Bounds | None,
         sampling: Sampling,
         tags: tuple[str, ...],
