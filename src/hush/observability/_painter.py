@@ -15,10 +15,11 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 
+from hush.core.extend import logger
 from hush.observability._bars import Bars
 from hush.observability._tally import RunTally
 
-log = logging.getLogger("hush.progress")
+log = logger("hush.progress")
 
 _EVERY_S = 0.1
 _EVERY_S_IN_A_NOTEBOOK = 0.25  # each picture is a message to the browser

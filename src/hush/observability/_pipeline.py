@@ -8,7 +8,6 @@ is given a bounded time, and what is left then is counted as dropped.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 from collections import deque
 from collections.abc import Callable, Hashable
@@ -18,13 +17,14 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
+from hush.core.extend import logger
 from hush.observability._exporter import Exporter, ExportError
 from hush.observability._span import Batch, RunRecord, Span
 
 if TYPE_CHECKING:
     from hush.observability._recorder import RunRecorder
 
-log = logging.getLogger("hush.tracing")
+log = logger("hush.tracing")
 
 TICK_S = 0.25
 """How often the queues of runs are looked at: what they hold is written that much later at most."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
@@ -11,6 +10,7 @@ from time import get_clock_info, monotonic_ns, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from hush.core import events
+from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._spec._model import ERROR, TAGS
@@ -21,7 +21,7 @@ from hush.core.protocols import Tracer
 if TYPE_CHECKING:  # imported when a map first tells of itself
     from hush.core._runtime._pace import Pace
 
-log = logging.getLogger("hush.tracing")
+log = logger("hush.tracing")
 
 
 CLOCK_NS = 0 if get_clock_info("monotonic") == get_clock_info("perf_counter") else monotonic_ns() - perf_counter_ns()
@@ -135,7 +135,9 @@ class Tracing:
                 emit(event)
             except (Exception, CancelledError):  # a border: a tracer must not harm the run
                 self._emits = [other for other in self._emits if other is not emit]
-                log.exception("the tracer's %r raised; it hears no more of run %s", emit, self._run)
+                log.exception(
+                    "the tracer's %r raised; it hears no more of run %s", emit, self._run, extra={"run": self._run}
+                )
 
     def node_started(self, frame: Frame, step: StepPlan) -> None:
         """``step`` is about to be called."""
