@@ -143,7 +143,7 @@ def _following(live: Live) -> Generator[None]:
 
 def _reroute(old: Any, new: Any) -> None:
     loggers = [logging.root, *logging.root.manager.loggerDict.copy().values()]
-    for logger in loggers:
-        for handler in list(getattr(logger, "handlers", ())):  # what stands for a logger yet to be made has none
+    for one in loggers:
+        for handler in list(getattr(one, "handlers", ())):  # what stands for a logger yet to be made has none
             if isinstance(handler, logging.StreamHandler) and handler.stream is old:
                 handler.setStream(new)
