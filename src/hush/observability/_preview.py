@@ -62,9 +62,10 @@ def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     found: dict[str, Any] = {}
     left: list[int] | None = None
     try:
+        names = _secret_names
         for key, value in values.items():
             kind = type(value)
-            if type(key) is str and not is_secret(key):
+            if type(key) is str and not (names[key] if key in names else is_secret(key)):
                 if kind is int or kind is bool or value is None:
                     found[key] = value
                     continue

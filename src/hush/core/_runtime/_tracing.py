@@ -26,6 +26,8 @@ log = logger("hush.tracing")
 
 CLOCK_NS = 0 if get_clock_info("monotonic") == get_clock_info("perf_counter") else monotonic_ns() - perf_counter_ns()
 """What makes an instant of ``perf_counter_ns``, by which calls are timed, one of ``monotonic_ns``: often one clock."""
+_NOTHING: Mapping[str, Any] = {}
+_NodeRan = events.NodeRan  # a global costs less than an attribute of a module, three times a node
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, three times a node
 
 
@@ -99,7 +101,7 @@ class Tracing:
         ]
         self.terse = bool(tracers) and all(getattr(one, "terse", False) for one in tracers)
         self._at_work: tuple[Frame, StepPlan, int] | None = None
-        self._inputs: Mapping[str, Any] = {}
+        self._inputs: Mapping[str, Any] = _NOTHING
         if self.terse:
             for one in tracers:
                 one.attach(self._at_work_now)  # type: ignore[attr-defined]
@@ -159,7 +161,7 @@ class Tracing:
                 inputs[name] = slots[slot]
             return step.call(slots)
         if step.bind is None:
-            self._inputs = {}
+            self._inputs = _NOTHING
             return step.call(slots)
         call: Any = step.bind(slots)
         self._inputs = {**dict(zip(step.parameters, call.args, strict=False)), **call.keywords}
@@ -176,16 +178,22 @@ class Tracing:
             self._keep(frame, step, out)
         item = frame.item
         try:
-            ready_ns: int | None = frame.readied.pop(step.index, started_ns) + CLOCK_NS
-        except AttributeError:
-            ready_ns = None
-        index, outer = (item[-1], item[:-1]) if item else (None, ())
-        inputs, self._inputs = self._inputs, {}
-        event = _new(
-            events.NodeRan,
-            (self._run, step.path, index, at_ns + CLOCK_NS, outer, ready_ns, started_ns + CLOCK_NS, inputs, out),
+            ready_ns = frame.readied.pop(step.index, started_ns) + CLOCK_NS
+        except AttributeError:  # nobody was told when
+            ready_ns = started_ns + CLOCK_NS
+        told = (
+            self._run,
+            step.path,
+            item[-1] if item else None,
+            at_ns + CLOCK_NS,
+            item[:-1],
+            ready_ns,
+            started_ns + CLOCK_NS,
+            self._inputs,
+            out,
         )
-        self.tell(event)
+        self._inputs = _NOTHING
+        self.tell(_new(_NodeRan, told))
         if len(ready) > before:
             self._note_ready(ready, before, at_ns)
 
@@ -194,7 +202,7 @@ class Tracing:
         if self._at_work is None:
             return
         (frame, step, started_ns), self._at_work = self._at_work, None
-        inputs, self._inputs = self._inputs, {}
+        inputs, self._inputs = self._inputs, _NOTHING
         self._tell_ready(frame, step)
         item, outer = _place(frame.item)
         at_ns = started_ns + CLOCK_NS
