@@ -27,6 +27,7 @@ log = logger("hush.tracing")
 CLOCK_NS = 0 if get_clock_info("monotonic") == get_clock_info("perf_counter") else monotonic_ns() - perf_counter_ns()
 """What makes an instant of ``perf_counter_ns``, by which calls are timed, one of ``monotonic_ns``: often one clock."""
 _NOTHING: Mapping[str, Any] = {}
+_NodeFinished, _NodeReady, _NodeStarted = events.NodeFinished, events.NodeReady, events.NodeStarted
 _NodeRan = events.NodeRan  # a global costs less than an attribute of a module, three times a node
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, three times a node
 
@@ -141,13 +142,13 @@ class Tracing:
                     "the tracer's %r raised; it hears no more of run %s", emit, self._run, extra={"run": self._run}
                 )
 
-    def node_started(self, frame: Frame, step: StepPlan) -> None:
-        """``step`` is about to be called."""
+    def node_started(self, frame: Frame, step: StepPlan, at_ns: int = 0) -> None:
+        """``step`` is about to be called, now or ``at_ns`` by ``perf_counter_ns``."""
         if self.terse:
             self._tell_ready(frame, step)
+        at_ns = (at_ns or perf_counter_ns()) + CLOCK_NS
         item = frame.item
-        index = item[-1] if item else None
-        self.tell(_new(events.NodeStarted, (self._run, step.path, index, monotonic_ns(), item[:-1])))
+        self.tell(_new(_NodeStarted, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
 
     # --- quick calls, where all tracers take one event for them -----------------------------------------------
     def call_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
@@ -265,16 +266,16 @@ class Tracing:
         self.tell(event)
         return _within(self._enters, event, call()) if self._enters else call()
 
-    def node_settled(self, frame: Frame, step: StepPlan, out: Mapping[str, Any], ready: Ready) -> None:
+    def node_settled(self, frame: Frame, step: StepPlan, out: Mapping[str, Any], ready: Ready, at_ns: int) -> None:
         """``step`` ended well: settle it, and tell what became ready."""
         before = len(ready)
         frame.settle(step, out, ready)
         if self.kept is not None:
             self._keep(frame, step, out)
-        at_ns = monotonic_ns()
+        at_ns += CLOCK_NS
         item = frame.item
         told = out if self.sees_calls else None
-        self.tell(_new(events.NodeFinished, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1], told)))
+        self.tell(_new(_NodeFinished, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1], told)))
         if len(ready) > before:
             self._became_ready(ready, before, at_ns)
 
@@ -404,8 +405,7 @@ class Tracing:
         for frame, step in reversed(ready[before:]):
             if frame.marks is None or frame.runs(step):
                 item = frame.item
-                index = item[-1] if item else None
-                self.tell(_new(events.NodeReady, (self._run, step.path, index, at_ns, item[:-1])))
+                self.tell(_new(_NodeReady, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
 
 
 def _place(item: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
