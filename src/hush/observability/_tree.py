@@ -394,7 +394,8 @@ class Tree:
         node.done = (node.done or 0) + 1
         node.changed = True
         if item is None:  # nothing in it was told: it ran in another process, or there is nothing to run
-            item = UnderWay(self._others.next(), node, "item", event.path, items, event.at_ns)
+            began_ns = event.at_ns - (event.took_ns or 0)
+            item = UnderWay(self._others.next(), node, "item", event.path, items, began_ns)
             item.name = f"{node.name}[{event.item}]"
             item.held = []
         item.key = event.key

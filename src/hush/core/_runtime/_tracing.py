@@ -371,19 +371,26 @@ class Tracing:
         key: str | None,
         out: Mapping[str, Any],
         count: tuple[int, int],
+        took_ns: int | None = None,
     ) -> None:
         """An item ended well. ``count`` is how many of its map have ended, and how many of those failed."""
         outputs = out if step.path == self.items_of else None
         at_ns, outer = monotonic_ns(), item[:-1]
-        self.tell(events.ItemFinished(self._run, step.path, item[-1], at_ns, outer, key, outputs))
+        self.tell(events.ItemFinished(self._run, step.path, item[-1], at_ns, outer, key, outputs, took_ns))
         self._map_progressed(step.path, outer, at_ns, count)
 
     def item_failed(
-        self, step: StepPlan, item: tuple[int, ...], key: str | None, error: Any, count: tuple[int, int]
+        self,
+        step: StepPlan,
+        item: tuple[int, ...],
+        key: str | None,
+        error: Any,
+        count: tuple[int, int],
+        took_ns: int | None = None,
     ) -> None:
         """An item failed."""
         at_ns, outer = monotonic_ns(), item[:-1]
-        self.tell(events.ItemFailed(self._run, step.path, item[-1], at_ns, error, outer, key))
+        self.tell(events.ItemFailed(self._run, step.path, item[-1], at_ns, error, outer, key, took_ns))
         self._map_progressed(step.path, outer, at_ns, count)
 
     def _map_progressed(self, path: str, around: tuple[int, ...], at_ns: int, count: tuple[int, int]) -> None:
