@@ -1,4 +1,4 @@
-"""What it costs to be traced: a chain to SQLite, the same work with a plain OpenTelemetry SDK, a map of a million items."""
+"""What tracing costs: a chain to SQLite, the same with a plain OpenTelemetry SDK, a map of a million items."""
 
 from __future__ import annotations
 
