@@ -69,7 +69,8 @@ class Opened:
             )
             if done.rowcount:
                 self.connection.execute(
-                    "UPDATE spans SET status = 'crashed' WHERE id >= ? AND id < ? AND status = 'running'",
+                    "UPDATE spans SET status = 'crashed', error = 'crashed'"
+                    " WHERE id >= ? AND id < ? AND status = 'running'",
                     (number << RUN_BITS, (number + 1) << RUN_BITS),
                 )
         self.connection.execute("COMMIT")

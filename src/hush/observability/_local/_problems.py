@@ -36,7 +36,7 @@ def problem_of(exc: BaseException, path: str) -> Problem:
         return Problem(str(exc), again=False, reopen=True)
     name = str(getattr(exc, "sqlite_errorname", "") or type(exc).__name__)
     if name.startswith(_PASSING):
-        return Problem(f"the traces in {path} are kept locked by another process ({exc}); end it.", True, False)
+        return Problem(f"the traces in {path} are kept locked by somebody else ({exc}).", True, False)
     if name.startswith("SQLITE_FULL"):
         return Problem(f"no room to write traces to {path} ({exc}): make some, {_ELSEWHERE}.", False, False)
     if name.startswith(_DAMAGED):

@@ -97,7 +97,8 @@ class _Pruning:
     def give_back(self) -> None:
         while self._number("freelist_count"):
             left = self._number("freelist_count")
-            self._connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+            # A plain execute would stop after the first page.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
             if self._number("freelist_count") == left:  # the file was made without it, by hand
                 self._connection.execute("VACUUM")
                 break

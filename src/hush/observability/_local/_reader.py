@@ -19,7 +19,7 @@ from hush.observability._span import RunRecord, Span
 
 _RUN = f"SELECT {', '.join(RUN_COLUMNS)}, id FROM runs WHERE status <> 'pruned'"
 _NEWEST = "ORDER BY started_ns DESC, id DESC"
-_SPAN = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE id = ?"
+_SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE id IN"
 _LISTED = 10
 _COMPARED = 1_000
 _AT_ONCE = 500
@@ -79,27 +79,22 @@ class TraceStore:
             found = _run_at(file, "trace = ?", (storable(trace),))
             if found is None:
                 raise _unknown(file, trace)
-            first, end = found.number << RUN_BITS, (found.number + 1) << RUN_BITS
-            wanted = ""
-            if failed:
-                # As the index has it, and what no process has yet written down as crashed.
-                wanted = f"AND (status IN {FAILED!r}{' OR status = ?' if file.crashed(found.number) else ''})"
-            numbers = [
-                row[0]
-                for row in file.connection.execute(
-                    f"SELECT id FROM spans WHERE id >= ? AND id < ? {wanted} ORDER BY started_ns, id",
-                    (first, end, *(("running",) if "?" in wanted else ())),
-                )
-            ]
             crashed = file.crashed(found.number)
-            # No transaction lasts longer than one row: else the writers' log could not be cleared meanwhile.
-            for number in numbers:
+            numbers = file.connection.execute(
+                f"SELECT id FROM spans WHERE id >= ? AND id < ?{_wanted(failed, crashed)} ORDER BY started_ns, id",
+                (found.number << RUN_BITS, (found.number + 1) << RUN_BITS),
+            ).fetchall()
+            # No transaction lasts while the caller looks at a span: else the writers' log could not be cleared.
+            for at in range(0, len(numbers), _AT_ONCE):
+                asked = [row[0] for row in numbers[at : at + _AT_ONCE]]
                 try:
-                    row = file.connection.execute(_SPAN, (number,)).fetchone()
+                    rows = file.connection.execute(f"{_SPANS} ({', '.join('?' * len(asked))})", asked).fetchall()
                 except sqlite3.Error as exc:
                     raise file.problem(exc) from exc
-                if row is not None:  # left out meanwhile
-                    yield span_of(found.run.trace, row, crashed=crashed)
+                there = {row[0]: row for row in rows}  # some may be gone meanwhile
+                for number in asked:
+                    if number in there:
+                        yield span_of(trace, there[number], crashed=crashed)
 
     def prune(
         self,
@@ -121,6 +116,14 @@ class TraceStore:
             now: The time that ``older_than_s`` is counted from, in seconds since the epoch; without it this instant.
         """
         return prune(self.path, older_than_s=older_than_s, keep=keep, max_bytes=max_bytes, now=now)
+
+
+def _wanted(failed: bool, crashed: bool) -> str:
+    """As the index has it, and what nobody could write down as crashed."""
+    if not failed:
+        return ""
+    there = f"(error IS NOT NULL AND status IN {FAILED!r})"
+    return f" AND ({there} OR status = 'running')" if crashed else f" AND {there}"
 
 
 def _newest(file: Opened, limit: int, *, status: tuple[str, ...] = (), name: str | None = None) -> list[Found]:

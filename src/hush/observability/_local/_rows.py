@@ -7,6 +7,7 @@ import json.encoder
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from hush.observability._local._schema import FAILED
 from hush.observability._span import Failure, Frame, Generation, RunRecord, Span, Totals, Wait
 
 Row: TypeAlias = tuple[Any, ...]
@@ -64,7 +65,11 @@ _written = _encoder()
 
 def span_row(number: int, span: Span) -> Row:
     """The row of ``span``, in the order of ``SPAN_COLUMNS``."""
-    items, failure = span.items, span.failure
+    items, failure, error = span.items, span.failure, None
+    if failure is not None:
+        error = _in_short(failure)
+    elif span.status in FAILED:
+        error = span.status
     if span[_FROM:_IN] == _BEFORE and span[_OUT + 1 :] == _AFTER:
         inputs, outputs = span.inputs, span.outputs
         if outputs is None:
@@ -86,7 +91,7 @@ def span_row(number: int, span: Span) -> Row:
         span.ended_ns,
         span.ready_ns,
         span.called_ns,
-        None if failure is None else _in_short(failure),
+        error,
         None if more is None else _json(more),
     )
 
@@ -159,23 +164,33 @@ def _text(value: Any) -> Any:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
+def _texts(row: Row) -> Row:
+    return tuple(map(_text, row)) if bytes in map(type, row) else row
+
+
 def span_of(trace: str, row: Row, *, crashed: bool) -> Span:
     """The span of a row as ``span_row`` makes it; ``crashed``: the process that ran it is gone."""
-    values = [_text(value) for value in row]
-    items, status, more = values[6], values[7], values[13]
+    _, span, parent, kind, name, path, items, status, started, ended, ready, called, _, more = _texts(row)
     return Span(
         trace,
-        *values[1:6],
-        tuple(int(part) for part in items.split(",")) if items else (),
+        span,
+        parent,
+        kind,
+        name,
+        path,
+        tuple(map(int, items.split(","))) if items else (),
         "crashed" if crashed and status == "running" else status,
-        *values[8:12],
+        started,
+        ended,
+        ready,
+        called,
         **_read(more, _SPAN_NAMES),
     )
 
 
 def run_of(row: Row, *, crashed: bool) -> RunRecord:
     """The record of a row as ``run_row`` makes it; ``crashed``: the process that ran it is gone."""
-    values = [_text(value) for value in row]
+    values = _texts(row)
     own = dict(zip(RUN_COLUMNS[:11], values, strict=False))
     if crashed and own["status"] == "running":
         own["status"] = "crashed"
