@@ -39,7 +39,7 @@ def one_file(tmp_path_factory):
     writer.close()
 
 
-@settings(every_change, max_examples=150)
+@settings(every_change, max_examples=50)
 @given(record=kit.runs(), spans=st.lists(kit.spans(), max_size=4, unique_by=lambda span: span.id))
 def test_what_is_exported_is_read_back_equal(one_file, record, spans):
     writer, store, numbers = one_file

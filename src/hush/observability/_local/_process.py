@@ -82,7 +82,7 @@ def _by_ps(pid: int) -> str | None:
 
 def _boot() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return socket.gethostname() if sys.platform == "darwin" else ""

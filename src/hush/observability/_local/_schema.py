@@ -24,8 +24,7 @@ table          column          what
                ``parent``      the ``span`` around it
                ``kind``, ``name``, ``path``, ``status``, ``started_ns``, ``ended_ns``, ``ready_ns``, ``called_ns``
                ``items``       the indexes of the maps around it: ``"17"``, ``"17,2"``
-               ``error``       type and message, if there is a failure; else ``failed``, ``handled`` or ``crashed`` if it
-                               is that
+               ``error``       type and message of its failure; else ``failed``, ``handled`` or ``crashed``, if it is
                ``more``        a JSON object by the names of ``Span`` of what is not its default: ``inputs``,
                                ``outputs``, ``failure``, ``waits``, ``generation``, ``attempts``, …
 ``processes``  ``id``, ``host``, ``boot``, ``space`` (of process ids), ``pid``, ``began`` (when, by its system's count)
