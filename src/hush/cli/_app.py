@@ -32,23 +32,41 @@ app = App(
 app["--help"].group = app["--version"].group = (_AROUND,)
 app["--help"].help, app["--version"].help = "Show this, or of a command what it takes.", "Show the version."
 app["--help"].sort_key = app["--version"].sort_key = 3
-app.command("hush.cli._run:run", name="run", sort_key=1, group=_RUNS, help="Run a graph and print what it gave as JSON.")
-app.command("hush.cli._check:check", name="check", sort_key=2, group=_RUNS, help="List everything that is wrong with a graph.")
-app.command("hush.cli._graph:graph", name="graph", sort_key=3, group=_RUNS, help="Draw a graph: text, Mermaid, SVG.", **_BRIEF)
+app.command(
+    "hush.cli._run:run", name="run", sort_key=1, group=_RUNS, help="Run a graph and print what it gave as JSON."
+)
+app.command(
+    "hush.cli._check:check", name="check", sort_key=2, group=_RUNS, help="List everything that is wrong with a graph."
+)
+app.command(
+    "hush.cli._graph:graph", name="graph", sort_key=3, group=_RUNS, help="Draw a graph: text, Mermaid, SVG.", **_BRIEF
+)
 
+# `_show` and `_traces` have plain functions `show`, `traces` and `prune`, which `_looking` makes commands of.
 if find_spec("hush.cli._show") is not None:
-    app.command("hush.cli._show:show", name="show", group=_LOOKS, help="Show one run: failures, time, what it waited for.")
+    app.command(
+        "hush.cli._looking:show",
+        name="show",
+        sort_key=1,
+        group=_LOOKS,
+        help="Show one run: what failed, why, and where the time went.",
+    )
 if find_spec("hush.cli._traces") is not None:
-    _traces = App(name="traces", group=_LOOKS, help="List the runs that were recorded; remove old ones.")
-    _traces.default("hush.cli._traces:traces")
-    _traces.command("hush.cli._traces:prune", name="prune", help="Remove old runs.")
-    app.command(_traces)
+    app.command(
+        "hush.cli._looking:traces",
+        name="traces",
+        sort_key=2,
+        group=_LOOKS,
+        help="List the runs that were recorded, and remove old ones.",
+    )
 
 _resources = App(name="resources", group=_AROUND, help="List what a file of resources has, and try whether it works.")
 _resources.command("hush.cli._resources:check", name="check", help="Try every resource.")
 _resources.command("hush.cli._resources:list_", name="list", help="List the resources by their keys.")
 app.command(_resources)
-app.command("hush.cli._init:init", name="init", group=_AROUND, sort_key=1, help="Make a small project to start from.", **_BRIEF)
+app.command(
+    "hush.cli._init:init", name="init", group=_AROUND, sort_key=1, help="Make a small project to start from.", **_BRIEF
+)
 app.register_install_completion_command(
     help="Install completion for this shell: bash, zsh, fish or PowerShell.", group=_AROUND
 )

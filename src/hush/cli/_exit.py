@@ -45,7 +45,7 @@ class Stop(Exception):
 
 def usage(message: str) -> Stop:
     """The end of a command that was not asked rightly."""
-    return Stop(Code.USAGE, safe(message, lines=True))
+    return Stop(Code.USAGE, f"hush: {safe(message, lines=True)}")
 
 
 def say(text: str) -> None:

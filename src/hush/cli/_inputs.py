@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn, TextIO
 
@@ -52,7 +52,7 @@ def pairs_of(given: Iterable[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def inputs_of(path: str | None, pairs: dict[str, Any]) -> Iterator[Inputs]:
+def inputs_of(path: str | None, pairs: dict[str, Any]) -> Generator[Inputs]:
     """The inputs that a file and ``--input`` give; the latter go first. The file is open until the block ends.
 
     ``-`` is standard input: of one run a line if its first line is an object of JSON by itself, else of one run.
@@ -68,21 +68,21 @@ def inputs_of(path: str | None, pairs: dict[str, Any]) -> Iterator[Inputs]:
             by_line = path.endswith((".jsonl", ".ndjson"))
             yield Inputs({}, _lines(file, [], pairs)) if by_line else Inputs(_document(file.read(), path) | pairs, None)
             return
-        first = file.readline()
+        first, blank = file.readline(), 0
         while first.isspace():
-            first = file.readline()
+            first, blank = file.readline(), blank + 1
         try:
             by_line = isinstance(_read(first), dict)
         except ValueError:
             by_line = False
         if by_line:
-            yield Inputs({}, _lines(file, [first], pairs), waits=True)
+            yield Inputs({}, _lines(file, [first], pairs, blank), waits=True)
         else:
             yield Inputs(_document(first + file.read(), "standard input") | pairs, None)
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[TextIO]:
+def _opened(path: str) -> Generator[TextIO]:
     try:
         if path == "-":
             yield sys.stdin
@@ -91,14 +91,13 @@ def _opened(path: str) -> Iterator[TextIO]:
             yield file
     except OSError as error:
         if error.filename is None:
-            raise
+            raise  # it is of the block, and not of the file
         raise usage(f"--inputs {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise usage(f"--inputs {path}: it is not written in UTF-8") from error
 
 
-def _lines(file: TextIO, first: list[str], pairs: dict[str, Any]) -> Iterator[Line]:
-    number = 0
+def _lines(file: TextIO, first: list[str], pairs: dict[str, Any], number: int = 0) -> Iterator[Line]:
     for lines in (first, file):
         for line in lines:
             number += 1
@@ -106,7 +105,7 @@ def _lines(file: TextIO, first: list[str], pairs: dict[str, Any]) -> Iterator[Li
                 try:
                     yield Line(number, _document(line, f"line {number}") | pairs)
                 except Stop as wrong:
-                    yield Line(number, {}, str(wrong))
+                    yield Line(number, {}, str(wrong).removeprefix("hush: "))
 
 
 def _document(text: str, name: str) -> dict[str, Any]:

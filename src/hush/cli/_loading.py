@@ -16,7 +16,8 @@ from hush.core import ForLoopNode, GraphError, GraphNode, Hush, MapNode, WhileLo
 from hush.core.extend import nearest
 
 Graph: TypeAlias = GraphNode | MapNode | ForLoopNode | WhileLoopNode | Hush
-_KINDS = (GraphNode, MapNode, ForLoopNode, WhileLoopNode, Hush)
+_BLOCKS = (GraphNode, MapNode, ForLoopNode, WhileLoopNode)
+_KINDS = (*_BLOCKS, Hush)
 _RETURNED = re.compile(r"\b(GraphNode|MapNode|ForLoopNode|WhileLoopNode|Hush)\b")
 _MAKERS = re.compile(r"(build|make|create|get)(_\w+)?_(graph|engine)|(build|make|create)|graph|engine")
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -134,7 +135,9 @@ def _named(module: ModuleType, place: str, name: str) -> tuple[Graph, str]:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            near = nearest(part, [one for one, _ in _candidates(module)] or [one for one in vars(found) if one[0] != "_"])
+            near = nearest(
+                part, [one for one, _ in _candidates(module)] or [one for one in vars(found) if one[0] != "_"]
+            )
             hint = f" Did you mean {near}?" if near else ""
             raise usage(f"{place} has no {name}.{hint}\n{_list(module, place)}")
         found = getattr(found, part)
@@ -161,8 +164,10 @@ def _only(module: ModuleType, place: str) -> tuple[Graph, str]:
 
 
 def _list(module: ModuleType, place: str) -> str:
-    found = [f"    {place}:{name}" + (f"  ({one.name})" if isinstance(one, _KINDS) and one.name != name else "")
-             for name, one in _candidates(module)]
+    found = [
+        f"    {place}:{name}" + (f"  ({one.name})" if isinstance(one, _KINDS) and one.name != name else "")
+        for name, one in _candidates(module)
+    ]
     return "It has:\n" + "\n".join(found[:20]) if found else "It has no graph at its top level."
 
 
@@ -170,7 +175,7 @@ def _candidates(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """Graphs at the top level that are in no other, an engine in place of its graph; only without any, functions."""
     graphs: dict[int, tuple[str, Any]] = {}
     for name, value in vars(module).items():
-        if isinstance(value, Hush) or (isinstance(value, _KINDS) and value._owner is None):
+        if isinstance(value, Hush) or (isinstance(value, _BLOCKS) and value._owner is None):
             graphs.setdefault(id(value), (name, value))
     run = {(one.name, one._spec.where) for _, one in graphs.values() if isinstance(one, Hush)}
     for name, value in graphs.values():

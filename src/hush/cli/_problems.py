@@ -52,4 +52,3 @@ def as_data(problem: Problem) -> dict[str, Any]:
         "message": without_secrets(problem.message),
         "mend": without_secrets(problem.mend),
     }
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
@@ -35,7 +35,11 @@ class Results:
     def json(self, document: Any, *, compact: bool = False) -> None:
         """Write a document of JSON, in one line if ``compact``. It holds nothing but what JSON knows."""
         text = json.dumps(
-            document, indent=None if compact else 2, ensure_ascii=not self.unicode, allow_nan=False, check_circular=False
+            document,
+            indent=None if compact else 2,
+            ensure_ascii=not self.unicode,
+            allow_nan=False,
+            check_circular=False,
         )
         self._write(f"{safe_json(text)}\n")
 
@@ -50,7 +54,7 @@ class Results:
 
 
 @contextmanager
-def results_only() -> Iterator[Results]:
+def results_only() -> Generator[Results]:
     """While the block runs, what anybody else prints goes to standard error, worker processes and programs too.
 
     Raises:

@@ -44,6 +44,7 @@ def run(
         str | None,
         Parameter(
             metavar="FILE",
+            allow_leading_hyphen=True,  # "-"
             help="A file of inputs: .json, an object of JSON, for one run; .jsonl, one a line, for a run each. `-` is "
             "standard input, either of the two.",
         ),
@@ -78,10 +79,12 @@ def run(
         engine = engine_of(load(target), resources)
         tracers, recorder = _tracers(trace, trace_to, progress)
         job = _Job(engine, results, tracers, timeout, request_id, traceback)
-        return _ended(job, given, recorder)
+        return _ended(job, given, recorder, trace_to)
 
 
 def _tracers(trace: bool, trace_to: str | None, progress: bool) -> tuple[list[Any], Any]:
+    from hush.core import UsageError
+
     tracers: list[Any] = []
     recorder: Any = None
     try:
@@ -96,7 +99,7 @@ def _tracers(trace: bool, trace_to: str | None, progress: bool) -> tuple[list[An
             from hush.observability import ConsoleProgress
 
             tracers.append(ConsoleProgress(Console(stderr=True)))
-    except ImportError as error:
+    except (ImportError, UsageError) as error:
         raise usage(str(error)) from error
     return tracers, recorder
 
@@ -193,7 +196,7 @@ def _together(codes: list[Code]) -> Code:
     return codes[0] if len(set(codes)) == 1 else Code.PARTIAL if codes else Code.OK
 
 
-def _ended(job: _Job, given: Inputs, recorder: Any) -> int:
+def _ended(job: _Job, given: Inputs, recorder: Any, traces: str | None) -> int:
     from hush.cli._signals import Told, until_told
 
     ids = _Ids()
@@ -202,33 +205,33 @@ def _ended(job: _Job, given: Inputs, recorder: Any) -> int:
     try:
         code = until_told(
             lambda: job.once(given.one) if given.lines is None else job.each(given),
-            lambda name: say(f"hush: {name}: cancelling the run; once more ends it at once"),
+            lambda name: say(f"hush: {name}: cancelling; once more ends it at once"),
         )
     except Told as told:
-        _look(recorder, ids, told.left_s)
+        _look(recorder, ids, traces, told.left_s)
         code = Code(128 + told.number)
-        say("hush: cancelled" if told.ended else "hush: cancelled, and left what does not end")
+        say(f"hush: cancelled by {told}" + ("" if told.ended else ", leaving behind what does not end"))
         if not told.ended:
             sys.stdout.flush()
             os._exit(code)  # what does not end would hold up a Python that ends as usual
         raise Stop(code) from None
     except BaseException:
-        _look(recorder, ids, _FLUSH_S)
+        _look(recorder, ids, traces, _FLUSH_S)
         raise
-    _look(recorder, ids, _FLUSH_S)
+    _look(recorder, ids, traces, _FLUSH_S)
     return code
 
 
-def _look(recorder: Any, ids: _Ids, flush_s: float) -> None:
+def _look(recorder: Any, ids: _Ids, traces: str | None, flush_s: float) -> None:
     """See to it that what was recorded is there, and say how to look at it."""
     if recorder is None:
         return
-    there = recorder.flush(flush_s)
-    if not there:
+    if not recorder.flush(flush_s):
         say("hush: the trace is not complete: it could not be written in time")
     if ids.last is not None:
-        last = f"hush show {_quoted(ids.last)}"
-        say(f"trace: {last}" if ids.count == 1 else f"traces of {ids.count} runs: hush traces; the last: {last}")
+        file = "" if traces is None else f" --traces {_quoted(traces)}"
+        last = f"hush show {_quoted(ids.last)}{file}"
+        say(f"trace: {last}" if ids.count == 1 else f"traces of {ids.count} runs: hush traces{file}; the last: {last}")
 
 
 def _quoted(text: str) -> str:

@@ -10,11 +10,11 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from hush.cli._exit import say
 
@@ -117,13 +117,12 @@ def until_told(make: Callable[[], Coroutine[Any, Any, T]], on_told: Callable[[st
         raise Told(told[0], ended=True, left_s=max(0.0, left_s)) from run.error
     if run.error is not None:
         raise run.error
-    result: Any = run.result
-    return result
+    return cast(T, run.result)
 
 
 @contextmanager
-def _hearing(hear: Callable[[int, FrameType | None], None], told: list[int]) -> Iterator[None]:
-    """Have both signals heard by ``hear``, where that is possible: in the main thread; once one is ``told``, for ever."""
+def _hearing(hear: Callable[[int, FrameType | None], None], told: list[int]) -> Generator[None]:
+    """Have both signals heard by ``hear`` where that is possible, in the main thread; for good once one is told."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

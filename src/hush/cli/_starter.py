@@ -99,7 +99,7 @@ def test_the_graph_has_no_problems():
 README = """\
 # Letters
 
-A small project with [Hush](https://pypi.org/project/hushflow/): `graph.py` is the graph, `resources.yaml` says what stands behind the
+A small project with Hush (`hushflow` on PyPI): `graph.py` is the graph, `resources.yaml` says what stands behind the
 names in it, `inputs.json` has inputs to try, `test_graph.py` tests it. Nothing here needs a network or a key.
 
 ```bash
@@ -108,8 +108,8 @@ hush run graph.py --inputs inputs.json    # its result as JSON
 python -m pytest                          # its tests
 ```
 
-More: `hush graph graph.py` draws it, `hush run graph.py --inputs inputs.json --trace` records a run and says how to look at it,
-and `hush --help` lists everything. For a real model, `resources.yaml` says what to write.
+More: `hush graph graph.py` draws it, `hush run graph.py --inputs inputs.json --trace` records a run and says how to
+look at it, and `hush --help` lists everything. For a real model, `resources.yaml` says what to write.
 """
 
 IGNORED = """\

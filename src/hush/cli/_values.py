@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from math import isfinite
 from typing import Any
 
@@ -57,8 +57,9 @@ def _plain(value: Any, place: tuple[Any, ...], unheld: Unheld) -> Any:
     if isinstance(value, Mapping):
         return _mapping(value.items(), place, unheld)
     if isinstance(value, list | tuple | Set | Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
-        if hasattr(value, "_asdict"):
-            return _mapping(value._asdict().items(), place, unheld)
+        named: Any = getattr(value, "_asdict", None)
+        if callable(named):
+            return _plain(named(), place, unheld)
         return [_plain(one, (*place, at), unheld) for at, one in enumerate(value)]
     return _object(value, place, unheld)
 
@@ -125,12 +126,11 @@ def _of_a_class_of_its_own(value: Any) -> tuple[Any] | None:
 
     if isinstance(value, Enum):
         return (value.value,)
-    exact: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-        (int, int.__int__),
-        (float, float.__float__),
-        (str, str.__str__),
-    )
-    return next(((made(value),) for base, made in exact if isinstance(value, base)), None)
+    if isinstance(value, str):
+        return (str.__str__(value),)
+    if isinstance(value, int):
+        return (int.__int__(value),)
+    return (float.__float__(value),) if isinstance(value, float) else None
 
 
 def _of_the_library(value: Any) -> tuple[Any] | None:
