@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from hush.cli._safe import safe, shortened
 from hush.core.extend import without_secrets
 
 _OWN = os.path.dirname(os.path.abspath(hush.__file__)) + os.sep
-_IMPORTING = ("<frozen importlib", "<frozen runpy")
+_IMPORTING = ("<frozen importlib", "<frozen runpy", os.path.dirname(importlib.__file__) + os.sep)
 _NOTE = "Hush: raised in"
 _MOST_SHOWN = 5
 _LONGEST_LINE = 200
