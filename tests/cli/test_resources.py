@@ -44,9 +44,6 @@ def test_they_are_listed_by_their_keys(write):
     two = hush("resources", "list", "--json", "--limit", "2").data
     rows = [(one["key"], one["type"], one["line"]) for one in two]
     assert rows == [("llm:echo", "scripted", 1), ("limit:crm", None, 2)]
-        ("llm:echo", "scripted", 1),
-        ("limit:crm", None, 2),
-    ]
 
 
 @pytest.mark.parametrize("command", ["check", "list"])
@@ -58,9 +55,7 @@ def test_where_there_are_none_it_says_where_it_looked(command):
 
 def test_secrets_of_a_file_are_not_shown(write, monkeypatch):
     monkeypatch.setenv("PLANTED", "hunter2hunter2")
-    write(
-        "resources.yaml", "llm:x: {type: openai, api_key: \"${PLANTED}\", base_url: \"http://127.0.0.1:9\", model: m}\n"
-    )
+    write("resources.yaml", 'llm:x: {type: openai, api_key: "${PLANTED}", base_url: "http://127.0.0.1:9", model: m}\n')
     for arguments in (["list"], ["list", "--json"], ["check", "--timeout", "2"], ["check", "--json", "--timeout", "2"]):
         ran = hush("resources", *arguments)
         assert "hunter2" not in ran.out + ran.err
