@@ -231,7 +231,9 @@ def test_a_signal_leaves_no_worker_process(write):
 
 
 @POSIX
-@pytest.mark.parametrize("which", ["blocking", "holding", "staying"])
+@pytest.mark.parametrize(
+    "which", ["holding", *(pytest.param(each, marks=pytest.mark.nightly) for each in ("blocking", "staying"))]
+)
 def test_what_does_not_let_itself_be_cancelled_is_left_behind(write, which):
     """A call in a thread, one that holds the loop up, and a coroutine that does not heed its cancellation."""
     write(text=SLEEPERS)

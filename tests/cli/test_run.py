@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.cli._inputs import pairs_of
@@ -69,6 +69,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(JSON)
 def test_every_value_of_json_can_be_given(value):
     assert pairs_of([f"x={json.dumps(value)}"]) == {"x": value}

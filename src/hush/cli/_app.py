@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-import hush
 from hush.cli._exit import MEANINGS, Code, Stop, say
 from hush.cli._safe import safe
 
@@ -24,7 +24,7 @@ app = App(
     help="Run, check and draw graphs, and look at what their runs left.",
     help_epilogue="Exit codes  \n" + "  \n".join(f"{code.value:>3}  {said}" for code, said in MEANINGS.items()),
     help_format="markdown",
-    version=f"hush {hush.__version__}",
+    version=lambda: f"hush {import_module('hush').__version__}",
     version_format="plaintext",
     default_parameter=Parameter(show_default=False, negative=()),
     suppress_keyboard_interrupt=False,

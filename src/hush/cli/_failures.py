@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from traceback import FrameSummary, TracebackException, extract_tb
 from typing import Any
 
-import hush
 from hush.cli._places import shown_path
 from hush.cli._safe import safe, shortened
 from hush.core.extend import without_secrets
 
-_OWN = os.path.dirname(os.path.abspath(hush.__file__)) + os.sep
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IMPORTING = ("<frozen importlib", "<frozen runpy", os.path.dirname(importlib.__file__) + os.sep)
 _NOTE = "Hush: raised in"
 _MOST_SHOWN = 5
