@@ -62,11 +62,11 @@ def _problems(graph: object, resources: str | None, *, skips: bool) -> Sequence[
         if resources is not None:
             raise usage(str(error)) from error
         return [*found, *error.problems]
-    if resources is None and not len(hub):
-        say("hush: there is no file of resources: the limits and models that the graph names are not looked up")
-        return found
     try:
         Hush(graph, resources=hub)  # type: ignore[arg-type]
     except GraphError as error:
-        return problems_of(error)
+        named = problems_of(error)
+        if resources is not None or len(hub) or len(named) == len(found):
+            return named
+        say("hush: there is no file of resources: the limits and models that the graph names are not looked up")
     return found
