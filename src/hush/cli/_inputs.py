@@ -65,7 +65,7 @@ def inputs_of(path: str | None, pairs: dict[str, Any]) -> Generator[Inputs]:
         return
     with _opened(path) as file:
         if path != "-":
-            by_line = path.endswith((".jsonl", ".ndjson"))
+            by_line = path.lower().endswith((".jsonl", ".ndjson"))
             yield Inputs({}, _lines(file, [], pairs)) if by_line else Inputs(_document(file.read(), path) | pairs, None)
             return
         first, blank = file.readline(), 0

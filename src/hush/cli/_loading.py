@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from hush.cli._exit import Code, Stop, say, usage
 from hush.cli._failures import traceback_of
 from hush.cli._problems import lines_of, problems_of
+from hush.cli._safe import safe
 from hush.core import ForLoopNode, GraphError, GraphNode, Hush, MapNode, WhileLoopNode
 from hush.core.extend import nearest
 
@@ -51,7 +52,7 @@ def load(target: str) -> Loaded:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise Stop(Code.USAGE, f"hush: {place} cannot be loaded\n\n{traceback_of(error)}") from error
+        raise Stop(Code.USAGE, f"hush: {safe(place)} cannot be loaded\n\n{traceback_of(error)}") from error
     return Loaded(graph, f"{place}:{name}")
 
 
@@ -116,6 +117,8 @@ def _of_file(path: str) -> ModuleType:
     assert made.loader is not None
     module = module_from_spec(made)
     sys.modules[name] = module
+    if name != ".".join(parts):  # worker processes would not find it under its new name
+        import_module("cloudpickle").register_pickle_by_value(module)
     try:
         made.loader.exec_module(module)
     except BaseException:

@@ -175,7 +175,10 @@ class _Job:
                 say(safe(f"hush: {which}{error}", lines=True))
                 return Code.USAGE, None, error
             say(which + failure_text(error, whole=self.whole))
-            return (Code.TIMEOUT if isinstance(error, RunTimeout) else Code.FAILED), None, error
+            # Another graph's run, in a function, may have taken too long as well.
+            late = isinstance(error, RunTimeout) and getattr(error, "hush", None) is not None
+            late = late and error.hush.path == self.engine.name  # type: ignore[attr-defined]
+            return (Code.TIMEOUT if late else Code.FAILED), None, error
         unheld = Unheld()
         made = plain(dict(result), unheld)
         if unheld.count:
