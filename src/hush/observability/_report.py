@@ -20,7 +20,7 @@ MOST_CALLS = 10
 
 
 class Call(NamedTuple):
-    """One call of a node: ``key`` is that of the nearest item around it."""
+    """One call of a node: ``key`` is the nearest item's around it, ``waiting_for`` the limits that it waits for now."""
 
     id: str
     path: str
@@ -31,6 +31,7 @@ class Call(NamedTuple):
     started_ns: int
     seconds: float
     waited_s: float
+    waiting_for: tuple[str, ...]
 
 
 class ModelUse(NamedTuple):
@@ -69,7 +70,7 @@ class Report(NamedTuple):
         until_ns: Its end; of one that has not ended, the last instant that its trace tells of, or ``now_ns``.
         seconds: From its start until then, by the clock.
         kept: How many spans there are in the trace.
-        failures: By cause, those that ended the run first, then the most frequent first.
+        failures: By cause, those that ended the run at the front, then the most frequent.
         unseen: Failures that the totals count and of which no span was kept, by node.
         time: Where the time went.
         nodes: Each node that calls something, those with the most time first.
@@ -121,14 +122,14 @@ def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) 
         kept=len(spans),
         failures=failures,
         unseen=unseen,
-        time=time_spent(run, leaves, nodes, until_ns),
+        time=time_spent(run, spans, nodes, until_ns),
         nodes=nodes,
         slowest=_slowest(leaves, by_id, until_ns),
         under_way=_under_way(leaves, by_id, until_ns),
         models=_models(leaves),
         generations=(
             sum(span.generation is not None for span in leaves),
-            sum(node.calls - node.skipped for node in nodes if node.is_model),
+            sum(node.calls - node.skipped - node.cached for node in nodes if node.is_model),
         ),
         rerouted=_rerouted(leaves),
         cached=sum(node.cached for node in nodes),
@@ -179,6 +180,7 @@ def _call(span: Span, by_id: Mapping[str, Span], until_ns: int) -> Call:
         started_ns=span.started_ns,
         seconds=_took_ns(span, until_ns) / 1e9,
         waited_s=waited_ns / 1e9,
+        waiting_for=span.waits[-1].limits if span.waits and span.waits[-1].admitted_ns is None else (),
     )
 
 

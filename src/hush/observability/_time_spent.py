@@ -74,7 +74,8 @@ class TimeSpent(NamedTuple):
         limits: Waited for limits, by their names, the longest first.
         models: In calls of models, by node.
         code: In all other calls, by node.
-        retries_s: Between attempts. The failed attempts themselves are in ``models`` and ``code``.
+        retries_s: Between attempts.
+        again_s: In attempts that failed, as far as spans tell: a part of what is in ``models`` and ``code``.
         joined_s: Waited for identical calls, as far as spans tell.
         ready_s: From when calls could have begun to their beginnings: the engine, a busy loop, or a
             ``max_concurrency``.
@@ -89,6 +90,7 @@ class TimeSpent(NamedTuple):
     models: tuple[Part, ...]
     code: tuple[Part, ...]
     retries_s: float
+    again_s: float
     joined_s: float
     ready_s: float
     inside_s: float
@@ -216,8 +218,9 @@ def nodes_of(run: RunRecord, leaves: Iterable[Span], until_ns: int) -> tuple[Nod
     return tuple(sorted(found.values(), key=lambda node: (-node.seconds, node.path)))
 
 
-def time_spent(run: RunRecord, leaves: Iterable[Span], nodes: Iterable[NodeUse], until_ns: int) -> TimeSpent:
-    """The parts, from what ``nodes_of`` found."""
+def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], until_ns: int) -> TimeSpent:
+    """The parts, from what ``nodes_of`` found and from all spans."""
+    spans = list(spans)
     nodes = tuple(nodes)
     wall_s = (until_ns - run.started_ns) / 1e9
     limits: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
@@ -247,10 +250,11 @@ def time_spent(run: RunRecord, leaves: Iterable[Span], nodes: Iterable[NodeUse],
         models=calls(models=True),
         code=calls(models=False),
         retries_s=retries_s,
+        again_s=_again_s(spans),
         joined_s=joined_s,
         ready_s=ready_s,
         inside_s=inside_s,
-        idle_s=None if run.left_out or run.dropped else _idle_s(run, leaves, until_ns),
+        idle_s=None if run.left_out or run.dropped else _idle_s(run, spans, until_ns),
         at_once=sum(node.seconds for node in nodes) / wall_s if wall_s > 0 else 0.0,
     )
 
@@ -259,12 +263,21 @@ def _longest(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda one: (-one.seconds, one.name)))
 
 
-def _idle_s(run: RunRecord, leaves: Iterable[Span], until_ns: int) -> float:
+def _again_s(spans: Iterable[Span]) -> float:
+    """How long attempts took that failed and were not the only ones."""
+    took_ns = 0
+    for one in spans:
+        if one.kind == "attempt" and one.failure is not None and one.ended_ns is not None:
+            took_ns += one.ended_ns - (one.started_ns if one.called_ns is None else one.called_ns)
+    return took_ns / 1e9
+
+
+def _idle_s(run: RunRecord, spans: Iterable[Span], until_ns: int) -> float:
     """How long no call was under way."""
     stretches = [
         (one.started_ns, until_ns if one.ended_ns is None else min(one.ended_ns, until_ns))
-        for one in leaves
-        if one.status != "skipped"
+        for one in spans
+        if is_leaf(one) and one.status != "skipped"
     ]
     stretches.sort()
     idle_ns, at_ns = 0, run.started_ns
