@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -65,7 +66,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except HushError as error:
-        raise usage(f"hush: {error}") from error
+        raise usage(str(error)) from error
 
 
 def store_at(path: str | None) -> Any:
@@ -91,6 +92,32 @@ def shown(
         HushError: There is no such run.
         Stop: ``output`` cannot be written.
     """
+    with _no_collecting():
+        _shown(store, run, form, everything=everything, output=output, width=width, file=file)
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """A hundred thousand records have no rings in them; to look for some takes a third of all the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _shown(
+    store: Store,
+    run: str,
+    form: Format,
+    *,
+    everything: bool,
+    output: str | None,
+    width: int | None,
+    file: TextIO | None,
+) -> None:
     record = store.find(run)
     spans = list(store.spans(record.trace))
     if output is None:

@@ -58,7 +58,7 @@ def traces(
 ) -> int:
     """List the runs that were recorded, the newest first."""
     if limit < 0:
-        raise usage(f"hush: --limit {limit}: it is a number of runs, 0 or more")
+        raise usage(f"--limit {limit}: it is a number of runs, 0 or more")
     with told():
         listed(store_at(traces_), sys.stdout, limit=limit, status=status, name=name_, cost=cost, as_json=json_)
     return Code.OK
@@ -180,7 +180,7 @@ def seconds_of(text: str) -> float:
     found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([a-z]*)\s*", text.lower(), re.ASCII)
     unit = _UNITS_S.get(found[2] or "d") if found else None
     if found is None or unit is None:
-        raise usage(f"hush: --older-than {text!r}: it is a number and a unit, such as 12h or 30d (s, m, h, d, w)")
+        raise usage(f"--older-than {text!r}: it is a number and a unit, such as 12h or 30d (s, m, h, d, w)")
     return float(found[1]) * unit
 
 
@@ -189,7 +189,7 @@ def bytes_of(text: str) -> int:
     found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([a-z]*)\s*", text.lower(), re.ASCII)
     unit = _UNITS_BYTES.get(found[2] if found[2] in _UNITS_BYTES else found[2].removesuffix("b")) if found else None
     if found is None or unit is None:
-        raise usage(f"hush: --max-size {text!r}: it is a number and a unit, such as 500MB or 2GiB")
+        raise usage(f"--max-size {text!r}: it is a number and a unit, such as 500MB or 2GiB")
     return int(float(found[1]) * unit)
 
 
