@@ -12,7 +12,7 @@ from hush.cli._show_failures import failures
 from hush.cli._timeline import Glyphs, Phase, cells, stretches
 from hush.cli._tree import Row, Tree
 from hush.cli._words import counted, duration, item, money, name, share, when
-from hush.observability._report import Call, Report
+from hush.observability._report import Call, ModelUse, Report
 from hush.observability._source import SourceLines
 from hush.observability._span import Span
 
@@ -66,18 +66,11 @@ def screen(
 def _headline(report: Report, glyphs: Glyphs, width: int) -> Iterator[Text]:
     run = report.run
     mark, said, style = _ENDED.get(run.status, ("running", "{}", ""))
-    yield Text.assemble(
-        (f"{getattr(glyphs, mark)} ", style),
-        (name(run.name, 40), "bold"),
-        "  ",
-        (said.format(duration(report.seconds)), style),
-        (f"  {when(run.started_ns)}", "dim"),
-    )
-    ids = f"  run {name(run.trace, 32)}"
-    if run.request_id != run.trace:
-        ids += f"  request {shortened(run.request_id, 40)}"
-    yield Text(ids, style="dim")
-    told = [f"user {shortened(run.user_id, 30)}"] if run.user_id else []
+    ended = said.format(duration(report.seconds))
+    yield Text.assemble((f"{getattr(glyphs, mark)} ", style), (name(run.name, 40), "bold"), "  ", (ended, style))
+    yield Text(f"  run {name(run.trace, 32)}  began {when(run.started_ns)}", style="dim")
+    told = [f"request {shortened(run.request_id, 40)}"] if run.request_id != run.trace else []
+    told += [f"user {shortened(run.user_id, 30)}"] if run.user_id else []
     told += [f"session {shortened(run.session_id, 30)}"] if run.session_id else []
     told += [f"tags {shortened(', '.join(run.tags), 60)}"] if run.tags else []
     if told:
@@ -207,12 +200,11 @@ def _models(report: Report) -> Iterator[Text]:
     if report.models:
         yield Text("Models", style="bold")
     for model in report.models:
-        used = ", ".join(f"{count:,} {shortened(what, 30)}" for what, count in list(model.usage.items())[:4])
         cost = "" if model.cost is None else f"  {money(model.cost)}"
         if model.cost is not None and model.priced < model.calls:
             cost += f" for {model.priced:,} of them"
         failed = f", {model.failed:,} failed" if model.failed else ""
-        yield Text(f"  {name(model.name, 40)}  {counted(model.calls, 'call')}{failed}  {used}{cost}")
+        yield Text(f"  {name(model.name, 40)}  {counted(model.calls, 'call')}{failed}{cost}  {_used(model)}".rstrip())
     seen, made = report.generations
     if report.models and made > seen:
         yield Text(f"  of {seen:,} of {made:,} calls: the others left no span", style="dim")
@@ -220,6 +212,17 @@ def _models(report: Report) -> Iterator[Text]:
         said = f"{shortened(one.first.type, 40)}: {shortened(one.first.message, 60)}"
         often = f"asked in vain {counted(one.times, 'time')} for {_below(report, one.path)}"
         yield Text(f"  {name(one.resource, 40)} {often}: {said}")
+
+
+def _used(model: ModelUse) -> str:
+    """``51,480 input, 2,500 output tokens``, and what else the provider counts."""
+    tokens = [
+        f"{count:,} {shortened(what.removesuffix('_tokens'), 30)}"
+        for what, count in model.usage.items()
+        if what.endswith("_tokens")
+    ]
+    others = [f"{count:,} {shortened(what, 30)}" for what, count in model.usage.items() if not what.endswith("_tokens")]
+    return ", ".join([f"{', '.join(tokens[:4])} tokens"] * bool(tokens) + others[:4])
 
 
 def _waited_for(report: Report, width: int) -> Iterator[Text]:

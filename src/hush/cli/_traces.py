@@ -125,7 +125,9 @@ def table(lines: Sequence[Line], width: int, *, cost: bool) -> Iterable[Any]:
     names = [name(line.run.name, 30) for line in lines]
     wide = max(5, *(len(one) for one in names))
     head = f"{'run':<8}  {'began':<19}  {'graph':<{wide}}  {'status':<9}  {'time':>9}  {'calls':>8}  {'failed':>7}"
-    yield Text(head + ("       cost" if cost else ""), style="dim")
+    heading = Text(head + ("       cost" if cost else ""), style="dim")
+    heading.truncate(width, overflow="ellipsis")
+    yield heading
     for line, called in zip(lines, names, strict=True):
         run = line.run
         seconds = _seconds(run)

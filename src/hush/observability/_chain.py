@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hush.observability._span import Span
@@ -37,28 +37,28 @@ def chain(spans: Iterable[Span]) -> tuple[Link, ...]:
     if root is None or root.ended_ns is None:
         return ()
     found: list[Link] = []
-    _into(root, below, found)
+    inside = [_backwards(root, below)]  # a stack and no recursion: graphs nest as deep as users like
+    while inside:
+        node = next(inside[-1], None)
+        if node is None:
+            inside.pop()
+        elif node.kind in _OPENED and below.get(node.id):
+            inside.append(_backwards(node, below))
+        else:
+            found.append(_link(node))
     return tuple(reversed(found))
 
 
-def _into(around: Span, below: dict[str, list[Span]], found: list[Link]) -> None:
-    """Append the links in ``around``, the last one first."""
-    nodes = sorted(below.get(around.id, ()), key=_ended)
+def _backwards(around: Span, below: dict[str, list[Span]]) -> Iterator[Span]:
+    """The nodes of the chain in ``around``, the last one first."""
+    nodes = sorted(below[around.id], key=_ended) if around.id in below else []
     ends = [_ended(node) for node in nodes]
     at = len(nodes)
-    before_ns: int | None = None
-    while True:
-        if before_ns is not None:
-            at = min(at, bisect_right(ends, before_ns))
-        if at == 0:
-            return
+    while at:
         at -= 1
-        node = nodes[at]
-        before_ns = node.started_ns if node.ready_ns is None else node.ready_ns
-        if node.kind in _OPENED and below.get(node.id):
-            _into(node, below, found)
-        else:
-            found.append(_link(node))
+        yield nodes[at]
+        began_ns = nodes[at].started_ns if nodes[at].ready_ns is None else nodes[at].ready_ns
+        at = min(at, bisect_right(ends, began_ns))
 
 
 def _ended(span: Span) -> int:
