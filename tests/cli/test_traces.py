@@ -41,7 +41,7 @@ def test_the_list():
         "run       began                graph      status          time     calls   failed       cost\n"
         "00000000  2026-09-21 12:00:00  shop       failed        9.00 s       119        4             Uniqu…\n"
         "11111111  2026-09-21 12:00:00  summaries  crashed                     41                      order…\n"
-        "22222222  2026-09-21 12:00:00  answers    ok            3.10 s        20              $0.0279  order…\n"
+        "22222222  2026-09-21 12:00:00  answers    ok            3.10 s        20             $0.0279  order…\n"
     )
 
 

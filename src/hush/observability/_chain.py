@@ -57,8 +57,8 @@ def _backwards(around: Span, below: dict[str, list[Span]]) -> Iterator[Span]:
     while at:
         at -= 1
         yield nodes[at]
-        began_ns = nodes[at].started_ns if nodes[at].ready_ns is None else nodes[at].ready_ns
-        at = min(at, bisect_right(ends, began_ns))
+        ready_ns = nodes[at].ready_ns
+        at = min(at, bisect_right(ends, nodes[at].started_ns if ready_ns is None else ready_ns))
 
 
 def _ended(span: Span) -> int:
