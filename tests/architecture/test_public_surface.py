@@ -111,7 +111,7 @@ EXPORTS = {
     "hush.core.nodes.flow": {"Branch", "BranchNode"},
     "hush.core.nodes.iteration": {"Each", "ForLoopNode", "MapNode", "WhileLoopNode"},
     "hush.core.nodes.iteration.base": {"Each"},
-    "hush.observability": {"ConsoleProgress", "LocalTracer", "Pruned", "TraceError", "TraceStore"},
+    "hush.observability": {"ConsoleProgress", "LocalTracer", "Pruned", "Sampling", "TraceError", "TraceStore"},
     "hush.providers": {"EmbeddingNode", "File", "LLMChainNode", "LLMNode", "PromptNode", "RerankNode"},
     "hush.testing": TESTING,
 }

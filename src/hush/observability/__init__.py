@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from hush.observability._local._reader import TraceStore
     from hush.observability._local_tracer import LocalTracer
     from hush.observability._progress import ConsoleProgress
+    from hush.observability._sampling import Sampling
 
-__all__ = ("ConsoleProgress", "LocalTracer", "Pruned", "TraceError", "TraceStore")
+__all__ = ("ConsoleProgress", "LocalTracer", "Pruned", "Sampling", "TraceError", "TraceStore")
 
 # Each needs a library of its own, which is loaded, and missed, only where it is used.
 _MODULES = {
     "ConsoleProgress": "_progress",
     "LocalTracer": "_local_tracer",
     "Pruned": "_local._pruning",
+    "Sampling": "_sampling",
     "TraceError": "_local._problems",
     "TraceStore": "_local._reader",
 }
