@@ -109,7 +109,7 @@ EXPORTS = {
     "hush.core.nodes.flow": {"Branch", "BranchNode"},
     "hush.core.nodes.iteration": {"Each", "ForLoopNode", "MapNode", "WhileLoopNode"},
     "hush.core.nodes.iteration.base": {"Each"},
-    "hush.observability": {"ConsoleProgress"},
+    "hush.observability": {"ConsoleProgress", "LangfuseTracer", "OTELTracer", "OTelTracer"},
     "hush.providers": {"EmbeddingNode", "File", "LLMChainNode", "LLMNode", "PromptNode", "RerankNode"},
     "hush.testing": TESTING,
 }
