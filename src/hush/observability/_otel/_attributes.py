@@ -1,8 +1,8 @@
 """The names of all attributes and events that are sent, in one place, since the conventions for models still move.
 
-Sources: the GenAI conventions (https://github.com/open-telemetry/semantic-conventions-genai), those of OpenTelemetry for
-errors, users and sessions (https://opentelemetry.io/docs/specs/semconv/), OpenInference's for what a span read and gave
-(https://arize-ai.github.io/openinference/spec/), and Langfuse's own
+Sources: the GenAI conventions (https://github.com/open-telemetry/semantic-conventions-genai), those of OpenTelemetry
+for errors, users and sessions (https://opentelemetry.io/docs/specs/semconv/), OpenInference's for what a span read and
+gave (https://arize-ai.github.io/openinference/spec/), and Langfuse's own
 (https://langfuse.com/integrations/native/opentelemetry).
 """
 

@@ -1,4 +1,4 @@
-"""``Converter``: our spans as the SDK's ``ReadableSpan``, with our ids and times. No tracer provider is made or changed."""
+"""``Converter``: our spans as the SDK's ``ReadableSpan``, with our ids and times. No tracer provider is needed."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def said(failure: Failure) -> str:
 
 
 def events(span: Span) -> tuple[Event, ...]:
-    """What happened in ``span``, in the order of time: admissions, the call, its first answer, reroutes, the failure."""
+    """What happened in ``span``, in order: admissions, the call, its first answer, reroutes, the failure."""
     found: list[Event] = []
     for wait in span.waits:
-        of = {names.LIMITS: wait.limits, names.ATTEMPT: wait.attempt}
+        of: dict[str, Any] = {names.LIMITS: wait.limits, names.ATTEMPT: wait.attempt}
         if wait.admitted_ns != wait.queued_ns:
             found.append(Event(names.QUEUED, of, wait.queued_ns))
         if wait.admitted_ns is not None:

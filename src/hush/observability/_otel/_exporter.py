@@ -155,9 +155,10 @@ def _encoded(spans: list[ReadableSpan]) -> bytes | None:
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
     try:
-        return encode_spans(spans).SerializeToString()
+        body: bytes = encode_spans(spans).SerializeToString()
     except Exception:  # told of with the span that it is
         return None
+    return body
 
 
 def _key(span: ReadableSpan) -> tuple[str, str]:

@@ -93,7 +93,8 @@ class Project(NamedTuple):
 
     def completed(self, other: Project) -> Project:
         """This one, with what is not known of it from ``other``."""
-        return Project(*(mine if mine is not None else theirs for mine, theirs in zip(self, other, strict=True)))
+        known = {name: value for name, value in self._asdict().items() if value is not None}
+        return other._replace(**known)
 
 
 def found_project(given: Project, resource_key: str | None, hub: ResourceHub | None) -> Project:

@@ -7,8 +7,9 @@ https://langfuse.com/integrations/native/opentelemetry, and what Langfuse's own 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from hush.observability._otel import _attributes as names
 from hush.observability._otel._conventions import about, model_of
@@ -27,7 +28,8 @@ _LEVELS = {
 _PARTS_OF_INPUT = ("cached_tokens", "cache_write_tokens")
 
 
-class LangfuseForm(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LangfuseForm:
     """How spans are described to Langfuse; it is a ``Form``.
 
     Attributes:
@@ -61,7 +63,7 @@ class LangfuseForm(NamedTuple):
             found[names.LF_OUTPUT] = as_json(_output(span.outputs, kind))
         if generation is not None and kind != "span":
             _generated(found, span, generation)
-        return Described(span.name, found, kind != "span")
+        return Described(span.name, found)
 
 
 def _of_trace(found: dict[str, Any], run: RunRecord) -> None:

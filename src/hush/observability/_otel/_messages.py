@@ -20,10 +20,7 @@ def asked(inputs: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         return [{"role": "user", "parts": [_text(given)]}]
     if not isinstance(given, list) or not given:
         return None
-    # A list that was cut ends with a text that says so.
-    return [
-        _message(one) if isinstance(one, Mapping) else {"role": "user", "parts": [_text(str(one))]} for one in given
-    ]
+    return [_message(one) for one in given]
 
 
 def answered(outputs: Mapping[str, Any], finish_reason: str | None) -> list[dict[str, Any]] | None:
@@ -45,7 +42,9 @@ def _role(message: Mapping[str, Any]) -> str:
     return role if isinstance(role, str) else "assistant"
 
 
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+def _message(message: Any) -> dict[str, Any]:
+    if not isinstance(message, Mapping):  # a list that was cut ends with a text that says so
+        return {"role": "user", "parts": [_text(str(message))]}
     role, content = _role(message), message.get("content")
     if role == "tool":
         part = {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": content}

@@ -117,16 +117,12 @@ class Sender:
         raise self._error(f"{text}. {hint}" if hint else text, again=status in _AGAIN, retry_after_s=wait_s)
 
     def _error(self, text: str, *, again: bool, retry_after_s: float | None = None) -> ExportError:
-        return ExportError(
-            without_secrets(f"{self._endpoint.shown} {text}"),
-            again=again,
-            retry_after_s=retry_after_s if again else None,
-        )
+        text = without_secrets(f"{self._endpoint.shown} {text}")
+        return ExportError(text, again=again, retry_after_s=retry_after_s)
 
     def _grpc(self) -> str:
-        return (
-            " (port 4317 is usually that of gRPC; OTLP over HTTP is on 4318)" if ":4317/" in self._endpoint.url else ""
-        )
+        said = " (port 4317 is usually that of gRPC; OTLP over HTTP is on 4318)"
+        return said if ":4317/" in self._endpoint.url else ""
 
 
 def _session(endpoint: Endpoint) -> Session:
@@ -184,7 +180,7 @@ def _timed_out(error: BaseException) -> bool:
     import requests
     import urllib3
 
-    kinds = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+    kinds = (TimeoutError, requests.Timeout, urllib3.exceptions.ReadTimeoutError)
     return any(isinstance(one, kinds) for one in _chain(error))
 
 
@@ -229,7 +225,7 @@ def _partly(answer: bytes, kind: str) -> tuple[int, str]:
 def _message(answer: bytes, kind: str) -> str:
     """What a refusal says: OTLP wants a ``google.rpc.Status``, others send JSON, text or a page."""
     if kind == "application/x-protobuf":
-        from google.rpc.status_pb2 import Status
+        from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
         try:
             return str(Status.FromString(answer).message)

@@ -80,9 +80,7 @@ class OTelTracer(OpenTelemetryTracer):
             if not callable(getattr(exporter, "export", None)) or not callable(getattr(exporter, "shutdown", None)):
                 raise UsageError(f"OTelTracer(exporter={type(exporter).__name__}): it is a SpanExporter of the SDK's.")
             if any(one is not None for one in (endpoint, headers, resource_key, timeout_s)):
-                raise UsageError(
-                    "OTelTracer(exporter=...): it knows by itself where and how it sends; leave out the rest."
-                )
+                raise UsageError("OTelTracer(exporter=...): it knows where and how it sends; leave out the rest.")
             super().__init__(
                 lambda: _given(exporter, conventional, service_name),
                 keep_values=keep_values,
