@@ -154,9 +154,7 @@ def test_a_rerank_and_a_model_that_was_not_asked():
 
 
 def test_a_conversation_with_tools_keeps_them():
-    one = LLM._replace(
-        inputs={"messages": [], "tools": [{"type": "function"}]}, outputs={"content": "", "tool_calls": [1]}
-    )
-    found = described(one)
+    inputs = {"messages": [], "tools": [{"type": "function"}]}
+    found = described(LLM._replace(inputs=inputs, outputs={"content": "", "tool_calls": [1]}))
     assert json.loads(found["langfuse.observation.input"]) == inputs
     assert json.loads(found["langfuse.observation.output"]) == {"role": "assistant", "content": "", "tool_calls": [1]}
