@@ -65,6 +65,8 @@ EVENTS = {
     "NodeFailed",
     "NodeFinished",
     "NodeQueued",
+    "NodeCalled",
+    "NodeRan",
     "NodeReady",
     "NodeRetrying",
     "NodeReleased",

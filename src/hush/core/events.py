@@ -29,6 +29,7 @@ __all__ = (
     "NodeFailed",
     "NodeFinished",
     "NodeQueued",
+    "NodeRan",
     "NodeReady",
     "NodeReleased",
     "NodeRerouted",
@@ -169,6 +170,24 @@ class NodeFinished(NamedTuple):
     at_ns: int
     outer: tuple[int, ...] = ()
     outputs: Mapping[str, Any] | None = None
+
+
+class NodeRan(NamedTuple):
+    """A node was called on the loop and has ended well: ``NodeReady``, ``Started``, ``Called`` and ``Finished`` in one.
+
+    Only tracers that ask for it get it (``protocols.TerseTracer``), in place of those, for a call that nothing came
+    between. ``at_ns`` is its end.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    outer: tuple[int, ...]
+    ready_ns: int | None
+    started_ns: int
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
 
 
 class NodeFailed(NamedTuple):
@@ -324,6 +343,7 @@ class ItemFinished(NamedTuple):
     """An item of a map ended well. ``path`` is the map's, ``item`` the index.
 
     ``key`` is what the map's ``key=`` calls it. ``outputs`` is ``None`` but in ``engine.stream(..., items=...)``.
+    ``took_ns`` is told of an item that ran in a worker process, of whose nodes nothing is told.
     """
 
     run: str
@@ -333,10 +353,14 @@ class ItemFinished(NamedTuple):
     outer: tuple[int, ...] = ()
     key: str | None = None
     outputs: Mapping[str, Any] | None = None
+    took_ns: int | None = None
 
 
 class ItemFailed(NamedTuple):
-    """An item of a map failed. ``error`` is what stands at its place in the map's ``error`` column."""
+    """An item of a map failed. ``error`` is what stands at its place in the map's ``error`` column.
+
+    ``took_ns`` as of ``ItemFinished``.
+    """
 
     run: str
     path: str
@@ -345,6 +369,7 @@ class ItemFailed(NamedTuple):
     error: Any = None
     outer: tuple[int, ...] = ()
     key: str | None = None
+    took_ns: int | None = None
 
 
 Event: TypeAlias = (
@@ -356,6 +381,7 @@ Event: TypeAlias = (
     | NodeQueued
     | NodeAdmitted
     | NodeReleased
+    | NodeRan
     | NodeFinished
     | NodeFailed
     | NodeRetrying

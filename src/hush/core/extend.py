@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hush.core._expr._ref import Handle, Ref
 from hush.core._expr._where import Where, caller
+from hush.core._logs import logger
 from hush.core._resources._limit import SPELLINGS as LIMIT_SPELLINGS
 from hush.core._resources._limit import limit_of, limit_settings
 from hush.core._resources._secrets import is_secret_name, looks_secret, remember_secrets, without_secrets
@@ -35,6 +36,7 @@ __all__ = (
     "is_secret_name",
     "limit_of",
     "limit_settings",
+    "logger",
     "looks_secret",
     "nearest",
     "remember_secrets",

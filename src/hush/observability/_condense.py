@@ -13,6 +13,7 @@ from hush.core.events import (
     NodeChunk,
     NodeFailed,
     NodeFinished,
+    NodeRan,
     NodeRerouted,
     NodeRetrying,
     RunFinished,
@@ -40,9 +41,6 @@ class Gave(NamedTuple):
     generation: Generation | None = None
 
 
-_NOTHING = Gave(None)
-
-
 class Condenser:
     """Makes the events of one run fit to be kept: plain, bounded, without secrets.
 
@@ -58,7 +56,7 @@ class Condenser:
 
     def __call__(self, event: Event) -> Event | None:
         """``event``, condensed; ``None`` if nobody needs it."""
-        act = _ACTS.get(type(event))
+        act = ACTS.get(type(event))
         return event if act is None else act(self, event)
 
     def _run_started(self, event: RunStarted) -> Event:
@@ -90,6 +88,16 @@ class Condenser:
             kept = Gave(kept, (), Generation(parameters=_parameters(inputs)))
         run, path, item, at_ns, _, attempt, resource, outer = event
         return _new(NodeCalled, (run, path, item, at_ns, kept, attempt, resource, outer))  # type: ignore[no-any-return]
+
+    def _node_ran(self, event: NodeRan) -> Event:
+        inputs: Any
+        outputs: Any
+        run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs = event
+        if self._bounds is None:
+            inputs = outputs = None
+        else:
+            inputs, outputs = preview(inputs, self._bounds), preview(outputs, self._bounds)
+        return _new(NodeRan, (run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs))  # type: ignore[no-any-return]
 
     def _node_finished(self, event: NodeFinished) -> Event:
         outputs: Any = event.outputs
@@ -129,11 +137,12 @@ class Condenser:
         return event._replace(text="")
 
 
-_ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
+ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
     RunStarted: Condenser._run_started,
     RunFinished: Condenser._run_finished,
     NodeCalled: Condenser._node_called,
     NodeFinished: Condenser._node_finished,
+    NodeRan: Condenser._node_ran,
     NodeFailed: Condenser._failed,
     NodeRetrying: Condenser._failed,
     NodeRerouted: Condenser._failed,

@@ -1,7 +1,8 @@
-"""``failure_of``: an exception as a record: what it says without secrets, and where it was raised, without its values."""
+"""``failure_of``: an exception as a record: what it says, without secrets, and where it was raised, without values."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from hush.observability._preview import clean, parts_of, said, shown
@@ -44,12 +45,13 @@ def failure_of(error: Any, depth: int = 0) -> Failure:
 
 
 def _frames(error: BaseException) -> tuple[Frame, ...]:
-    found: list[Frame] = []
+    first: list[Frame] = []
+    last: deque[Frame] = deque(maxlen=_FRAMES // 2)  # of a deep recursion: where it began, and where it ended
     trace = error.__traceback__
-    while trace is not None and len(found) < 10 * _FRAMES:
+    while trace is not None:
         code = trace.tb_frame.f_code
-        found.append(Frame(code.co_filename, trace.tb_lineno, code.co_qualname))
+        (first if len(first) < _FRAMES // 2 else last).append(
+            Frame(code.co_filename, trace.tb_lineno, code.co_qualname)
+        )
         trace = trace.tb_next
-    if len(found) > _FRAMES:  # of a deep recursion: where it began, and where it ended
-        found = [*found[: _FRAMES // 2], *found[-_FRAMES // 2 :]]
-    return tuple(found)
+    return (*first, *last)

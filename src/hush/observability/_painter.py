@@ -15,10 +15,11 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 
+from hush.core.extend import logger
 from hush.observability._bars import Bars
 from hush.observability._tally import RunTally
 
-log = logging.getLogger("hush.progress")
+log = logger("hush.progress")
 
 _EVERY_S = 0.1
 _EVERY_S_IN_A_NOTEBOOK = 0.25  # each picture is a message to the browser
@@ -142,7 +143,7 @@ def _following(live: Live) -> Generator[None]:
 
 def _reroute(old: Any, new: Any) -> None:
     loggers = [logging.root, *logging.root.manager.loggerDict.copy().values()]
-    for logger in loggers:
-        for handler in list(getattr(logger, "handlers", ())):  # what stands for a logger yet to be made has none
+    for one in loggers:
+        for handler in list(getattr(one, "handlers", ())):  # what stands for a logger yet to be made has none
             if isinstance(handler, logging.StreamHandler) and handler.stream is old:
                 handler.setStream(new)

@@ -62,9 +62,10 @@ def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     found: dict[str, Any] = {}
     left: list[int] | None = None
     try:
+        names = _secret_names
         for key, value in values.items():
             kind = type(value)
-            if type(key) is str and not is_secret(key):
+            if type(key) is str and not (names[key] if key in names else is_secret(key)):
                 if kind is int or kind is bool or value is None:
                     found[key] = value
                     continue
@@ -126,7 +127,7 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
         return text
     left[0] -= 8
     if isinstance(value, str):
-        if kind.__repr__ is not str.__repr__:  # it hides itself
+        if vars(kind).get("__repr__") is not None:  # it hides itself
             remember_secrets([str.__str__(value)])
             return SECRET
         return _plain(str.__str__(value), bounds, depth, left)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from threading import Lock
 
 from hush.core.events import Event, RunFinished, RunStarted
+from hush.core.extend import logger
 from hush.observability._tally import TAKES, RunTally
 
 try:
@@ -16,7 +16,7 @@ try:
 except ImportError as error:
     raise ImportError('ConsoleProgress draws with rich, which is an extra: pip install "hushflow[progress]"') from error
 
-log = logging.getLogger("hush.progress")
+log = logger("hush.progress")
 
 
 class ConsoleProgress:

@@ -40,6 +40,7 @@ class Sampling(NamedTuple):
         return self
 
 
+USUAL = Sampling()
 MOST_HELD = 20_000
 """Spans of slow items that one map holds back until it ends; then the fastest of these are left out early."""
 

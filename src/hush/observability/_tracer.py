@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Sequence
 
-from hush.core.events import Event
+from hush.core.errors import UsageError
+from hush.core.events import Event, RunFinished
 from hush.observability._exporter import Exporter
+from hush.observability._pipeline import Counts, pipeline_of
+from hush.observability._preview import EVERYTHING, PREVIEW
+from hush.observability._recorder import RunRecorder
+from hush.observability._sampling import USUAL, Sampling
 
-
-class Counts(NamedTuple):
-    """What has become of the spans of a tracer: ``produced == exported + left_out + dropped + pending``."""
-
-    produced: int
-    exported: int
-    left_out: int
-    dropped: int
-    pending: int
+__all__ = ("Counts", "SpanTracer")
 
 
 class SpanTracer:
     """The base of ``LocalTracer``, ``OTelTracer`` and ``LangfuseTracer``.
 
+    One tracer may watch any number of runs, at the same time too, on any loop and in any thread. What it takes from a
+    run is bounded: its thread makes no blocking call, and puts no object of the user's into a queue.
+
+    A subclass may define ``entered(trace, span)``, which is called with the ids of a node's span in the context of each
+    call of its function, and gives what is to be called afterwards.
+
     Args:
         make: Makes the exporter, in the thread that will use it, when there is first something to export.
         key: Tracers with the same key share one exporter, one thread and one queue; ``None`` for one of its own.
         keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing.
+            Secrets are removed in any case.
         tags: Added to those of each run.
+        sampling: Which items of large maps become spans.
         max_pending: How many spans may wait to be exported; what comes then is dropped and counted.
     """
+
+    sees_calls = True
+    entered: Callable[[str, str], Callable[[], object]] | None = None
 
     def __init__(
         self,
@@ -36,19 +43,42 @@ class SpanTracer:
         *,
         key: Hashable | None = None,
         keep_values: bool | None = None,
-        tags: tuple[str, ...] = (),
+        tags: Sequence[str] = (),
+        sampling: Sampling = USUAL,
         max_pending: int = 20_000,
     ) -> None:
-        raise NotImplementedError
+        if keep_values is not None and not isinstance(keep_values, bool):
+            raise UsageError(f"keep_values={keep_values!r}: None keeps previews, True everything, False nothing.")
+        if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+            raise UsageError(f"tags={tags!r}: they are a list of strings.")
+        if isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1:
+            raise UsageError(f"max_pending={max_pending!r}: it is a number of spans, at least 1.")
+        if not isinstance(sampling, Sampling):
+            raise UsageError(f"sampling={sampling!r}: it is a Sampling(first=, slowest=, random=).")
+        self._bounds = PREVIEW if keep_values is None else EVERYTHING if keep_values else None
+        self._tags = tuple(tags)
+        self._sampling = sampling.checked()
+        self._pipeline = pipeline_of(key, make, max_pending)
+        self._told: dict[str, RunRecorder] = {}  # runs that are told of by ``emit`` itself
+
+    def for_run(self) -> RunRecorder:
+        """What hears one run."""
+        return RunRecorder(self._pipeline, self._bounds, self._sampling, self._tags, self.entered)
 
     def emit(self, event: Event, /) -> None:
-        """Take one event, in the run's thread. It never blocks."""
+        """Take one event of any run, in the run's thread: for whoever passes events on. It never blocks."""
+        recorder = self._told.get(event.run)
+        if recorder is None:
+            recorder = self._told[event.run] = self.for_run()
+        recorder.emit(event)
+        if isinstance(event, RunFinished):
+            del self._told[event.run]
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until what was told so far is exported; ``False`` if it is not after ``timeout_s``. It blocks."""
-        raise NotImplementedError
+        return self._pipeline.flush(timeout_s)
 
     @property
     def counts(self) -> Counts:
-        """What has become of its spans so far."""
-        raise NotImplementedError
+        """What has become of the spans of this tracer, and of those that share its exporter, so far."""
+        return self._pipeline.counts()

@@ -15,13 +15,29 @@ def trace_id(run: str, path: str, wall_ns: int, at_ns: int) -> str:
     return blake2b(f"{run}\0{path}\0{wall_ns}\0{at_ns}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def span_id(trace: str, path: str, items: tuple[int, ...], what: str, at_ns: int) -> str:
-    """The id of a span: the same for whoever knows where and when it began, in the fold and in the run's threads."""
-    text = f"{trace}\0{path}\0{items}\0{what}\0{at_ns}".encode("utf-8", "surrogatepass")
-    return blake2b(text, digest_size=8).hexdigest()
+_STEP = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: steps of it are spread evenly, and come back after 2**64
 
 
-_NOT_NODES = frozenset({"run", "item", "round"})
+class Ids:
+    """Ids of the spans of one trace, in order: whoever counts the same starts of nodes gets the same ids for them.
+
+    Args:
+        trace: The trace's id.
+        nodes: Whether they are for calls of nodes, which are told from all other spans.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self, trace: str, *, nodes: bool) -> None:
+        self._last = int(trace[:16] if nodes else trace[16:], 16)
+
+    def next(self) -> str:
+        """The next id: 16 hexadecimal digits, not all of them 0."""
+        last = self._last = (self._last + _STEP) & 0xFFFFFFFFFFFFFFFF
+        return f"{last or 1:016x}"
+
+
+NO_IDS = Ids("0" * 32, nodes=True)
 
 
 class Try(NamedTuple):
@@ -40,6 +56,7 @@ class UnderWay:
     Attributes:
         around: The span around it.
         inside: Those in it that are under way, by identity.
+        readies: When the nodes in it became ready that have not begun.
         held: Of an item: the spans in it that have ended, until it is known whether they are kept.
         erred: Of an item: whether something in it failed.
         sampler: Of a map.
@@ -49,6 +66,7 @@ class UnderWay:
 
     # Most spans need few of them, so they are set when they are: making one of a million is a matter of these.
     inside: dict[int, UnderWay] | None = None
+    readies: dict[str, int] | None = None
     ready_ns: int | None = None
     called_ns: int | None = None
     first_ns: int | None = None
@@ -78,19 +96,15 @@ class UnderWay:
     changed = False
 
     def __init__(
-        self, trace: str, around: UnderWay | None, kind: Kind, path: str, items: tuple[int, ...], started_ns: int
+        self, id_: str, around: UnderWay | None, kind: Kind, path: str, items: tuple[int, ...], started_ns: int
     ) -> None:
         self.around = around
         self.kind = kind
         self.path = path
         self.items = items
         self.started_ns = started_ns
-        if kind in _NOT_NODES:
-            self.name = path
-            self.id = span_id(trace, path, items, kind, started_ns)
-        else:
-            self.name = path.rpartition("/")[2]
-            self.id = span_id(trace, path, items, "node", started_ns)
+        self.id = id_
+        self.name = path.rpartition("/")[2]
         if around is not None:
             if around.inside is None:
                 around.inside = {}
@@ -146,7 +160,7 @@ class UnderWay:
             self.total,
         )
 
-    def attempt_spans(self, trace: str, wall_ns: int, status: Status, ended_ns: int) -> list[Span]:
+    def attempt_spans(self, trace: str, ids: Ids, wall_ns: int, status: Status, ended_ns: int) -> list[Span]:
         """Spans of its attempts, if there were several."""
         tries = self.tries
         if tries is None or len(tries) < 2:
@@ -159,7 +173,7 @@ class UnderWay:
             found.append(
                 Span(
                     trace=trace,
-                    id=span_id(trace, self.path, self.items, f"attempt {one.number}", one.began_ns),
+                    id=ids.next(),
                     parent=self.id,
                     kind="attempt",
                     name=f"{self.name}, attempt {one.number}",

@@ -38,6 +38,7 @@ class _Parts(NamedTuple):
     body: Plan | None = None
     map: MapPlan | None = None
     loop: LoopPlan | None = None
+    reads: tuple[tuple[str, int], ...] | None = None
 
 
 class Compiler:
@@ -170,7 +171,9 @@ class Compiler:
                 arguments.append(argument(name, expr, resolve, scope.constant, parameter.default))
         call, bind = call_of(step.fn, signature, arguments)
         gate, begin = self._policies(number, step)
-        return _Parts(call, bind, gate, begin)
+        plain = all(one.reader is None for one in arguments)
+        reads = tuple([(one.name, one.slot) for one in arguments]) if plain else None
+        return _Parts(call, bind, gate, begin, reads=reads)
 
     def _inner_pairs(self, number: int, step: Step, inner: Scope) -> list[tuple[int, Reader]]:
         """How the slots of a container's body are filled: its inputs, then what is passed down into it."""
@@ -208,6 +211,7 @@ class Compiler:
             where=step.where,
             call=parts.call,
             bind=parts.bind,
+            reads=parts.reads,
             parameters=step.signature.names() if isinstance(step, CallSpec) else (),
             gate=parts.gate or UNGATED,
             begin=parts.begin,

@@ -138,6 +138,7 @@ class StepPlan:
             or map: gives the first slots of its body.
         bind: Of a leaf: binds its inputs and gives the call to make, for another thread.
         parameters: Of a leaf: what the positional arguments of that call are called.
+        reads: Of a leaf whose arguments all are slots: by name, which; ``None`` if something is to be done to one.
         gate: Where it runs: ``UNGATED`` if it is no ``def``.
         begin: How to start what is awaited, where ``call`` alone does not say: threads, deadlines.
         awaited: Whether it is always awaited by whoever reached it: it is no ``def``, and no graph to be gone into.
@@ -160,6 +161,7 @@ class StepPlan:
     call: Callable[[Slots], Any]
     bind: Callable[[Slots], Callable[[], Any]] | None
     parameters: tuple[str, ...]
+    reads: tuple[tuple[str, int], ...] | None
     gate: Gate
     begin: Callable[..., Awaitable[Any]] | None
     awaited: bool

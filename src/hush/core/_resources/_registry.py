@@ -5,10 +5,10 @@ An entry point is loaded when a resource first needs it: one that is broken is a
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
+from hush.core._logs import logger
 from hush.core._resources._limit import LIMIT
 from hush.core._resources._types import ResourceKind, ResourceType
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 GROUP = "hush.resources"
 """The group of entry points in which a distribution names its types, ``llm``, and its kinds, ``llm.acme``."""
 
-log = logging.getLogger("hush.resources")
+log = logger("hush.resources")
 T = TypeVar("T")
 
 

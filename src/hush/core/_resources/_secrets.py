@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from threading import Lock
 
+from hush.core import protocols
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET = frozenset(
     {
@@ -87,3 +89,6 @@ def without_secrets(text: str) -> str:
     if _MARKS.isdisjoint(text):
         return text
     return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)
+
+
+protocols.without_secrets.call = without_secrets

@@ -75,7 +75,7 @@ def written(value: Any, place: Place, *, level: int = 0) -> Written:
 def secrets_in(one: Written, environ: Mapping[str, str], *, secret: bool = False, surely: bool = False) -> set[str]:
     """All values in ``one`` that may be secret: by name, by shape, and what variables give.
 
-    Those that are so ``surely``: of variables only where the name of the setting or of the variable says it, or the shape
+    Those that ``surely`` are: of variables only where the name of the setting or of the variable says it, or the shape
     of what they give; a model's name that stands in one is a word like any.
     """
     value = one.value

@@ -6,7 +6,6 @@ or gives ``Raised`` where raising would change it. A ``Try`` is the same for one
 
 from __future__ import annotations
 
-import logging
 from asyncio import CancelledError
 from asyncio.events import _set_running_loop
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any, TypeAlias
 
+from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._compound import timed_out
 from hush.core._runtime._frame import Frame
@@ -23,7 +23,7 @@ from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._threads import Job, start_in_thread
 
-log = logging.getLogger("hush.executor")
+log = logger("hush.executor")
 
 
 class Attempt:
@@ -239,4 +239,5 @@ async def _let_end(
         step.path,
         grace_s,
         step.where,
+        extra={"run": strand.run.id, "node": step.path},
     )

@@ -65,7 +65,10 @@ class Frame:
         item: Where it stands in the maps around it: the indexes, innermost last.
     """
 
-    __slots__ = ("countdowns", "item", "left", "marks", "owner", "plan", "slots")
+    __slots__ = ("countdowns", "item", "left", "marks", "owner", "plan", "readied", "slots")
+
+    readied: dict[int, int]
+    """When steps became ready; only terse tracers have it made, so it is not there before."""
 
     def __init__(
         self,

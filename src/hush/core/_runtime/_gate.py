@@ -11,13 +11,13 @@ A pure class that is fed durations:
 
 from __future__ import annotations
 
-import logging
 import types
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
+from hush.core._logs import logger
 from hush.core._plan._model import IN_THREAD, INLINE, PINNED, WATCHED
 
 QUICK_NS = 200_000
@@ -27,7 +27,7 @@ FIRST_ROW = 3
 LONGEST_ROW = 96
 _LOG_EVERY_NS = 60_000_000_000
 
-log = logging.getLogger("hush.executor")
+log = logger("hush.executor")
 
 
 class AutoGate:
@@ -86,6 +86,7 @@ class AutoGate:
                 'executor="thread" keeps it there.',
                 where,
                 took_ns / 1e6,
+                extra={"node": where},
             )
 
 

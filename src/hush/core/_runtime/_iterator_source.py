@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import types
 from asyncio import CancelledError
 from collections import deque
@@ -14,12 +13,13 @@ from threading import Lock
 from time import perf_counter_ns
 from typing import Any
 
+from hush.core._logs import logger
 from hush.core._runtime._gate import PINNED_GATE, AutoGate, PinnedGate, gate_of_code
 from hush.core._runtime._run import Run
 from hush.core._runtime._sources import CHUNK, DONE, WAIT
 from hush.core._runtime._threads import Job, start_in_thread
 
-log = logging.getLogger("hush.map")
+log = logger("hush.map")
 
 _STRETCH_NS = 1_000_000  # of pulling for a batch on the loop, between two looks at the budget
 _QUICK_NS = 50_000
@@ -196,7 +196,11 @@ class IteratorSource:
         with self._lock:
             self._abandoned = self._running
         if self._abandoned:
-            log.warning("a source did not return within %g s: it is left behind and closed there", self._run.grace_s)
+            log.warning(
+                "a source did not return within %g s: it is left behind and closed there",
+                self._run.grace_s,
+                extra={"run": self._run.id},
+            )
         elif self._iterator.gi_frame is None or self._gate.inline or self._run.inline_only:
             self._close()
         else:

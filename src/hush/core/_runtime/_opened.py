@@ -7,17 +7,17 @@ the generator that stands guard over it, or when nothing refers to the engine an
 from __future__ import annotations
 
 import asyncio
-import logging
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Mapping
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
+from hush.core._logs import logger
 from hush.core._spec._serving import Resource, Service
 from hush.core.protocols import guard_codes
 
-log = logging.getLogger("hush.resources")
+log = logger("hush.resources")
 
 
 class Services:

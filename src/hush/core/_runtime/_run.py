@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from hush.core._expr._where import Where, is_own
+from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._domain import Domain, parts_of
 from hush.core._runtime._pass import Pass
@@ -20,7 +20,7 @@ from hush.core._spec._policies import Limit
 from hush.core._spec._signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from hush.core.errors import NO_ERRORS, Errors, FailureInfo, HushError, OutputError, ReportedError
 
-log = logging.getLogger("hush.run")
+log = logger("hush.run")
 
 KEPT_ERRORS = 100
 """How many failures of one node or map are kept, the first by item; the rest is counted."""
@@ -261,7 +261,7 @@ class Run:
                 at,
                 type(first).__name__,
                 first,
-                extra={"run": self.id},
+                extra={"run": self.id, "node": info.path if info else None, "item": info.item if info else None},
             )
 
 

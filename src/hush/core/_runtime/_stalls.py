@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
+from hush.core._logs import logger
 from hush.core._runtime._glimpse import Glimpse, MapState, glimpses, map_state, task_count
 from hush.core._runtime._pass import Pass
 from hush.core._runtime._run import Run
@@ -14,7 +14,7 @@ from hush.core._runtime._run import Run
 if TYPE_CHECKING:
     from hush.core._admission._state import LimitState
 
-log = logging.getLogger("hush.run")
+log = logger("hush.run")
 
 _COMPARED = 200  # tasks of a run that are compared with what they were at
 _TOLD = 10

@@ -71,9 +71,11 @@ class Strand(Settling):
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
         more, timed = self.more, self.timed
         call = None if tracing is None or not tracing.sees_calls else tracing.call
+        terse = tracing is not None and tracing.terse
         slots: Any
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = 0  # read when the first function is to be called
+        told_ns = 0  # when the call ended whose telling followed
         frame: Frame | None = None
         then: int | None = None
         try:
@@ -82,7 +84,7 @@ class Strand(Settling):
                     step = frame.plan.steps[then]
                     then = None
                 else:
-                    if tracing is not None:
+                    if tracing is not None and not terse:
                         mode = NO_MODE
                         if hidden:  # tracers see the loop
                             hidden = False
@@ -113,9 +115,9 @@ class Strand(Settling):
                         else:
                             self.later(frame, step, None)
                         continue
-                    if tracing is not None:
-                        tracing.node_started(frame, step)
-                        now_ns = 0  # telling it is not the step's time
+                    if tracing is not None and not terse:
+                        tracing.node_started(frame, step, now_ns)
+                        now_ns = told_ns = 0  # telling it is not the step's time
                     mode = gate.mode
                     if hidden is (mode == PINNED):
                         hidden = not hidden
@@ -129,7 +131,11 @@ class Strand(Settling):
                 before_ns = now_ns
                 try:
                     slots = frame.slots
-                    out = step.call(slots) if call is None else call(frame, step)
+                    if terse:
+                        told_ns = 0
+                        out = tracing.call_quickly(frame, step, now_ns)  # type: ignore[union-attr]
+                    else:
+                        out = step.call(slots) if call is None else call(frame, step)
                     if type(out) is dict and tracing is None and TAGS not in out:
                         gives = step.gives
                         if frame.marks is not None or (gives is not None and not gives.plain):
@@ -156,7 +162,12 @@ class Strand(Settling):
                                         frame.arrive(step, ready)
                                     else:
                                         frame.left -= 1
+                    elif terse and type(out) is dict and TAGS not in out:
+                        told_ns = perf_counter_ns()
+                        tracing.node_ran(frame, step, out, ready, told_ns)  # type: ignore[union-attr]
                     elif type(out) is not dict and hasattr(out, "__await__"):
+                        if terse:
+                            tracing.not_quick()  # type: ignore[union-attr]
                         self.later(frame, step, out)
                     elif tracing is None:
                         self.settle(frame, step, out)
@@ -164,13 +175,16 @@ class Strand(Settling):
                         if hidden:
                             hidden, mode = False, NO_MODE
                             _set_running_loop(run.loop)
-                        called_ns = perf_counter_ns()
-                        self.settle(frame, step, out)
-                        before_ns += perf_counter_ns() - called_ns  # what tracers take is not the step's time
+                        told_ns = perf_counter_ns()
+                        if terse:
+                            tracing.not_quick()
+                        self.settle(frame, step, out, told_ns)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     if hidden:
                         hidden, mode = False, NO_MODE
                         _set_running_loop(run.loop)
+                    if terse:
+                        tracing.not_quick()  # type: ignore[union-attr]
                     self.failed(frame, step, exc)
                 out = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
@@ -179,7 +193,7 @@ class Strand(Settling):
                     before_ns += perf_counter_ns() - called_ns  # nor what the conditions of loops take
                 now_ns = perf_counter_ns()
                 if now_ns > deadline_ns or mode == WATCHED:
-                    gate.ran_inline(now_ns - before_ns, step.path)
+                    gate.ran_inline((told_ns or now_ns) - before_ns, step.path)  # what tracers take is not its time
                     if now_ns > deadline_ns and (ready or then is not None or more is not None):
                         if then is not None:
                             ready.append((frame, frame.plan.steps[then]))

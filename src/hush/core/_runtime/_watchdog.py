@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from time import perf_counter_ns
 
+from hush.core._logs import logger
 from hush.core._runtime._pass import BUDGET_NS, Pass, busy_passes
 
-log = logging.getLogger("hush.executor")
+log = logger("hush.executor")
 
 HELD_UP_NS = 1_000_000_000
 _LOOK_EVERY_S = 0.5
@@ -57,6 +57,7 @@ class Watchdog:
             step.path,
             held_ns / 1e9,
             step.where,
+            extra={"node": step.path},
         )
 
     def _look_for_stalls(self, budget: Pass) -> None:

@@ -6,17 +6,17 @@ and hold for a minute; above the number of tokens at which another tier of price
 
 from __future__ import annotations
 
-import logging
 from functools import lru_cache
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hush.core.extend import logger
 from hush.providers._model import Usage
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-log = logging.getLogger("hush.prices")
+log = logger("hush.prices")
 _PROBE = 100  # tokens: fewer than any tier of prices begins at
 _HOLDS_S = 60  # some prices hold by the hour of the day only
 

@@ -1,0 +1,43 @@
+"""``logger``: the loggers of Hush, whose records say what they are about and hold no secret."""
+
+from __future__ import annotations
+
+import logging
+
+from hush.core.protocols import without_secrets
+
+FIELDS = ("run", "node", "item")
+"""What each record has: the run's id, the node's path, the index in the innermost map; ``None`` where there is none."""
+
+
+class _Fit(logging.Filter):
+    """Makes a record fit for anybody's handlers: it has all fields, and no secret in its text or its traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        for name in FIELDS:
+            if not hasattr(record, name):
+                setattr(record, name, None)
+        try:
+            text = record.getMessage()
+            cleaned = without_secrets(text)
+            if cleaned != text:
+                record.msg, record.args = cleaned, ()
+            if record.exc_info:
+                trace = logging.Formatter().formatException(record.exc_info)
+                record.exc_text = without_secrets(trace)
+                if record.exc_text != trace:
+                    record.exc_info = None  # whoever formats it anew would find the secret
+        except Exception:  # of the text of somebody's exception: handlers meet it too, and say so
+            return True
+        return True
+
+
+_fit = _Fit()
+
+
+def logger(name: str) -> logging.Logger:
+    """The logger called ``name``, which begins with ``hush.``."""
+    found = logging.getLogger(name)
+    if _fit not in found.filters:
+        found.addFilter(_fit)
+    return found

@@ -1,0 +1,367 @@
+"""``Pipeline``: the thread in which an exporter is fed, and the count of what becomes of spans.
+
+Runs put events into queues of their own (``_recorder``). The thread of the pipeline makes spans of them, a slice at a
+time, and hands them to the exporter in batches. It starts with the first run and is a daemon: when the process ends it
+is given a bounded time, and what is left then is counted as dropped.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections import deque
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from threading import Condition, Lock, Thread, current_thread
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakSet
+
+from hush.core.extend import logger
+from hush.observability._exporter import Exporter, ExportError
+from hush.observability._span import Batch, RunRecord, Span
+
+if TYPE_CHECKING:
+    from hush.observability._recorder import RunRecorder
+
+log = logger("hush.tracing")
+
+TICK_S = 0.25
+"""How often the queues of runs are looked at: what they hold is written that much later at most."""
+EXIT_S = 4.0
+"""For so long the end of the process waits for all pipelines together."""
+_COMPLAIN_EVERY_S = 60.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_SLICE = 256
+
+
+class Counts(NamedTuple):
+    """What has become of the spans that have ended: ``produced == exported + left_out + dropped + pending``.
+
+    ``left_out`` are those that sampling did not keep, ``pending`` those that wait to be exported.
+    """
+
+    produced: int
+    exported: int
+    left_out: int
+    dropped: int
+    pending: int
+
+
+_all: WeakSet[Pipeline] = WeakSet()
+_shared: dict[Hashable, Pipeline] = {}
+_sharing = Lock()
+
+
+def pipeline_of(key: Hashable | None, make: Callable[[], Exporter], max_pending: int) -> Pipeline:
+    """The pipeline that is shared under ``key``, made if there is none; a new one if it is ``None``."""
+    if key is None:
+        return Pipeline(make, max_pending)
+    with _sharing:
+        found = _shared.get(key)
+        if found is None:
+            found = _shared[key] = Pipeline(make, max_pending)
+        found.max_pending = max(found.max_pending, max_pending)
+        return found
+
+
+class Pipeline:
+    """Feeds one exporter from any number of runs.
+
+    Args:
+        make: Makes the exporter, in the thread that uses it.
+        max_pending: How many spans may wait for it.
+    """
+
+    def __init__(self, make: Callable[[], Exporter], max_pending: int) -> None:
+        self.max_pending = max_pending
+        self._make = make
+        self._begin()
+        _all.add(self)
+
+    def _begin(self) -> None:
+        self._lock = Condition(Lock())
+        self._recorders: list[RunRecorder] = []
+        self._new: deque[RunRecorder] = deque()
+        self._pending: deque[Span] = deque()
+        self._runs: dict[str, RunRecord] = {}
+        self._running: dict[str, Span] = {}
+        self._gone: list[tuple[str, str]] = []
+        self._thread: Thread | None = None
+        self._exporter: Exporter | None = None
+        self._awake = False
+        self._idle = True  # whether nothing but ``wake`` makes the thread look
+        self._asked = self._answered = 0  # flushes
+        self._closing = False
+        self._exported = self._dropped = 0
+        self._closed_produced = self._closed_left_out = 0  # of runs that have ended
+        self._pause_s, self._paused_until_s = 0.0, 0.0
+        self._complained_s = float("-inf")
+        self._unsaid = 0
+        self._complaint = ""  # of a run's thread, which must not log
+
+    # --- from runs' threads --------------------------------------------------------------------------------
+    def add(self, recorder: RunRecorder) -> None:
+        """A run begins."""
+        self._new.append(recorder)
+        if self._idle:  # else it looks soon by itself, and a run need not pay for waking it
+            self.wake()
+
+    def wake(self) -> None:
+        """There is something to do now."""
+        with self._lock:
+            self._awake = True
+            if self._thread is None and not self._closing:
+                self._thread = Thread(target=self._work, name="hush-tracer", daemon=True)
+                self._thread.start()
+            self._lock.notify_all()
+
+    def take(self, spans: list[Span]) -> int:
+        """Spans have ended: keep them for the exporter; give how many there is no room for.
+
+        Failures, and what holds others together, may use twice the room.
+        """
+        with self._lock:
+            room = self.max_pending - len(self._pending)
+            if len(spans) <= room:
+                self._pending += spans
+                return 0
+            dropped = 0
+            for span in spans:
+                if len(self._pending) < self.max_pending or (
+                    len(self._pending) < 2 * self.max_pending and (span.failure is not None or not span.items)
+                ):
+                    self._pending.append(span)
+                else:
+                    dropped += 1
+            self._dropped += dropped
+            self._unsaid += dropped
+            if dropped:
+                self._complaint = f"spans are dropped: {self.max_pending:,} wait already"
+        return dropped
+
+    # --- from anywhere -------------------------------------------------------------------------------------
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until what has been told so far is exported, or has been dropped for good."""
+        if current_thread() is self._thread:
+            return False
+        until_s = monotonic() + timeout_s
+        with self._lock:
+            if self._thread is None and not self._new:
+                return True
+            self._asked += 1
+            mine = self._asked
+            self._paused_until_s = 0.0
+        self.wake()
+        with self._lock:
+            while self._answered < mine:
+                left_s = until_s - monotonic()
+                if left_s <= 0 or not self._lock.wait(left_s):
+                    return self._answered >= mine
+            return not self._pending
+
+    def counts(self) -> Counts:
+        """What has become of the spans so far."""
+        with self._lock:
+            recorders = [*self._recorders, *self._new]
+            produced = self._closed_produced + sum(one.tree.produced for one in recorders)
+            left_out = self._closed_left_out + sum(one.tree.left_out for one in recorders)
+            exported, dropped = self._exported, self._dropped
+        return Counts(produced, exported, left_out, dropped, produced - exported - left_out - dropped)
+
+    def close(self, timeout_s: float) -> None:
+        """Export what is left for at most ``timeout_s``; the rest is dropped."""
+        with self._lock:
+            if self._closing or self._thread is None:
+                return
+            self._closing = True
+            self._paused_until_s = 0.0
+            self._lock.notify_all()
+            thread = self._thread
+        thread.join(timeout_s)
+        with self._lock:
+            left = len(self._pending)
+            if left:
+                self._pending.clear()
+                self._dropped += left
+                self._unsaid += left
+            unsaid, self._unsaid = self._unsaid, 0
+        if unsaid:
+            log.warning("%s spans were not exported before the process ended", f"{unsaid:,}")
+
+    def complain(self, message: str) -> None:
+        """Have the thread say what is wrong."""
+        self._complaint = message
+
+    def _say(self, message: str, dropped: int) -> None:
+        """Log what is wrong, at most once a minute; what is lost meanwhile is said with the next."""
+        with self._lock:
+            self._unsaid += dropped
+            now_s = monotonic()
+            if now_s - self._complained_s < _COMPLAIN_EVERY_S:
+                return
+            self._complained_s = now_s
+            lost, self._unsaid = self._unsaid, 0
+        log.warning("%s (%s spans lost so far)", message, f"{lost:,}", extra={"dropped": lost})
+
+    # --- the thread ----------------------------------------------------------------------------------------
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._awake and not self._closing:
+                    rest_s = self._rest_s()
+                    self._idle = rest_s is None  # before the second look, so that ``add`` sees it or is seen
+                    if rest_s is not None or not self._new:
+                        self._lock.wait(rest_s)
+                    self._idle = False
+                self._awake = False
+                closing, asked = self._closing, self._asked
+            try:
+                self._fold()
+                self._export(surely=closing or asked > self._answered)
+            except Exception:  # a fault of ours, which must not keep spans from being counted, nor others from waiting
+                log.exception("spans were not handed on")
+            if self._complaint:
+                self._say(self._complaint, 0)
+                self._complaint = ""
+            with self._lock:
+                self._answered = asked
+                self._lock.notify_all()
+            if closing:
+                with suppress(Exception):
+                    if self._exporter is not None:
+                        self._exporter.close()
+                return
+
+    def _rest_s(self) -> float | None:
+        """For how long there is nothing to do, unless somebody calls."""
+        if self._recorders or self._new:
+            return TICK_S
+        if self._pending or self._runs:
+            return max(0.01, self._paused_until_s - monotonic())
+        return None
+
+    def _fold(self) -> None:
+        """Make spans of what runs have told, and learn what else has changed."""
+        live = self._exporter is not None and self._exporter.live
+        if self._exporter is None and self._new:
+            live = self._opened()
+        while self._new:
+            self._recorders.append(self._new.popleft())
+        for recorder in list(self._recorders):
+            while recorder.fold(_SLICE):
+                sleep(0)  # whoever waits for the interpreter has it now, not after 5 ms
+            running, gone, record = recorder.news(live=live)
+            for span in running:
+                self._running[span.id] = span
+            for trace, span_id in gone:
+                if self._running.pop(span_id, None) is None:
+                    self._gone.append((trace, span_id))
+            if record is not None:
+                self._runs[record.trace] = record
+            if recorder.finished:
+                with self._lock:
+                    self._recorders.remove(recorder)
+                    self._closed_produced += recorder.tree.produced
+                    self._closed_left_out += recorder.tree.left_out
+
+    def _opened(self) -> bool:
+        try:
+            self._exporter = self._make()
+        except Exception as exc:
+            self._fail(exc, len(self._pending), again=not isinstance(exc, ExportError) or exc.again)
+            return False
+        return self._exporter.live
+
+    def _export(self, *, surely: bool) -> None:
+        """Hand over what waits, unless the exporter is to be left alone for a while."""
+        while (self._pending or self._runs or self._running or self._gone) and (
+            surely or monotonic() >= self._paused_until_s
+        ):
+            if self._exporter is None and not self._opened():
+                return
+            exporter = self._exporter
+            assert exporter is not None
+            ended = [self._pending[place] for place in range(min(exporter.most, len(self._pending)))]
+            for span in ended:
+                self._running.pop(span.id, None)
+            last = len(ended) == len(self._pending)
+            running = tuple(self._running.values())
+            batch = Batch(tuple(ended), running, tuple(self._gone), tuple(self._runs.values()) if last else ())
+            try:
+                exporter.export(batch)
+            except Exception as exc:
+                if not self._refused(exc, batch):
+                    return
+            else:
+                self._done(batch, len(ended))
+                self._pause_s = 0.0
+            if last:
+                self._runs.clear()
+            self._running.clear()
+            self._gone.clear()
+
+    def _done(self, batch: Batch, exported: int) -> None:
+        with self._lock:
+            for _ in batch.ended:
+                if self._pending:
+                    self._pending.popleft()
+            self._exported += exported
+            self._dropped += len(batch.ended) - exported
+
+    def _refused(self, exc: Exception, batch: Batch) -> bool:
+        """The exporter could not take a batch; ``True`` if it is dropped, so that the next one can be tried."""
+        again = isinstance(exc, ExportError) and exc.again
+        if again:
+            asked_s = exc.retry_after_s if isinstance(exc, ExportError) else None
+            self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
+            with self._lock:
+                self._paused_until_s = monotonic() + max(self._pause_s, asked_s or 0.0)
+            self._say(f"spans cannot be exported for now: {exc}", 0)
+            return False
+        taken = exc.taken if isinstance(exc, ExportError) else 0
+        self._done(batch, taken)
+        self._say(f"spans cannot be exported: {_said(exc)}", len(batch.ended) - taken)
+        return True
+
+    def _fail(self, exc: Exception, waiting: int, *, again: bool) -> None:
+        """There is no exporter."""
+        if again:
+            self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
+            with self._lock:
+                self._paused_until_s = monotonic() + self._pause_s
+            self._say(f"spans cannot be exported for now: {_said(exc)}", 0)
+            return
+        with self._lock:
+            self._pending.clear()
+            self._dropped += waiting
+        self._runs.clear()
+        self._running.clear()
+        self._gone.clear()
+        self._say(f"spans cannot be exported: {_said(exc)}", waiting)
+
+    def after_fork(self) -> None:
+        """In a child nobody runs the thread, and what was pending is the parent's to export."""
+        self._begin()
+
+
+def _said(exc: Exception) -> str:
+    return str(exc) if isinstance(exc, ExportError) else f"{type(exc).__name__}: {exc}"
+
+
+def _at_exit() -> None:
+    until_s = monotonic() + EXIT_S
+    for pipeline in list(_all):
+        pipeline.close(max(0.1, until_s - monotonic()))
+
+
+def _after_fork() -> None:
+    global _sharing  # noqa: PLW0603  # another thread of the parent may have held it
+    _sharing = Lock()
+    for pipeline in list(_all):
+        pipeline.after_fork()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,178 @@
+"""``RunRecorder``: what hears one run for a tracer: it queues the events, and spans are made of them elsewhere."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from time import monotonic_ns
+from typing import Protocol
+
+from hush.core.events import Event, NodeCalled, NodeFailed, NodeFinished, NodeStarted, RunFinished, RunStarted
+from hush.observability._condense import ACTS, Condenser
+from hush.observability._preview import Bounds
+from hush.observability._sampling import Sampling
+from hush.observability._span import RunRecord, Span
+from hush.observability._tree import Tree
+from hush.observability._under_way import NO_IDS, Ids, trace_id
+
+MOST_QUEUED = 8_192
+"""Events that wait to become spans. With more, the run's own thread makes spans of some, which takes microseconds each
+and never blocks: so a run cannot outrun its tracer, and no event is lost."""
+SLICE = 256
+"""Events that become spans at a time: about a millisecond, in which no other thread has the interpreter."""
+AFTER_S = 0.5
+"""What has been under way for so long is told of, and again what has changed."""
+_MOST_UNDER_WAY = 1_000
+
+
+class Sink(Protocol):
+    """Where a recorder's spans go: the pipeline. All of it may be called from a run's thread, and does not block."""
+
+    def add(self, recorder: RunRecorder, /) -> None:
+        """A run begins."""
+        ...
+
+    def take(self, spans: list[Span], /) -> int:
+        """Spans have ended; gives how many there was no room for."""
+        ...
+
+    def complain(self, message: str, /) -> None:
+        """Something is wrong, and is to be logged."""
+        ...
+
+
+class RunRecorder:
+    """Hears one run. ``emit`` is called in its thread, all else in the pipeline's.
+
+    Args:
+        entered: Called in the context of each call with the ids of the trace and of the node's span; what it gives is
+            called when the call has ended.
+    """
+
+    sees_calls = True
+
+    def __init__(
+        self,
+        pipeline: Sink,
+        bounds: Bounds | None,
+        sampling: Sampling,
+        tags: tuple[str, ...],
+        entered: Callable[[str, str], Callable[[], object]] | None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._condense = Condenser(bounds)
+        self._queue: deque[Event] = deque()
+        self._put = self._queue.append
+        self._lock = Lock()
+        self.tree = Tree(sampling, tags)
+        self.finished = False
+        self._told_ns = 0
+        self._entered = entered
+        self._trace = ""
+        self._ids = NO_IDS
+        self._starts: dict[tuple[str, int | None, tuple[int, ...]], str] = {}  # the ids of nodes that are under way
+        self.terse = entered is None  # else the ids of quick calls would not be known in time
+        self._at_work: Callable[[], Event | None] = _nothing
+        if entered is not None:
+            self.enter = self._enter
+
+    def attach(self, at_work: Callable[[], Event | None]) -> None:
+        """The run begins; ``at_work`` says which call is under way on its loop."""
+        self._at_work = at_work
+
+    # --- in the run's thread -------------------------------------------------------------------------------
+    def emit(self, event: Event, /) -> None:
+        """Take an event. It never blocks, and nothing of what the event holds is kept."""
+        kind = type(event)
+        act = ACTS.get(kind)
+        if act is not None:
+            condensed = act(self._condense, event)
+            if condensed is None:
+                return
+            self._put(condensed)
+            if kind is RunStarted:
+                self._pipeline.add(self)
+            elif len(self._queue) > MOST_QUEUED:
+                self.fold(SLICE, wait=False)
+        else:
+            self._put(event)
+        if self._entered is not None:
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
+        """Count the starts of nodes, as the tree does: so the ids of their spans are known while they are called."""
+        kind = type(event)
+        if kind is NodeStarted:
+            self._starts[event.path, event.item, event.outer] = self._ids.next()
+        elif kind is NodeFinished or kind is NodeFailed:
+            self._starts.pop((event.path, event.item, event.outer), None)
+        elif isinstance(event, RunStarted):
+            self._trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
+            self._ids = Ids(self._trace, nodes=True)
+
+    def _enter(self, event: NodeCalled) -> Callable[[], object]:
+        """In the context of a call, in whatever thread."""
+        assert self._entered is not None
+        span = self._starts.get((event.path, event.item, event.outer))
+        if span is None:
+            return _nothing
+        try:
+            return self._entered(self._trace, span)
+        except Exception:
+            self._pipeline.complain("the context of a call could not be prepared")
+            return _nothing
+
+    # --- in the pipeline's thread --------------------------------------------------------------------------
+    def fold(self, most: int, *, wait: bool = True) -> bool:
+        """Make spans of at most ``most`` events; ``False`` if there are no more.
+
+        Without ``wait`` it does nothing if another thread is at it.
+        """
+        if not self._lock.acquire(blocking=wait):
+            return True
+        try:
+            queue, tree = self._queue, self.tree
+            for _ in range(most):
+                try:
+                    event = queue.popleft()
+                except IndexError:
+                    return False
+                tree.feed(event)
+                if type(event) is RunFinished:
+                    self.finished = True
+            return True
+        finally:
+            self._hand_on()
+            self._lock.release()
+
+    def _hand_on(self) -> None:
+        """Give the spans that have ended to the pipeline."""
+        tree = self.tree
+        if tree.ended:
+            ended, tree.ended = tree.ended, []
+            tree.dropped += self._pipeline.take(ended)
+
+    def news(self, *, live: bool) -> tuple[list[Span], list[tuple[str, str]], RunRecord | None]:
+        """What has changed besides the spans that have ended: those under way, those that are not kept, the run."""
+        with self._lock:
+            tree = self.tree
+            if tree.run is None:
+                return [], [], None
+            running = tree.begun()
+            due = False
+            if not live:
+                running = []
+            else:
+                now_ns = monotonic_ns()
+                if now_ns - self._told_ns >= AFTER_S * 1e9:
+                    due = bool(self._told_ns)
+                    self._told_ns = now_ns
+                    running += tree.under_way(now_ns - int(AFTER_S * 1e9), _MOST_UNDER_WAY)
+            gone, tree.gone = tree.gone, []
+            told = self.finished or due or any(span.kind == "run" for span in running)
+            return running, gone, tree.record() if told else None
+
+
+def _nothing() -> None:
+    """There is nothing to undo."""

@@ -1,0 +1,102 @@
+"""``Sums``: all calls of one node in a run, added up as they end, those that are left out of the trace included."""
+
+from __future__ import annotations
+
+from hush.observability._span import Status, Totals
+from hush.observability._under_way import UnderWay
+
+CONTAINERS = frozenset({"graph", "map", "for", "while"})
+
+
+class Sums:
+    """The sums of one node. Times are nanoseconds until they are asked for."""
+
+    __slots__ = (
+        "_attempts",
+        "_cached",
+        "_called_ns",
+        "_calls",
+        "_failed",
+        "_is_leaf",
+        "_kind",
+        "_path",
+        "_ready_ns",
+        "_retry_s",
+        "_skipped",
+        "_slowest_ns",
+        "_took_ns",
+        "_waited_ns",
+    )
+
+    def __init__(self, path: str, kind: str) -> None:
+        self._path = path
+        self._kind = kind
+        self._is_leaf = kind not in CONTAINERS
+        self._calls = self._failed = self._skipped = self._cached = self._attempts = 0
+        self._ready_ns = self._took_ns = self._called_ns = self._slowest_ns = 0
+        self._retry_s = 0.0
+        self._waited_ns: dict[str, int] | None = None
+
+    def add(self, one: UnderWay, status: Status, at_ns: int) -> None:
+        """``one`` has ended at ``at_ns``."""
+        self._calls += 1
+        if status == "skipped":
+            self._skipped += 1
+            return
+        if status in ("failed", "handled"):
+            self._failed += 1
+        took_ns = at_ns - one.started_ns
+        self._took_ns += took_ns
+        if took_ns > self._slowest_ns:
+            self._slowest_ns = took_ns
+        if one.ready_ns is not None:
+            self._ready_ns += one.started_ns - one.ready_ns
+        self._attempts += one.attempts
+        if one.cached is not None:
+            self._cached += 1
+        self._retry_s += one.retry_s
+        if self._is_leaf and one.called_ns is not None:
+            tries = one.tries
+            if tries is None:
+                self._called_ns += at_ns - one.called_ns
+            else:
+                for each in tries:
+                    self._called_ns += (at_ns if each.ended_ns is None else each.ended_ns) - each.began_ns
+        if one.waits is not None:
+            if self._waited_ns is None:
+                self._waited_ns = {}
+            for wait in one.waits:
+                name = ", ".join(wait.limits)
+                waited_ns = (at_ns if wait.admitted_ns is None else wait.admitted_ns) - wait.queued_ns
+                self._waited_ns[name] = self._waited_ns.get(name, 0) + waited_ns
+
+    def add_quick(self, ready_ns: int | None, started_ns: int, at_ns: int) -> None:
+        """A call has ended well that nothing came between."""
+        self._calls += 1
+        self._attempts += 1
+        took_ns = at_ns - started_ns
+        self._took_ns += took_ns
+        if self._is_leaf:
+            self._called_ns += took_ns
+        if took_ns > self._slowest_ns:
+            self._slowest_ns = took_ns
+        if ready_ns is not None:
+            self._ready_ns += started_ns - ready_ns
+
+    def record(self) -> Totals:
+        """The sums until now."""
+        return Totals(
+            path=self._path,
+            kind=self._kind,
+            calls=self._calls,
+            failed=self._failed,
+            skipped=self._skipped,
+            cached=self._cached,
+            attempts=self._attempts,
+            ready_s=self._ready_ns / 1e9,
+            seconds=self._took_ns / 1e9,
+            waited_s={name: ns / 1e9 for name, ns in (self._waited_ns or {}).items()},
+            retry_s=self._retry_s,
+            called_s=self._called_ns / 1e9,
+            slowest_s=self._slowest_ns / 1e9,
+        )
