@@ -218,9 +218,8 @@ def test_without_values_nothing_of_them_is_sent():
 
 
 def test_stops_and_odd_parameters():
-    asked = Generation(
-        "m", parameters={"stop": ["a", "b"], "max_completion_tokens": 5, "seed": 2**70, "top_k": 3, "user": "ann"}
-    )
+    given = {"stop": ["a", "b"], "max_completion_tokens": 5, "seed": 2**70, "top_k": 3, "user": "ann"}
+    asked = Generation("m", "llm:m", parameters=given)
     found = described(LLM._replace(generation=asked)).attributes
     assert found["gen_ai.request.stop_sequences"] == ("a", "b")
     assert found["gen_ai.request.max_tokens"] == 5
@@ -235,6 +234,14 @@ def test_a_model_that_is_known_by_its_resource_only():
     assert model_of(Generation(model="qwen:7b")) == "qwen:7b"
     assert model_of(Generation()) is None
     assert described(LLM._replace(generation=Generation())).name == "ask"
+
+
+def test_what_asked_nobody_by_itself_has_no_tokens():
+    """The sum of an ``EmbeddingNode``, whose requests are spans of their own, and an answer from the cache."""
+    total = span(9, kind="embedding", generation=Generation("embedding:small", usage={"input_tokens": 3}, cost=0.1))
+    name, found, call = described(total)
+    assert (name, call) == ("n9", False)
+    assert not [key for key in found if key.startswith("gen_ai.") or "cost" in key]
 
 
 @pytest.mark.parametrize(

@@ -148,9 +148,17 @@ def test_the_counts_of_tokens_add_up():
 
 
 def test_a_rerank_and_a_model_that_was_not_asked():
-    asked = Generation("rerank-v3.5", usage={"input_tokens": 3})
+    asked = Generation("rerank-v3.5", "rerank:main", {"input_tokens": 3})
     assert described(span(9, kind="rerank", generation=asked))["langfuse.observation.type"] == "retriever"
     assert described(span(9, kind="llm", status="skipped"))["langfuse.observation.type"] == "span"
+
+
+@pytest.mark.parametrize("kind", ["embedding", "llm"])
+def test_what_asked_nobody_by_itself_has_no_tokens(kind):
+    """The sum of an ``EmbeddingNode``, whose requests are spans of their own, and an answer from the cache."""
+    found = described(span(9, kind=kind, generation=Generation("embedding:small", usage={"input_tokens": 3}, cost=0.1)))
+    assert found["langfuse.observation.type"] == "span"
+    assert not [key for key in found if "usage" in key or "cost" in key]
 
 
 def test_a_conversation_with_tools_keeps_them():

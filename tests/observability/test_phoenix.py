@@ -37,4 +37,4 @@ def test_a_run_is_read_back(tmp_path):
         (project,) = (
             one["node"] for one in server.graphql(TOKENS)["projects"]["edges"] if one["node"]["name"] == "default"
         )
-        assert project == {"name": "default", "traceCount": 1, "tokenCountPrompt": 104.0, "tokenCountCompletion": 20.0}
+        assert project == {"name": "default", "traceCount": 1, "tokenCountPrompt": 100.0, "tokenCountCompletion": 20.0}

@@ -24,8 +24,8 @@ _MOST_TOTALS = 100
 
 def conventional(span: Span, run: RunRecord | None) -> Described:
     """How ``span`` is described to any collector."""
-    generation = span.generation
-    operation = None if generation is None else names.OPERATIONS.get(span.kind)
+    generation = asked_of(span)
+    operation = None if generation is None else names.OPERATIONS[span.kind]
     found = about(span)
     _of_run(found, span, run)
     name = span.name
@@ -144,12 +144,23 @@ def _values(found: dict[str, Any], span: Span, operation: str | None) -> None:
             answer = answered(span.outputs, span.generation.finish_reason if span.generation else None)
     if messages is not None:
         found[names.INPUT_MESSAGES] = as_json(messages)
-    if span.inputs is not None:
+    if span.inputs:
         found[names.INPUT], found[names.INPUT_TYPE] = as_json(span.inputs), names.JSON_TYPE
     if answer is not None:
         found[names.OUTPUT_MESSAGES] = as_json(answer)
-    if span.outputs is not None:
+    if span.outputs:
         found[names.OUTPUT], found[names.OUTPUT_TYPE] = as_json(span.outputs), names.JSON_TYPE
+
+
+def asked_of(span: Span) -> Generation | None:
+    """What the span's model was asked and answered; ``None`` if it asked none by itself.
+
+    What a node that holds others, such as an ``EmbeddingNode``, says of usage is the sum of theirs, and an answer from
+    the cache took no tokens: told of as requests, both would be counted, and paid, twice.
+    """
+    generation = span.generation
+    asked = generation is not None and generation.resource is not None and span.kind in names.OPERATIONS
+    return generation if asked else None
 
 
 def model_of(generation: Generation) -> str | None:

@@ -107,7 +107,7 @@ def events(span: Span) -> tuple[Event, ...]:
             found.append(Event(names.ADMITTED, of, wait.admitted_ns))
         if wait.released_ns is not None:
             found.append(Event(names.RELEASED, of, wait.released_ns))
-    if span.called_ns is not None and span.called_ns != span.started_ns:
+    if span.called_ns is not None and span.waits:  # else it was called as it started
         found.append(Event(names.CALLED, None, span.called_ns))
     if span.first_ns is not None:
         found.append(Event(names.FIRST, None, span.first_ns))

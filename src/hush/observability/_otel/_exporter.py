@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from hush.core.extend import logger
 from hush.observability._exporter import ExportError
 from hush.observability._otel._convert import Converter, Form
 from hush.observability._otel._endpoint import Endpoint
@@ -21,7 +21,7 @@ _MOST_SPANS = 512
 _MOST_BYTES = 4_000_000
 """Of one request before it is compressed. Servers take 4 to 20 MB; spans with all their values can be large."""
 
-log = logging.getLogger("hush.observability")
+log = logger("hush.tracing")
 
 
 def resource_of(service_name: str | None, more: Iterable[tuple[str, str | None]] = ()) -> Resource:

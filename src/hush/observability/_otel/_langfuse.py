@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hush.core import ResourceHub
@@ -12,14 +12,16 @@ from hush.core.extend import remember_secrets
 from hush.observability._otel import _attributes as names
 from hush.observability._otel._endpoint import Endpoint, basic, given_endpoint
 from hush.observability._otel._packages import needed
-from hush.observability._otel._tracer import OpenTelemetryTracer, sends, tags_of
+from hush.observability._otel._tracer import sends
+from hush.observability._sampling import USUAL, Sampling
+from hush.observability._tracer import SpanTracer
 
 _HOST = "https://cloud.langfuse.com"
 _PATH = "/api/public/otel/v1/traces"
 _DEFAULT_KEY = "langfuse:default"
 
 
-class LangfuseTracer(OpenTelemetryTracer):
+class LangfuseTracer(SpanTracer):
     """Sends every run to Langfuse, over its OTLP endpoint; Langfuse's own SDK is not needed.
 
     A run is a trace with its request id, user and session, as given to ``engine.run``; each node an observation, those
@@ -36,6 +38,7 @@ class LangfuseTracer(OpenTelemetryTracer):
             before it.
         resources: The hub that has the resource, if it is not the one that is looked for.
         tags: Added to those of each run.
+        sampling: Which items of large maps become spans.
         environment: As Langfuse separates them: lowercase letters, digits, ``-`` and ``_``, not beginning with
             ``langfuse``.
         release: Of your program.
@@ -57,7 +60,8 @@ class LangfuseTracer(OpenTelemetryTracer):
         host: str | None = None,
         resource_key: str | None = None,
         resources: ResourceHub | None = None,
-        tags: Iterable[str] = (),
+        tags: Sequence[str] = (),
+        sampling: Sampling = USUAL,
         environment: str | None = None,
         release: str | None = None,
         keep_values: bool | None = None,
@@ -68,15 +72,18 @@ class LangfuseTracer(OpenTelemetryTracer):
         given = Project(public_key, secret_key, host, environment, release, timeout_s)
         project = found_project(given, resource_key, resources)
         to = endpoint_to(project)
+        from hush.observability._otel._context import entered
         from hush.observability._otel._langfuse_form import LangfuseForm
 
+        self.entered = entered
         form = LangfuseForm(project.environment, project.release)
         of_all = ((names.LF_ENVIRONMENT, form.environment), (names.LF_RELEASE, form.release))
         super().__init__(
             lambda: sends(to, form, None, *of_all),
             key=("langfuse", to, form),
             keep_values=keep_values,
-            tags=tags_of("LangfuseTracer", tags),
+            tags=tags,
+            sampling=sampling,
             max_pending=max_pending,
         )
 

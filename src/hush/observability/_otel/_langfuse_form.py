@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hush.observability._otel import _attributes as names
-from hush.observability._otel._conventions import about, model_of
+from hush.observability._otel._conventions import about, asked_of, model_of
 from hush.observability._otel._convert import Described, said
 from hush.observability._otel._text import as_json, encodable, scalar
 from hush.observability._span import Generation, RunRecord, Span
@@ -41,8 +41,8 @@ class LangfuseForm:
     release: str | None = None
 
     def __call__(self, span: Span, run: RunRecord | None) -> Described:
-        generation = span.generation
-        kind = "span" if generation is None else names.LF_TYPES.get(span.kind, "span")
+        generation = asked_of(span)
+        kind = "span" if generation is None else names.LF_TYPES[span.kind]
         found: dict[str, Any] = {names.LF_TYPE: kind}
         if self.environment is not None:
             found[names.LF_ENVIRONMENT] = self.environment
@@ -57,11 +57,11 @@ class LangfuseForm:
             found[names.LF_STATUS_MESSAGE] = encodable(span.status if span.failure is None else said(span.failure))
         for name, value in about(span).items():
             found[names.LF_METADATA + name.removeprefix("hush.")] = value if _is_plain(value) else as_json(value)
-        if span.inputs is not None:
+        if span.inputs:
             found[names.LF_INPUT] = as_json(_input(span.inputs, kind))
-        if span.outputs is not None:
+        if span.outputs:
             found[names.LF_OUTPUT] = as_json(_output(span.outputs, kind))
-        if generation is not None and kind != "span":
+        if generation is not None:
             _generated(found, span, generation)
         return Described(span.name, found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hush.core import ResourceHub
@@ -10,6 +10,7 @@ from hush.core.errors import UsageError
 from hush.observability._exporter import Exporter
 from hush.observability._otel._endpoint import Endpoint, endpoint_of
 from hush.observability._otel._packages import needed
+from hush.observability._sampling import USUAL, Sampling
 from hush.observability._tracer import SpanTracer
 
 if TYPE_CHECKING:
@@ -18,17 +19,7 @@ if TYPE_CHECKING:
     from hush.observability._otel._convert import Form
 
 
-class OpenTelemetryTracer(SpanTracer):
-    """What both tracers have in common: code inside a node is told which span it is in."""
-
-    def entered(self, trace: str, span: str) -> Callable[[], None]:
-        """Make ``span`` the parent of those that the code in this context makes; what is given back undoes that."""
-        from hush.observability._otel._context import entered
-
-        return entered(trace, span)
-
-
-class OTelTracer(OpenTelemetryTracer):
+class OTelTracer(SpanTracer):
     """Sends every run as OpenTelemetry spans over OTLP/HTTP: to a collector, Phoenix, Jaeger, Tempo and many others.
 
     ``OTelTracer()`` alone heeds OpenTelemetry's variables, as its own exporter does: ``OTEL_EXPORTER_OTLP_ENDPOINT``,
@@ -51,6 +42,7 @@ class OTelTracer(OpenTelemetryTracer):
         resources: The hub that has the resource, if it is not the one that is looked for.
         keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing.
         tags: Added to those of each run.
+        sampling: Which items of large maps become spans.
         max_pending: How many spans may wait to be sent; what comes then is dropped and counted.
 
     Raises:
@@ -70,11 +62,15 @@ class OTelTracer(OpenTelemetryTracer):
         exporter: SpanExporter | None = None,
         resources: ResourceHub | None = None,
         keep_values: bool | None = None,
-        tags: Iterable[str] = (),
+        tags: Sequence[str] = (),
+        sampling: Sampling = USUAL,
         max_pending: int = 20_000,
     ) -> None:
         needed("OTelTracer")
+        from hush.observability._otel._context import entered
         from hush.observability._otel._conventions import conventional
+
+        self.entered = entered
 
         if exporter is not None:
             if not callable(getattr(exporter, "export", None)) or not callable(getattr(exporter, "shutdown", None)):
@@ -84,7 +80,8 @@ class OTelTracer(OpenTelemetryTracer):
             super().__init__(
                 lambda: _given(exporter, conventional, service_name),
                 keep_values=keep_values,
-                tags=tags_of("OTelTracer", tags),
+                tags=tags,
+                sampling=sampling,
                 max_pending=max_pending,
             )
             return
@@ -101,7 +98,8 @@ class OTelTracer(OpenTelemetryTracer):
             lambda: sends(to, conventional, service_name),
             key=("otel", to, service_name),
             keep_values=keep_values,
-            tags=tags_of("OTelTracer", tags),
+            tags=tags,
+            sampling=sampling,
             max_pending=max_pending,
         )
 
@@ -117,11 +115,3 @@ def _given(exporter: SpanExporter, form: Form, service_name: str | None) -> Expo
     from hush.observability._otel._exporter import GivenExporter, resource_of
 
     return GivenExporter(exporter, form, resource_of(service_name))
-
-
-def tags_of(who: str, tags: Iterable[str]) -> tuple[str, ...]:
-    """``tags``, checked."""
-    found = (tags,) if isinstance(tags, str) else tuple(tags)
-    if not all(isinstance(tag, str) for tag in found):
-        raise UsageError(f"{who}(tags=...): they are texts.")
-    return found
