@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -244,6 +247,31 @@ async def test_a_black_hole_is_left_and_all_is_counted(receiver, made, items):
     assert counts.produced == 2 * items + 2
     assert counts.produced == counts.exported + counts.left_out + counts.dropped
     assert counts.exported == 0
+
+
+ENDS = """
+import sys, time
+from hush.core import CodeNode, GraphNode, Hush
+from hush.observability import OTelTracer
+with GraphNode(name="g") as graph:
+    CodeNode(name="one", code_fn=lambda: {"x": 1})
+Hush(graph).run_sync(inputs={}, tracer=OTelTracer(sys.argv[1]))
+print(time.time())
+"""
+
+
+def test_a_script_that_ends_at_once_has_sent_its_spans(receiver):
+    done = subprocess.run([sys.executable, "-c", ENDS, receiver.url], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert receiver.tree() == {"g": {"one": {}}}
+
+
+@pytest.mark.nightly
+def test_a_process_ends_in_time_though_the_server_never_answers(receiver):
+    receiver.always = Answer(sent=SILENT)
+    done = subprocess.run([sys.executable, "-c", ENDS, receiver.url], capture_output=True, text=True, check=True)
+    assert time.time() - float(done.stdout) < 5.5  # what it waits for, and the end of the interpreter
+    assert "2 spans were not exported before the process ended" in done.stderr
 
 
 async def test_a_server_that_refuses_for_good_is_counted_and_named_once_without_a_secret(receiver, made, caplog):

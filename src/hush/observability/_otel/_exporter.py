@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from hush.core.extend import logger
@@ -26,6 +28,14 @@ log = logger("hush.tracing")
 
 def resource_of(service_name: str | None, more: Iterable[tuple[str, str | None]] = ()) -> Resource:
     """What sends: of ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` where nothing is given."""
+    variables = os.environ.get("OTEL_SERVICE_NAME"), os.environ.get("OTEL_RESOURCE_ATTRIBUTES")
+    return _resource(service_name, tuple(more), variables)
+
+
+@lru_cache(64)  # the SDK asks several threads each time, and a tracer may be made for each request
+def _resource(
+    service_name: str | None, more: tuple[tuple[str, str | None], ...], variables: tuple[str | None, ...]
+) -> Resource:
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 
     given = {SERVICE_NAME: service_name, **dict(more)}

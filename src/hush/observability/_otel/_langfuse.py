@@ -79,7 +79,7 @@ class LangfuseTracer(SpanTracer):
         form = LangfuseForm(project.environment, project.release)
         of_all = ((names.LF_ENVIRONMENT, form.environment), (names.LF_RELEASE, form.release))
         super().__init__(
-            lambda: sends(to, form, None, *of_all),
+            sends(to, form, None, *of_all),
             key=("langfuse", to, form),
             keep_values=keep_values,
             tags=tags,

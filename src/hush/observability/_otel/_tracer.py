@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hush.core import ResourceHub
@@ -78,7 +79,7 @@ class OTelTracer(SpanTracer):
             if any(one is not None for one in (endpoint, headers, resource_key, timeout_s)):
                 raise UsageError("OTelTracer(exporter=...): it knows where and how it sends; leave out the rest.")
             super().__init__(
-                lambda: _given(exporter, conventional, service_name),
+                _given(exporter, conventional, service_name),
                 keep_values=keep_values,
                 tags=tags,
                 sampling=sampling,
@@ -95,7 +96,7 @@ class OTelTracer(SpanTracer):
             timeout_s = found.timeout_s if timeout_s is None else timeout_s
         to = endpoint_of("OTelTracer", endpoint, headers, timeout_s)
         super().__init__(
-            lambda: sends(to, conventional, service_name),
+            sends(to, conventional, service_name),
             key=("otel", to, service_name),
             keep_values=keep_values,
             tags=tags,
@@ -104,14 +105,22 @@ class OTelTracer(SpanTracer):
         )
 
 
-def sends(to: Endpoint, form: Form, service_name: str | None, *more: tuple[str, str | None]) -> Exporter:
-    """What sends spans to an endpoint; for the thread that will use it, since it imports much."""
+def sends(to: Endpoint, form: Form, service_name: str | None, *more: tuple[str, str | None]) -> Callable[[], Exporter]:
+    """What makes an exporter to an endpoint, for the thread that will use it.
+
+    All that it needs is imported here: a script may have ended before that thread has come so far, and then some
+    modules, which want to be told of the end, cannot be imported any more.
+    """
+    import requests  # noqa: F401
+    import urllib3  # noqa: F401
+    from opentelemetry.exporter.otlp.proto.common import trace_encoder  # noqa: F401
+
     from hush.observability._otel._exporter import OTLPExporter, resource_of
 
-    return OTLPExporter(to, form, resource_of(service_name, more))
+    return partial(OTLPExporter, to, form, resource_of(service_name, more))
 
 
-def _given(exporter: SpanExporter, form: Form, service_name: str | None) -> Exporter:
+def _given(exporter: SpanExporter, form: Form, service_name: str | None) -> Callable[[], Exporter]:
     from hush.observability._otel._exporter import GivenExporter, resource_of
 
-    return GivenExporter(exporter, form, resource_of(service_name))
+    return partial(GivenExporter, exporter, form, resource_of(service_name))
