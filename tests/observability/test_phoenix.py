@@ -55,7 +55,10 @@ def a_run_is_read_back(server: Phoenix):
             raise ValueError("not this one")
         return {"loud": text.upper()}
 
-    with MapNode(name="words", inputs={"text": Each(["good", "bad"])}) as graph, GraphNode(name="one"):
+    with (
+        MapNode(name="words", inputs={"text": Each(["good", "bad"])}) as graph,
+        GraphNode(name="one", inputs={"text": PARENT["text"]}, outputs={"*": PARENT}),
+    ):
         loud = CodeNode(name="shout", code_fn=shout, inputs={"text": PARENT["text"]})
         ask = LLMNode(name="ask", resource_key="small", inputs={"messages": loud["loud"]})
         START >> loud >> ask

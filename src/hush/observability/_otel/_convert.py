@@ -11,6 +11,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from hush.observability._otel import _attributes as names
+from hush.observability._otel._packages import hush_version
 from hush.observability._otel._text import encodable, stacktrace
 from hush.observability._span import Failure, RunRecord, Span
 
@@ -38,11 +39,9 @@ class Converter:
     """
 
     def __init__(self, form: Form, resource: Resource) -> None:
-        from hush import __version__
-
         self._form = form
         self._resource = resource
-        self._scope = InstrumentationScope("hush", __version__)
+        self._scope = InstrumentationScope("hush", hush_version())
         self._running: dict[str, RunRecord] = {}
         self._ended: dict[str, RunRecord] = {}
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hush.core.extend import without_secrets
 from hush.observability._exporter import ExportError
 from hush.observability._otel._endpoint import Endpoint
+from hush.observability._otel._packages import hush_version
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
@@ -128,10 +129,8 @@ class Sender:
 def _session(endpoint: Endpoint) -> Session:
     import requests
 
-    from hush import __version__
-
     session = requests.Session()
-    session.headers.update({"user-agent": f"hushflow/{__version__}", "content-type": "application/x-protobuf"})
+    session.headers.update({"user-agent": f"hushflow/{hush_version()}", "content-type": "application/x-protobuf"})
     if endpoint.compression != "none":
         session.headers["content-encoding"] = endpoint.compression
     session.headers.update(dict(endpoint.headers))

@@ -10,7 +10,7 @@ from hush.core import ResourceHub
 from hush.core.errors import UsageError
 from hush.observability._exporter import Exporter
 from hush.observability._otel._endpoint import Endpoint, endpoint_of
-from hush.observability._otel._packages import needed
+from hush.observability._otel._packages import load, needed
 from hush.observability._sampling import USUAL, Sampling
 from hush.observability._tracer import SpanTracer
 
@@ -111,10 +111,7 @@ def sends(to: Endpoint, form: Form, service_name: str | None, *more: tuple[str, 
     All that it needs is imported here: a script may have ended before that thread has come so far, and then some
     modules, which want to be told of the end, cannot be imported any more.
     """
-    import requests  # noqa: F401
-    import urllib3  # noqa: F401
-    from opentelemetry.exporter.otlp.proto.common import trace_encoder  # noqa: F401
-
+    load()
     from hush.observability._otel._exporter import OTLPExporter, resource_of
 
     return partial(OTLPExporter, to, form, resource_of(service_name, more))
