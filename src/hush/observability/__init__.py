@@ -5,18 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hush.observability._local._problems import TraceError
+    from hush.observability._local._pruning import Pruned
+    from hush.observability._local._reader import TraceStore
+    from hush.observability._local_tracer import LocalTracer
     from hush.observability._otel._langfuse import LangfuseTracer
     from hush.observability._otel._tracer import OTelTracer
     from hush.observability._otel._tracer import OTelTracer as OTELTracer
     from hush.observability._progress import ConsoleProgress
 
-__all__ = ("ConsoleProgress", "LangfuseTracer", "OTELTracer", "OTelTracer")
+__all__ = (
+    "ConsoleProgress",
+    "LangfuseTracer",
+    "LocalTracer",
+    "OTELTracer",
+    "OTelTracer",
+    "Pruned",
+    "TraceError",
+    "TraceStore",
+)
 
 # Each needs a library of its own, which is loaded, and missed, only where it is used.
 _MODULES = {
     "ConsoleProgress": "_progress",
     "LangfuseTracer": "_otel._langfuse",
+    "LocalTracer": "_local_tracer",
     "OTelTracer": "_otel._tracer",
+    "Pruned": "_local._pruning",
+    "TraceError": "_local._problems",
+    "TraceStore": "_local._reader",
 }
 _SPELLINGS = {"OTELTracer": "OTelTracer"}
 
