@@ -10,6 +10,7 @@ from hush.core.extend import without_secrets
 from hush.observability._otel._endpoint import endpoint_of
 from hush.observability._otel._langfuse import Project, endpoint_to, found_project
 from hush.observability._otel._resources import target
+from kit.otlp_receiver import Answer, otlp_receiver
 
 VARIABLES = (
     "ENDPOINT", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY",
@@ -221,7 +222,30 @@ def test_a_collector_as_a_resource(tmp_path, monkeypatch):
     assert "planted" not in repr(found)
 
 
-def test_hub_check_looks_at_them():
-    found = hub().check()
+@pytest.fixture
+def receiver():
+    with otlp_receiver() as found:
+        yield found
+
+
+def both(receiver):
+    host = receiver.url.removesuffix("/v1/traces")
+    langfuse = {"public_key": "pk-lf-3", "secret_key": "sk-lf-planted-4", "host": host}
+    return ResourceHub({"langfuse:default": langfuse, "otel:main": {"endpoint": receiver.url}})
+
+
+def test_checking_sends_a_request_without_spans(receiver):
+    found = both(receiver).check()
     assert not found
-    assert list(found.works) == ["langfuse:default"]
+    assert found.works == dict.fromkeys(["langfuse:default", "otel:main"], "a request without spans was taken")
+    assert {asked.path for asked in receiver.asked} == {"/v1/traces", "/api/public/otel/v1/traces"}
+    assert not receiver.spans
+
+
+def test_checking_says_what_is_wrong_without_a_secret(receiver):
+    receiver.always = Answer(401, body=b"no such key: sk-lf-planted-4", kind="text/plain")
+    found = both(receiver).check()
+    assert list(found.fails) == ["langfuse:default", "otel:main"]
+    assert "answered 401" in str(found)
+    assert "planted" not in str(found)
+    assert not both(receiver).check(open=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hush.core import ResourceHub
 from hush.core.errors import UsageError
@@ -111,12 +111,14 @@ def found_project(given: Project, resource_key: str | None, hub: ResourceHub | N
         UsageError: A key is missing.
         ResourceError: The resource is not there though it was asked for, or its settings are wrong.
     """
+    from hush.observability._otel._resources import has_target, target
+
     key = resource_key
     if key is None and (given.public_key is None and given.secret_key is None):
-        key = _key_there(hub)
+        key = _DEFAULT_KEY if has_target(_DEFAULT_KEY, hub) else None
     project = given
     if key is not None:
-        project = project.completed(_of_resource(key, hub))
+        project = project.completed(of_settings(target("langfuse", key, hub)))
     project = project.completed(_of_variables())
     missing = [name for name in ("public_key", "secret_key") if not getattr(project, name)]
     if missing:
@@ -151,16 +153,8 @@ def endpoint_to(project: Project) -> Endpoint:
     return given_endpoint("LangfuseTracer", host + _PATH, headers, project.timeout_s, "gzip")
 
 
-def _key_there(hub: ResourceHub | None) -> str | None:
-    from hush.observability._otel._resources import has_target
-
-    return _DEFAULT_KEY if has_target(_DEFAULT_KEY, hub) else None
-
-
-def _of_resource(key: str, hub: ResourceHub | None) -> Project:
-    from hush.observability._otel._resources import target
-
-    found = target("langfuse", key, hub)
+def of_settings(found: Any) -> Project:
+    """What the settings of a resource say."""
     return Project(
         found.public_key,
         found.secret_key.get_secret_value(),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hush.core import ResourceHub
-from hush.core.extend import ResourceKind, ResourceType
+from hush.core.extend import ResourceKind, ResourceType, Service
+from hush.observability._otel._endpoint import Endpoint, endpoint_of
+from hush.observability._otel._packages import needed
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+_PROBE_S = 4.0
+
 
 class TraceTarget:
-    """Where traces may be sent: what a key stands for. It opens nothing.
+    """Where traces may be sent: what a key stands for. Tracers ask for its settings; it is opened by nobody.
 
     Attributes:
         name: Its key in the hub.
@@ -26,13 +31,47 @@ class TraceTarget:
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
+    def open(self) -> Service:
+        """There is nothing to open: whoever checks resources asks ``probe``."""
+        raise NotImplementedError
+
+    async def probe(self) -> str:
+        """Send a request without a span: whoever takes it can be reached, and takes the keys."""
+        import asyncio
+
+        await asyncio.to_thread(self._send_nothing)
+        return "a request without spans was taken"
+
+    def _send_nothing(self) -> None:
+        from hush.observability._otel._sender import Sender
+
+        needed(self.name)
+        sender = Sender(replace(self._endpoint(), timeout_s=_PROBE_S))
+        try:
+            sender.send(b"")
+        finally:
+            sender.close()
+
+    def _endpoint(self) -> Endpoint:
+        raise NotImplementedError
+
 
 class OTelTarget(TraceTarget):
     """``otel:name``."""
 
+    def _endpoint(self) -> Endpoint:
+        given = self.settings
+        url = None if given.endpoint is None else given.endpoint.get_secret_value()
+        return endpoint_of(self.name, url, given.headers, given.timeout_s)
+
 
 class LangfuseTarget(TraceTarget):
     """``langfuse:name``."""
+
+    def _endpoint(self) -> Endpoint:
+        from hush.observability._otel._langfuse import endpoint_to, of_settings
+
+        return endpoint_to(of_settings(self.settings))
 
 
 def _collector() -> type[BaseModel]:
