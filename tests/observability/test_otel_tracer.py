@@ -338,3 +338,38 @@ def test_keys_that_are_missing_are_an_error_at_the_line(monkeypatch):
     monkeypatch.delenv("LANGFUSE_SECRET_KEY", raising=False)
     with pytest.raises(UsageError, match="langfuse:default"):
         LangfuseTracer(resources=ResourceHub())
+
+
+@pytest.mark.parametrize("name", ["Prod", "langfuse-x", "", "a" * 41, "a b", 3])
+def test_an_environment_that_langfuse_would_not_take_is_an_error_at_the_line(name):
+    with pytest.raises(UsageError, match="environment="):
+        LangfuseTracer(public_key="pk", secret_key="sk-planted", environment=name)
+
+
+MISSING = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith(sys.argv[1]):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+from hush.observability import LangfuseTracer, OTelTracer
+for make in (OTelTracer, lambda: LangfuseTracer(public_key="pk", secret_key="sk-1234")):
+    try:
+        make()
+    except ImportError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("opentelemetry", "opentelemetry-sdk"), ("opentelemetry.exporter", "opentelemetry-exporter-otlp-proto-http")],
+)
+def test_a_package_that_is_missing_is_named_with_its_extra(module, package):
+    done = subprocess.run([sys.executable, "-c", MISSING, module], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        f"{who} needs the package {package}: pip install 'hushflow[otel]'" for who in ("OTelTracer", "LangfuseTracer")
+    ]

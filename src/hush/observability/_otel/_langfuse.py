@@ -76,6 +76,7 @@ class LangfuseTracer(SpanTracer):
         from hush.observability._otel._langfuse_form import LangfuseForm
 
         self.entered = entered
+        _require_environment(project.environment)
         form = LangfuseForm(project.environment, project.release)
         of_all = ((names.LF_ENVIRONMENT, form.environment), (names.LF_RELEASE, form.release))
         super().__init__(
@@ -151,6 +152,17 @@ def endpoint_to(project: Project) -> Endpoint:
     }
     host = (project.host or _HOST).strip().rstrip("/").removesuffix(_PATH).removesuffix("/api/public/otel")
     return given_endpoint("LangfuseTracer", host + _PATH, headers, project.timeout_s, "gzip")
+
+
+def _require_environment(name: str | None) -> None:
+    """Langfuse would put all of it under ``default`` without a word."""
+    import re
+
+    if name is not None and not (isinstance(name, str) and re.fullmatch(r"(?!langfuse)[a-z0-9_-]{1,40}", name)):
+        raise UsageError(
+            f"LangfuseTracer(environment={name!r}): it is at most 40 lowercase letters, digits, - and _, and does not "
+            "begin with langfuse."
+        )
 
 
 def of_settings(found: Any) -> Project:
