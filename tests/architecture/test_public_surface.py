@@ -111,7 +111,8 @@ EXPORTS = {
     "hush.core.nodes.flow": {"Branch", "BranchNode"},
     "hush.core.nodes.iteration": {"Each", "ForLoopNode", "MapNode", "WhileLoopNode"},
     "hush.core.nodes.iteration.base": {"Each"},
-    "hush.observability": {"ConsoleProgress", "LocalTracer", "Pruned", "Sampling", "TraceError", "TraceStore"},
+    "hush.observability": {"ConsoleProgress", "LangfuseTracer", "LocalTracer", "OTELTracer", "OTelTracer"}
+    | {"Pruned", "Sampling", "TraceError", "TraceStore"},
     "hush.providers": {"EmbeddingNode", "File", "LLMChainNode", "LLMNode", "PromptNode", "RerankNode"},
     "hush.testing": TESTING,
 }
