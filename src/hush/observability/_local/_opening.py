@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class Opened:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Opened]:
+def opened(path: str) -> Generator[Opened]:
     """Open the file at ``path``. Raises ``TraceError``, also for what SQLite raises in the block."""
     try:
         size = os.stat(path).st_size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,7 +69,7 @@ def make_file(path: str) -> None:
 
 
 @contextmanager
-def _alone_in(folder: str) -> Iterator[None]:
+def _alone_in(folder: str) -> Generator[None]:
     """No other process makes a file here. Where folders cannot be locked, open files cannot be deleted either."""
     try:
         import fcntl
