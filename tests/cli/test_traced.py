@@ -77,9 +77,8 @@ def test_the_usual_file_is_that_of_the_environment(write, folder, monkeypatch):
 
 def test_several_runs_are_told_once(write, folder):
     write(text=GRAPH)
-    ran = hush(
-        "run", "graph.py", "--inputs", "-", "--trace-to", "t.db", "--request-id", "r", stdin='{"n": 2}\n{"n": 3}\n'
-    )
+    write("in.jsonl", '{"n": 2}\n{"n": 3}\n')
+    ran = hush("run", "graph.py", "--inputs", "in.jsonl", "--trace-to", "t.db", "--request-id", "r")
     assert ran.code == 3
     assert ran.err.endswith("traces of 2 runs: hush traces --traces t.db; last: hush show r-2 --traces t.db\n")
     assert sorted(recorded(folder / "t.db")) == [("g", "failed", "r-2"), ("g", "ok", "r-1")]
@@ -101,7 +100,7 @@ def test_a_file_that_cannot_be_is_told_and_one_that_cannot_be_written_costs_no_r
     write("file", "")
     ran = hush("run", "graph.py", "-i", "n=2", "--trace-to", "file/t.db")
     assert (ran.code, ran.data) == (0, {"half": 1})
-    assert "cannot" in ran.err
+    assert ran.err.startswith("hush: the trace is not complete: 2 of 2 spans could not be written")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
