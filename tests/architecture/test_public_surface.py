@@ -111,7 +111,7 @@ EXPORTS = {
     "hush.core.nodes.flow": {"Branch", "BranchNode"},
     "hush.core.nodes.iteration": {"Each", "ForLoopNode", "MapNode", "WhileLoopNode"},
     "hush.core.nodes.iteration.base": {"Each"},
-    "hush.observability": {"ConsoleProgress"},
+    "hush.observability": {"ConsoleProgress", "LocalTracer", "Pruned", "TraceError", "TraceStore"},
     "hush.providers": {"EmbeddingNode", "File", "LLMChainNode", "LLMNode", "PromptNode", "RerankNode"},
     "hush.testing": TESTING,
 }
@@ -136,7 +136,7 @@ def test_every_path_gives_the_same_object(name):
         assert getattr(module, public) is getattr(core, public)
 
 
-@pytest.mark.parametrize("name", ["LocalTracer"])
+@pytest.mark.parametrize("name", ["LangfuseTracer", "OTelTracer"])
 def test_a_name_is_exported_only_once_it_works(name):
     for module in EXPORTS:
         assert not hasattr(importlib.import_module(module), name)
