@@ -10,12 +10,9 @@ import sys
 
 import pytest
 
-from hush import observability
+from hush.observability import TraceStore
 from kit.command import ENV, hush
 
-pytestmark = pytest.mark.skipif(
-    "LocalTracer" not in observability.__all__, reason="there is no tracer yet that could record it"
-)
 GRAPH = """
     from hush.core import *
 
@@ -54,7 +51,7 @@ SLEEPERS = """
 
 def recorded(path):
     """Name, status and request id of each run in the file, the newest first."""
-    return [(run.name, run.status, run.request_id) for run in observability.TraceStore(path).runs()]
+    return [(run.name, run.status, run.request_id) for run in TraceStore(path).runs()]
 
 
 def test_a_recorded_run_says_how_to_look_at_it(write, folder):
