@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -126,6 +127,23 @@ def test_when_nobody_reads_the_results_it_ends_without_a_word(write):
             assert running.stderr.read() == ""
         finally:
             running.kill()
+
+
+@POSIX
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere(write, closed):
+    write()
+    line = f"exec {shlex.join(COMMAND)} run graph.py -i n=1 {closed}"
+    done = process("sh", "-c", line)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("" if ">&-" in closed.replace("2>&-", "") else '{\n  "twice": 2\n}\n')
+
+
+@POSIX
+def test_help_that_nobody_reads_ends_without_a_word():
+    done = process("bash", "-c", f"set -o pipefail; {shlex.join(COMMAND)} --help | true")
+    assert done.returncode in (0, 141)  # as to who was first
+    assert done.stderr == ""
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

@@ -86,7 +86,9 @@ def invoke(arguments: Sequence[str]) -> int:
         return Code.BROKEN_PIPE
     except KeyboardInterrupt:
         return Code.INTERRUPTED
-    except SystemExit as ended:  # of the library that reads the arguments
+    except SystemExit as ended:  # of the libraries that read the arguments and print the help
+        if isinstance(ended.__context__, BrokenPipeError):
+            return Code.BROKEN_PIPE
         return ended.code if isinstance(ended.code, int) else Code.OK if ended.code is None else Code.USAGE
     return code if isinstance(code, int) else Code.OK
 
