@@ -137,12 +137,6 @@ def test_every_path_gives_the_same_object(name):
         assert getattr(module, public) is getattr(core, public)
 
 
-@pytest.mark.parametrize("name", ["LangfuseTracer", "OTelTracer"])
-def test_a_name_is_exported_only_once_it_works(name):
-    for module in EXPORTS:
-        assert not hasattr(importlib.import_module(module), name)
-
-
 def loaded_by(statement: str, *, after: str = "pass") -> set[str]:
     """Name the modules that a statement loads in a fresh interpreter without site-packages, beyond those of `after`."""
     script = (

@@ -8,7 +8,8 @@ from hush.core import ResourceHub
 from hush.core.errors import ResourceError, UsageError
 from hush.core.extend import without_secrets
 from hush.observability._otel._endpoint import endpoint_of
-from hush.observability._otel._langfuse import Project, endpoint_to, found_project
+from hush.observability._otel._langfuse import found_project
+from hush.observability._otel._project import Project, endpoint_to
 from hush.observability._otel._resources import target
 from kit.otlp_receiver import Answer, otlp_receiver
 
