@@ -106,6 +106,21 @@ def test_a_variable_that_is_wrong_is_named(monkeypatch, name, value):
         made()
 
 
+@pytest.mark.parametrize("url", ["http://c:4318", "http://c:4318/", " http://c:4318/v1/traces "])
+def test_a_server_is_enough(url):
+    assert made(url).url == "http://c:4318/v1/traces"
+
+
+def test_another_path_is_kept():
+    assert made("http://c/otlp/").url == "http://c/otlp/"
+
+
+def test_a_word_in_a_header_is_not_removed_from_every_text():
+    made(None, {"x-dataset": "breakfast", "x-team": "planted-and-rather-long"})
+    assert without_secrets("breakfast") == "breakfast"
+    assert "planted" not in without_secrets("planted-and-rather-long")
+
+
 def test_headers_are_secret_from_then_on():
     found = made(None, {"Authorization": "Bearer planted-key-77"})
     assert "planted" not in repr(found)
