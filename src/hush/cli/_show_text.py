@@ -274,7 +274,7 @@ def _tree(report: Report, spans: Iterable[Span], glyphs: Glyphs, width: int, *, 
         (" holds others", "dim"),
     )
     widest = max(_length(row) for row in rows)
-    wide = min(widest, max(20, (width - 12) * 11 // 20))
+    wide = min(widest, max(20, (width - 12) * 3 // 5))
     room = max(0, width - wide - 12)
     for row in rows:
         yield _line(row, wide, room, report, glyphs)
@@ -297,7 +297,8 @@ def _line(row: Row, wide: int, room: int, report: Report, glyphs: Glyphs) -> Tex
     if row.seconds is not None:
         text.append(f" {duration(row.seconds):>9} ")
     if row.bar is not None and room:
-        parts = stretches(row.bar, row.attempts, report.until_ns)
+        parts = [] if row.around is None else stretches(row.around, (), report.until_ns)
+        parts += stretches(row.bar, row.attempts, report.until_ns)
         drawn = cells(parts, report.run.started_ns, report.until_ns, room)
         failed = row.bar.status in ("failed", "crashed")
         _draw(text, drawn, glyphs, failed=failed)

@@ -67,7 +67,7 @@ def stretches(span: Span, attempts: Sequence[Span], until_ns: int) -> list[Stret
 def cells(parts: Sequence[Stretch], began_ns: int, ended_ns: int, width: int) -> list[Phase | None]:
     """For each of ``width`` stretches of the time between two instants, what took most of it.
 
-    Later parts go over earlier ones. Whatever is shown at all takes at least one cell.
+    Later parts go over earlier ones, and all over what only holds them. Whatever is shown takes at least one cell.
     """
     found: list[Phase | None] = [None] * width
     if not width:
@@ -81,7 +81,7 @@ def cells(parts: Sequence[Stretch], began_ns: int, ended_ns: int, width: int) ->
         least.append((start, phase))
         for cell in range(start, end + 1):
             much = min(last, cell + 1) - max(first, cell)
-            if much >= 0.5 or (much > 0 and much >= taken[cell]):
+            if much >= 0.5 or (much > 0 and (much >= taken[cell] or found[cell] == "hold")):
                 found[cell], taken[cell] = phase, max(much, taken[cell])
     if parts and not any(found):
         start, phase = least[-1]

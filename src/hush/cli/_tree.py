@@ -20,7 +20,7 @@ _ROWS = 150
 
 
 class Row(NamedTuple):
-    """A line of the tree. ``bar`` is the span that the bar shows, with its attempts."""
+    """A line of the tree. ``bar`` is the span that the bar shows, with its attempts, on that of the item around it."""
 
     guide: str
     name: str
@@ -29,6 +29,7 @@ class Row(NamedTuple):
     status: str = ""
     seconds: float | None = None
     bar: Span | None = None
+    around: Span | None = None
     attempts: tuple[Span, ...] = ()
 
 
@@ -183,6 +184,7 @@ class Tree:
             status=span.status,
             seconds=None if span.status == "skipped" else (ended_ns - span.started_ns) / 1e9,
             bar=bar,
+            around=None if only is None else span,
             attempts=tuple(self._attempts.get(bar.id, ())),
         )
 
