@@ -106,7 +106,11 @@ class Tree:
             produced=self.produced,
             left_out=self.left_out,
             dropped=self.dropped,
-            totals=tuple(self._sums[path].record() for path in sorted(self._sums)) if totals else (),
+            totals=tuple(
+                self._sums[path].record() for path in sorted(self._sums) if self.dropped or self._sums[path].calls > 1
+            )
+            if totals
+            else (),
         )
 
     def begun(self) -> list[Span]:

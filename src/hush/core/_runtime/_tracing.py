@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from time import get_clock_info, monotonic_ns, perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from hush.core import events
 from hush.core._plan._model import StepPlan
@@ -93,18 +93,18 @@ class Tracing(Telling):
     def call_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
         """Call a function on the loop; whether that was quick is known when it has returned."""
         self._at_work = (frame, step, started_ns)
-        reads = step.reads
+        reading = step.reading or _reading_of(step)
         slots = frame.slots
-        if reads is not None:
+        if reading.slots is not None:
             inputs = self._inputs = {}
-            for name, slot in reads:
+            for name, slot in reading.slots:
                 inputs[name] = slots[slot]
             return step.call(slots)
         if step.bind is None:
             self._inputs = _NOTHING
             return step.call(slots)
         call: Any = step.bind(slots)
-        self._inputs = {**dict(zip(step.parameters, call.args, strict=False)), **call.keywords}
+        self._inputs = {**dict(zip(reading.names, call.args, strict=False)), **call.keywords}
         return copy_context().run(call)
 
     def node_ran(self, frame: Frame, step: StepPlan, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
@@ -185,7 +185,8 @@ class Tracing(Telling):
         """The call of a leaf, to be made in a copy of the context, in whatever thread; tell what it is called with."""
         assert step.bind is not None
         call: Any = step.bind(frame.slots)
-        inputs = {**dict(zip(step.parameters, call.args, strict=False)), **call.keywords}
+        names = (step.reading or _reading_of(step)).names
+        inputs = {**dict(zip(names, call.args, strict=False)), **call.keywords}
         item, outer = place_of(frame.item)
         event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, attempt, None, outer)
         self.tell(event)
@@ -254,6 +255,21 @@ class Tracing(Telling):
             if frame.marks is None or frame.runs(step):
                 item = frame.item
                 self.tell(_new(_NodeReady, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
+
+
+class _Reading(NamedTuple):
+    """How what a leaf reads is shown: from the slots that hold it, or, where something is done to it, from its call."""
+
+    slots: tuple[tuple[str, int], ...] | None
+    names: tuple[str, ...]
+
+
+def _reading_of(step: StepPlan) -> _Reading:
+    plain = step.signature is not None and all(one.reader is None for one in step.arguments)
+    slots = tuple((one.name, one.slot) for one in step.arguments) if plain else None
+    found = _Reading(slots, () if step.signature is None else step.signature.names())
+    object.__setattr__(step, "reading", found)
+    return found
 
 
 class _Entered:
