@@ -229,7 +229,13 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
             limits[name][0] += seconds
             limits[name][1] += node.calls - node.skipped
     ready_s = sum(node.ready_s for node in nodes)
+    in_totals = {one.path for one in run.totals}
     ready_s += sum(one.ready_s for one in run.totals if one.kind in CONTAINERS)
+    ready_s += sum(
+        max(0, one.started_ns - one.ready_ns) / 1e9
+        for one in spans
+        if one.kind in CONTAINERS and one.ready_ns is not None and one.path not in in_totals
+    )
     retries_s = sum(node.retry_s for node in nodes)
     joined_s = sum(node.joined_s for node in nodes)
     inside_s = sum(node.inside_s for node in nodes)
