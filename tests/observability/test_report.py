@@ -306,6 +306,23 @@ def test_the_chain_that_the_end_waited_for():
         assert before.started_ns + before.seconds * 1e9 <= after.started_ns
 
 
+def test_what_ended_sooner_is_not_in_the_chain():
+    seen = Seen("c")
+    root = seen.run(100)
+    seen.add(root, "code", "short", 0, 10, ready=0)
+    seen.add(root, "code", "long", 0, 50, ready=0)
+    seen.add(root, "code", "join", 51, 90, ready=50)
+    seen.add(root, "code", "aside", 0, 70, ready=0)
+    assert [(link.path, link.seconds) for link in seen_in(seen).waited_for] == [("c/long", 0.05), ("c/join", 0.039)]
+
+
+def test_where_nobody_knows_all_calls_it_says_so():
+    seen = runs_seen.failed_thousand(items=200, keep_all=False)
+    assert seen_in(seen).time.exact
+    assert not seen_in(seen, totals=()).time.exact
+    assert seen_in(runs_seen.killed(), totals=()).time.exact
+
+
 # ── Whatever comes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -123,6 +123,8 @@ def _time(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
     at_once = f"{time.at_once:.1f}" if time.at_once >= 0.05 else "0"
     sums = f"{duration(time.total_s)} over all calls, {at_once} at once on average"
     yield Text(f"  {duration(time.wall_s)} by the clock; {sums}", style="dim")
+    if not time.exact:
+        yield Text("  of the spans that were kept only: the run has no totals of the others", style="yellow")
     rows: list[tuple[str, float, str]] = [
         (f"waiting for {name(one.name.replace(',', ', '), 40)}", one.seconds, "yellow")
         for one in time.limits

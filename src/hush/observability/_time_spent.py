@@ -82,6 +82,8 @@ class TimeSpent(NamedTuple):
         inside_s: In calls that had begun, outside of all other parts: in the engine, or in a cache.
         idle_s: By the clock: how long no call was under way. ``None`` if spans are missing, so that nobody knows.
         at_once: How many calls were under way at once, on the average over the wall's time.
+        exact: Whether all calls are counted. They are not if spans are missing and there are no totals, which a run
+            that was killed has none of.
     """
 
     wall_s: float
@@ -96,6 +98,7 @@ class TimeSpent(NamedTuple):
     inside_s: float
     idle_s: float | None
     at_once: float
+    exact: bool
 
 
 class _Sums:
@@ -262,6 +265,7 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
         inside_s=inside_s,
         idle_s=None if run.left_out or run.dropped else _idle_s(run, spans, until_ns),
         at_once=sum(node.seconds for node in nodes) / wall_s if wall_s > 0 else 0.0,
+        exact=bool(run.totals) or not (run.left_out or run.dropped),
     )
 
 
