@@ -161,17 +161,3 @@ def runs(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[RunRecord]
         dropped=amounts,
         totals=st.lists(totals, max_size=2).map(tuple),
     )
-
-
-def span(number: int = 0, trace: str = "a" * 32, **changed: Any) -> Span:
-    """One span among many: `number` makes its id and its times."""
-    usual = Span(
-        trace, f"{number:016x}", None, "code", "fetch", "etl/fetch", (), "ok", 10**18 + number, 10**18 + number + 5
-    )
-    return usual._replace(**changed)
-
-
-def run(trace: str = "a" * 32, request_id: str = "request", status: str = "ok", **changed: Any) -> RunRecord:
-    """One run, that has ended unless its status says otherwise."""
-    ended = None if status == "running" else 10**18 + 10**9
-    return RunRecord(trace, request_id, "etl", status, 10**18, ended)._replace(**changed)  # type: ignore[arg-type]

@@ -17,7 +17,8 @@ from hush.observability._exporter import ExportError
 from hush.observability._local._rows import SPAN_COLUMNS, span_row
 from hush.observability._local._writer import LocalWriter
 from hush.observability._span import Batch, Failure, Span
-from kit import spans as kit
+from kit import records as kit
+from kit import spans as drawn
 from kit.tiers import every_change
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
@@ -40,7 +41,7 @@ def one_file(tmp_path_factory):
 
 
 @settings(every_change, max_examples=50)
-@given(record=kit.runs(), spans=st.lists(kit.spans(), max_size=4, unique_by=lambda span: span.id))
+@given(record=drawn.runs(), spans=st.lists(drawn.spans(), max_size=4, unique_by=lambda span: span.id))
 def test_what_is_exported_is_read_back_equal(one_file, record, spans):
     writer, store, numbers = one_file
     trace = f"{next(numbers):032x}"

@@ -17,7 +17,7 @@ from hush.observability import TraceError, TraceStore
 from hush.observability._exporter import ExportError
 from hush.observability._local._writer import LocalWriter
 from hush.observability._span import Batch
-from kit import spans as kit
+from kit import records as kit
 
 A, B = "a" * 32, "b" * 32
 
@@ -124,7 +124,7 @@ import resource, signal, sys
 from hush.observability._exporter import ExportError
 from hush.observability._local._writer import LocalWriter
 from hush.observability._span import Batch
-from kit import spans as kit
+from kit import records as kit
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 writer = LocalWriter(sys.argv[1])
 writer.export(Batch(ended=(kit.span(1),), runs=(kit.run(),)))
@@ -172,7 +172,7 @@ from hush.observability import TraceStore
 from hush.observability._exporter import ExportError
 from hush.observability._local._writer import LocalWriter
 from hush.observability._span import Batch
-from kit import spans as kit
+from kit import records as kit
 if os.getuid() == 0:  # permissions do not bind the superuser
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 store = TraceStore(sys.argv[1])

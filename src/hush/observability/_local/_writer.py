@@ -6,10 +6,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from threading import Lock
 from typing import Any
 
 from hush.core.protocols import kept_open
 from hush.observability._exporter import ExportError
+from hush.observability._local._forks import close_before_forks
 from hush.observability._local._place import identity_at, make_file
 from hush.observability._local._problems import is_sqlite, problem_of
 from hush.observability._local._process import Identity, this_process
@@ -26,8 +28,7 @@ _BEAT_NS = 5_000_000_000
 
 _held: set[sqlite3.Connection] = set()
 """Connections that are open, and those that must never be closed, by the garbage collector neither: one whose file was
-deleted would delete what lies beside the new one, and one of before a fork is the parent's:
-https://www.sqlite.org/howtocorrupt.html"""
+deleted would delete what lies beside the new one: https://www.sqlite.org/howtocorrupt.html"""
 
 
 class _Run:
@@ -69,25 +70,40 @@ class LocalWriter:
         self._process = 0
         self._beat_ns = 0
         self._runs: dict[str, _Run] = {}
+        self.lock = Lock()
+        close_before_forks(self)
 
     def export(self, batch: Batch, /) -> None:
         """Write the batch; an empty one only says that this process is alive."""
-        try:
-            connection = self._opened()
+        with self.lock:
             try:
-                self._write(connection, batch, _as_it_is)
-            except UnicodeEncodeError:
-                self._write(connection, batch, storable)
-        except Exception as exc:
-            if not is_sqlite(exc):
-                raise
-            problem = problem_of(exc, self.path)
-            if problem.reopen:
-                self._close()
-            raise ExportError(problem.message, again=problem.again) from exc
+                connection = self._opened()
+                try:
+                    self._write(connection, batch, _as_it_is)
+                except UnicodeEncodeError:
+                    self._write(connection, batch, storable)
+            except Exception as exc:
+                if not is_sqlite(exc):
+                    raise
+                problem = problem_of(exc, self.path)
+                if problem.reopen:
+                    self.let_go()
+                raise ExportError(problem.message, again=problem.again) from exc
 
     def close(self) -> None:
-        self._close()
+        with self.lock:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close the file until the next batch; the lock is held."""
+        connection, self._connection = self._connection, None
+        if connection is None or self._pid != os.getpid() or self._opened_as != identity_at(self.path):
+            return  # the parent's, or of a file that is no more
+        try:
+            connection.close()
+        except sqlite3.Error:
+            pass  # it is given up whatever state it is in
+        _held.discard(connection)
 
     # ── The file ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,18 +138,6 @@ class LocalWriter:
         for run in self._runs.values():
             run.number = 0
 
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None or self._pid != os.getpid():
-            return
-        if self._opened_as != identity_at(self.path):
-            return
-        try:
-            connection.close()
-        except sqlite3.Error:
-            pass  # it is given up whatever state it is in
-        _held.discard(connection)
-
     # ── A batch ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write(self, connection: sqlite3.Connection, batch: Batch, clean: Callable[[Any], Any]) -> None:
@@ -146,6 +150,7 @@ class LocalWriter:
             writing.runs(batch.runs)
             writing.spans(batch.ended, batch.running)
             writing.gone(batch.gone)
+            writing.ended()
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -230,6 +235,14 @@ class _Writing:
             run = self._find(trace)
             if run is not None and (earlier := run.under_way.pop(span, None)) is not None:
                 self._connection.execute("DELETE FROM spans WHERE id = ?", (earlier[0],))
+
+    def ended(self) -> None:
+        """Of a run that is over nothing is under way any more: the ends of what still is were dropped."""
+        for run in self._found.values():
+            if run.over and run.under_way:
+                rows = [(at,) for at, _ in run.under_way.values()]
+                self._connection.executemany("DELETE FROM spans WHERE id = ?", rows)
+                run.under_way.clear()
 
     # ── Runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,23 @@
+"""``hush show``, ``hush traces`` and ``hush traces prune`` as commands: the functions of `_show` and `_traces`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from cyclopts import App, Parameter
+
+# Tests give these functions a store to read from and a file to write to; on the command line they are no options.
+_OPTIONS = Parameter(parse=r"^(?!(store|file)$)", show_default=False, negative=())
+
+
+def __getattr__(name: str) -> App:
+    made = App(name=name, default_parameter=_OPTIONS)
+    if name == "show":
+        made.default(import_module("hush.cli._show").show)
+    elif name == "traces":
+        found = import_module("hush.cli._traces")
+        made.default(found.traces)
+        made.command(found.prune, name="prune")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return made
