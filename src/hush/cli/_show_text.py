@@ -221,9 +221,13 @@ def _used(model: ModelUse) -> str:
     tokens = [
         f"{count:,} {shortened(what.removesuffix('_tokens'), 30)}"
         for what, count in model.usage.items()
-        if what.endswith("_tokens")
+        if what.endswith("_tokens") and what != "total_tokens" and count
     ]
-    others = [f"{count:,} {shortened(what, 30)}" for what, count in model.usage.items() if not what.endswith("_tokens")]
+    others = [
+        f"{count:,} {shortened(what, 30)}"
+        for what, count in model.usage.items()
+        if not what.endswith("_tokens") and count
+    ]
     return ", ".join([f"{', '.join(tokens[:4])} tokens"] * bool(tokens) + others[:4])
 
 
