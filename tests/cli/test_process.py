@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -51,19 +52,19 @@ def test_a_run_loads_no_provider_and_no_tracer(write):
 def test_help_says_what_there_is_and_lists_the_codes():
     ran = hush("--help")
     assert ran.code == 0
-    for word in ("run", "check", "graph", "init", "resources", "--install-completion", "--version"):
+    for word in ("run", "check", "graph", "init", "resources", "show", "traces", "--install-completion", "--version"):
         assert f" {word} " in ran.out
     for code, said in MEANINGS.items():
         assert f"{code.value}  {said[:40]}" in ran.out
 
 
 @pytest.mark.parametrize(
-    "command", [["run"], ["check"], ["graph"], ["resources", "check"], ["resources", "list"], ["init"]]
+    "command", ["run", "check", "graph", "show", "traces", "traces prune", "resources check", "resources list", "init"]
 )
 def test_every_command_has_help(command):
-    ran = hush(*command, "--help")
+    ran = hush(*command.split(), "--help")
     assert (ran.code, ran.err) == (0, "")
-    assert f"Usage: hush {' '.join(command)}" in ran.out
+    assert f"Usage: hush {command}" in ran.out
 
 
 def test_the_version_is_that_of_the_package():
@@ -126,6 +127,23 @@ def test_when_nobody_reads_the_results_it_ends_without_a_word(write):
             assert running.stderr.read() == ""
         finally:
             running.kill()
+
+
+@POSIX
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere(write, closed):
+    write()
+    line = f"exec {shlex.join(COMMAND)} run graph.py -i n=1 {closed}"
+    done = process("sh", "-c", line)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("" if ">&-" in closed.replace("2>&-", "") else '{\n  "twice": 2\n}\n')
+
+
+@POSIX
+def test_help_that_nobody_reads_ends_without_a_word():
+    done = process("bash", "-c", f"set -o pipefail; {shlex.join(COMMAND)} --help | true")
+    assert done.returncode in (0, 141)  # as to who was first
+    assert done.stderr == ""
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------
