@@ -76,7 +76,7 @@ def cells(parts: Sequence[Stretch], began_ns: int, ended_ns: int, width: int) ->
     took: dict[int, dict[Phase, float]] = {}
     instants = sorted({at_ns for part in parts for at_ns in (part.began_ns, part.ended_ns)})
     for first_ns, last_ns in pairwise(instants):
-        over = [one.phase for one in parts if one.began_ns <= first_ns and one.ended_ns >= last_ns]
+        over: list[Phase] = [one.phase for one in parts if one.began_ns <= first_ns and one.ended_ns >= last_ns]
         if not over:
             continue
         phase = over[-1]
