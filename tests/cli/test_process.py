@@ -79,11 +79,15 @@ def test_wrong_arguments_are_told(arguments):
     assert "--help" in ran.err
 
 
-def test_completion_is_installed_for_a_shell(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    ran = hush("--install-completion", "--shell", "bash")
-    assert ran.code == 0
-    assert any("hush" in path.read_text(encoding="utf-8") for path in tmp_path.rglob("*hush*") if path.is_file())
+@POSIX
+def test_completion_knows_commands_options_and_files(write, tmp_path):
+    write()
+    assert hush("--install-completion", "--shell", "bash").code == 0
+    [script] = (path for path in tmp_path.rglob("completions/hush") if path.is_file())
+    asked = ["hush ru", "hush run gr", "hush run --inp", "hush graph graph.py --format m", "hush resources l"]
+    ask = 'ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _hush; echo "${COMPREPLY[*]}"; }'
+    done = process("bash", "-c", "\n".join([f"source {script}", ask, *(f"ask {each}" for each in asked)]))
+    assert done.stdout.splitlines() == ["run", "graph.py", "--input --inputs", "mermaid", "list"], done.stderr
 
 
 # --- standard output --------------------------------------------------------------------------------------------------

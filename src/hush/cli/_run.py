@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
@@ -40,7 +41,7 @@ def run(
         ),
     ] = (),
     inputs: Annotated[
-        str | None,
+        Path | None,
         Parameter(
             metavar="FILE",
             allow_leading_hyphen=True,  # "-"
@@ -55,7 +56,7 @@ def run(
     trace: Annotated[
         bool, Parameter(negative=(), help="Record the run where `hush show` and `hush traces` look.")
     ] = False,
-    trace_to: Annotated[str | None, Parameter(metavar="FILE", help="Record the run in that file.")] = None,
+    trace_to: Annotated[Path | None, Parameter(metavar="FILE", help="Record the run in that file.")] = None,
     progress: Annotated[bool, Parameter(negative=(), help="Show bars on standard error, if it is a terminal.")] = False,
     request_id: Annotated[
         str | None, Parameter(metavar="ID", help="The run's id; of several runs, ID-1, ID-2 and so on.")
@@ -74,20 +75,20 @@ def run(
     """
     from hush.cli._loading import engine_of, load
 
-    with results_only() as results, inputs_of(inputs, pairs_of(input_)) as given:
-        engine = engine_of(load(target), resources)
+    with results_only() as results, inputs_of(None if inputs is None else str(inputs), pairs_of(input_)) as given:
+        engine = engine_of(load(str(target)), resources)
         recording, tracers = _tracers(trace or trace_to is not None, trace_to, progress)
         return _ended(_Job(engine, results, tracers, recording, timeout, request_id, traceback), given)
 
 
-def _tracers(trace: bool, trace_to: str | None, progress: bool) -> tuple[Recording | None, list[Any]]:
+def _tracers(trace: bool, trace_to: Path | None, progress: bool) -> tuple[Recording | None, list[Any]]:
     from hush.core import UsageError
 
     tracers: list[Any] = []
     recording: Recording | None = None
     try:
         if trace:
-            recording = Recording(trace_to)
+            recording = Recording(None if trace_to is None else str(trace_to))
             tracers.append(recording)
         if progress:
             from rich.console import Console
