@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -51,19 +52,19 @@ def test_a_run_loads_no_provider_and_no_tracer(write):
 def test_help_says_what_there_is_and_lists_the_codes():
     ran = hush("--help")
     assert ran.code == 0
-    for word in ("run", "check", "graph", "init", "resources", "--install-completion", "--version"):
+    for word in ("run", "check", "graph", "init", "resources", "show", "traces", "--install-completion", "--version"):
         assert f" {word} " in ran.out
     for code, said in MEANINGS.items():
         assert f"{code.value}  {said[:40]}" in ran.out
 
 
 @pytest.mark.parametrize(
-    "command", [["run"], ["check"], ["graph"], ["resources", "check"], ["resources", "list"], ["init"]]
+    "command", ["run", "check", "graph", "show", "traces", "traces prune", "resources check", "resources list", "init"]
 )
 def test_every_command_has_help(command):
-    ran = hush(*command, "--help")
+    ran = hush(*command.split(), "--help")
     assert (ran.code, ran.err) == (0, "")
-    assert f"Usage: hush {' '.join(command)}" in ran.out
+    assert f"Usage: hush {command}" in ran.out
 
 
 def test_the_version_is_that_of_the_package():
@@ -78,11 +79,15 @@ def test_wrong_arguments_are_told(arguments):
     assert "--help" in ran.err
 
 
-def test_completion_is_installed_for_a_shell(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    ran = hush("--install-completion", "--shell", "bash")
-    assert ran.code == 0
-    assert any("hush" in path.read_text(encoding="utf-8") for path in tmp_path.rglob("*hush*") if path.is_file())
+@POSIX
+def test_completion_knows_commands_options_and_files(write, tmp_path):
+    write()
+    assert hush("--install-completion", "--shell", "bash").code == 0
+    [script] = (path for path in tmp_path.rglob("completions/hush") if path.is_file())
+    asked = ["hush ru", "hush run gr", "hush run --inp", "hush graph graph.py --format m", "hush resources l"]
+    ask = 'ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _hush; echo "${COMPREPLY[*]}"; }'
+    done = process("bash", "-c", "\n".join([f"source {script}", ask, *(f"ask {each}" for each in asked)]))
+    assert done.stdout.splitlines() == ["run", "graph.py", "--input --inputs", "mermaid", "list"], done.stderr
 
 
 # --- standard output --------------------------------------------------------------------------------------------------
@@ -126,6 +131,23 @@ def test_when_nobody_reads_the_results_it_ends_without_a_word(write):
             assert running.stderr.read() == ""
         finally:
             running.kill()
+
+
+@POSIX
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere(write, closed):
+    write()
+    line = f"exec {shlex.join(COMMAND)} run graph.py -i n=1 {closed}"
+    done = process("sh", "-c", line)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("" if ">&-" in closed.replace("2>&-", "") else '{\n  "twice": 2\n}\n')
+
+
+@POSIX
+def test_help_that_nobody_reads_ends_without_a_word():
+    done = process("bash", "-c", f"set -o pipefail; {shlex.join(COMMAND)} --help | true")
+    assert done.returncode in (0, 141)  # as to who was first
+    assert done.stderr == ""
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

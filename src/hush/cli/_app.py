@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -42,23 +41,20 @@ app.command(
     "hush.cli._graph:graph", name="graph", sort_key=3, group=_RUNS, help="Draw a graph: text, Mermaid, SVG.", **_BRIEF
 )
 
-# `_show` and `_traces` have plain functions `show`, `traces` and `prune`, which `_looking` makes commands of.
-if find_spec("hush.cli._show") is not None:
-    app.command(
-        "hush.cli._looking:show",
-        name="show",
-        sort_key=1,
-        group=_LOOKS,
-        help="Show one run: what failed, why, and where the time went.",
-    )
-if find_spec("hush.cli._traces") is not None:
-    app.command(
-        "hush.cli._looking:traces",
-        name="traces",
-        sort_key=2,
-        group=_LOOKS,
-        help="List the runs that were recorded, and remove old ones.",
-    )
+app.command(
+    "hush.cli._looking:show",
+    name="show",
+    sort_key=1,
+    group=_LOOKS,
+    help="Show one run: what failed, why, and where the time went.",
+)
+app.command(
+    "hush.cli._looking:traces",
+    name="traces",
+    sort_key=2,
+    group=_LOOKS,
+    help="List the runs that were recorded, and remove old ones.",
+)
 
 _resources = App(name="resources", group=_AROUND, help="List what a file of resources has, and try whether it works.")
 _resources.command("hush.cli._resources:check", name="check", help="Try every resource.")
@@ -90,7 +86,9 @@ def invoke(arguments: Sequence[str]) -> int:
         return Code.BROKEN_PIPE
     except KeyboardInterrupt:
         return Code.INTERRUPTED
-    except SystemExit as ended:  # of the library that reads the arguments
+    except SystemExit as ended:  # of the libraries that read the arguments and print the help
+        if isinstance(ended.__context__, BrokenPipeError):
+            return Code.BROKEN_PIPE
         return ended.code if isinstance(ended.code, int) else Code.OK if ended.code is None else Code.USAGE
     return code if isinstance(code, int) else Code.OK
 

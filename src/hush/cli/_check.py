@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -34,12 +35,12 @@ def check(
 
     with results_only() as results:
         try:
-            loaded = load(target)
+            loaded = load(str(target))
             shown, problems = loaded.shown, _problems(loaded.graph, resources, skips=skip_resources)
         except Stop as stop:
             if not isinstance(stop.__cause__, GraphError):
                 raise
-            shown, problems = target, problems_of(stop.__cause__)  # found while the graph was written
+            shown, problems = str(target), problems_of(stop.__cause__)  # found while the graph was written
         if json:
             results.json({"graph": shown, "count": len(problems), "problems": [as_data(one) for one in problems]})
         elif problems:
@@ -50,7 +51,7 @@ def check(
     return Code.PROBLEMS if problems else Code.OK
 
 
-def _problems(graph: object, resources: str | None, *, skips: bool) -> Sequence[Problem]:
+def _problems(graph: object, resources: os.PathLike[str] | None, *, skips: bool) -> Sequence[Problem]:
     if isinstance(graph, Hush):
         return ()  # it would not be there
     found: Sequence[Problem] = graph.check()  # type: ignore[attr-defined]  # the four kinds of blocks have it

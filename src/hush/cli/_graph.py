@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -25,14 +25,14 @@ def graph(
         Format | None,
         Parameter(name=("--format", "-f"), help="The form; if not given, what --output ends with says it, else text."),
     ] = None,
-    output: Annotated[str | None, Parameter(name=("--output", "-o"), metavar="FILE", help="Write it there.")] = None,
+    output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="FILE", help="Write it there.")] = None,
 ) -> int:
     """Draw a graph as text, as Mermaid, or as SVG. Faulty graphs can be drawn too; nothing of it runs."""
     from hush.cli._loading import load
 
     with results_only() as results:
-        loaded = load(target)
-        form = format_ or _SUFFIXES.get(os.path.splitext(output or "")[1].lower(), "text")
+        loaded = load(str(target))
+        form = format_ or _SUFFIXES.get("" if output is None else output.suffix.lower(), "text")
         try:
             drawn = _drawn(loaded.graph, form, results if output is None else None)
         except ImportError as error:
@@ -41,11 +41,11 @@ def graph(
             results.text(drawn.rstrip("\n"))
             return Code.OK
         try:
-            with open(output, "w", encoding="utf-8") as file:
+            with output.open("w", encoding="utf-8") as file:
                 file.write(drawn if drawn.endswith("\n") else f"{drawn}\n")
         except OSError as error:
             raise Stop(Code.USAGE, safe(f"hush: --output {output}: {error.strerror}")) from error
-        say(f"hush: written to {safe(output)}")
+        say(f"hush: written to {safe(str(output))}")
     return Code.OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -14,7 +15,7 @@ from hush.cli._safe import safe
 from hush.cli._starter import FILES
 
 
-def init(folder: Annotated[str, Parameter(name="FOLDER", help="Where; made if it is not there.")] = ".", /) -> int:
+def init(folder: Annotated[Path, Parameter(name="FOLDER", help="Where; made if it is not there.")] = Path(), /) -> int:
     """Make a small project to start from: a graph, its resources, inputs, a test. It runs without network and keys.
 
     No file is overwritten: one that is there is left as it is.
@@ -30,14 +31,14 @@ def init(folder: Annotated[str, Parameter(name="FOLDER", help="Where; made if it
                         file.write(text)
                 except FileExistsError:
                     kept.append(name)
-                    say(f"hush: {safe(path)} is there already, and is left as it is")
+                    say(f"hush: {safe(str(path))} is there already, and is left as it is")
                 else:
                     results.text(f"made {path}")
         except OSError as error:
             raise Stop(Code.USAGE, safe(f"hush: {error.filename or folder}: {error.strerror}")) from error
         lines = ["", "Try:"]
         if os.path.abspath(folder) != os.getcwd():
-            lines.append(f"    cd {shlex.quote(folder)}")
+            lines.append(f"    cd {shlex.quote(str(folder))}")
         lines += ["    hush check graph.py", "    hush run graph.py --inputs inputs.json", "    python -m pytest"]
         if "graph.py" not in kept:
             results.text("\n".join(lines))

@@ -205,7 +205,7 @@ def _needs_arguments(function: Any) -> bool:
     return any(one.default is one.empty and one.kind not in loose for one in parameters)
 
 
-def engine_of(loaded: Loaded, resources: str | None) -> Hush:
+def engine_of(loaded: Loaded, resources: os.PathLike[str] | None) -> Hush:
     """The engine for what was loaded.
 
     Raises:

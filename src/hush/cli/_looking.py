@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from cyclopts import App, Parameter
 
 # Tests give these functions a store to read from and a file to write to; on the command line they are no options.
@@ -11,13 +9,16 @@ _OPTIONS = Parameter(parse=r"^(?!(store|file)$)", show_default=False, negative=(
 
 
 def __getattr__(name: str) -> App:
-    made = App(name=name, default_parameter=_OPTIONS)
+    made = App(name=name, default_parameter=_OPTIONS, help_epilogue="")
     if name == "show":
-        made.default(import_module("hush.cli._show").show)
+        from hush.cli._show import show
+
+        made.default(show)
     elif name == "traces":
-        found = import_module("hush.cli._traces")
-        made.default(found.traces)
-        made.command(found.prune, name="prune")
+        from hush.cli._traces import prune, traces
+
+        made.default(traces)
+        made.command(prune, name="prune")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return made

@@ -1,13 +1,14 @@
-"""The arguments that several commands take, described once."""
+"""The arguments that several commands take, described once. Shells complete those that are paths."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
 Target: TypeAlias = Annotated[
-    str,
+    Path,
     Parameter(
         name="FILE[:graph]",
         help="A Python file, or a module that can be imported, `package.module`. `:graph` names a graph, map, loop or "
@@ -15,7 +16,7 @@ Target: TypeAlias = Annotated[
     ),
 ]
 Resources: TypeAlias = Annotated[
-    str | None,
+    Path | None,
     Parameter(
         help="The file of resources. Without it: HUSH_CONFIG, ./resources.yaml, ~/.hush/resources.yaml.",
         metavar="FILE",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
@@ -65,7 +66,7 @@ def list_(
     return Code.OK
 
 
-def _hub(path: str | None) -> ResourceHub:
+def _hub(path: Path | None) -> ResourceHub:
     try:
         hub = ResourceHub(path=path) if path is not None else ResourceHub.default()
     except ResourceError as error:

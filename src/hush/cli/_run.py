@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
@@ -16,12 +16,12 @@ from hush.cli._exit import Code, Stop, say, usage
 from hush.cli._failures import as_data, failure_text, failures_text
 from hush.cli._inputs import Inputs, Line, inputs_of, pairs_of
 from hush.cli._options import Resources, Target
+from hush.cli._recording import Recording
 from hush.cli._results import Results, results_only
 from hush.cli._safe import safe
 
 if TYPE_CHECKING:
     from hush.core import Hush
-    from hush.core.events import Event
 
 _FLUSH_S = 5.0
 
@@ -41,7 +41,7 @@ def run(
         ),
     ] = (),
     inputs: Annotated[
-        str | None,
+        Path | None,
         Parameter(
             metavar="FILE",
             allow_leading_hyphen=True,  # "-"
@@ -56,7 +56,7 @@ def run(
     trace: Annotated[
         bool, Parameter(negative=(), help="Record the run where `hush show` and `hush traces` look.")
     ] = False,
-    trace_to: Annotated[str | None, Parameter(metavar="FILE", help="Record the run in that file.")] = None,
+    trace_to: Annotated[Path | None, Parameter(metavar="FILE", help="Record the run in that file.")] = None,
     progress: Annotated[bool, Parameter(negative=(), help="Show bars on standard error, if it is a terminal.")] = False,
     request_id: Annotated[
         str | None, Parameter(metavar="ID", help="The run's id; of several runs, ID-1, ID-2 and so on.")
@@ -75,24 +75,21 @@ def run(
     """
     from hush.cli._loading import engine_of, load
 
-    with results_only() as results, inputs_of(inputs, pairs_of(input_)) as given:
-        engine = engine_of(load(target), resources)
-        tracers, recorder = _tracers(trace, trace_to, progress)
-        job = _Job(engine, results, tracers, timeout, request_id, traceback)
-        return _ended(job, given, recorder, trace_to)
+    with results_only() as results, inputs_of(None if inputs is None else str(inputs), pairs_of(input_)) as given:
+        engine = engine_of(load(str(target)), resources)
+        recording, tracers = _tracers(trace or trace_to is not None, trace_to, progress)
+        return _ended(_Job(engine, results, tracers, recording, timeout, request_id, traceback), given)
 
 
-def _tracers(trace: bool, trace_to: str | None, progress: bool) -> tuple[list[Any], Any]:
+def _tracers(trace: bool, trace_to: Path | None, progress: bool) -> tuple[Recording | None, list[Any]]:
     from hush.core import UsageError
 
     tracers: list[Any] = []
-    recorder: Any = None
+    recording: Recording | None = None
     try:
-        if trace or trace_to is not None:
-            from hush.observability import LocalTracer
-
-            recorder = LocalTracer() if trace_to is None else LocalTracer(trace_to)
-            tracers.append(recorder)
+        if trace:
+            recording = Recording(None if trace_to is None else str(trace_to))
+            tracers.append(recording)
         if progress:
             from rich.console import Console
 
@@ -101,23 +98,7 @@ def _tracers(trace: bool, trace_to: str | None, progress: bool) -> tuple[list[An
             tracers.append(ConsoleProgress(Console(stderr=True)))
     except (ImportError, UsageError) as error:
         raise usage(str(error)) from error
-    return tracers, recorder
-
-
-class _Ids:
-    """A tracer that knows which runs there were, to say how to look at them."""
-
-    def __init__(self) -> None:
-        self.last: str | None = None
-        self.count = 0
-
-    def emit(self, event: Event, /) -> None:
-        """Take one event; the first of a run is enough."""
-        from hush.core import RunStarted
-
-        if isinstance(event, RunStarted):
-            self.last = event.run
-            self.count += 1
+    return recording, tracers
 
 
 @dataclass
@@ -127,6 +108,7 @@ class _Job:
     engine: Hush
     results: Results
     tracers: list[Any]
+    recording: Recording | None
     timeout_s: float | None
     request_id: str | None
     whole: bool
@@ -164,6 +146,8 @@ class _Job:
 
         task = asyncio.current_task()
         assert task is not None
+        if self.recording is not None:
+            request_id = self.recording.begin(request_id)
         try:
             result = await self.engine.run(
                 inputs, tracer=self.tracers or None, request_id=request_id, timeout_s=self.timeout_s
@@ -179,6 +163,9 @@ class _Job:
             late = isinstance(error, RunTimeout) and getattr(error, "hush", None) is not None
             late = late and error.hush.path == self.engine.name  # type: ignore[attr-defined]
             return (Code.TIMEOUT if late else Code.FAILED), None, error
+        finally:
+            if self.recording is not None:
+                self.recording.end()
         unheld = Unheld()
         made = plain(dict(result), unheld)
         if unheld.count:
@@ -199,45 +186,25 @@ def _together(codes: list[Code]) -> Code:
     return codes[0] if len(set(codes)) == 1 else Code.PARTIAL if codes else Code.OK
 
 
-def _ended(job: _Job, given: Inputs, recorder: Any, traces: str | None) -> int:
+def _ended(job: _Job, given: Inputs) -> int:
     from hush.cli._signals import Told, until_told
 
-    ids = _Ids()
-    if recorder is not None:
-        job.tracers.append(ids)
+    left_s = _FLUSH_S
     try:
-        code = until_told(
+        return until_told(
             lambda: job.once(given.one) if given.lines is None else job.each(given),
             lambda name: say(f"hush: {name}: cancelling; once more ends it at once"),
         )
     except Told as told:
-        _look(recorder, ids, traces, told.left_s)
+        left_s = told.left_s
         code = Code(128 + told.number)
-        say(f"hush: cancelled by {told}" + ("" if told.ended else ", leaving behind what does not end"))
-        if not told.ended:
-            sys.stdout.flush()
-            os._exit(code)  # what does not end would hold up a Python that ends as usual
-        raise Stop(code) from None
-    except BaseException:
-        _look(recorder, ids, traces, _FLUSH_S)
-        raise
-    _look(recorder, ids, traces, _FLUSH_S)
-    return code
-
-
-def _look(recorder: Any, ids: _Ids, traces: str | None, flush_s: float) -> None:
-    """See to it that what was recorded is there, and say how to look at it."""
-    if recorder is None:
-        return
-    if not recorder.flush(flush_s):
-        say("hush: the trace is not complete: it could not be written in time")
-    if ids.last is not None:
-        file = "" if traces is None else f" --traces {_quoted(traces)}"
-        last = f"hush show {_quoted(ids.last)}{file}"
-        say(f"trace: {last}" if ids.count == 1 else f"traces of {ids.count} runs: hush traces{file}; the last: {last}")
-
-
-def _quoted(text: str) -> str:
-    from shlex import quote
-
-    return quote(safe(text))
+        if told.ended:
+            raise Stop(code, f"hush: cancelled by {told}") from None
+        if job.recording is not None:
+            job.recording.close(job.engine.name, str(told))
+            job.recording.flush(left_s)
+        say(f"hush: cancelled by {told}, leaving behind what does not end")
+        os._exit(code)  # what does not end would hold up a Python that ends as usual
+    finally:
+        if job.recording is not None:
+            job.recording.flush(left_s)

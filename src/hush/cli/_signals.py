@@ -56,6 +56,9 @@ class _Thread(Generic[T]):
         self.at_work.acquire()
         self.result: T | None = None
         self.error: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin; once."""
         threading.Thread(target=self._run, name="hush-run", daemon=True).start()
 
     def cancel(self) -> None:
@@ -105,6 +108,7 @@ def until_told(make: Callable[[], Coroutine[Any, Any, T]], on_told: Callable[[st
         run.cancel()
 
     with _hearing(hear, told):
+        run.start()
         while not run.at_work.acquire(timeout=_LOOK_EVERY_S):
             if told and not told_s:
                 told_s = monotonic()

@@ -287,7 +287,9 @@ class Pipeline:
                 self._running.pop(span.id, None)
             last = len(ended) == len(self._pending)
             running = tuple(self._running.values())
-            batch = Batch(tuple(ended), running, tuple(self._gone), tuple(self._runs.values()) if last else ())
+            # What ends a file's run comes with its last spans; a collector is told whose spans they are with the first.
+            runs = tuple(self._runs.values()) if last or not exporter.live else ()
+            batch = Batch(tuple(ended), running, tuple(self._gone), runs)
             try:
                 exporter.export(batch)
             except Exception as exc:
