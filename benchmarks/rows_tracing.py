@@ -49,7 +49,7 @@ async def _sampled(sides: Mapping[str, tuple[Run, Flush]], samples: int) -> dict
 # ── A chain ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _opentelemetry() -> tuple[Run, Flush]:
+def by_opentelemetry() -> tuple[Callable[[], Awaitable[int]], Flush]:
     """The same calls by hand, each in a span of the OpenTelemetry SDK, in batches to an exporter that drops them."""
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -62,13 +62,14 @@ def _opentelemetry() -> tuple[Run, Flush]:
     provider.add_span_processor(BatchSpanProcessor(Nowhere(), max_queue_size=100_000))
     tracer = provider.get_tracer("by hand")
 
-    async def run() -> None:
+    async def run() -> int:
         with tracer.start_as_current_span("run"):
             x = 0
             for number in range(LONG):
                 with tracer.start_as_current_span(f"n{number}") as span:
                     span.set_attribute("x", x)
                     x = add_one(x)["x"]
+            return x
 
     return run, provider.force_flush
 
@@ -90,7 +91,7 @@ class TracedChain:
         sides: dict[str, tuple[Run, Flush]] = {
             "hush": (lambda: engine.run(inputs={"x": 0}, tracer=tracer), tracer.flush),
             "no tracer": (lambda: engine.run(inputs={"x": 0}), lambda: None),
-            "opentelemetry SDK": _opentelemetry(),
+            "opentelemetry SDK": by_opentelemetry(),
         }
         taken = await _sampled(sides, effort.samples)
         counts = tracer.counts

@@ -26,8 +26,8 @@ class Store:
         self.asked.append((limit, status, name))
         return [seen.record(trace=trace, **self.more) for trace, seen in self.seen.items()][:limit]
 
-    def spans(self, trace):
-        return self.seen[trace].spans
+    def spans(self, trace, *, failed=False):
+        return [one for one in self.seen[trace].spans if not failed or one.status in ("failed", "handled", "crashed")]
 
 
 def said(store=None, *, width=100, **more):
@@ -38,20 +38,20 @@ def said(store=None, *, width=100, **more):
 
 def test_the_list():
     assert said(cost=True) == (
-        "run       began                graph      status          time     calls   failed       cost\n"
-        "00000000  2026-09-21 12:00:00  shop       failed        9.00 s       119        4             Uniqu…\n"
-        "11111111  2026-09-21 12:00:00  summaries  crashed                     41                      order…\n"
-        "22222222  2026-09-21 12:00:00  answers    ok            3.10 s        20             $0.0279  order…\n"
+        "run       began                graph      status          time      spans   failed       cost\n"
+        "00000000  2026-09-21 12:00:00  shop       failed        9.00 s        181        4             Uniq…\n"
+        "11111111  2026-09-21 12:00:00  summaries  crashed                      99                      orde…\n"
+        "22222222  2026-09-21 12:00:00  answers    ok            3.10 s         36             $0.0279  orde…\n"
     )
 
 
 def test_the_list_as_json():
     found = json.loads(said(as_json=True, cost=True))
     assert found["version"] == 1
-    assert [(run["name"], run["status"], run["calls"], run["failed"]) for run in found["runs"]] == [
-        ("shop", "failed", 119, 4),
-        ("summaries", "crashed", 41, 0),
-        ("answers", "ok", 20, 0),
+    assert [(run["name"], run["status"], run["failed"]) for run in found["runs"]] == [
+        ("shop", "failed", 4),
+        ("summaries", "crashed", 0),
+        ("answers", "ok", 0),
     ]
     assert found["runs"][0]["error"].startswith("psycopg.errors.UniqueViolation: ")
     assert found["runs"][1]["seconds"] is None

@@ -133,7 +133,12 @@ class Seen:
                 "failure": root.failure,
                 "produced": self.produced,
                 "left_out": self.left_out,
-                "totals": tuple(Totals(**{**one, "waited_s": dict(one["waited_s"])}) for one in self._totals.values()),
+                # As a recorder gives them: of a node that was called once its span says it all.
+                "totals": tuple(
+                    Totals(**{**one, "waited_s": dict(one["waited_s"])})
+                    for one in self._totals.values()
+                    if one["calls"] > 1 or more.get("dropped")
+                ),
                 **more,
             }
         )

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from hush.observability._otel._exporter import OTLPExporter, resource_of
-from hush.observability._otel._langfuse import Project, endpoint_to
 from hush.observability._otel._langfuse_form import LangfuseForm, usage_details
+from hush.observability._otel._project import Project, endpoint_to
 from hush.observability._span import Batch, Generation
 from kit.otlp_receiver import otlp_receiver
 from kit.span_records import EMBEDDING, FAILED, HANDLED, LLM, MAP, RUN, SKIPPED, run_record, span

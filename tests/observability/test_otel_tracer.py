@@ -20,6 +20,7 @@ from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNo
 from hush.core.errors import UsageError
 from hush.observability import LangfuseTracer, OTELTracer, OTelTracer
 from hush.observability._sampling import Sampling
+from hush.observability._tracer import SpanTracer
 from hush.providers import EmbeddingNode, LLMNode
 from hush.testing import ScriptedLLM
 from kit.otlp_receiver import SILENT, Answer, otlp_receiver
@@ -123,6 +124,30 @@ async def test_spans_that_are_sent_before_the_run_ends_say_whose_they_are(receiv
     await handle
     assert tracer.flush()
     assert [one.attributes["user.id"] for one in receiver.spans] == ["ann"] * 3
+
+
+async def test_the_first_of_several_batches_says_whose_all_are():
+    over, batches = threading.Event(), []
+
+    class Kept:
+        live, most = False, 2
+
+        def __init__(self):
+            over.wait()  # so that the run has ended before anything of it is exported
+
+        def export(self, batch):
+            batches.append(batch)
+
+        def close(self):
+            pass
+
+    tracer = SpanTracer(Kept)
+    await Hush(shop()).run(inputs={"n": 3}, tracer=tracer, user_id="ann")
+    over.set()
+    assert tracer.flush()
+    assert len(batches) > 2
+    assert [run.user_id for run in batches[0].runs] == ["ann"]
+    tracer._pipeline.close(5.0)
 
 
 async def test_many_spans_of_one_run_all_say_whose_they_are(receiver, made):

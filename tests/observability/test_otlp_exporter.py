@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from hush.core.extend import without_secrets
 from hush.observability._exporter import ExportError
 from hush.observability._otel._conventions import conventional
 from hush.observability._otel._endpoint import Endpoint
@@ -206,6 +207,13 @@ def test_of_a_batch_in_parts_what_was_taken_is_counted(receiver, exporter):
     assert len(receiver.spans) == 3 + len(ALL)
 
 
+def test_a_batch_that_was_given_up_does_not_count_for_the_next(receiver, exporter):
+    receiver.plan.extend([Answer(413), Answer(rejected=1), Answer(503)])
+    assert refused(exporter).again
+    receiver.plan.append(Answer(400))
+    assert refused(exporter, batch(span(9))).taken == 0
+
+
 def test_one_span_that_cannot_be_sent_does_not_cost_the_others(receiver, exporter):
     odd = RUN._replace(id="not hexadecimal", name="odd")
     late = span(9, ended_ns=-1, name="late")
@@ -243,6 +251,7 @@ def test_credentials_in_an_address_are_sent_as_a_header_and_shown_nowhere(receiv
     exporter.close()
     assert receiver.asked[0].headers["authorization"] == "Basic YW5uOnBsYW50ZWQtcHc="
     assert "planted" not in repr(to)
+    assert "YW5uOnBsYW50ZWQtcHc" not in without_secrets("a page that says YW5uOnBsYW50ZWQtcHc=")
     assert replace(to, timeout_s=1.0) != to
 
 

@@ -65,7 +65,7 @@ def test_sampling_changes_no_number():
 
 def test_failures_whose_spans_were_dropped_are_counted_where_it_is_clear_whose_they_are():
     seen = runs_seen.failed_thousand(items=400)
-    record = seen.record()
+    record = seen.record(dropped=9)
     values = [span for span in seen.spans if span.failure and span.failure.type == "ValueError"]
     dropped = {span.id for span in values[4:]}
     without_late = [
@@ -214,7 +214,7 @@ def test_the_parts_are_all_of_the_time(scene):
 
 def test_spans_alone_say_the_same_as_totals():
     seen = runs_seen.nested()
-    record = seen.record()
+    record = seen.record(dropped=1)
     one, other = report(record, seen.spans), report(record._replace(totals=()), seen.spans)
     for mine, theirs in zip(one.nodes, other.nodes, strict=True):
         assert mine.path == theirs.path
@@ -222,6 +222,8 @@ def test_spans_alone_say_the_same_as_totals():
         assert mine.seconds == pytest.approx(theirs.seconds)
         assert mine.called_s == pytest.approx(theirs.called_s)
         assert mine.failed == theirs.failed
+    assert one.time.ready_s == pytest.approx(other.time.ready_s)
+    assert one.time.ready_s == pytest.approx(seen_in(seen).time.ready_s)
 
 
 def test_where_the_time_of_a_thousand_went():
@@ -246,7 +248,7 @@ def test_time_in_which_no_call_is_under_way():
 def test_a_million_items_are_counted_by_the_totals():
     seen = runs_seen.failed_thousand(items=50)
     calls = Totals("shop/orders/price", "code", 1_000_000, 2, attempts=1_000_100, seconds=90_000.0, called_s=80_000.0)
-    record = seen.record(left_out=2_900_000, produced=3_000_000)
+    record = seen.record(left_out=2_900_000, produced=3_000_000, dropped=1)
     others = tuple(one for one in record.totals if one.path != calls.path)
     found = report(record._replace(totals=(*others, calls)), seen.spans)
     assert found.nodes[0][:4] == ("shop/orders/price", "code", 1_000_000, 2)
@@ -304,6 +306,23 @@ def test_the_chain_that_the_end_waited_for():
         assert before.started_ns + before.seconds * 1e9 <= after.started_ns
 
 
+def test_what_ended_sooner_is_not_in_the_chain():
+    seen = Seen("c")
+    root = seen.run(100)
+    seen.add(root, "code", "short", 0, 10, ready=0)
+    seen.add(root, "code", "long", 0, 50, ready=0)
+    seen.add(root, "code", "join", 51, 90, ready=50)
+    seen.add(root, "code", "aside", 0, 70, ready=0)
+    assert [(link.path, link.seconds) for link in seen_in(seen).waited_for] == [("c/long", 0.05), ("c/join", 0.039)]
+
+
+def test_where_nobody_knows_all_calls_it_says_so():
+    seen = runs_seen.failed_thousand(items=200, keep_all=False)
+    assert seen_in(seen).time.exact
+    assert not seen_in(seen, totals=()).time.exact
+    assert seen_in(runs_seen.killed(), totals=()).time.exact
+
+
 # ── Whatever comes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -327,8 +346,8 @@ def test_the_order_of_spans_does_not_matter(scene):
 def test_spans_may_be_missing(scene, chance, share):
     """Whatever was dropped: a report is made, and no failure that a leaf had is counted twice or not at all."""
     seen = SCENES[scene]()
-    record = seen.record()
     spans = [span for span in seen.spans if chance.random() < share]
+    record = seen.record(dropped=1 + len(seen.spans) - len(spans))
     found = report(record, spans)
     by_path: dict[str, int] = {}
     for group in found.failures:

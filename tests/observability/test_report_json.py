@@ -91,6 +91,7 @@ def test_the_names_stay():
         "inside_s",
         "idle_s",
         "at_once",
+        "exact",
     ]
     assert list(found["time"]["code"][0]) == ["name", "seconds", "share", "calls"]
     assert list(found["nodes"][0]) == [

@@ -8,7 +8,8 @@ from hush.core import ResourceHub
 from hush.core.errors import ResourceError, UsageError
 from hush.core.extend import without_secrets
 from hush.observability._otel._endpoint import endpoint_of
-from hush.observability._otel._langfuse import Project, endpoint_to, found_project
+from hush.observability._otel._langfuse import found_project
+from hush.observability._otel._project import Project, endpoint_to
 from hush.observability._otel._resources import target
 from kit.otlp_receiver import Answer, otlp_receiver
 
@@ -103,6 +104,21 @@ def test_a_variable_that_is_wrong_is_named(monkeypatch, name, value):
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
     with pytest.raises(UsageError, match=f"OTEL_EXPORTER_OTLP_{name}"):
         made()
+
+
+@pytest.mark.parametrize("url", ["http://c:4318", "http://c:4318/", " http://c:4318/v1/traces "])
+def test_a_server_is_enough(url):
+    assert made(url).url == "http://c:4318/v1/traces"
+
+
+def test_another_path_is_kept():
+    assert made("http://c/otlp/").url == "http://c/otlp/"
+
+
+def test_a_word_in_a_header_is_not_removed_from_every_text():
+    made(None, {"x-dataset": "breakfast", "x-team": "planted-and-rather-long"})
+    assert without_secrets("breakfast") == "breakfast"
+    assert "planted" not in without_secrets("planted-and-rather-long")
 
 
 def test_headers_are_secret_from_then_on():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from time import time_ns
 from typing import Annotated, Any, Literal, Protocol, TextIO, TypeAlias
@@ -61,7 +61,7 @@ def show(
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told() -> Generator[None]:
     """What is wrong with the file of traces, or with what was asked of it, ends the command with its message."""
     try:
         yield
@@ -97,7 +97,7 @@ def shown(
 
 
 @contextmanager
-def _no_collecting() -> Iterator[None]:
+def _no_collecting() -> Generator[None]:
     """A hundred thousand records have no rings in them; to look for some takes a third of all the time."""
     was = gc.isenabled()
     gc.disable()

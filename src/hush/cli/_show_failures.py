@@ -69,6 +69,8 @@ def _block(
     yield from _message(failure, width, everything=everything)
     yield from _traceback(failure, lines, glyphs, width, everything=everything)
     for note in failure.notes[:3]:
+        if note.startswith("Hush: raised in ") and not everything:
+            continue  # what stands above
         yield _indented(f"note: {shortened(note, 300)}", width, "dim")
     for cause in _causes(failure):
         yield _indented(f"caused by {shortened(cause.type, 60)}: {shortened(cause.message, 300)}", width, "")
@@ -141,15 +143,20 @@ def _traceback(failure: Failure, lines: SourceLines, glyphs: Glyphs, width: int,
         before = number
         frame = frames[number]
         at = f"{_short(frame.file)}:{frame.line}"
-        yield Text.assemble("   ", (at, "cyan"), (f" in {shortened(frame.function, 60)}", "dim"))
+        yield Text.assemble("   ", (at, "cyan"), (f" in {_function(frame)}", "dim"))
         source = lines.line(frame)
         if source:
             yield Text(f"       {shortened(source, width - 7)}")
     if shown and shown[-1] + 1 < len(frames):
         raised = frames[-1]
-        at = f"{shortened(raised.function, 40)}, {os.path.basename(name(raised.file))}:{raised.line}"
+        at = f"{_function(raised)}, {os.path.basename(name(raised.file))}:{raised.line}"
         further = counted(len(frames) - 1 - shown[-1], "call")
         yield Text(f"   {glyphs.more} raised {further} further, in {at}", style="dim")
+
+
+def _function(frame: Frame) -> str:
+    """Its name, without those of the functions it was made in."""
+    return shortened(frame.function.rpartition("<locals>.")[2], 60)
 
 
 def _short(file: str) -> str:

@@ -123,6 +123,8 @@ def _time(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
     at_once = f"{time.at_once:.1f}" if time.at_once >= 0.05 else "0"
     sums = f"{duration(time.total_s)} over all calls, {at_once} at once on average"
     yield Text(f"  {duration(time.wall_s)} by the clock; {sums}", style="dim")
+    if not time.exact:
+        yield Text("  of the spans that were kept only: the run has no totals of the others", style="yellow")
     rows: list[tuple[str, float, str]] = [
         (f"waiting for {name(one.name.replace(',', ', '), 40)}", one.seconds, "yellow")
         for one in time.limits
@@ -219,9 +221,13 @@ def _used(model: ModelUse) -> str:
     tokens = [
         f"{count:,} {shortened(what.removesuffix('_tokens'), 30)}"
         for what, count in model.usage.items()
-        if what.endswith("_tokens")
+        if what.endswith("_tokens") and what != "total_tokens" and count
     ]
-    others = [f"{count:,} {shortened(what, 30)}" for what, count in model.usage.items() if not what.endswith("_tokens")]
+    others = [
+        f"{count:,} {shortened(what, 30)}"
+        for what, count in model.usage.items()
+        if not what.endswith("_tokens") and count
+    ]
     return ", ".join([f"{', '.join(tokens[:4])} tokens"] * bool(tokens) + others[:4])
 
 
@@ -274,7 +280,7 @@ def _tree(report: Report, spans: Iterable[Span], glyphs: Glyphs, width: int, *, 
         (" holds others", "dim"),
     )
     widest = max(_length(row) for row in rows)
-    wide = min(widest, max(20, (width - 12) * 11 // 20))
+    wide = min(widest, max(20, (width - 12) * 3 // 5))
     room = max(0, width - wide - 12)
     for row in rows:
         yield _line(row, wide, room, report, glyphs)
@@ -297,7 +303,8 @@ def _line(row: Row, wide: int, room: int, report: Report, glyphs: Glyphs) -> Tex
     if row.seconds is not None:
         text.append(f" {duration(row.seconds):>9} ")
     if row.bar is not None and room:
-        parts = stretches(row.bar, row.attempts, report.until_ns)
+        parts = [] if row.around is None else stretches(row.around, (), report.until_ns)
+        parts += stretches(row.bar, row.attempts, report.until_ns)
         drawn = cells(parts, report.run.started_ns, report.until_ns, room)
         failed = row.bar.status in ("failed", "crashed")
         _draw(text, drawn, glyphs, failed=failed)

@@ -67,23 +67,30 @@ def stretches(span: Span, attempts: Sequence[Span], until_ns: int) -> list[Stret
 def cells(parts: Sequence[Stretch], began_ns: int, ended_ns: int, width: int) -> list[Phase | None]:
     """For each of ``width`` stretches of the time between two instants, what took most of it.
 
-    Later parts go over earlier ones. Whatever is shown at all takes at least one cell.
+    Later parts go over earlier ones, and calls over what only holds them. Whatever is shown takes at least one cell.
     """
     found: list[Phase | None] = [None] * width
-    if not width:
+    if not width or not parts:
         return found
     each = max(1, ended_ns - began_ns) / width
-    least: list[tuple[int, Phase]] = []
-    taken = [0.0] * width
-    for phase, first_ns, last_ns in parts:
+    took: dict[int, dict[Phase, float]] = {}
+    instants = sorted({at_ns for part in parts for at_ns in (part.began_ns, part.ended_ns)})
+    for first_ns, last_ns in pairwise(instants):
+        phase = next(
+            (one.phase for one in reversed(parts) if one.began_ns <= first_ns and one.ended_ns >= last_ns), None
+        )
+        if phase is None:
+            continue
         first, last = (first_ns - began_ns) / each, (last_ns - began_ns) / each
-        start, end = max(0, min(width - 1, int(first))), max(0, min(width - 1, int(last)))
-        least.append((start, phase))
-        for cell in range(start, end + 1):
+        for cell in range(max(0, int(first)), min(width, int(last) + 1)):
             much = min(last, cell + 1) - max(first, cell)
-            if much >= 0.5 or (much > 0 and much >= taken[cell]):
-                found[cell], taken[cell] = phase, max(much, taken[cell])
-    if parts and not any(found):
-        start, phase = least[-1]
-        found[start] = phase
+            if much > 0:
+                of_cell = took.setdefault(cell, {})
+                of_cell[phase] = of_cell.get(phase, 0.0) + much
+    for cell, phases in took.items():
+        if "call" in phases or "retry" in phases:
+            phases.pop("hold", None)
+        found[cell] = max(phases, key=phases.__getitem__)
+    if not took:
+        found[max(0, min(width - 1, int((parts[-1].began_ns - began_ns) / each)))] = parts[-1].phase
     return found

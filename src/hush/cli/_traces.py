@@ -15,10 +15,11 @@ from hush.cli._safe import safe_json, shortened
 from hush.cli._show import Pages, Traces, is_unicode, store_at, told
 from hush.cli._words import counted, duration, money, name, when
 from hush.observability._span import RunRecord, Span
+from hush.observability._time_spent import CONTAINERS, is_leaf
 
 Status: TypeAlias = Literal["running", "ok", "partial", "failed", "cancelled", "crashed"]
 
-_CONTAINERS = frozenset({"run", "item", "round", "graph", "map", "for", "while"})
+_MANY = 1_000
 _STYLES = {"ok": "green", "partial": "yellow", "cancelled": "yellow", "failed": "red", "crashed": "red"}
 _UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 _UNITS_BYTES = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12} | {
@@ -33,16 +34,15 @@ class Store(Protocol):
         """The newest runs, the newest first."""
         ...
 
-    def spans(self, trace: str) -> Iterable[Span]:
-        """The spans of a run."""
+    def spans(self, trace: str, *, failed: bool = False) -> Iterable[Span]:
+        """The spans of a run, or only those that failed."""
         ...
 
 
 class Line(NamedTuple):
-    """A run in the list. ``calls`` and ``failed`` are of nodes that call something; ``cost`` only where it is asked."""
+    """A run in the list: ``failed`` is how many calls failed, ``cost`` what models cost, where that is asked."""
 
     run: RunRecord
-    calls: int
     failed: int
     cost: float | None
 
@@ -87,14 +87,23 @@ def listed(
 
 
 def _line(store: Store, run: RunRecord, *, cost: bool) -> Line:
-    leaves = [one for one in run.totals if one.kind not in _CONTAINERS]
     known: float | None = None
     if cost:
         for span in store.spans(run.trace):
             if span.kind != "attempt" and span.generation is not None and span.generation.cost is not None:
                 known = (known or 0.0) + span.generation.cost
-    calls = sum(one.calls - one.skipped for one in leaves)
-    return Line(run, calls, sum(one.failed for one in leaves), known)
+    return Line(run, _failed(store, run), known)
+
+
+def _failed(store: Store, run: RunRecord) -> int:
+    """How many calls failed: the totals say it of nodes that were called more than once, their spans of the others."""
+    told = {one.path: one.failed for one in run.totals if one.kind not in CONTAINERS}
+    count = sum(told.values())
+    if count > _MANY:
+        return count  # one more or less does not matter, and there are too many spans to read for it
+    for span in store.spans(run.trace, failed=True):
+        count += is_leaf(span) and span.status in ("failed", "handled") and span.path not in told
+    return count
 
 
 def _seconds(run: RunRecord) -> float | None:
@@ -107,7 +116,6 @@ def _json(line: Line) -> dict[str, Any]:
     spans = {"produced": line.run.produced, "left_out": line.run.left_out, "dropped": line.run.dropped}
     found = run_json(line.run) | {
         "seconds": _seconds(line.run),
-        "calls": line.calls,
         "failed": line.failed,
         "spans": spans,
         "error": None if line.run.failure is None else f"{line.run.failure.type}: {line.run.failure.message}",
@@ -124,7 +132,7 @@ def table(lines: Sequence[Line], width: int, *, cost: bool) -> Iterable[Any]:
         return
     names = [name(line.run.name, 30) for line in lines]
     wide = max(5, *(len(one) for one in names))
-    head = f"{'run':<8}  {'began':<19}  {'graph':<{wide}}  {'status':<9}  {'time':>9}  {'calls':>8}  {'failed':>7}"
+    head = f"{'run':<8}  {'began':<19}  {'graph':<{wide}}  {'status':<9}  {'time':>9}  {'spans':>9}  {'failed':>7}"
     heading = Text(head + ("       cost" if cost else ""), style="dim")
     heading.truncate(width, overflow="ellipsis")
     yield heading
@@ -136,8 +144,8 @@ def table(lines: Sequence[Line], width: int, *, cost: bool) -> Iterable[Any]:
             (f"  {when(run.started_ns)}", "dim"),
             (f"  {called:<{wide}}  ", "bold"),
             (f"{shortened(run.status, 9):<9}", _STYLES.get(run.status, "")),
-            f"  {'' if seconds is None else duration(seconds):>9}  {line.calls:>8,}  ",
-            (f"{line.failed or '':>7}", "red"),
+            f"  {'' if seconds is None else duration(seconds):>9}  {run.produced:>9,}  ",
+            (f"{f'{line.failed:,}' if line.failed else '':>7}", "red"),
         )
         if cost:
             text.append(f"  {'' if line.cost is None else money(line.cost):>9}")

@@ -12,15 +12,15 @@ from hush.cli._words import counted, duration
 from hush.cli._words import name as named
 from hush.observability._span import RunRecord, Span
 
-_FAILED, _UNDER_WAY, _SLOWEST = 3, 3, 2
-"""So many failed items, items under way and slowest items of a map are shown; in a map within it one of each."""
+_FAILED, _UNDER_WAY, _CANCELLED, _SLOWEST = 3, 3, 1, 2
+"""So many of the items of a map are shown; in a map within it one of each."""
 
 _NODES = 40  # of one graph
 _ROWS = 150
 
 
 class Row(NamedTuple):
-    """A line of the tree. ``bar`` is the span that the bar shows, with its attempts."""
+    """A line of the tree. ``bar`` is the span that the bar shows, with its attempts, on that of the item around it."""
 
     guide: str
     name: str
@@ -29,6 +29,7 @@ class Row(NamedTuple):
     status: str = ""
     seconds: float | None = None
     bar: Span | None = None
+    around: Span | None = None
     attempts: tuple[Span, ...] = ()
 
 
@@ -130,11 +131,13 @@ class Tree:
         """Of the items, or rounds, those that are worth a look, in their order, and how many others there are."""
         what = "round" if span.kind == "while" else "item"
         failed = [one for one in below if one.status in ("failed", "handled")]
-        unfinished = [one for one in below if one.status in ("running", "crashed", "cancelled")]
+        unfinished = [one for one in below if one.status in ("running", "crashed")]
+        cancelled = [one for one in below if one.status == "cancelled"]
         well = [one for one in below if one.status in ("ok", "partial", "skipped")]
         nested = maps > 0
         failed.sort(key=_order)
         shown = failed[: 1 if nested else _FAILED] + unfinished[: 1 if nested else _UNDER_WAY]
+        shown += cancelled[: 0 if nested else _CANCELLED]
         most = max(1 if nested else _SLOWEST, 3 - len(shown) if not nested else 0)
         shown += sorted(well, key=lambda one: -(one.seconds or 0.0))[:most]
         if len(below) <= len(shown) + 1:
@@ -146,6 +149,7 @@ class Tree:
         left = [
             (of_failed - sum(one.id in kept for one in failed), "failed"),
             (len(unfinished) - sum(one.id in kept for one in unfinished), "under way"),
+            (len(cancelled) - sum(one.id in kept for one in cancelled), "cancelled"),
             (of_well - sum(one.id in kept for one in well), "ok"),
         ]
         return shown, [f"{counted(number, f'more {what}')} {how}" for number, how in left if number > 0]
@@ -183,6 +187,7 @@ class Tree:
             status=span.status,
             seconds=None if span.status == "skipped" else (ended_ns - span.started_ns) / 1e9,
             bar=bar,
+            around=None if only is None else span,
             attempts=tuple(self._attempts.get(bar.id, ())),
         )
 

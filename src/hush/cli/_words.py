@@ -11,10 +11,10 @@ from hush.cli._safe import safe, shortened
 
 
 def duration(seconds: float) -> str:
-    """Three digits that mean something: ``0.4 ms``, ``312 ms``, ``8.31 s``, ``2:05``, ``1:02:05``."""
+    """Three digits that mean something: ``40 µs``, ``3.1 ms``, ``312 ms``, ``8.31 s``, ``2:05 min``, ``1:02:05 h``."""
     seconds = max(0.0, seconds)
-    if seconds < 0.00005:
-        return "0 ms"
+    if seconds < 0.0009995:
+        return f"{seconds * 1e6:.0f} µs" if seconds >= 0.0000005 else "0 s"
     if seconds < 0.00995:
         return f"{seconds * 1e3:.1f} ms"
     if seconds < 0.9995:

@@ -82,6 +82,8 @@ class TimeSpent(NamedTuple):
         inside_s: In calls that had begun, outside of all other parts: in the engine, or in a cache.
         idle_s: By the clock: how long no call was under way. ``None`` if spans are missing, so that nobody knows.
         at_once: How many calls were under way at once, on the average over the wall's time.
+        exact: Whether all calls are counted. They are not if spans are missing and there are no totals, which a run
+            that was killed has none of.
     """
 
     wall_s: float
@@ -96,6 +98,7 @@ class TimeSpent(NamedTuple):
     inside_s: float
     idle_s: float | None
     at_once: float
+    exact: bool
 
 
 class _Sums:
@@ -229,7 +232,13 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
             limits[name][0] += seconds
             limits[name][1] += node.calls - node.skipped
     ready_s = sum(node.ready_s for node in nodes)
+    in_totals = {one.path for one in run.totals}
     ready_s += sum(one.ready_s for one in run.totals if one.kind in CONTAINERS)
+    ready_s += sum(
+        max(0, one.started_ns - one.ready_ns) / 1e9
+        for one in spans
+        if one.kind in CONTAINERS and one.ready_ns is not None and one.path not in in_totals
+    )
     retries_s = sum(node.retry_s for node in nodes)
     joined_s = sum(node.joined_s for node in nodes)
     inside_s = sum(node.inside_s for node in nodes)
@@ -256,6 +265,7 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
         inside_s=inside_s,
         idle_s=None if run.left_out or run.dropped else _idle_s(run, spans, until_ns),
         at_once=sum(node.seconds for node in nodes) / wall_s if wall_s > 0 else 0.0,
+        exact=bool(run.totals) or not (run.left_out or run.dropped),
     )
 
 

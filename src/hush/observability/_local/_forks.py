@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from threading import Lock
 from typing import Protocol
-from weakref import WeakSet
+from weakref import ref
 
 
 class Closable(Protocol):
@@ -24,17 +24,22 @@ class Closable(Protocol):
 
 
 _WAIT_S = 5.0  # a transaction under way takes milliseconds, or waits for another process
-_all: WeakSet[Closable] = WeakSet()
+_all: list[ref[Closable]] = []
 _held: list[Closable] = []
 
 
 def close_before_forks(file: Closable) -> None:
     """Close ``file`` before each fork, from now on."""
-    _all.add(file)
+    _all[:] = [each for each in _all if each() is not None]
+    _all.append(ref(file))
+
+
+def _there() -> list[Closable]:
+    return [file for file in (each() for each in list(_all)) if file is not None]
 
 
 def _before() -> None:
-    for file in list(_all):
+    for file in _there():
         if file.lock.acquire(timeout=_WAIT_S):
             _held.append(file)
             file.let_go()
@@ -47,7 +52,7 @@ def _after_in_parent() -> None:
 
 def _after_in_child() -> None:
     _held.clear()
-    for file in list(_all):
+    for file in _there():
         file.lock = Lock()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class Opened:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Opened]:
+def opened(path: str) -> Generator[Opened]:
     """Open the file at ``path``. Raises ``TraceError``, also for what SQLite raises in the block."""
     try:
         size = os.stat(path).st_size
@@ -107,7 +107,7 @@ def opened(path: str) -> Iterator[Opened]:
 
 def _connected(path: str) -> sqlite3.Connection:
     address = Path(path).as_uri()
-    connection = sqlite3.connect(f"{address}?mode=rw", uri=True, timeout=BUSY_S, isolation_level=None)
+    connection = _at(f"{address}?mode=rw")
     try:
         version = version_of(connection, path)
     except sqlite3.OperationalError as exc:
@@ -117,7 +117,7 @@ def _connected(path: str) -> sqlite3.Connection:
         if os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):
             raise
         # In a folder that cannot be written to, the files that readers share cannot be made. Nobody else writes here.
-        connection = sqlite3.connect(f"{address}?immutable=1", uri=True, isolation_level=None)
+        connection = _at(f"{address}?immutable=1")
         version = version_of(connection, path)
     except BaseException:
         connection.close()
@@ -131,3 +131,8 @@ def _connected(path: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _at(address: str) -> sqlite3.Connection:
+    # An iterator over spans may be thrown away in another thread than the one that began it.
+    return sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)

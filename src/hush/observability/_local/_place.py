@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,7 +69,7 @@ def make_file(path: str) -> None:
 
 
 @contextmanager
-def _alone_in(folder: str) -> Iterator[None]:
+def _alone_in(folder: str) -> Generator[None]:
     """No other process makes a file here. Where folders cannot be locked, open files cannot be deleted either."""
     try:
         import fcntl
@@ -78,7 +78,10 @@ def _alone_in(folder: str) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            pass  # not on this disk
         yield
     finally:
         os.close(descriptor)

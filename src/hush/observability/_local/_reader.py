@@ -72,6 +72,8 @@ class TraceStore:
     def spans(self, trace: str, *, failed: bool = False) -> Iterator[Span]:
         """The spans of the run with this trace id in order of their starts, read a few hundred at a time.
 
+        Nothing is opened, and nothing raised, before the first is asked for; close the iterator if you leave it early.
+
         With ``failed`` only those that failed, whether that was handled or not, or were under way in a crash. While the
         run goes on they are those of the instant at which the first is asked for, each as it is when it is read.
         """

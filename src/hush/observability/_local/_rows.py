@@ -213,7 +213,7 @@ def _value(name: str, value: Any) -> Any:
     if name == "rerouted":
         return tuple((key, _failure_of(failure)) for key, failure in value)
     if name == "waits":
-        return tuple(Wait(**{**_known(Wait, one), "limits": tuple(one["limits"])}) for one in value)
+        return tuple(Wait(**dict(_known(Wait, one), limits=tuple(one["limits"]))) for one in value)
     if name == "totals":
         return tuple(Totals(**_known(Totals, one)) for one in value)
     if name == "generation":

@@ -15,11 +15,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from hush.core.errors import UsageError
-from hush.core.extend import remember_secrets
+from hush.core.extend import is_secret_name, looks_secret, remember_secrets
 
 _DEFAULT = "http://localhost:4318"
 _PATH = "v1/traces"
 _TIMEOUT_S = 10.0
+_LONG = 16
+"""Values of headers that are shorter, such as a tenant's name, may be words that traces and logs are full of."""
 _COMPRESSIONS = ("none", "gzip", "deflate")
 
 
@@ -54,14 +56,17 @@ def endpoint_of(who: str, url: str | None, headers: Mapping[str, str] | None, ti
 
     Args:
         who: Whose arguments these are, for errors: ``"OTelTracer"``.
-        url: The whole address, as the SDK's exporter takes it; ``None`` leaves it to the variables.
+        url: The whole address, as the SDK's exporter takes it, or that of a server, to which the usual path is added;
+            ``None`` leaves it to the variables.
         headers: Sent besides those of the variables; they win over them.
         timeout_s: ``None`` leaves it to the variables, else 10 s.
 
     Raises:
         UsageError: An argument, or a variable, is no address, header or number. No value of a header is in it.
     """
-    if url is None:
+    if url is not None:
+        url = _with_path(url)
+    else:
         url = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or None
     if url is None:
         url = f"{(os.environ.get('OTEL_EXPORTER_OTLP_ENDPOINT') or _DEFAULT).removesuffix('/')}/{_PATH}"
@@ -112,6 +117,15 @@ def _address(who: str, url: Any) -> tuple[str, dict[str, str]]:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), {"authorization": basic(given)}
 
 
+def _with_path(url: str) -> str:
+    """``url`` with the usual path if it has none: nobody takes spans at the root of a server."""
+    try:
+        parts = urlsplit(url.strip())
+    except (AttributeError, TypeError, ValueError):
+        return url  # which is told by itself
+    return parts._replace(path=f"/{_PATH}").geturl() if parts.netloc and parts.path in ("", "/") else url
+
+
 def basic(given: str) -> str:
     """The value of a header ``Authorization`` for ``user:password``; it is remembered as a secret."""
     encoded = b64encode(given.encode()).decode()
@@ -144,7 +158,8 @@ def _checked(who: str, headers: Mapping[str, Any] | None) -> dict[str, str]:
             raise UsageError(f"{who}: {name!r} is no name of a header.")
         if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
             raise UsageError(f"{who}: the header {name} has a value that no header can carry.")
-        remember_secrets([value, value.rpartition(" ")[2]])
+        if is_secret_name(name) or looks_secret(value) or len(value) >= _LONG:
+            remember_secrets([value, value.rpartition(" ")[2]])
         found[name.strip().lower()] = value.strip()
     return found
 

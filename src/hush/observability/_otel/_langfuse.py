@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 from hush.core import ResourceHub
 from hush.core.errors import UsageError
-from hush.core.extend import remember_secrets
 from hush.observability._otel import _attributes as names
-from hush.observability._otel._endpoint import Endpoint, basic, given_endpoint
 from hush.observability._otel._packages import needed
+from hush.observability._otel._project import Project, endpoint_to, of_settings, of_variables
+from hush.observability._otel._resources import has_target, target
 from hush.observability._otel._tracer import sends
 from hush.observability._sampling import USUAL, Sampling
 from hush.observability._tracer import SpanTracer
 
-_HOST = "https://cloud.langfuse.com"
-_PATH = "/api/public/otel/v1/traces"
 _DEFAULT_KEY = "langfuse:default"
 
 
@@ -89,22 +85,6 @@ class LangfuseTracer(SpanTracer):
         )
 
 
-class Project(NamedTuple):
-    """What says where traces go; ``None`` where it is not known yet."""
-
-    public_key: str | None = None
-    secret_key: str | None = None
-    host: str | None = None
-    environment: str | None = None
-    release: str | None = None
-    timeout_s: float | None = None
-
-    def completed(self, other: Project) -> Project:
-        """This one, with what is not known of it from ``other``."""
-        known = {name: value for name, value in self._asdict().items() if value is not None}
-        return other._replace(**known)
-
-
 def found_project(given: Project, resource_key: str | None, hub: ResourceHub | None) -> Project:
     """``given``, completed by the resource and by the variables.
 
@@ -112,15 +92,13 @@ def found_project(given: Project, resource_key: str | None, hub: ResourceHub | N
         UsageError: A key is missing.
         ResourceError: The resource is not there though it was asked for, or its settings are wrong.
     """
-    from hush.observability._otel._resources import has_target, target
-
     key = resource_key
     if key is None and (given.public_key is None and given.secret_key is None):
         key = _DEFAULT_KEY if has_target(_DEFAULT_KEY, hub) else None
     project = given
     if key is not None:
         project = project.completed(of_settings(target("langfuse", key, hub)))
-    project = project.completed(_of_variables())
+    project = project.completed(of_variables())
     missing = [name for name in ("public_key", "secret_key") if not getattr(project, name)]
     if missing:
         raise UsageError(
@@ -136,24 +114,6 @@ def found_project(given: Project, resource_key: str | None, hub: ResourceHub | N
     return project
 
 
-def endpoint_to(project: Project) -> Endpoint:
-    """Where and how the spans of a project, which has its keys, are sent."""
-    public, secret = project.public_key or "", project.secret_key or ""
-    for name, key in (("public_key", public), ("secret_key", secret)):
-        if not isinstance(key, str) or not (key.isascii() and key.isprintable()):
-            raise UsageError(f"LangfuseTracer: {name} is no text that a header can carry.")
-    if ":" in public:
-        raise UsageError("LangfuseTracer: public_key holds a colon, which no such key does.")
-    remember_secrets([secret])
-    headers = {
-        "authorization": basic(f"{public}:{secret}"),
-        "x-langfuse-ingestion-version": "4",
-        "x-langfuse-public-key": public,
-    }
-    host = (project.host or _HOST).strip().rstrip("/").removesuffix(_PATH).removesuffix("/api/public/otel")
-    return given_endpoint("LangfuseTracer", host + _PATH, headers, project.timeout_s, "gzip")
-
-
 def _require_environment(name: str | None) -> None:
     """Langfuse would put all of it under ``default`` without a word."""
     import re
@@ -163,26 +123,3 @@ def _require_environment(name: str | None) -> None:
             f"LangfuseTracer(environment={name!r}): it is at most 40 lowercase letters, digits, - and _, and does not "
             "begin with langfuse."
         )
-
-
-def of_settings(found: Any) -> Project:
-    """What the settings of a resource say."""
-    return Project(
-        found.public_key,
-        found.secret_key.get_secret_value(),
-        None if found.host is None else found.host.get_secret_value(),
-        found.environment,
-        found.release,
-        found.timeout_s,
-    )
-
-
-def _of_variables() -> Project:
-    read = os.environ.get
-    return Project(
-        read("LANGFUSE_PUBLIC_KEY") or None,
-        read("LANGFUSE_SECRET_KEY") or None,
-        read("LANGFUSE_BASE_URL") or read("LANGFUSE_HOST") or None,
-        read("LANGFUSE_TRACING_ENVIRONMENT") or None,
-        read("LANGFUSE_RELEASE") or None,
-    )

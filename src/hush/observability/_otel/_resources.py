@@ -9,6 +9,7 @@ from hush.core import ResourceHub
 from hush.core.extend import ResourceKind, ResourceType, Service
 from hush.observability._otel._endpoint import Endpoint, endpoint_of
 from hush.observability._otel._packages import needed
+from hush.observability._otel._project import endpoint_to, of_settings
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -69,8 +70,6 @@ class LangfuseTarget(TraceTarget):
     """``langfuse:name``."""
 
     def _endpoint(self) -> Endpoint:
-        from hush.observability._otel._langfuse import endpoint_to, of_settings
-
         return endpoint_to(of_settings(self.settings))
 
 

@@ -33,8 +33,9 @@ class OTelTracer(SpanTracer):
     in worker threads too; they go where that code's tracer provider sends them. None is made or changed here.
 
     Args:
-        endpoint: The whole address, ``https://collector.example.com/v1/traces``.
-        headers: Sent with each request; all their values are secret.
+        endpoint: The whole address, ``https://collector.example.com/v1/traces``; ``/v1/traces`` is added to one without
+            a path.
+        headers: Sent with each request, and shown nowhere.
         resource_key: A resource that says both, ``"otel:main"`` or ``"main"``; what is given beside it goes before it.
         service_name: As what the spans are shown; else ``OTEL_SERVICE_NAME``.
         timeout_s: How long one request may take; 10 s without it.
