@@ -20,6 +20,7 @@ _PROVIDERS = (
     (("grok-",), "x_ai"),
 )
 _MOST_TOTALS = 100
+_LARGEST = 10**300  # a whole number beyond it may be no float
 
 
 def conventional(span: Span, run: RunRecord | None) -> Described:
@@ -124,9 +125,9 @@ def _asked(found: dict[str, Any], span: Span, generation: Generation, model: str
 
 def _parameter(name: str, value: Any) -> tuple[str, Any]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in names.WHOLE_PARAMETERS and number and value == int(value):
+    if name in names.WHOLE_PARAMETERS and number and (isinstance(value, int) or value.is_integer()):
         return names.WHOLE_PARAMETERS[name], scalar(int(value))
-    if name in names.PARAMETERS and number:
+    if name in names.PARAMETERS and number and abs(value) < _LARGEST:
         return names.PARAMETERS[name], float(value)
     if name == "stop":
         each = value if isinstance(value, list | tuple) else (value,)
