@@ -90,6 +90,10 @@ class ChatReader(Reader):
         assembly.add("thinking", thought or _thinking_in(message.get("content")))
         assembly.add("content", as_text(message.get("content")))
         assembly.add("refusal", as_text(message.get("refusal")))
+        assembly.media.add_images(message.get("content"))
+        assembly.media.add_images(message.get("images"))  # OpenRouter
+        if message.get("audio"):
+            assembly.media.add_audio(message["audio"])
         for call in as_list(message.get("tool_calls")):
             self._call(as_mapping(call))
         if isinstance(message.get("function_call"), Mapping):  # as it was before there were tools
