@@ -199,6 +199,15 @@ def test_a_message_that_was_changed_says_what_it_says_now(change):
     assert turn["content"] == [KEPT[0], KEPT[2], *blocks]
 
 
+@pytest.mark.parametrize(
+    "kept", [[1], [{}], [{"type": "text"}], [{"type": "text", "text": 3}], [{"type": "x"}], "x", 3]
+)
+def test_blocks_that_are_none_harm_nobody(kept):
+    """They come from a file that somebody else may have written."""
+    plain = {name: value for name, value in MESSAGE.items() if name != "anthropic_blocks"}
+    assert conversation([{**plain, "anthropic_blocks": kept}]) == conversation([plain])
+
+
 @every_change
 @given(st.permutations([THOUGHT, HIDDEN, TEXT, CALL]), st.data())
 def test_wherever_its_stream_is_cut(blocks, data):

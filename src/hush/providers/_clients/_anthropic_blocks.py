@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hush.providers._clients._assembly import Call
-from hush.providers._clients._lenient import Joined, dumps, loads
+from hush.providers._clients._lenient import Joined, as_text, dumps, loads
 from hush.providers._model import BLOCK_KINDS, THOUGHTS
 
 _TEXTS = ("text", "thinking", "signature")
@@ -73,8 +73,10 @@ def unaltered(kept: Sequence[Any], content: Any, blocks: list[dict[str, Any]]) -
 
 
 def _outline(blocks: Sequence[Mapping[str, Any]]) -> tuple[str, list[Any]]:
-    calls = [[block.get(name) for name in ("id", "name", "input")] for block in blocks if block["type"] == "tool_use"]
-    return "".join(block["text"] for block in blocks if block["type"] == "text"), calls
+    calls = [
+        [block.get(name) for name in ("id", "name", "input")] for block in blocks if block.get("type") == "tool_use"
+    ]
+    return "".join(as_text(block.get("text")) for block in blocks if block.get("type") == "text"), calls
 
 
 def input_of(arguments: Any) -> dict[str, Any]:
