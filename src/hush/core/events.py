@@ -278,7 +278,11 @@ class NodeSkipped(NamedTuple):
 
 
 class MapStarted(NamedTuple):
-    """A map began to pull its items. ``total`` is their number where it is known."""
+    """A map began to pull its items. ``total`` is their number where it is known.
+
+    Of a source that is no list, tuple or range and has a length, it is what ``len()`` says when the map begins, and may
+    prove wrong: what it goes through is what ``done`` counts.
+    """
 
     run: str
     path: str
