@@ -27,7 +27,7 @@ from hush.core.events import (
 )
 from hush.observability._condense import Condenser
 from hush.observability._heard import HEARD
-from hush.observability._preview import PREVIEW, Bounds
+from hush.observability._preview import PREVIEW, Bounds, clean
 from hush.observability._sampling import USUAL, ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
 from hush.observability._totals import CONTAINERS, Sums
@@ -259,7 +259,7 @@ class Tree:
         self._ids, self._others = Ids(self.trace, nodes=True), Ids(self.trace, nodes=False)
         self._wall_ns = event.wall_ns - event.at_ns
         self._kinds = event.kinds or {}
-        self._about = (event.run, event.user_id, event.session_id)
+        self._about = (clean(event.run, 1_000), event.user_id, event.session_id)
         self.run = UnderWay(self._others.next(), None, "run", event.path, (), event.at_ns)
         self.run.inputs = event.inputs
         self.run.tags = self._tags
