@@ -70,6 +70,7 @@ class Tree:
         self._nodes: dict[Place, UnderWay] = {}
         self._items: dict[Place, UnderWay] = {}
         self._rounds: dict[Place, UnderWay] = {}
+        self._told_call = ""  # the id of the last that was told of while it was called on the loop
         self._begun: list[UnderWay] = []  # containers that nobody has been told of
         self._sums: dict[str, Sums] = {}
 
@@ -109,9 +110,11 @@ class Tree:
             totals=tuple(self._sums[path].record() for path in sorted(self._sums)) if totals else (),
         )
 
-    def begun(self) -> list[Span]:
-        """Containers that have begun since this was last asked, and have not ended."""
+    def begun(self, *, tell: bool = True) -> list[Span]:
+        """Containers that have begun since this was last asked, and have not ended; forget them if nobody is told."""
         begun, self._begun = self._begun, []
+        if not tell:
+            return []
         return [self._running(one) for one in begun if not one.told and self._is_under_way(one)]
 
     def under_way(self, before_ns: int, most: int) -> list[Span]:
@@ -125,6 +128,20 @@ class Tree:
             if one.inside:
                 todo += list(one.inside.values())[:most]
         return found
+
+    def called(self, event: NodeStarted) -> list[Span]:
+        """The span of a call that is under way and whose event will be the next; none if that has been told."""
+        id_ = self._ids.following()
+        if self.run is None or self._status != "running" or id_ == self._told_call:
+            return []
+        self._told_call = id_
+        path, items = event.path, event.outer if event.item is None else (*event.outer, event.item)
+        around = self._around(path, items, event.at_ns)
+        if items or around.kind == "round":
+            self._told.add(id_)
+        at_ns = event.at_ns + self._wall_ns
+        kind, name = self._kinds.get(path, "node"), path.rpartition("/")[2]
+        return [Span(self.trace, id_, around.id, kind, name, path, items, "running", started_ns=at_ns, called_ns=at_ns)]
 
     def _is_under_way(self, one: UnderWay) -> bool:
         if one is self.run:
@@ -177,7 +194,8 @@ class Tree:
         if one.inside:
             for inner in _inside_out(one):
                 self._forget(inner)
-                self._close_alone(inner, "cancelled", at_ns)
+                # Of a round that did not end well nobody tells; what was in it has told why.
+                self._close_alone(inner, "failed" if inner.kind == "round" and inner.erred else "cancelled", at_ns)
         self._close_alone(one, status, at_ns)
 
     def _close_alone(self, one: UnderWay, status: Status, at_ns: int) -> None:
@@ -186,7 +204,9 @@ class Tree:
             around.inside.pop(id(one), None)
         spans = one.attempt_spans(self.trace, self._others, self._wall_ns, status, at_ns)
         if one.sampler is not None:
-            self._keep(around, one.sampler.rest())
+            kept, out = one.sampler.rest()
+            self._keep(around, kept)
+            self._leave_out(one, out)
         spans.append(one.span(self.trace, self._wall_ns, status, at_ns))
         self.produced += len(spans)
         failed = status in ("failed", "handled")
@@ -314,7 +334,10 @@ class Tree:
     def _node_ran(self, event: NodeRan) -> None:
         _, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs = event
         items = outer if item is None else (*outer, item)
-        around = self._around(path, items, started_ns if ready_ns is None else ready_ns)
+        first_ns = started_ns if ready_ns is None else ready_ns
+        around = self._around(path, items, first_ns)
+        if first_ns < around.started_ns and around.kind in ("item", "round"):
+            around.started_ns = first_ns  # it was told of by the call that is under way in it
         kind = self._kinds.get(path, "node")
         sums = self._sums.get(path)
         if sums is None:
@@ -361,6 +384,8 @@ class Tree:
         if one.resource is not None:
             asked = one.generation.parameters if one.generation is not None else None
             one.generation = Generation(resource=one.resource, parameters=asked)
+        if not event.handled and one.around is not None and one.around.kind == "round":
+            one.around.erred = True
         self._close(one, "handled" if event.handled else "failed", event.at_ns)
 
     def _node_skipped(self, event: NodeSkipped) -> None:
@@ -373,7 +398,7 @@ class Tree:
     def _map_started(self, event: MapStarted) -> None:
         one = self._find(event)
         if one is not None:
-            one.sampler = ItemSampler(self._sampling)
+            one.sampler = ItemSampler(self._sampling, event.total)
             one.total = event.total
             one.done = one.failed = 0
             if one.kind == "node":
