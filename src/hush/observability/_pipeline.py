@@ -133,10 +133,10 @@ class Pipeline:
                 return 0
             dropped = 0
             for span in spans:
-                if len(self._pending) < self.max_pending or (
-                    len(self._pending) < 2 * self.max_pending
-                    and (span.failure is not None or (not span.items and span.kind in _HOLDING))
-                ):
+                most = self.max_pending
+                if span.failure is not None or (not span.items and span.kind in _HOLDING):
+                    most *= 2
+                if len(self._pending) < most:
                     self._pending.append(span)
                 else:
                     dropped += 1
@@ -197,6 +197,9 @@ class Pipeline:
         if thread is None:
             return
         thread.join(timeout_s)
+        if thread.is_alive():  # it hangs: count also what it did not come to
+            for recorder in [*self._recorders, *self._new]:
+                recorder.fold(recorder.waiting(), wait=False)
         with self._lock:
             left = len(self._pending)
             if left:
