@@ -227,6 +227,7 @@ class Pipeline:
 
     # --- the thread ----------------------------------------------------------------------------------------
     def _work(self) -> None:
+        exporter: Exporter | None = None
         while True:
             with self._lock:
                 if not self._awake and not self._closing:
