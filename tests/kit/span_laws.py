@@ -24,9 +24,14 @@ STARTS_ARE_EARLY = True
 
 
 class Watch:
-    """Hears one run: its events, and the tree that is made of them."""
+    """Hears one run: its events, and the tree that is made of them.
+
+    Attributes:
+        asked: Whether the run was asked to end before it had.
+    """
 
     sees_calls = True
+    asked = False
 
     def __init__(self, sampling: Sampling = ALL) -> None:
         self.events: list[Any] = []
@@ -59,7 +64,7 @@ def watched(engine: Any, inputs: Any, seed: object, cancel_at: int | None = None
     loop = VirtualLoop(seed)
     main = loop.create_task(engine.run(inputs=inputs, tracer=watch, request_id="r"), name="main")
     if cancel_at is not None:
-        loop.at_pass(cancel_at, main.cancel)
+        loop.at_pass(cancel_at, lambda: setattr(watch, "asked", main.cancel()))
     play(loop, main)
     return watch
 
