@@ -101,7 +101,7 @@ def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
             name = _text(key, bounds) if type(key) is str else f"<{named(type(key))}>"
             left[0] -= len(name)
             secret = value is not None and is_secret(key if type(key) is str else name)
-            found[name] = SECRET if secret else _shown(value, bounds, 1, left)
+            found[name] = _hidden(value) if secret else _shown(value, bounds, 1, left)
     except Exception as exc:  # a mapping that changes, or that is somebody's own: what is shown harms nobody
         found["…"] = f"not shown: {named(type(exc))}"
     return found
@@ -242,6 +242,14 @@ def _array(value: Any, kind: type, bounds: Bounds, depth: int, left: list[int]) 
     return f"<{named(kind)} {' x '.join(str(one) for one in shape)}>"
 
 
+def _hidden(value: Any) -> str:
+    """What stands under the name of a secret. A plain text is not sought elsewhere: a ``token`` may be any word."""
+    kind = type(value)
+    if (kind is not str and issubclass_of(kind, str)) or of_class(kind, "get_secret_value") is not None:
+        _shown(value, PREVIEW, 0, [PREVIEW.total])
+    return SECRET
+
+
 def _remember(secret: str) -> None:
     """What hides itself is to be found by value elsewhere too; of so many at most, since each is sought everywhere."""
     if len(secret) >= _SHORTEST and len(_remembered) < _MOST_REMEMBERED and secret not in _remembered:
@@ -266,7 +274,7 @@ def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: 
         name = clean(raw, 200)
         left[0] -= len(name)
         secret = is_secret(raw[:1_000]) and value is not None and type(value) not in (int, bool, float)
-        found[name] = SECRET if secret else _shown(value, bounds, depth + 1, left)
+        found[name] = _hidden(value) if secret else _shown(value, bounds, depth + 1, left)
     return found
 
 
