@@ -21,6 +21,7 @@ from benchmarks import (
     rows_million,
     rows_processes,
     rows_streams,
+    rows_tracing,
 )
 from benchmarks._measure import FULL, QUICK, Effort
 from benchmarks._row import Line, Row
@@ -37,6 +38,7 @@ ROWS: tuple[Row, ...] = (
     *rows_processes.ROWS,
     *rows_compile.ROWS,
     *rows_engine.ROWS,
+    *rows_tracing.ROWS,
     *rows_import.ROWS,
     *rows_first.ROWS,
 )

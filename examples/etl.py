@@ -3,6 +3,7 @@
     python examples/etl.py                    the real thing: ten thousand definitions and more
     python examples/etl.py --limit-files 50   a quick look
     python examples/etl.py --break api        what a broken source looks like
+    python examples/etl.py --show             and what was recorded of the run, as `hush show` shows it
 
 Extract, in parallel: a SQLite database (which team reviews which module, and how fast), an HTTP API (the status of each
 module; a small server on loopback, in a process that ends with this one) and the sources of the running Python.
@@ -16,6 +17,7 @@ import argparse
 import io
 import logging
 import sqlite3
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -33,8 +35,10 @@ from _etl_parts.sources import BrokenSource, fetch_from_api, fetch_from_db, make
 from _etl_parts.timeline import Timeline
 
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.observability import LocalTracer
 
 DEFAULT_WORKDIR = Path(".hush-demo", "etl")
+TRACES = "traces.db"
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 
 with GraphNode(name="etl-pipeline") as graph:
@@ -117,7 +121,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for category in (SyntaxWarning, DeprecationWarning):
         warnings.simplefilter("ignore", category)  # what the parser thinks of the sources that are measured
     try:
-        return _run_and_tell(options)
+        code = _run_and_tell(options)
+        recorded = options.workdir / TRACES
+        if options.show:
+            print(flush=True)
+            subprocess.run([sys.executable, "-m", "hush", "show", "--traces", str(recorded)], check=False)
+        else:
+            print(f"\nRecorded: hush show --traces {recorded}")
+        return code
     except KeyboardInterrupt:
         print("\nStopped. What an earlier run loaded stands as it was.", file=sys.stderr)
         return 130
@@ -171,7 +182,11 @@ def _run(options: argparse.Namespace, timeline: Timeline) -> Any:
                 "workdir": workdir,
                 "run": run,
             }
-            return Hush(graph).run_sync(inputs, tracer=timeline, request_id=run)
+            tracer = LocalTracer(workdir / TRACES)
+            try:
+                return Hush(graph).run_sync(inputs, tracer=[timeline, tracer], request_id=run)
+            finally:
+                tracer.flush()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -184,6 +199,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--sources", type=Path, default=STDLIB, help="the folder to review (the standard library's: %(default)s)"
     )
     parser.add_argument("--limit-files", type=_count, metavar="N", help="take the first N files only")
+    parser.add_argument("--show", action="store_true", help="show the run by what was recorded of it: `hush show`")
     parser.add_argument("--break", dest="broken", choices=["db", "api", "files"], help="break a source, to see it fail")
     return parser.parse_args(arguments)
 

@@ -81,6 +81,13 @@ WARM = (
         figure=micros_for(LONG),
     ),
     Row(
+        name="chain-traced",
+        work=f"chain of {LONG} sync nodes, each traced, or its state kept, in the engine's own way",
+        unit="µs a node",
+        expected=lambda: LONG,
+        figure=micros_for(LONG),
+    ),
+    Row(
         name="chain-async",
         work="the same, `async def` that never suspends",
         unit="µs a node",

@@ -95,9 +95,18 @@ def asked() -> Job:
     return Job(call=lambda: at_once(one, ASKED))
 
 
+def spans_by_hand() -> Job:
+    """A span of the OpenTelemetry SDK around each call, in batches to an exporter that drops them."""
+    from benchmarks.rows_tracing import by_opentelemetry
+
+    run, _ = by_opentelemetry()
+    return Job(call=run)
+
+
 JOBS: Jobs = {
     "llm": {"openai SDK + semaphore": asked},
     "chain-sync": {"plain calls": hand("rows_graphs", "CHAIN_SYNC", x)("plain calls")},
+    "chain-traced": {"opentelemetry SDK": spans_by_hand},
     "chain-async": {"plain awaits": hand("rows_graphs", "CHAIN_ASYNC", x)("plain awaits")},
     "chain-cold": {"plain calls": hand("rows_graphs", "CHAIN_SYNC", x)("plain calls")},
     "fan-sync": {"gather": hand("rows_graphs", "FAN_SYNC", total)("gather")},

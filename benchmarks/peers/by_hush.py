@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from benchmarks._llm import ASKED, ASKED_AT_ONCE, where
@@ -19,6 +21,7 @@ from benchmarks.rows_llm import asking, hub
 from benchmarks.rows_maps import MAP_CHEAP, MAP_WAITING, mapped
 from benchmarks.rows_streams import WAITING_STREAMS, storing
 from hush.core import END, PARENT, START, CodeNode, GraphNode, Hush, Limit
+from hush.observability import LocalTracer
 
 
 def race(row: Race, result: Callable[[Any], Any]) -> Callable[[], Job]:
@@ -70,6 +73,13 @@ def rated() -> Job:
     return Job(call=call)
 
 
+def traced() -> Job:
+    """To SQLite; the thread that writes works while the next run does, as it would for anybody."""
+    tracer = LocalTracer(Path(mkdtemp()) / "traces.db")
+    engine = Hush(CHAIN_SYNC.graph())
+    return Job(call=lambda: engine.run(inputs=CHAIN_SYNC.inputs, tracer=tracer), result=lambda found: found["x"])
+
+
 async def run_chain(engine: Hush) -> int:
     return (await engine.run(inputs={"x": 0}))["x"]
 
@@ -82,6 +92,7 @@ def asked() -> Job:
 JOBS: Jobs = {
     "llm": asked,
     "chain-sync": race(CHAIN_SYNC, lambda found: found["x"]),
+    "chain-traced": traced,
     "chain-async": race(CHAIN_ASYNC, lambda found: found["x"]),
     "chain-cold": race(CHAIN_SYNC, lambda found: found["x"]),
     "fan-sync": race(FAN_SYNC, lambda found: found["total"]),

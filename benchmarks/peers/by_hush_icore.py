@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from tempfile import mkdtemp
 from typing import Any
 
 from benchmarks._work import (
@@ -30,6 +31,7 @@ from benchmarks._work import (
 )
 from benchmarks.peers._job import Job, Jobs, Make, long_chains
 from hush.core import END, LOGGER, PARENT, START, FuncOp, GraphOp, Hush, op
+from hush.core.tracing import LocalTracer
 
 LOGGER.setLevel("CRITICAL")  # else it writes lines for every run
 
@@ -161,6 +163,12 @@ def ran(graph: GraphOp, **given: Any) -> Job:
     return Job(call=lambda: engine.run(inputs=given), result=lambda found: found["y"])
 
 
+def traced() -> Job:
+    """Its own local tracer: a file of JSON for each run."""
+    engine, tracer = Hush(chain(one_more)), LocalTracer(path=mkdtemp())
+    return Job(call=lambda: engine.run(inputs={"x": 0}, tracer=tracer), result=lambda found: found["y"])
+
+
 def layers() -> Job:
     engine = Hush(layered())
     return Job(
@@ -216,6 +224,7 @@ async def run_chain(engine: Hush) -> int:
 
 JOBS: Jobs = {
     "chain-sync": lambda: ran(chain(one_more), x=0),
+    "chain-traced": traced,
     "chain-async": lambda: ran(chain(one_more_awaited), x=0),
     "chain-cold": lambda: ran(chain(one_more), x=0),
     "fan-sync": lambda: ran(fan(scaled, range(LONG)), x=1),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from itertools import count
 from operator import add
 from typing import Annotated, Any
 
 os.environ["LANGSMITH_TRACING"] = "false"
 
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 from typing_extensions import TypedDict
@@ -68,6 +70,18 @@ def written(step: Any, length: int) -> StateGraph[Any]:
 def chain() -> Job:
     graph = written(one_more, LONG).compile()
     return Job(call=lambda: graph.invoke({"x": 0}), result=lambda found: found["x"])
+
+
+def chain_kept() -> Job:
+    """With its checkpointer in memory, each run a thread of its own, as a service would."""
+    graph = written(one_more, LONG).compile(checkpointer=InMemorySaver())
+    runs = count()
+
+    def call() -> Any:
+        thread = {"thread_id": str(next(runs))}
+        return graph.invoke({"x": 0}, {"configurable": thread, "recursion_limit": 2 * LONG})
+
+    return Job(call=call, result=lambda found: found["x"])
 
 
 def chain_async() -> Job:
@@ -244,6 +258,7 @@ def asked_by_abatch() -> Job:
 JOBS: Jobs = {
     "llm": {"Send, ChatOpenAI": asked_by_send, "ChatOpenAI.abatch, no graph": asked_by_abatch},
     "chain-sync": chain,
+    "chain-traced": chain_kept,
     "chain-async": chain_async,
     "chain-cold": chain,
     "fan-sync": {"invoke": fan_sync, "ainvoke": fan_async(scaled_async)},

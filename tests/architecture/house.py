@@ -39,7 +39,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"hush.providers", "hush.observability"}),
-    frozenset({"hush.cli", "hush.ui", "hush.testing"}),
+    frozenset({"hush.__main__", "hush.cli", "hush.ui", "hush.testing"}),
 )
 STRANGERS = frozenset({4, 7})
 # These know only public names of hush.core.

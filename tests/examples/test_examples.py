@@ -319,3 +319,16 @@ def test_wrong_options_are_refused_before_anything_is_made(tmp_path: Path, argum
     assert code == 2
     assert "usage:" in err
     assert not list(tmp_path.iterdir())
+
+
+def test_etl_shows_itself_by_what_was_recorded_of_it(tmp_path):
+    sources = make_sources(tmp_path / "sources")
+    code, out, err = run(tmp_path, "etl.py", "--workdir", "work", "--sources", sources, "--show")
+    assert (code, err) == (0, "")
+    shown = out[out.index("Where the time went") :]
+    for node in ("extract_db", "extract_api", "extract_file", "combine", "transform", "load_warehouse", "publish"):
+        assert node in shown
+    code, out, _ = run(tmp_path, "etl.py", "--workdir", "work", "--sources", sources, "--break", "api", "--show")
+    assert code == 1
+    assert "extract_api" in out
+    assert "BrokenSource" in out[out.index("1 failure") :]

@@ -343,6 +343,7 @@ class ItemFinished(NamedTuple):
     """An item of a map ended well. ``path`` is the map's, ``item`` the index.
 
     ``key`` is what the map's ``key=`` calls it. ``outputs`` is ``None`` but in ``engine.stream(..., items=...)``.
+    ``took_ns`` is told of an item that ran in a worker process, of whose nodes nothing is told.
     """
 
     run: str
@@ -352,10 +353,14 @@ class ItemFinished(NamedTuple):
     outer: tuple[int, ...] = ()
     key: str | None = None
     outputs: Mapping[str, Any] | None = None
+    took_ns: int | None = None
 
 
 class ItemFailed(NamedTuple):
-    """An item of a map failed. ``error`` is what stands at its place in the map's ``error`` column."""
+    """An item of a map failed. ``error`` is what stands at its place in the map's ``error`` column.
+
+    ``took_ns`` as of ``ItemFinished``.
+    """
 
     run: str
     path: str
@@ -364,6 +369,7 @@ class ItemFailed(NamedTuple):
     error: Any = None
     outer: tuple[int, ...] = ()
     key: str | None = None
+    took_ns: int | None = None
 
 
 Event: TypeAlias = (

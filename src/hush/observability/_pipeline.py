@@ -327,7 +327,8 @@ class Pipeline:
                 self._running.pop(span.id, None)
             left -= len(ended)
             running = tuple(self._running.values())
-            runs = () if left else tuple(self._runs.values())  # after all their spans
+            # What ends a file's run comes with its last spans; a collector is told whose spans they are with the first.
+            runs = tuple(self._runs.values()) if not left or not exporter.live else ()
             batch = Batch(tuple(ended), running, tuple(self._gone), runs)
             try:
                 exporter.export(batch)

@@ -68,6 +68,7 @@ class RunRecorder:
         self.tree = Tree(sampling, tags)
         self.finished = False
         self._told_ns = 0
+        self._named = False  # whether it was told whose run it is
         self._entered = entered
         self._trace = ""
         self._ids = NO_IDS
@@ -174,7 +175,8 @@ class RunRecorder:
                     running += tree.under_way(before_ns, _MOST_UNDER_WAY)
                     running += self._called(before_ns)
             gone, tree.gone = tree.gone, []
-            told = self.finished or due or any(span.kind == "run" for span in running)
+            told = self.finished or due or not self._named or any(span.kind == "run" for span in running)
+            self._named = True
             return running, gone, tree.record() if told else None
 
     def _called(self, before_ns: int) -> list[Span]:

@@ -167,8 +167,8 @@ class RunRecord(NamedTuple):
         produced: How many spans there were, so far.
         left_out: Those that sampling left out.
         dropped: Those that no exporter could take.
-        totals: For each node that has ended at least once, by path.
-        file: Where the graph was written, if that is known.
+        totals: For each node that was called more than once, by path; of the others their one span says it. Of all
+            nodes if spans were dropped.
     """
 
     trace: str

@@ -37,6 +37,11 @@ class Sums:
         self._retry_s = 0.0
         self._waited_ns: dict[str, int] | None = None
 
+    @property
+    def calls(self) -> int:
+        """How many calls have ended."""
+        return self._calls
+
     def add(self, one: UnderWay, status: Status, at_ns: int) -> None:
         """``one`` has ended at ``at_ns``."""
         self._calls += 1

@@ -107,7 +107,11 @@ class Tree:
             produced=self.produced,
             left_out=self.left_out,
             dropped=self.dropped,
-            totals=tuple(self._sums[path].record() for path in sorted(self._sums)) if totals else (),
+            totals=tuple(
+                self._sums[path].record() for path in sorted(self._sums) if self.dropped or self._sums[path].calls > 1
+            )
+            if totals
+            else (),
         )
 
     def begun(self, *, tell: bool = True) -> list[Span]:
@@ -419,7 +423,8 @@ class Tree:
         node.done = (node.done or 0) + 1
         node.changed = True
         if item is None:  # nothing in it was told: it ran in another process, or there is nothing to run
-            item = UnderWay(self._others.next(), node, "item", event.path, items, event.at_ns)
+            began_ns = event.at_ns - (event.took_ns or 0)
+            item = UnderWay(self._others.next(), node, "item", event.path, items, began_ns)
             item.name = f"{node.name}[{event.item}]"
             item.held = []
         item.key = event.key

@@ -92,7 +92,7 @@ def _masked_event(event: Any, run: str, at_ns: int, *, virtual: bool) -> Any:
             changed[field] = run
         elif field == "at_ns":
             changed[field] = at_ns
-        elif field.endswith("_ns"):
+        elif field.endswith("_ns") and value is not None:
             changed[field] = 0
         elif field == "seconds" or (field == "rate_per_s" and not virtual):
             changed[field] = 0.0

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from hush.core._expr._model import Apply, Const, Expr, Read, Sequence, Table, children, describe, in_postorder
-from hush.core._plan._model import SKIPPED, Plan, Reader, Slots
+from hush.core._plan._model import SKIPPED, Argument, Plan, Reader, Slots
 from hush.core._spec._signature import Signature
 
 
@@ -139,14 +139,6 @@ def slots_maker(plan: Plan, pairs: list[tuple[int, Reader]]) -> Callable[[Any], 
         return slots
 
     return first_slots
-
-
-class Argument(NamedTuple):
-    """One bound parameter: a slot that surely holds its value, or a reader."""
-
-    name: str
-    slot: int
-    reader: Reader | None
 
 
 def argument(name: str, expr: Expr, resolve: Resolve, constant: Callable[[Any], int], default: Any) -> Argument:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from hush.core._expr._model import Expr, Read, reads
 from hush.core._plan._bind import argument, call_of, expr_reader, or_default, slots_maker
 from hush.core._plan._choice import choice_of
 from hush.core._plan._gives import arms_in, gives_of
-from hush.core._plan._model import UNGATED, Gate, Liveness, LoopPlan, MapPlan, Plan, Reader, Slots, StepPlan
+from hush.core._plan._model import UNGATED, Argument, Gate, Liveness, LoopPlan, MapPlan, Plan, Reader, Slots, StepPlan
 from hush.core._plan._scope import Scope
 from hush.core._spec._model import EVERYTHING, METRICS, BranchSpec, CallSpec, GraphSpec, LoopSpec, MapSpec, Step
 from hush.core._spec._reads import is_optional
@@ -38,7 +38,7 @@ class _Parts(NamedTuple):
     body: Plan | None = None
     map: MapPlan | None = None
     loop: LoopPlan | None = None
-    reads: tuple[tuple[str, int], ...] | None = None
+    arguments: Sequence[Argument] = ()
 
 
 class Compiler:
@@ -171,9 +171,7 @@ class Compiler:
                 arguments.append(argument(name, expr, resolve, scope.constant, parameter.default))
         call, bind = call_of(step.fn, signature, arguments)
         gate, begin = self._policies(number, step)
-        plain = all(one.reader is None for one in arguments)
-        reads = tuple([(one.name, one.slot) for one in arguments]) if plain else None
-        return _Parts(call, bind, gate, begin, reads=reads)
+        return _Parts(call, bind, gate, begin, arguments=arguments)
 
     def _inner_pairs(self, number: int, step: Step, inner: Scope) -> list[tuple[int, Reader]]:
         """How the slots of a container's body are filled: its inputs, then what is passed down into it."""
@@ -211,8 +209,8 @@ class Compiler:
             where=step.where,
             call=parts.call,
             bind=parts.bind,
-            reads=parts.reads,
-            parameters=step.signature.names() if isinstance(step, CallSpec) else (),
+            signature=step.signature if isinstance(step, CallSpec) else None,
+            arguments=parts.arguments,
             gate=parts.gate or UNGATED,
             begin=parts.begin,
             awaited=parts.gate is None and (parts.body is None or parts.begin is not None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -10,8 +10,9 @@ from hush.core._expr._record import record
 from hush.core._expr._where import Where
 from hush.core._spec._model import Source, Tolerate
 
-if TYPE_CHECKING:  # only for maps in processes
+if TYPE_CHECKING:  # the first only for maps in processes
     from hush.core._spec._portable import PortableBody
+    from hush.core._spec._signature import Signature
 
 Slots: TypeAlias = list[Any]
 """One activation's values, by number. Slot 0 is the dict of what has been written to ``PARENT``."""
@@ -129,6 +130,14 @@ class Liveness:
     blocked_after: tuple[int, ...]
 
 
+class Argument(NamedTuple):
+    """One bound parameter: a slot that surely holds its value, or a reader."""
+
+    name: str
+    slot: int
+    reader: Reader | None
+
+
 @record
 class StepPlan:
     """One step of a plan.
@@ -137,8 +146,9 @@ class StepPlan:
         call: Of a leaf: binds its inputs and calls its function, a ``def`` in a fresh copy of the context. Of a graph
             or map: gives the first slots of its body.
         bind: Of a leaf: binds its inputs and gives the call to make, for another thread.
-        parameters: Of a leaf: what the positional arguments of that call are called.
-        reads: Of a leaf whose arguments all are slots: by name, which; ``None`` if something is to be done to one.
+        signature: Of a leaf: that of its function.
+        arguments: Of a leaf: how each of its arguments is read.
+        reading: How those who show what it reads do it; worked out by them when they first do.
         gate: Where it runs: ``UNGATED`` if it is no ``def``.
         begin: How to start what is awaited, where ``call`` alone does not say: threads, deadlines.
         awaited: Whether it is always awaited by whoever reached it: it is no ``def``, and no graph to be gone into.
@@ -160,8 +170,8 @@ class StepPlan:
     where: Where
     call: Callable[[Slots], Any]
     bind: Callable[[Slots], Callable[[], Any]] | None
-    parameters: tuple[str, ...]
-    reads: tuple[tuple[str, int], ...] | None
+    signature: Signature | None
+    arguments: Sequence[Argument]
     gate: Gate
     begin: Callable[..., Awaitable[Any]] | None
     awaited: bool
@@ -181,6 +191,7 @@ class StepPlan:
     loop: LoopPlan | None
     measured: bool
     timeout_s: float | None
+    reading: Any = None
 
 
 @record

@@ -38,7 +38,7 @@ _PARTS = re.compile(
     r"(?P<before>\b(?:bearer|basic)\s+)[^\s\"',;]+"
     r"|\bsk-[\w*.-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"
-    r"|(?P<address>://)[^/\s:@]*:[^/\s@]+@"
+    r"|(?P<address>://)[^/\s:@]*:[^/\s@]+(?=@)"
     r"|(?P<query>[?&][\w.-]*(?:key|token|secret|sig|signature|password)=)[^&\s\"']+",
     re.IGNORECASE | re.DOTALL,
 )

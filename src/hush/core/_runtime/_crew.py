@@ -77,7 +77,9 @@ class Crew:
             body: Plan = fanout.body
             named = {key: fanout.base[slot] for key, slot in body.inputs.items() if slot not in fanout.slots}
             passed = {key: fanout.base[slot] for key, slot in body.imports.items()}
-            each, timed = fanout.plan.item_timeout_s is not None, fanout.latencies is not None
+            tracing = fanout.run.tracing
+            each = fanout.plan.item_timeout_s is not None
+            timed = fanout.latencies is not None or (tracing is not None and tracing.sees_calls)
             given = Given(named, passed, self.around, self.run.id, each, fanout.wanted(), timed)
             parcel = pack([given])
             if parcel.refused:

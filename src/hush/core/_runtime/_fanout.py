@@ -67,6 +67,7 @@ class Fanout:
         self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True, around=frame)
         self.first_worker: Member | None = None
         self.exhausted = False
+        self.took_ns: int | None = None  # of the item that is being settled, if it ran in another process
         self.done = 0
         self.active = 1
         self.awaiting = 0
@@ -227,7 +228,7 @@ class Fanout:
             return  # it is told of at the end, as one that has failed, by its name
         if self.run.tracing is not None:
             count = self.done, self.columns.failed
-            self.run.tracing.item_finished(self.step, self.item(index), self._keys.get(index), out, count)
+            self.run.tracing.item_finished(self.step, self.item(index), self._keys.get(index), out, count, self.took_ns)
         if self._keys:
             self._keys.pop(index, None)
 
@@ -284,7 +285,8 @@ class Fanout:
             if not travelled:  # else it has been counted where it failed
                 self.run.collect(error, self.step.path, item, partial=True)
         if self.run.tracing is not None:
-            self.run.tracing.item_failed(self.step, item, key, error, (self.done, self.columns.failed))
+            count = self.done, self.columns.failed
+            self.run.tracing.item_failed(self.step, item, key, error, count, self.took_ns)
         if not collects or self.plan.fail_fast:
             self.domain.fail(self._reported(index, error), by)
         elif self._failures is not None:

@@ -192,7 +192,9 @@ class RemoteWorker:
         for place in range(outcome.done):
             index = errand.indexes[errand.ended]
             errand.ended += 1
+            fanout.took_ns = outcome.took_ns[place] if place < len(outcome.took_ns) else None
             self._settle(index, outcome.errors[place] if place in outcome.errors else next(given))
+            fanout.took_ns = None
             if fanout.domain.closing:
                 return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
+from time import perf_counter_ns
 from typing import Any
 
 from hush.core._plan._model import SKIPPED, Slots, StepPlan
@@ -129,8 +130,8 @@ class Settling:
             self.stop()
         return False
 
-    def settle(self, frame: Frame, step: StepPlan, out: Any) -> None:
-        """``step`` has given ``out``."""
+    def settle(self, frame: Frame, step: StepPlan, out: Any, at_ns: int = 0) -> None:
+        """``step`` has given ``out``, now or ``at_ns`` by ``perf_counter_ns``."""
         if type(out) is not dict:
             out = as_mapping(step, out)
         if TAGS in out:
@@ -138,7 +139,7 @@ class Settling:
         if self.run.tracing is None:
             frame.settle(step, out, self.ready)
         else:
-            self.run.tracing.node_settled(frame, step, out, self.ready)
+            self.run.tracing.node_settled(frame, step, out, self.ready, at_ns or perf_counter_ns())
 
     def failed(self, frame: Frame, step: StepPlan, exc: BaseException, *, own: bool = False) -> None:
         """``step`` raised: go on without it if the graph does, else end the domain.

@@ -75,6 +75,7 @@ class Strand(Settling):
         slots: Any
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = 0  # read when the first function is to be called
+        told_ns = 0  # when the call ended whose telling followed
         frame: Frame | None = None
         then: int | None = None
         try:
@@ -115,8 +116,8 @@ class Strand(Settling):
                             self.later(frame, step, None)
                         continue
                     if tracing is not None and not terse:
-                        tracing.node_started(frame, step)
-                        now_ns = 0  # telling it is not the step's time
+                        tracing.node_started(frame, step, now_ns)
+                        now_ns = told_ns = 0  # telling it is not the step's time
                     mode = gate.mode
                     if hidden is (mode == PINNED):
                         hidden = not hidden
@@ -131,6 +132,7 @@ class Strand(Settling):
                 try:
                     slots = frame.slots
                     if terse:
+                        told_ns = 0
                         out = tracing.call_quickly(frame, step, now_ns)  # type: ignore[union-attr]
                     else:
                         out = step.call(slots) if call is None else call(frame, step)
@@ -161,9 +163,8 @@ class Strand(Settling):
                                     else:
                                         frame.left -= 1
                     elif terse and type(out) is dict and TAGS not in out:
-                        called_ns = perf_counter_ns()
-                        tracing.node_ran(frame, step, out, ready, called_ns)  # type: ignore[union-attr]
-                        before_ns += perf_counter_ns() - called_ns
+                        told_ns = perf_counter_ns()
+                        tracing.node_ran(frame, step, out, ready, told_ns)  # type: ignore[union-attr]
                     elif type(out) is not dict and hasattr(out, "__await__"):
                         if terse:
                             tracing.not_quick()  # type: ignore[union-attr]
@@ -174,11 +175,10 @@ class Strand(Settling):
                         if hidden:
                             hidden, mode = False, NO_MODE
                             _set_running_loop(run.loop)
-                        called_ns = perf_counter_ns()
+                        told_ns = perf_counter_ns()
                         if terse:
                             tracing.not_quick()
-                        self.settle(frame, step, out)
-                        before_ns += perf_counter_ns() - called_ns  # what tracers take is not the step's time
+                        self.settle(frame, step, out, told_ns)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     if hidden:
                         hidden, mode = False, NO_MODE
@@ -193,7 +193,7 @@ class Strand(Settling):
                     before_ns += perf_counter_ns() - called_ns  # nor what the conditions of loops take
                 now_ns = perf_counter_ns()
                 if now_ns > deadline_ns or mode == WATCHED:
-                    gate.ran_inline(now_ns - before_ns, step.path)
+                    gate.ran_inline((told_ns or now_ns) - before_ns, step.path)  # what tracers take is not its time
                     if now_ns > deadline_ns and (ready or then is not None or more is not None):
                         if then is not None:
                             ready.append((frame, frame.plan.steps[then]))

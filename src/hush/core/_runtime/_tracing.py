@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from time import get_clock_info, monotonic_ns, perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from hush.core import events
-from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._frame import Frame, Ready
+from hush.core._runtime._telling import Telling, place_of
 from hush.core._spec._model import ERROR, TAGS
 from hush.core.errors import UsageError
 from hush.core.events import Event
 from hush.core.protocols import Tracer
 
-if TYPE_CHECKING:  # imported when a map first tells of itself
-    from hush.core._runtime._pace import Pace
-
-log = logger("hush.tracing")
-
-
 CLOCK_NS = 0 if get_clock_info("monotonic") == get_clock_info("perf_counter") else monotonic_ns() - perf_counter_ns()
 """What makes an instant of ``perf_counter_ns``, by which calls are timed, one of ``monotonic_ns``: often one clock."""
+_NOTHING: Mapping[str, Any] = {}
+_NodeFinished, _NodeReady, _NodeStarted = events.NodeFinished, events.NodeReady, events.NodeStarted
+_NodeRan = events.NodeRan  # a global costs less than an attribute of a module, three times a node
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, three times a node
 
 
@@ -53,53 +48,27 @@ def tracers_of(tracer: Any) -> list[Tracer]:
     return found
 
 
-class Tracing:
+class Tracing(Telling):
     """The tracers of one run.
 
     Attributes:
-        items_of: The path of the map whose items' outputs are told too.
-        streams: Whether whoever listens takes parts of answers as they come.
-        held: Whether whoever listens cannot take more for now: nothing new is to start until ``room`` returns.
         kept: What the nodes outside maps gave, by path, if the run keeps it.
         terse: Whether all tracers take one event for a quick call.
         sees_calls: Whether a tracer wants to be told what nodes read and gave, or to prepare the context of calls.
     """
 
-    __slots__ = (
-        "_at_work",
-        "_emits",
-        "_enters",
-        "_inputs",
-        "_loop",
-        "_paces",
-        "_run",
-        "_waiting",
-        "held",
-        "items_of",
-        "kept",
-        "sees_calls",
-        "streams",
-        "terse",
-    )
+    __slots__ = ("_at_work", "_enters", "_inputs", "kept", "sees_calls", "terse")
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
-        loop: asyncio.AbstractEventLoop = run.loop
-        self._run: str = run.id
         tracers = [one.for_run() if hasattr(one, "for_run") else one for one in tracers]
-        self._emits = [tracer.emit for tracer in tracers]
-        self._loop = loop
-        self._waiting: list[asyncio.Future[None]] = []
-        self._paces: dict[tuple[str, tuple[int, ...]], Pace] = {}  # of the maps under way, by path and place
-        self.items_of: str | None = None
-        self.held = False
-        self.streams = False
+        super().__init__(run, tracers)
         self.kept: dict[str, dict[str, Any]] | None = None
         self._enters: list[Callable[[Event], Callable[[], object]]] = [
             enter for enter in (getattr(tracer, "enter", None) for tracer in tracers) if callable(enter)
         ]
         self.terse = bool(tracers) and all(getattr(one, "terse", False) for one in tracers)
         self._at_work: tuple[Frame, StepPlan, int] | None = None
-        self._inputs: Mapping[str, Any] = {}
+        self._inputs: Mapping[str, Any] = _NOTHING
         if self.terse:
             for one in tracers:
                 one.attach(self._at_work_now)  # type: ignore[attr-defined]
@@ -108,61 +77,34 @@ class Tracing:
             if isinstance(tracer, Listener):
                 tracer.attach(self, run)
 
-    async def room(self) -> None:
-        """Wait until whoever listens can take more."""
-        while self.held:
-            waiter = self._loop.create_future()
-            self._waiting.append(waiter)
-            await waiter
-
-    def hold(self, *, held: bool) -> None:
-        """Start holding back, or go on."""
-        self.held = held
-        if not held:
-            waiting, self._waiting = self._waiting, []
-            for waiter in waiting:
-                if not waiter.done():
-                    waiter.set_result(None)
-
     def _keep(self, frame: Frame, step: StepPlan, out: Mapping[str, Any]) -> None:
         if self.kept is not None and not frame.item:
             self.kept[step.path] = {key: value for key, value in out.items() if key != TAGS}
 
-    def tell(self, event: Event) -> None:
-        """Hand ``event`` to every tracer; one that raises is dropped for the rest of the run and logged."""
-        for emit in self._emits:
-            try:
-                emit(event)
-            except (Exception, CancelledError):  # a border: a tracer must not harm the run
-                self._emits = [other for other in self._emits if other is not emit]
-                log.exception(
-                    "the tracer's %r raised; it hears no more of run %s", emit, self._run, extra={"run": self._run}
-                )
-
-    def node_started(self, frame: Frame, step: StepPlan) -> None:
-        """``step`` is about to be called."""
+    def node_started(self, frame: Frame, step: StepPlan, at_ns: int = 0) -> None:
+        """``step`` is about to be called, now or ``at_ns`` by ``perf_counter_ns``."""
         if self.terse:
             self._tell_ready(frame, step)
+        at_ns = (at_ns or perf_counter_ns()) + CLOCK_NS
         item = frame.item
-        index = item[-1] if item else None
-        self.tell(_new(events.NodeStarted, (self._run, step.path, index, monotonic_ns(), item[:-1])))
+        self.tell(_new(_NodeStarted, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
 
     # --- quick calls, where all tracers take one event for them -----------------------------------------------
     def call_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
         """Call a function on the loop; whether that was quick is known when it has returned."""
         self._at_work = (frame, step, started_ns)
-        reads = step.reads
+        reading = step.reading or _reading_of(step)
         slots = frame.slots
-        if reads is not None:
+        if reading.slots is not None:
             inputs = self._inputs = {}
-            for name, slot in reads:
+            for name, slot in reading.slots:
                 inputs[name] = slots[slot]
             return step.call(slots)
         if step.bind is None:
-            self._inputs = {}
+            self._inputs = _NOTHING
             return step.call(slots)
         call: Any = step.bind(slots)
-        self._inputs = {**dict(zip(step.parameters, call.args, strict=False)), **call.keywords}
+        self._inputs = {**dict(zip(reading.names, call.args, strict=False)), **call.keywords}
         return copy_context().run(call)
 
     def node_ran(self, frame: Frame, step: StepPlan, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
@@ -176,16 +118,22 @@ class Tracing:
             self._keep(frame, step, out)
         item = frame.item
         try:
-            ready_ns: int | None = frame.readied.pop(step.index, started_ns) + CLOCK_NS
-        except AttributeError:
-            ready_ns = None
-        index, outer = (item[-1], item[:-1]) if item else (None, ())
-        inputs, self._inputs = self._inputs, {}
-        event = _new(
-            events.NodeRan,
-            (self._run, step.path, index, at_ns + CLOCK_NS, outer, ready_ns, started_ns + CLOCK_NS, inputs, out),
+            ready_ns = frame.readied.pop(step.index, started_ns) + CLOCK_NS
+        except AttributeError:  # nobody was told when
+            ready_ns = started_ns + CLOCK_NS
+        told = (
+            self._run,
+            step.path,
+            item[-1] if item else None,
+            at_ns + CLOCK_NS,
+            item[:-1],
+            ready_ns,
+            started_ns + CLOCK_NS,
+            self._inputs,
+            out,
         )
-        self.tell(event)
+        self._inputs = _NOTHING
+        self.tell(_new(_NodeRan, told))
         if len(ready) > before:
             self._note_ready(ready, before, at_ns)
 
@@ -194,9 +142,9 @@ class Tracing:
         if self._at_work is None:
             return
         (frame, step, started_ns), self._at_work = self._at_work, None
-        inputs, self._inputs = self._inputs, {}
+        inputs, self._inputs = self._inputs, _NOTHING
         self._tell_ready(frame, step)
-        item, outer = _place(frame.item)
+        item, outer = place_of(frame.item)
         at_ns = started_ns + CLOCK_NS
         self.tell(events.NodeStarted(self._run, step.path, item, at_ns, outer))
         self.tell(events.NodeCalled(self._run, step.path, item, at_ns, inputs, 1, None, outer))
@@ -207,7 +155,7 @@ class Tracing:
         if at_work is None:
             return None
         frame, step, started_ns = at_work
-        item, outer = _place(frame.item)
+        item, outer = place_of(frame.item)
         return events.NodeStarted(self._run, step.path, item, started_ns + CLOCK_NS, outer)
 
     def _note_ready(self, ready: Ready, before: int, at_ns: int) -> None:
@@ -223,7 +171,7 @@ class Tracing:
             at_ns = frame.readied.pop(step.index)
         except (AttributeError, KeyError):
             return
-        item, outer = _place(frame.item)
+        item, outer = place_of(frame.item)
         self.tell(events.NodeReady(self._run, step.path, item, at_ns + CLOCK_NS, outer))
 
     # --- calls, where a tracer wants to see them ------------------------------------------------------------
@@ -237,42 +185,43 @@ class Tracing:
         """The call of a leaf, to be made in a copy of the context, in whatever thread; tell what it is called with."""
         assert step.bind is not None
         call: Any = step.bind(frame.slots)
-        inputs = {**dict(zip(step.parameters, call.args, strict=False)), **call.keywords}
-        item, outer = _place(frame.item)
+        names = (step.reading or _reading_of(step)).names
+        inputs = {**dict(zip(names, call.args, strict=False)), **call.keywords}
+        item, outer = place_of(frame.item)
         event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, attempt, None, outer)
         self.tell(event)
         return _Entered(self._enters, event._replace(inputs=None), call) if self._enters else call
 
     def container_called(self, frame: Frame, step: StepPlan, inputs: Mapping[str, Any]) -> None:
         """A graph, map or loop has read its inputs."""
-        item, outer = _place(frame.item)
+        item, outer = place_of(frame.item)
         self.tell(events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, 1, None, outer))
 
     def resource_called(
         self, frame: Frame, step: StepPlan, attempt: int, resource: str, call: Callable[[], Awaitable[Any]]
     ) -> Awaitable[Any]:
         """A resource is asked: what ``call`` awaits, in the context that tracers prepare for it."""
-        item, outer = _place(frame.item)
+        item, outer = place_of(frame.item)
         event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), None, attempt, resource, outer)
         self.tell(event)
         return _within(self._enters, event, call()) if self._enters else call()
 
-    def node_settled(self, frame: Frame, step: StepPlan, out: Mapping[str, Any], ready: Ready) -> None:
+    def node_settled(self, frame: Frame, step: StepPlan, out: Mapping[str, Any], ready: Ready, at_ns: int) -> None:
         """``step`` ended well: settle it, and tell what became ready."""
         before = len(ready)
         frame.settle(step, out, ready)
         if self.kept is not None:
             self._keep(frame, step, out)
-        at_ns = monotonic_ns()
+        at_ns += CLOCK_NS
         item = frame.item
         told = out if self.sees_calls else None
-        self.tell(_new(events.NodeFinished, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1], told)))
+        self.tell(_new(_NodeFinished, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1], told)))
         if len(ready) > before:
             self._became_ready(ready, before, at_ns)
 
     def node_failed(self, frame: Frame, step: StepPlan, error: BaseException, *, handled: bool, ready: Ready) -> None:
         """``step`` raised: settle it if the graph goes on."""
-        item, outer = _place(frame.item)
+        item, outer = place_of(frame.item)
         self.tell(events.NodeFailed(self._run, step.path, item, monotonic_ns(), error, handled, outer))
         if handled:
             self._keep(frame, step, {ERROR: error})
@@ -280,49 +229,9 @@ class Tracing:
             frame.fail(step, error, ready)
             self._became_ready(ready, before, monotonic_ns())
 
-    def node_retrying(self, frame: Frame, step: StepPlan, attempt: int, error: BaseException, wait_s: float) -> None:
-        """An attempt of ``step`` raised, and another follows."""
-        item, outer = _place(frame.item)
-        self.tell(events.NodeRetrying(self._run, step.path, item, monotonic_ns(), attempt, error, wait_s, outer))
-
-    def node_rerouted(
-        self, frame: Frame, step: StepPlan, attempt: int, error: BaseException, resource: str, to: str
-    ) -> None:
-        """The resource that ``step`` asked has failed, and another is asked."""
-        item, outer = _place(frame.item)
-        at_ns = monotonic_ns()
-        self.tell(events.NodeRerouted(self._run, step.path, item, at_ns, attempt, error, resource, to, outer))
-
-    def node_chunk(self, frame: Frame, step: StepPlan, attempt: int, text: str, kind: str) -> None:
-        """A part of what ``step`` is answered has come."""
-        item, outer = _place(frame.item)
-        self.tell(events.NodeChunk(self._run, step.path, item, monotonic_ns(), text, kind, attempt, outer))
-
-    def node_cached(self, frame: Frame, step: StepPlan, *, joined: bool) -> None:
-        """The outputs of ``step`` were not made for it."""
-        item, outer = _place(frame.item)
-        self.tell(events.NodeCached(self._run, step.path, item, monotonic_ns(), joined, outer))
-
-    def node_queued(self, frame: Frame, step: StepPlan, limits: tuple[str, ...], attempt: int) -> None:
-        """A call waits to be admitted."""
-        item, outer = _place(frame.item)
-        self.tell(events.NodeQueued(self._run, step.path, item, monotonic_ns(), limits, attempt, outer))
-
-    def node_admitted(
-        self, frame: Frame, step: StepPlan, limits: tuple[str, ...], waited_s: float, attempt: int
-    ) -> None:
-        """A call is admitted."""
-        item, outer = _place(frame.item)
-        self.tell(events.NodeAdmitted(self._run, step.path, item, monotonic_ns(), limits, waited_s, attempt, outer))
-
-    def node_released(self, item: tuple[int, ...], step: StepPlan, limits: tuple[str, ...], attempt: int) -> None:
-        """A call has given back what it held; its frame may be another item's by now."""
-        index, outer = _place(item)
-        self.tell(events.NodeReleased(self._run, step.path, index, monotonic_ns(), limits, attempt, outer))
-
     def node_skipped(self, frame: Frame, step: StepPlan, ready: Ready) -> None:
         """``step`` does not run."""
-        item, outer = _place(frame.item)
+        item, outer = place_of(frame.item)
         self.tell(events.NodeSkipped(self._run, step.path, item, monotonic_ns(), outer))
         before = len(ready)
         frame.skip(step, ready)
@@ -333,57 +242,6 @@ class Tracing:
         before = len(ready)
         frame.start(ready)
         self._became_ready(ready, before, monotonic_ns())
-
-    def round_finished(self, step: StepPlan, frame: Frame, number: int) -> None:
-        """A round of a loop ended well."""
-        item, outer = _place(frame.item)
-        self.tell(events.RoundFinished(self._run, step.path, item, monotonic_ns(), number, outer))
-
-    def map_started(self, frame: Frame, step: StepPlan, total: int | None) -> None:
-        """A map begins to pull."""
-        from hush.core._runtime._pace import Pace
-
-        item, outer = _place(frame.item)
-        self._paces[step.path, frame.item] = Pace(self._loop.time(), total)
-        self.tell(events.MapStarted(self._run, step.path, item, monotonic_ns(), total, outer))
-
-    def map_finished(self, frame: Frame, step: StepPlan, done: int, failed: int) -> None:
-        """A map ended; one whose source could not be opened has not begun."""
-        item, outer = _place(frame.item)
-        pace = self._paces.pop((step.path, frame.item), None)
-        total, rate_per_s = (None, 0.0) if pace is None else (pace.total, pace.whole(self._loop.time(), done))
-        at_ns = monotonic_ns()
-        self.tell(events.MapFinished(self._run, step.path, item, at_ns, done, failed, outer, total, rate_per_s))
-
-    def item_finished(
-        self,
-        step: StepPlan,
-        item: tuple[int, ...],
-        key: str | None,
-        out: Mapping[str, Any],
-        count: tuple[int, int],
-    ) -> None:
-        """An item ended well. ``count`` is how many of its map have ended, and how many of those failed."""
-        outputs = out if step.path == self.items_of else None
-        at_ns, outer = monotonic_ns(), item[:-1]
-        self.tell(events.ItemFinished(self._run, step.path, item[-1], at_ns, outer, key, outputs))
-        self._map_progressed(step.path, outer, at_ns, count)
-
-    def item_failed(
-        self, step: StepPlan, item: tuple[int, ...], key: str | None, error: Any, count: tuple[int, int]
-    ) -> None:
-        """An item failed."""
-        at_ns, outer = monotonic_ns(), item[:-1]
-        self.tell(events.ItemFailed(self._run, step.path, item[-1], at_ns, error, outer, key))
-        self._map_progressed(step.path, outer, at_ns, count)
-
-    def _map_progressed(self, path: str, around: tuple[int, ...], at_ns: int, count: tuple[int, int]) -> None:
-        """Tell how far a map is, if it is time to: by the loop's clock, so that in virtual time a seed decides it."""
-        pace = self._paces[path, around]
-        rate_per_s = pace.told(self._loop.time(), count[0])
-        if rate_per_s is not None:
-            item, outer = _place(around)
-            self.tell(events.MapProgressed(self._run, path, item, at_ns, *count, pace.total, rate_per_s, outer))
 
     def became_ready(self, ready: Ready) -> None:
         """A map begins, and with it what streams from it."""
@@ -396,12 +254,22 @@ class Tracing:
         for frame, step in reversed(ready[before:]):
             if frame.marks is None or frame.runs(step):
                 item = frame.item
-                index = item[-1] if item else None
-                self.tell(_new(events.NodeReady, (self._run, step.path, index, at_ns, item[:-1])))
+                self.tell(_new(_NodeReady, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
 
 
-def _place(item: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
-    return (item[-1], item[:-1]) if item else (None, ())
+class _Reading(NamedTuple):
+    """How what a leaf reads is shown: from the slots that hold it, or, where something is done to it, from its call."""
+
+    slots: tuple[tuple[str, int], ...] | None
+    names: tuple[str, ...]
+
+
+def _reading_of(step: StepPlan) -> _Reading:
+    plain = step.signature is not None and all(one.reader is None for one in step.arguments)
+    slots = tuple((one.name, one.slot) for one in step.arguments) if plain else None
+    found = _Reading(slots, () if step.signature is None else step.signature.names())
+    object.__setattr__(step, "reading", found)
+    return found
 
 
 class _Entered:

@@ -1,0 +1,181 @@
+"""What failed, as the command tells it: short, with the user's lines, and without Hush's own."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections import Counter
+from collections.abc import Iterable
+from traceback import FrameSummary, TracebackException, extract_tb
+from typing import Any
+
+from hush.cli._places import shown_path
+from hush.cli._safe import safe, shortened
+from hush.core.extend import without_secrets
+
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_IMPORTING = ("<frozen importlib", "<frozen runpy", os.path.dirname(importlib.__file__) + os.sep)
+_NOTE = "Hush: raised in"
+_MOST_SHOWN = 5
+_LONGEST_LINE = 200
+_LONGEST = 2000
+
+
+def failure_text(error: BaseException, *, whole: bool = False) -> str:
+    """What a run failed with: a line for each failure, then the traceback; ``whole`` with Hush's own frames.
+
+    Without secrets, and safe for a terminal.
+    """
+    located = list(_located(error))
+    lines = [_line(one) for one in located[:_MOST_SHOWN]]
+    if len(located) > _MOST_SHOWN:
+        lines.append(f"  and {len(located) - _MOST_SHOWN} more")
+    for one in located[:_MOST_SHOWN]:
+        lines += _tolerated(one)
+    if whole or any(own_frames(one) for one in _chain(error)):
+        lines += ["", traceback_of(error, whole=whole)]
+    return "\n".join(lines)
+
+
+def failures_text(errors: Iterable[Any], total: int) -> str:
+    """What a run went on without: alike failures of a node together, the most frequent first."""
+    counts: Counter[tuple[str, str]] = Counter()
+    items: dict[tuple[str, str], list[str]] = {}
+    for error in errors:
+        info = getattr(error, "hush", None)
+        key = (str(getattr(info, "path", "")), f"{type(error).__name__}: {_message(error)}")
+        counts[key] += 1
+        if (at := _item(info)) and len(items.setdefault(key, [])) < _MOST_SHOWN:
+            items[key].append(at)
+    lines: list[str] = []
+    for (path, said), count in counts.most_common(_MOST_SHOWN):
+        where = f"{safe(path)}: " if path else ""
+        lines.append(f"  {count} × {where}{said}{_items(items.get((path, said), []), count)}")
+    left = len(counts) - len(lines)
+    if left > 0:
+        lines.append(f"  and {left} other kinds")
+    kept = sum(counts.values())
+    head = f"{total} failure{'' if total == 1 else 's'}{f' ({kept} of them kept)' if kept < total else ''}"
+    return "\n".join([f"partial: the run went on without {head}", *lines])
+
+
+def traceback_of(error: BaseException, *, whole: bool = False) -> str:
+    """The traceback as Python prints it, without the frames of Hush and of importing, and without secrets."""
+    told = TracebackException.from_exception(error, compact=True, max_group_width=_MOST_SHOWN, max_group_depth=4)
+    if not whole:
+        _without_own(told, set())
+    return safe(without_secrets("".join(told.format()).rstrip("\n")), lines=True)
+
+
+def own_frames(error: BaseException) -> list[FrameSummary]:
+    """The lines of the user, and of what he calls, that the failure passed through."""
+    return [frame for frame in extract_tb(error.__traceback__) if not _is_ours(frame.filename)]
+
+
+def as_data(error: BaseException) -> dict[str, Any]:
+    """A failure for a line of JSON."""
+    info = getattr(error, "hush", None)
+    found = {"type": type(error).__qualname__, "message": without_secrets(_text(error))}
+    if info is None:
+        return found
+    return {**found, "path": info.path, "item": info.item, "file": info.file, "line": info.line, "run": info.run}
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_OWN) or file.startswith(_IMPORTING)
+
+
+def _without_own(told: TracebackException, seen: set[int]) -> None:
+    if id(told) in seen:
+        return
+    seen.add(id(told))
+    kept = [frame for frame in told.stack if not _is_ours(frame.filename)]
+    told.stack[:] = kept
+    # The line above the traceback says where it was; notes of the user stay.
+    notes = getattr(told, "__notes__", None)
+    if notes:
+        told.__notes__ = [note for note in notes if not str(note).startswith(_NOTE)]
+    for other in (told.__cause__, told.__context__, *(told.exceptions or ())):
+        if other is not None:
+            _without_own(other, seen)
+
+
+def _located(error: BaseException) -> Iterable[BaseException]:
+    if isinstance(error, BaseExceptionGroup) and getattr(error, "hush", None) is None:
+        for one in error.exceptions:
+            yield from _located(one)
+    elif isinstance(error, BaseExceptionGroup):
+        parts = [part for one in error.exceptions for part in _located(one)]
+        yield from parts if all(getattr(part, "hush", None) is not None for part in parts) else [error]
+    else:
+        yield error
+
+
+def _chain(error: BaseException) -> Iterable[BaseException]:
+    seen: set[int] = set()
+    todo = [error]
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        todo += [other for other in (one.__cause__, one.__context__) if other is not None]
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
+
+
+def _line(error: BaseException) -> str:
+    info = getattr(error, "hush", None)
+    message = shortened_lines(without_secrets(_text(error)))
+    said = f"{type(error).__name__}: {message}".replace("\n", "\n  ")
+    if info is None:
+        return f"failed: {said}"
+    item = f", item {at}" if (at := _item(info)) else ""
+    again = f", attempt {info.attempt}" if info.attempt > 1 else ""
+    turn = f", round {info.round}" if info.round is not None else ""
+    place = safe(f"{shown_path(info.file)}:{info.line}")
+    return f"failed: {safe(info.path)}{item}{turn}{again} ({place})\n  {said}"
+
+
+def _items(shown: list[str], count: int) -> str:
+    if not shown:
+        return ""
+    more = ", …" if len(shown) < count else ""
+    return f" ({'item' if count == 1 else 'items'} {', '.join(shown)}{more})"
+
+
+def _item(info: Any) -> str:
+    if info is None or info.item is None:
+        return ""
+    numbers = ".".join(str(number) for number in (*info.outer, info.item))
+    return f"{numbers} ({shortened(str(info.key), 60)})" if info.key is not None else numbers
+
+
+def _message(error: Any) -> str:
+    return shortened(without_secrets(_text(error)), _LONGEST_LINE)
+
+
+def _text(error: Any) -> str:
+    try:
+        return str(error) or "(no message)"
+    except Exception as exc:  # the class is the user's
+        return f"its message cannot be read: {type(exc).__name__}"
+
+
+def shortened_lines(text: str) -> str:
+    """The first lines of a long text, safe for a terminal."""
+    return safe(text, lines=True) if len(text) <= _LONGEST else f"{safe(text[:_LONGEST], lines=True)}…"
+
+
+def _tolerated(error: BaseException) -> list[str]:
+    """The first of the failures that were too many for a map."""
+    errors = getattr(error, "errors", None)
+    if not isinstance(errors, tuple):
+        return []
+    shown = [one for one in errors if isinstance(one, BaseException)][:3]
+    lines = []
+    for one in shown:
+        at = _item(getattr(one, "hush", None))
+        lines.append(f"    {f'item {at}: ' if at else ''}{type(one).__name__}: {_message(one)}")
+    return lines

@@ -1,0 +1,79 @@
+"""``Recording``: the tracer of ``--trace``, how to look at its runs, and how to close one that does not end."""
+
+from __future__ import annotations
+
+from shlex import quote
+from time import monotonic_ns
+from typing import Any
+
+from hush.cli._exit import say
+from hush.cli._safe import safe
+
+
+class Recording:
+    """A ``LocalTracer`` that is told of one run after the other.
+
+    Args:
+        path: Its file; ``None`` for the usual one.
+
+    Raises:
+        UsageError: ``path`` cannot be the path of a file.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        from hush.observability import LocalTracer
+
+        self._tracer: Any = LocalTracer() if path is None else LocalTracer(path)
+        self._path = path
+        self._id = ""
+        self._count = 0
+        self._began_ns = 0
+        self._under_way: Any = None
+
+    def begin(self, request_id: str | None) -> str:
+        """A run is about to begin; give its id."""
+        from secrets import token_hex
+
+        self._id = request_id if request_id is not None else token_hex(6)
+        self._began_ns = monotonic_ns()
+        return self._id
+
+    def for_run(self) -> Any:
+        """What hears the run; the engine calls it, when the inputs are right."""
+        self._count += 1
+        self._under_way = self._tracer.for_run()
+        return self._under_way
+
+    def emit(self, event: Any, /) -> None:
+        """Take one event of any run."""
+        self._tracer.emit(event)
+
+    def end(self) -> None:
+        """The run has ended, and has told so."""
+        self._under_way = None
+
+    def close(self, name: str, signal: str) -> None:
+        """Close the trace of a run of the graph ``name`` that is left behind: it was cancelled, and does not end."""
+        if self._under_way is None:
+            return
+        from asyncio import CancelledError
+
+        from hush.core import RunFinished
+
+        now_ns = monotonic_ns()
+        error = CancelledError(f"by {signal}; something in the run did not end, and was left behind")
+        seconds = (now_ns - self._began_ns) / 1e9
+        self._under_way.emit(RunFinished(self._id, name, None, now_ns, "cancelled", seconds, error))
+
+    def flush(self, timeout_s: float) -> None:
+        """See to it that what was recorded is there, and say how to look at it."""
+        in_time = self._tracer.flush(timeout_s)
+        counts = self._tracer.counts
+        if lost := counts.dropped + counts.pending:
+            why = "" if in_time else " in time"
+            say(f"hush: the trace is not complete: {lost} of {counts.produced} spans could not be written{why}")
+        if not self._count:
+            return
+        file = "" if self._path is None else f" --traces {quote(safe(self._path))}"
+        last = f"hush show {quote(safe(self._id))}{file}"
+        say(f"trace: {last}" if self._count == 1 else f"traces of {self._count} runs: hush traces{file}; last: {last}")

@@ -1,0 +1,150 @@
+"""``until_told``: a coroutine runs to its end, or until SIGINT or SIGTERM ends it within two seconds.
+
+It runs on a loop in a thread of its own, so that a call that holds the loop up does not hold up the main thread, where
+Python hears of signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+from typing import Any, Generic, TypeVar, cast
+
+from hush.cli._exit import say
+
+T = TypeVar("T")
+
+CANCEL_S = 1.5
+"""A run that is cancelled gets so long to end."""
+LEAVE_S = 1.9
+"""So long after a signal the process is gone, whatever keeps it: a second one does not wait."""
+_LOOK_EVERY_S = 0.1
+
+
+class Told(Exception):
+    """The run was ended by a signal.
+
+    Attributes:
+        number: Of the signal.
+        ended: Whether everything in the run has ended; else something does not let itself be cancelled.
+        left_s: How long there is for what is still to do.
+    """
+
+    def __init__(self, number: int, *, ended: bool, left_s: float) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+        self.ended = ended
+        self.left_s = left_s
+
+
+class _Thread(Generic[T]):
+    """The loop and its thread."""
+
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._make = make
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[T] | None = None
+        self._cancelled = False
+        self._lock = threading.Lock()
+        self.at_work = threading.Lock()  # a bare one: see ``hush.core._background``
+        self.at_work.acquire()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin; once."""
+        threading.Thread(target=self._run, name="hush-run", daemon=True).start()
+
+    def cancel(self) -> None:
+        """Cancel the run, now or as soon as it begins. Called where signals are heard: it never waits for the loop."""
+        self._cancelled = True
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None:
+            try:
+                loop.call_soon_threadsafe(task.cancel)
+            except RuntimeError:
+                pass  # it has just been closed
+
+    async def _main(self) -> T:
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        if self._cancelled and self._task is not None:
+            self._task.cancel()
+        return await self._make()
+
+    def _run(self) -> None:
+        try:
+            self.result = asyncio.run(self._main())
+        except BaseException as error:  # raised where it is waited for
+            self.error = error
+        finally:
+            self.at_work.release()
+
+
+def until_told(make: Callable[[], Coroutine[Any, Any, T]], on_told: Callable[[str], None]) -> T:
+    """Run what ``make`` gives and wait for it. The first SIGINT or SIGTERM cancels it; the second ends the process.
+
+    Args:
+        make: Makes the coroutine, in the thread that will run it.
+        on_told: Is told the signal's name, in the main thread, when the first one has come.
+
+    Raises:
+        Told: A signal came; whether or not the run had ended by then.
+    """
+    told: list[int] = []
+    told_s = 0.0
+    run = _Thread(make)
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if told:
+            os._exit(128 + number)
+        told.append(number)
+        run.cancel()
+
+    with _hearing(hear, told):
+        run.start()
+        while not run.at_work.acquire(timeout=_LOOK_EVERY_S):
+            if told and not told_s:
+                told_s = monotonic()
+                _leave_within(LEAVE_S, told[0])
+                on_told(signal.Signals(told[0]).name)
+            if told_s and monotonic() - told_s > CANCEL_S:
+                raise Told(told[0], ended=False, left_s=max(0.0, told_s + LEAVE_S - 0.1 - monotonic()))
+    if told and run.error is not None:
+        left_s = LEAVE_S - 0.1 - (monotonic() - told_s if told_s else 0.0)
+        raise Told(told[0], ended=True, left_s=max(0.0, left_s)) from run.error
+    if run.error is not None:
+        raise run.error
+    return cast(T, run.result)
+
+
+@contextmanager
+def _hearing(hear: Callable[[int, FrameType | None], None], told: list[int]) -> Generator[None]:
+    """Have both signals heard by ``hear`` where that is possible, in the main thread; for good once one is told."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, one in () if told else before.items():
+            signal.signal(number, one if one is not None else signal.SIG_DFL)
+
+
+def _leave_within(seconds: float, number: int) -> None:
+    """End the process by then: something that Python waits for when it ends may not end."""
+    timer = threading.Timer(seconds, _leave, (number,))
+    timer.daemon = True
+    timer.start()
+
+
+def _leave(number: int) -> None:
+    say(f"hush: something does not end; leaving it ({signal.Signals(number).name})")
+    os._exit(128 + number)

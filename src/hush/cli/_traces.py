@@ -1,0 +1,213 @@
+"""``hush traces``: the runs in a file of traces, and ``hush traces prune``, which throws old ones away."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TextIO, TypeAlias
+
+from cyclopts import Parameter
+
+from hush.cli._exit import Code, usage
+from hush.cli._safe import safe_json, shortened
+from hush.cli._show import Pages, Traces, is_unicode, store_at, told
+from hush.cli._words import counted, duration, money, name, when
+from hush.observability._span import RunRecord, Span
+from hush.observability._time_spent import CONTAINERS, is_leaf
+
+Status: TypeAlias = Literal["running", "ok", "partial", "failed", "cancelled", "crashed"]
+
+_MANY = 1_000
+_STYLES = {"ok": "green", "partial": "yellow", "cancelled": "yellow", "failed": "red", "crashed": "red"}
+_UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
+_UNITS_BYTES = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12} | {
+    unit: 1024**power for power, unit in enumerate(("ki", "mi", "gi", "ti"), 1)
+}
+
+
+class Store(Protocol):
+    """What ``hush.observability.TraceStore`` has of which this makes use."""
+
+    def runs(self, limit: int = 20, *, status: str | None = None, name: str | None = None) -> Iterable[RunRecord]:
+        """The newest runs, the newest first."""
+        ...
+
+    def spans(self, trace: str, *, failed: bool = False) -> Iterable[Span]:
+        """The spans of a run, or only those that failed."""
+        ...
+
+
+class Line(NamedTuple):
+    """A run in the list: ``failed`` is how many calls failed, ``cost`` what models cost, where that is asked."""
+
+    run: RunRecord
+    failed: int
+    cost: float | None
+
+
+def traces(
+    *,
+    limit: Annotated[int, Parameter(name=("--limit", "-n"), help="How many, the newest first. 20 if not given.")] = 20,
+    status: Annotated[Status | None, Parameter(help="Only those.")] = None,
+    name_: Annotated[str | None, Parameter(name="--name", metavar="GRAPH", help="Only runs of this graph.")] = None,
+    cost: Annotated[bool, Parameter(help="What their models cost; it reads all their spans.")] = False,
+    json_: Annotated[bool, Parameter(name="--json", help="Print one document of JSON.")] = False,
+    traces_: Annotated[Traces, Parameter(name="--traces")] = None,
+) -> int:
+    """List the runs that were recorded, the newest first."""
+    if limit < 0:
+        raise usage(f"--limit {limit}: it is a number of runs, 0 or more")
+    with told():
+        listed(store_at(traces_), sys.stdout, limit=limit, status=status, name=name_, cost=cost, as_json=json_)
+    return Code.OK
+
+
+def listed(
+    store: Store,
+    file: TextIO,
+    *,
+    limit: int = 20,
+    status: str | None = None,
+    name: str | None = None,
+    cost: bool = False,
+    as_json: bool = False,
+    width: int | None = None,
+) -> None:
+    """Write the list to ``file``: a table, or one JSON document ``{"runs": [...]}``."""
+    lines = [_line(store, run, cost=cost) for run in store.runs(limit, status=status, name=name)]
+    if as_json:
+        document = {"version": 1, "runs": [_json(line) for line in lines]}
+        file.write(safe_json(json.dumps(document, indent=2, ensure_ascii=not is_unicode(file))) + "\n")
+        return
+    with Pages(file, width) as pages:
+        for text in table(lines, pages.width, cost=cost):
+            pages.line(text)
+
+
+def _line(store: Store, run: RunRecord, *, cost: bool) -> Line:
+    known: float | None = None
+    if cost:
+        for span in store.spans(run.trace):
+            if span.kind != "attempt" and span.generation is not None and span.generation.cost is not None:
+                known = (known or 0.0) + span.generation.cost
+    return Line(run, _failed(store, run), known)
+
+
+def _failed(store: Store, run: RunRecord) -> int:
+    """How many calls failed: the totals say it of nodes that were called more than once, their spans of the others."""
+    told = {one.path: one.failed for one in run.totals if one.kind not in CONTAINERS}
+    count = sum(told.values())
+    if count > _MANY:
+        return count  # one more or less does not matter, and there are too many spans to read for it
+    for span in store.spans(run.trace, failed=True):
+        count += is_leaf(span) and span.status in ("failed", "handled") and span.path not in told
+    return count
+
+
+def _seconds(run: RunRecord) -> float | None:
+    return None if run.ended_ns is None else (run.ended_ns - run.started_ns) / 1e9
+
+
+def _json(line: Line) -> dict[str, Any]:
+    from hush.observability._report_json import run_json
+
+    spans = {"produced": line.run.produced, "left_out": line.run.left_out, "dropped": line.run.dropped}
+    found = run_json(line.run) | {
+        "seconds": _seconds(line.run),
+        "failed": line.failed,
+        "spans": spans,
+        "error": None if line.run.failure is None else f"{line.run.failure.type}: {line.run.failure.message}",
+    }
+    return found if line.cost is None else found | {"cost": line.cost}
+
+
+def table(lines: Sequence[Line], width: int, *, cost: bool) -> Iterable[Any]:
+    """The list as lines of text, at most ``width`` cells wide: what fills the rest is why a run failed, or its id."""
+    from rich.text import Text
+
+    if not lines:
+        yield Text("no run")
+        return
+    names = [name(line.run.name, 30) for line in lines]
+    wide = max(5, *(len(one) for one in names))
+    head = f"{'run':<8}  {'began':<19}  {'graph':<{wide}}  {'status':<9}  {'time':>9}  {'spans':>9}  {'failed':>7}"
+    heading = Text(head + ("       cost" if cost else ""), style="dim")
+    heading.truncate(width, overflow="ellipsis")
+    yield heading
+    for line, called in zip(lines, names, strict=True):
+        run = line.run
+        seconds = _seconds(run)
+        text = Text.assemble(
+            (f"{name(run.trace, 32)[:8]:<8}", "cyan"),
+            (f"  {when(run.started_ns)}", "dim"),
+            (f"  {called:<{wide}}  ", "bold"),
+            (f"{shortened(run.status, 9):<9}", _STYLES.get(run.status, "")),
+            f"  {'' if seconds is None else duration(seconds):>9}  {run.produced:>9,}  ",
+            (f"{f'{line.failed:,}' if line.failed else '':>7}", "red"),
+        )
+        if cost:
+            text.append(f"  {'' if line.cost is None else money(line.cost):>9}")
+        why = f"{run.failure.type.rpartition('.')[2]}: {run.failure.message}" if run.failure else run.request_id
+        text.append(f"  {shortened(why, 200)}", "red" if run.failure else "dim")
+        text.truncate(width, overflow="ellipsis")
+        yield text
+
+
+# ── Pruning ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def prune(
+    *,
+    older_than: Annotated[
+        str | None, Parameter(metavar="AGE", help="Runs that ended longer ago: 12h, 30d. 30d if nothing else is given.")
+    ] = None,
+    keep: Annotated[int | None, Parameter(metavar="RUNS", help="All but the newest so many.")] = None,
+    max_size: Annotated[
+        str | None, Parameter(metavar="SIZE", help="The oldest ones until the file is no larger: 500MB, 2GiB.")
+    ] = None,
+    traces: Traces = None,
+) -> int:
+    """Remove old runs from the file of traces; those under way stay."""
+    if older_than is None and keep is None and max_size is None:
+        older_than = "30d"
+    with told():
+        pruned = store_at(traces).prune(
+            older_than_s=None if older_than is None else seconds_of(older_than),
+            keep=keep,
+            max_bytes=None if max_size is None else bytes_of(max_size),
+        )
+    runs, spans, freed = pruned
+    sys.stdout.write(
+        f"{counted(runs, 'run')} removed with {counted(spans, 'span')}; the file is {size(freed)} smaller\n"
+    )
+    return Code.OK
+
+
+def seconds_of(text: str) -> float:
+    """An age: a number and ``s``, ``m``, ``h``, ``d`` or ``w``; without a unit, days. Raises ``Stop``."""
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([a-z]*)\s*", text.lower(), re.ASCII)
+    unit = _UNITS_S.get(found[2] or "d") if found else None
+    if found is None or unit is None:
+        raise usage(f"--older-than {text!r}: it is a number and a unit, such as 12h or 30d (s, m, h, d, w)")
+    return float(found[1]) * unit
+
+
+def bytes_of(text: str) -> int:
+    """A size: a number and ``KB``, ``MB``, ``GB``, or ``KiB``, ``MiB``, ``GiB``; without a unit, bytes."""
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([a-z]*)\s*", text.lower(), re.ASCII)
+    unit = _UNITS_BYTES.get(found[2] if found[2] in _UNITS_BYTES else found[2].removesuffix("b")) if found else None
+    if found is None or unit is None:
+        raise usage(f"--max-size {text!r}: it is a number and a unit, such as 500MB or 2GiB")
+    return int(float(found[1]) * unit)
+
+
+def size(count: int) -> str:
+    """So many bytes in words."""
+    number = float(count)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "bytes" or number >= 99.5 else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:,.1f} TB"

@@ -1,0 +1,174 @@
+"""``Telling``: hands events to a run's tracers, and makes those that say what has happened and change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from collections.abc import Mapping, Sequence
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any
+
+from hush.core import events
+from hush.core._logs import logger
+from hush.core._plan._model import StepPlan
+from hush.core._runtime._frame import Frame
+from hush.core.events import Event
+from hush.core.protocols import Tracer
+
+if TYPE_CHECKING:  # imported when a map first tells of itself
+    from hush.core._runtime._pace import Pace
+
+log = logger("hush.tracing")
+
+
+class Telling:
+    """Tells the tracers of one run.
+
+    Attributes:
+        items_of: The path of the map whose items' outputs are told too.
+        streams: Whether whoever listens takes parts of answers as they come.
+        held: Whether whoever listens cannot take more for now: nothing new is to start until ``room`` returns.
+    """
+
+    __slots__ = ("_emits", "_loop", "_paces", "_run", "_waiting", "held", "items_of", "streams")
+
+    def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
+        self._run: str = run.id
+        self._loop: asyncio.AbstractEventLoop = run.loop
+        self._emits = [tracer.emit for tracer in tracers]
+        self._waiting: list[asyncio.Future[None]] = []
+        self._paces: dict[tuple[str, tuple[int, ...]], Pace] = {}  # of the maps under way, by path and place
+        self.items_of: str | None = None
+        self.held = False
+        self.streams = False
+
+    async def room(self) -> None:
+        """Wait until whoever listens can take more."""
+        while self.held:
+            waiter = self._loop.create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    def hold(self, *, held: bool) -> None:
+        """Start holding back, or go on."""
+        self.held = held
+        if not held:
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def tell(self, event: Event) -> None:
+        """Hand ``event`` to every tracer; one that raises is dropped for the rest of the run and logged."""
+        for emit in self._emits:
+            try:
+                emit(event)
+            except (Exception, CancelledError):  # a border: a tracer must not harm the run
+                self._emits = [other for other in self._emits if other is not emit]
+                log.exception(
+                    "the tracer's %r raised; it hears no more of run %s", emit, self._run, extra={"run": self._run}
+                )
+
+    # --- leaves ---------------------------------------------------------------------------------------------
+    def node_retrying(self, frame: Frame, step: StepPlan, attempt: int, error: BaseException, wait_s: float) -> None:
+        """An attempt of ``step`` raised, and another follows."""
+        item, outer = place_of(frame.item)
+        self.tell(events.NodeRetrying(self._run, step.path, item, monotonic_ns(), attempt, error, wait_s, outer))
+
+    def node_rerouted(
+        self, frame: Frame, step: StepPlan, attempt: int, error: BaseException, resource: str, to: str
+    ) -> None:
+        """The resource that ``step`` asked has failed, and another is asked."""
+        item, outer = place_of(frame.item)
+        at_ns = monotonic_ns()
+        self.tell(events.NodeRerouted(self._run, step.path, item, at_ns, attempt, error, resource, to, outer))
+
+    def node_chunk(self, frame: Frame, step: StepPlan, attempt: int, text: str, kind: str) -> None:
+        """A part of what ``step`` is answered has come."""
+        item, outer = place_of(frame.item)
+        self.tell(events.NodeChunk(self._run, step.path, item, monotonic_ns(), text, kind, attempt, outer))
+
+    def node_cached(self, frame: Frame, step: StepPlan, *, joined: bool) -> None:
+        """The outputs of ``step`` were not made for it."""
+        item, outer = place_of(frame.item)
+        self.tell(events.NodeCached(self._run, step.path, item, monotonic_ns(), joined, outer))
+
+    def node_queued(self, frame: Frame, step: StepPlan, limits: tuple[str, ...], attempt: int) -> None:
+        """A call waits to be admitted."""
+        item, outer = place_of(frame.item)
+        self.tell(events.NodeQueued(self._run, step.path, item, monotonic_ns(), limits, attempt, outer))
+
+    def node_admitted(
+        self, frame: Frame, step: StepPlan, limits: tuple[str, ...], waited_s: float, attempt: int
+    ) -> None:
+        """A call is admitted."""
+        item, outer = place_of(frame.item)
+        self.tell(events.NodeAdmitted(self._run, step.path, item, monotonic_ns(), limits, waited_s, attempt, outer))
+
+    def node_released(self, item: tuple[int, ...], step: StepPlan, limits: tuple[str, ...], attempt: int) -> None:
+        """A call has given back what it held; its frame may be another item's by now."""
+        index, outer = place_of(item)
+        self.tell(events.NodeReleased(self._run, step.path, index, monotonic_ns(), limits, attempt, outer))
+
+    # --- loops and maps -------------------------------------------------------------------------------------
+    def round_finished(self, step: StepPlan, frame: Frame, number: int) -> None:
+        """A round of a loop ended well."""
+        item, outer = place_of(frame.item)
+        self.tell(events.RoundFinished(self._run, step.path, item, monotonic_ns(), number, outer))
+
+    def map_started(self, frame: Frame, step: StepPlan, total: int | None) -> None:
+        """A map begins to pull."""
+        from hush.core._runtime._pace import Pace
+
+        item, outer = place_of(frame.item)
+        self._paces[step.path, frame.item] = Pace(self._loop.time(), total)
+        self.tell(events.MapStarted(self._run, step.path, item, monotonic_ns(), total, outer))
+
+    def map_finished(self, frame: Frame, step: StepPlan, done: int, failed: int) -> None:
+        """A map ended; one whose source could not be opened has not begun."""
+        item, outer = place_of(frame.item)
+        pace = self._paces.pop((step.path, frame.item), None)
+        total, rate_per_s = (None, 0.0) if pace is None else (pace.total, pace.whole(self._loop.time(), done))
+        at_ns = monotonic_ns()
+        self.tell(events.MapFinished(self._run, step.path, item, at_ns, done, failed, outer, total, rate_per_s))
+
+    def item_finished(
+        self,
+        step: StepPlan,
+        item: tuple[int, ...],
+        key: str | None,
+        out: Mapping[str, Any],
+        count: tuple[int, int],
+        took_ns: int | None = None,
+    ) -> None:
+        """An item ended well. ``count`` is how many of its map have ended, and how many of those failed."""
+        outputs = out if step.path == self.items_of else None
+        at_ns, outer = monotonic_ns(), item[:-1]
+        self.tell(events.ItemFinished(self._run, step.path, item[-1], at_ns, outer, key, outputs, took_ns))
+        self._map_progressed(step.path, outer, at_ns, count)
+
+    def item_failed(
+        self,
+        step: StepPlan,
+        item: tuple[int, ...],
+        key: str | None,
+        error: Any,
+        count: tuple[int, int],
+        took_ns: int | None = None,
+    ) -> None:
+        """An item failed."""
+        at_ns, outer = monotonic_ns(), item[:-1]
+        self.tell(events.ItemFailed(self._run, step.path, item[-1], at_ns, error, outer, key, took_ns))
+        self._map_progressed(step.path, outer, at_ns, count)
+
+    def _map_progressed(self, path: str, around: tuple[int, ...], at_ns: int, count: tuple[int, int]) -> None:
+        """Tell how far a map is, if it is time to: by the loop's clock, so that in virtual time a seed decides it."""
+        pace = self._paces[path, around]
+        rate_per_s = pace.told(self._loop.time(), count[0])
+        if rate_per_s is not None:
+            item, outer = place_of(around)
+            self.tell(events.MapProgressed(self._run, path, item, at_ns, *count, pace.total, rate_per_s, outer))
+
+
+def place_of(item: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
+    return (item[-1], item[:-1]) if item else (None, ())

@@ -1,0 +1,236 @@
+"""Spans and runs as rows, and back: a few columns to search by, and one JSON object of whatever is not usual."""
+
+from __future__ import annotations
+
+import json
+import json.encoder
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from hush.observability._local._schema import FAILED
+from hush.observability._span import Failure, Frame, Generation, RunRecord, Span, Totals, Wait
+
+Row: TypeAlias = tuple[Any, ...]
+
+SPAN_COLUMNS = (
+    *("id", "span", "parent", "kind", "name", "path", "items", "status"),
+    *("started_ns", "ended_ns", "ready_ns", "called_ns", "error", "more"),
+)
+RUN_COLUMNS = (
+    *("trace", "request_id", "name", "status", "started_ns", "ended_ns", "user_id", "session_id"),
+    *("produced", "left_out", "dropped", "process", "error", "more"),
+)
+_ERROR = 500  # characters of it in its own column; all of it is in `more`
+
+_SPAN_OWN = frozenset({"trace", "id", *SPAN_COLUMNS})
+_RUN_OWN = frozenset(RUN_COLUMNS)
+
+
+def _rest(kind: Any, own: frozenset[str]) -> tuple[tuple[int, str, Any], ...]:
+    defaults = kind._field_defaults
+    return tuple((at, name, defaults[name]) for at, name in enumerate(kind._fields) if name not in own)
+
+
+_SPAN_REST = _rest(Span, _SPAN_OWN)
+_RUN_REST = _rest(RunRecord, _RUN_OWN)
+
+# What most leaves are: nothing besides the columns, but what they read and gave.
+_FROM = Span._fields.index("called_ns") + 1
+_IN, _OUT = Span._fields.index("inputs"), Span._fields.index("outputs")
+_BEFORE = tuple(Span._field_defaults[name] for name in Span._fields[_FROM:_IN])
+_AFTER = tuple(Span._field_defaults[name] for name in Span._fields[_OUT + 1 :])
+
+
+# ── To rows ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _unknown(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else f"<{type(value).__name__}>"
+
+
+def _encoder() -> Callable[[Any], str]:
+    """What ``json.dumps`` makes anew for each call, which costs more than the writing of a few values."""
+    usual = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, default=_unknown).encode
+    make = getattr(json.encoder, "c_make_encoder", None)
+    quote = getattr(json.encoder, "c_encode_basestring", None)
+    if make is None or quote is None:
+        return usual
+    encode = make(None, _unknown, quote, None, ":", ",", False, False, True)
+    join = "".join
+    return lambda value: join(encode(value, 0))
+
+
+_written = _encoder()
+
+
+def span_row(number: int, span: Span) -> Row:
+    """The row of ``span``, in the order of ``SPAN_COLUMNS``."""
+    items, failure, error = span.items, span.failure, None
+    if failure is not None:
+        error = _in_short(failure)
+    elif span.status in FAILED:
+        error = span.status
+    if span[_FROM:_IN] == _BEFORE and span[_OUT + 1 :] == _AFTER:
+        inputs, outputs = span.inputs, span.outputs
+        if outputs is None:
+            more = None if inputs is None else {"inputs": inputs}
+        else:
+            more = {"outputs": outputs} if inputs is None else {"inputs": inputs, "outputs": outputs}
+    else:
+        more = {name: _plain(name, span[at]) for at, name, usual in _SPAN_REST if span[at] != usual}
+    return (
+        number,
+        span.id,
+        span.parent,
+        span.kind,
+        span.name,
+        span.path,
+        (str(items[0]) if len(items) == 1 else ",".join(map(str, items))) if items else None,
+        span.status,
+        span.started_ns,
+        span.ended_ns,
+        span.ready_ns,
+        span.called_ns,
+        error,
+        None if more is None else _json(more),
+    )
+
+
+def run_row(run: RunRecord, process: int) -> Row:
+    """The row of ``run``, in the order of ``RUN_COLUMNS``."""
+    more = {name: _plain(name, run[at]) for at, name, usual in _RUN_REST if run[at] != usual}
+    error = None if run.failure is None else _in_short(run.failure)
+    return (
+        *(run.trace, run.request_id, run.name, run.status, run.started_ns, run.ended_ns, run.user_id, run.session_id),
+        *(run.produced, run.left_out, run.dropped, process, error, _json(more) if more else None),
+    )
+
+
+def _in_short(failure: Failure) -> str:
+    return f"{failure.type}: {failure.message}"[:_ERROR]
+
+
+def _json(more: dict[str, Any]) -> str:
+    try:
+        return _written(more)
+    except (TypeError, ValueError, RecursionError) as exc:  # the span is worth more than what it gave
+        lost = {"…": f"not written: {type(exc).__name__}"}
+        for name in ("inputs", "outputs"):
+            if name in more:
+                more[name] = lost
+        try:
+            return _written(more)
+        except (TypeError, ValueError, RecursionError):
+            return _written({"inputs": lost})
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "failure":
+        return _failure(value)
+    if name == "rerouted":
+        return [(key, _failure(failure)) for key, failure in value]
+    if name in ("waits", "totals"):
+        return [one._asdict() for one in value]
+    if name == "generation":
+        return {key: part for key, part in value._asdict().items() if part is not None}
+    return value
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": failure.type, "message": failure.message}
+    if failure.frames:
+        found["frames"] = failure.frames
+    if failure.notes:
+        found["notes"] = failure.notes
+    if failure.causes:
+        found["causes"] = [_failure(cause) for cause in failure.causes]
+    return found
+
+
+def storable(value: Any) -> Any:
+    """``value``, or its bytes if it is a text that SQLite cannot hold."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "surrogatepass")
+    return value
+
+
+# ── And back ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+def _texts(row: Row) -> Row:
+    return tuple(map(_text, row)) if bytes in map(type, row) else row
+
+
+def span_of(trace: str, row: Row, *, crashed: bool) -> Span:
+    """The span of a row as ``span_row`` makes it; ``crashed``: the process that ran it is gone."""
+    _, span, parent, kind, name, path, items, status, started, ended, ready, called, _, more = _texts(row)
+    return Span(
+        trace,
+        span,
+        parent,
+        kind,
+        name,
+        path,
+        tuple(map(int, items.split(","))) if items else (),
+        "crashed" if crashed and status == "running" else status,
+        started,
+        ended,
+        ready,
+        called,
+        **_read(more, _SPAN_NAMES),
+    )
+
+
+def run_of(row: Row, *, crashed: bool) -> RunRecord:
+    """The record of a row as ``run_row`` makes it; ``crashed``: the process that ran it is gone."""
+    values = _texts(row)
+    own = dict(zip(RUN_COLUMNS[:11], values, strict=False))
+    if crashed and own["status"] == "running":
+        own["status"] = "crashed"
+    return RunRecord(**own, **_read(values[13], _RUN_NAMES))
+
+
+_SPAN_NAMES = frozenset(name for _, name, _ in _SPAN_REST)
+_RUN_NAMES = frozenset(name for _, name, _ in _RUN_REST)
+
+
+def _read(more: str | None, known: frozenset[str]) -> dict[str, Any]:
+    if more is None:
+        return {}
+    return {name: _value(name, value) for name, value in json.loads(more).items() if name in known}
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "failure":
+        return _failure_of(value)
+    if name == "rerouted":
+        return tuple((key, _failure_of(failure)) for key, failure in value)
+    if name == "waits":
+        return tuple(Wait(**dict(_known(Wait, one), limits=tuple(one["limits"]))) for one in value)
+    if name == "totals":
+        return tuple(Totals(**_known(Totals, one)) for one in value)
+    if name == "generation":
+        return Generation(**_known(Generation, value))
+    return tuple(value) if name == "tags" else value
+
+
+def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what a later version may have added."""
+    return {name: value for name, value in values.items() if name in kind._fields}
+
+
+def _failure_of(value: Mapping[str, Any]) -> Failure:
+    return Failure(
+        value["type"],
+        value["message"],
+        tuple(Frame(*frame) for frame in value.get("frames", ())),
+        tuple(value.get("notes", ())),
+        tuple(_failure_of(cause) for cause in value.get("causes", ())),
+    )

@@ -1,0 +1,1 @@
+"""Spans over OpenTelemetry's protocol: to any collector, and to Langfuse."""

@@ -1,0 +1,130 @@
+"""``Converter``: our spans as the SDK's ``ReadableSpan``, with our ids and times. No tracer provider is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from hush.observability._otel import _attributes as names
+from hush.observability._otel._packages import hush_version
+from hush.observability._otel._text import encodable, stacktrace
+from hush.observability._span import Failure, RunRecord, Span
+
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_MOST_RUNS = 4_096
+_BAD = ("failed", "crashed")
+
+
+class Described(NamedTuple):
+    """What a form makes of a span: its name there, and its attributes. A ``call`` goes to another process."""
+
+    name: str
+    attributes: dict[str, Any]
+    call: bool = False
+
+
+Form = Callable[[Span, RunRecord | None], Described]
+"""Says how a span of a run is described; the run is ``None`` if nothing was told of it."""
+
+
+class Converter:
+    """Converts spans of any number of runs. From one thread at a time.
+
+    What is known of a run is kept until 4,096 others have ended since, because each of its spans tells of it.
+    """
+
+    def __init__(self, form: Form, resource: Resource) -> None:
+        self._form = form
+        self._resource = resource
+        self._scope = InstrumentationScope("hush", hush_version())
+        self._running: dict[str, RunRecord] = {}
+        self._ended: dict[str, RunRecord] = {}
+
+    def hear(self, runs: Iterable[RunRecord]) -> None:
+        """Take what has changed of runs, before their spans are converted."""
+        for run in runs:
+            if run.ended_ns is None:
+                self._running[run.trace] = run
+                continue
+            self._running.pop(run.trace, None)
+            self._ended.pop(run.trace, None)  # to the end of the order
+            self._ended[run.trace] = run
+            if len(self._ended) > _MOST_RUNS:
+                del self._ended[next(iter(self._ended))]
+
+    def convert(self, span: Span) -> ReadableSpan:
+        """``span``, which has ended, as the SDK's exporters take it."""
+        run = self._running.get(span.trace) or self._ended.get(span.trace)
+        described = self._form(span, run)
+        trace = int(span.trace, 16)
+        return ReadableSpan(
+            name=encodable(described.name),
+            context=SpanContext(trace, int(span.id, 16), is_remote=False, trace_flags=_SAMPLED),
+            parent=_parent(trace, span.parent),
+            resource=self._resource,
+            attributes=described.attributes,
+            events=events(span),
+            kind=SpanKind.CLIENT if described.call else SpanKind.INTERNAL,
+            status=_status(span),
+            start_time=span.started_ns,
+            end_time=span.started_ns if span.ended_ns is None else span.ended_ns,
+            instrumentation_scope=self._scope,
+        )
+
+
+def _parent(trace: int, parent: str | None) -> SpanContext | None:
+    if parent is None:
+        return None
+    return SpanContext(trace, int(parent, 16), is_remote=False, trace_flags=_SAMPLED)
+
+
+def _status(span: Span) -> Status:
+    """Of a failure that the graph handles it is unset, as of everything that went well: the event tells of it."""
+    if span.status not in _BAD:
+        return Status(StatusCode.UNSET)
+    return Status(StatusCode.ERROR, "it did not end" if span.failure is None else encodable(said(span.failure)))
+
+
+def said(failure: Failure) -> str:
+    """``failure`` in one line: the type without its module, and the message."""
+    return f"{failure.type.rpartition('.')[2]}: {failure.message}" if failure.message else failure.type
+
+
+def events(span: Span) -> tuple[Event, ...]:
+    """What happened in ``span``, in order: admissions, the call, its first answer, reroutes, the failure."""
+    found: list[Event] = []
+    for wait in span.waits:
+        of: dict[str, Any] = {names.LIMITS: wait.limits, names.ATTEMPT: wait.attempt}
+        if wait.admitted_ns != wait.queued_ns:
+            found.append(Event(names.QUEUED, of, wait.queued_ns))
+        if wait.admitted_ns is not None:
+            found.append(Event(names.ADMITTED, of, wait.admitted_ns))
+        if wait.released_ns is not None:
+            found.append(Event(names.RELEASED, of, wait.released_ns))
+    if span.called_ns is not None and span.waits:  # else it was called as it started
+        found.append(Event(names.CALLED, None, span.called_ns))
+    if span.first_ns is not None:
+        found.append(Event(names.FIRST, None, span.first_ns))
+    ended_ns = span.started_ns if span.ended_ns is None else span.ended_ns
+    for resource, failure in span.rerouted:
+        of_it = {names.RESOURCE: encodable(resource), **_raised(failure)}
+        found.append(Event(names.REROUTED, of_it, ended_ns))  # when it was asked is not known any more
+    if span.failure is not None:
+        of_it = {**_raised(span.failure), names.EXCEPTION_STACKTRACE: stacktrace(span.failure)}
+        found.append(Event(names.EXCEPTION, of_it, ended_ns))
+    if len(found) > 1:
+        found.sort(key=_at)
+    return tuple(found)
+
+
+def _raised(failure: Failure) -> Mapping[str, str]:
+    return {names.EXCEPTION_TYPE: failure.type, names.EXCEPTION_MESSAGE: encodable(failure.message)}
+
+
+def _at(event: Event) -> int:
+    return event.timestamp

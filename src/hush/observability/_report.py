@@ -1,0 +1,226 @@
+"""``report``: what a person needs to see of a run, from its record and spans: what failed, why, and where time went.
+
+Pure: no clock, no file and no store is read. Where spans were left out of a trace, numbers of calls, failures and
+seconds come from the run's totals, which are exact; what only spans tell, such as tokens, says of how many calls it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from heapq import nlargest
+from typing import NamedTuple
+
+from hush.observability._causes import FailureGroup, Unseen, causes
+from hush.observability._chain import Link, chain
+from hush.observability._span import Failure, RunRecord, Span
+from hush.observability._time_spent import NodeUse, TimeSpent, is_leaf, nodes_of, time_spent
+
+MOST_CALLS = 10
+"""How many of the slowest calls a report names."""
+
+
+class Call(NamedTuple):
+    """One call of a node: ``key`` is the nearest item's around it, ``waiting_for`` the limits that it waits for now."""
+
+    id: str
+    path: str
+    kind: str
+    items: tuple[int, ...]
+    key: str | None
+    status: str
+    started_ns: int
+    seconds: float
+    waited_s: float
+    waiting_for: tuple[str, ...]
+
+
+class ModelUse(NamedTuple):
+    """What the calls of one model used, as far as there are spans of them.
+
+    Attributes:
+        name: The model's name, or else the resource's key.
+        calls: How many spans there are of its calls, ``failed`` of them failed.
+        usage: Sums, by the names the records use, such as ``input_tokens``.
+        cost: The sum where it is known; ``None`` if it is of no call.
+        priced: Of how many calls the cost is known.
+    """
+
+    name: str
+    calls: int
+    failed: int
+    usage: Mapping[str, int]
+    cost: float | None
+    priced: int
+
+
+class Rerouted(NamedTuple):
+    """How often a ``resource`` was asked in vain for a node, so that another one was asked; ``first`` is the reason."""
+
+    path: str
+    resource: str
+    times: int
+    first: Failure
+
+
+class Report(NamedTuple):
+    """What there is to see of a run.
+
+    Attributes:
+        run: Its record.
+        until_ns: Its end; of one that has not ended, the last instant that its trace tells of, or ``now_ns``.
+        seconds: From its start until then, by the clock.
+        kept: How many spans there are in the trace.
+        failures: By cause, those that ended the run at the front, then the most frequent.
+        unseen: Failures that the totals count and of which no span was kept, by node.
+        time: Where the time went.
+        nodes: Each node that calls something, those with the most time first.
+        slowest: The longest calls.
+        under_way: Calls that have not ended, or were cancelled, those that began first at the front.
+        models: What models used, the dearest first.
+        generations: How many calls of models there are spans of, and how many were made.
+        rerouted: Resources that were asked in vain.
+        cached: How many calls were answered from a cache, or with an identical call.
+        waited_for: The chain of nodes that the end waited for, the first at the front.
+        items: How many items of all maps ended, and how many of these failed.
+    """
+
+    run: RunRecord
+    until_ns: int
+    seconds: float
+    kept: int
+    failures: tuple[FailureGroup, ...]
+    unseen: tuple[Unseen, ...]
+    time: TimeSpent
+    nodes: tuple[NodeUse, ...]
+    slowest: tuple[Call, ...]
+    under_way: tuple[Call, ...]
+    models: tuple[ModelUse, ...]
+    generations: tuple[int, int]
+    rerouted: tuple[Rerouted, ...]
+    cached: int
+    waited_for: tuple[Link, ...]
+    items: tuple[int, int]
+
+
+def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) -> Report:
+    """What there is to see of ``run``, in time that grows with ``spans`` as sorting them does.
+
+    Spans may come in any order, and some may be missing. ``now_ns`` is the instant until which what is under way is
+    counted, of a run that still runs.
+    """
+    spans = list(spans)
+    by_id = {span.id: span for span in spans}
+    until_ns = _until(run, spans, now_ns)
+    leaves = [span for span in spans if is_leaf(span)]
+    nodes = nodes_of(run, leaves, until_ns)
+    failures, unseen = causes(run, spans, by_id)
+    maps = [span for span in spans if span.done is not None]
+    return Report(
+        run=run,
+        until_ns=until_ns,
+        seconds=(until_ns - run.started_ns) / 1e9,
+        kept=len(spans),
+        failures=failures,
+        unseen=unseen,
+        time=time_spent(run, spans, nodes, until_ns),
+        nodes=nodes,
+        slowest=_slowest(leaves, by_id, until_ns),
+        under_way=_under_way(leaves, by_id, until_ns),
+        models=_models(leaves),
+        generations=(
+            sum(span.generation is not None for span in leaves),
+            sum(node.calls - node.skipped - node.cached for node in nodes if node.is_model),
+        ),
+        rerouted=_rerouted(leaves),
+        cached=sum(node.cached for node in nodes),
+        waited_for=chain(spans),
+        items=(sum(one.done or 0 for one in maps), sum(one.failed or 0 for one in maps)),
+    )
+
+
+def _until(run: RunRecord, spans: list[Span], now_ns: int | None) -> int:
+    if run.ended_ns is not None:
+        return run.ended_ns
+    if now_ns is not None and run.status == "running":
+        return max(now_ns, run.started_ns)
+    latest = run.started_ns
+    for span in spans:
+        latest = max(latest, span.ended_ns or span.started_ns)
+        for wait in span.waits:
+            latest = max(latest, wait.admitted_ns or wait.queued_ns)
+    return latest
+
+
+def _took_ns(span: Span, until_ns: int) -> int:
+    ended_ns = until_ns if span.ended_ns is None else span.ended_ns
+    return max(0, ended_ns - span.started_ns)
+
+
+def key_of(span: Span, by_id: Mapping[str, Span]) -> str | None:
+    """The key of the nearest item around a span, or its own."""
+    found: Span | None = span
+    for _ in range(1000):  # a trace that is damaged may have a ring
+        if found is None:
+            return None
+        if found.kind == "item":
+            return found.key
+        found = by_id.get(found.parent) if found.parent else None
+    return None
+
+
+def _call(span: Span, by_id: Mapping[str, Span], until_ns: int) -> Call:
+    waited_ns = sum((wait.admitted_ns or until_ns) - wait.queued_ns for wait in span.waits)
+    return Call(
+        id=span.id,
+        path=span.path,
+        kind=span.kind,
+        items=span.items,
+        key=key_of(span, by_id),
+        status=span.status,
+        started_ns=span.started_ns,
+        seconds=_took_ns(span, until_ns) / 1e9,
+        waited_s=waited_ns / 1e9,
+        waiting_for=span.waits[-1].limits if span.waits and span.waits[-1].admitted_ns is None else (),
+    )
+
+
+def _slowest(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> tuple[Call, ...]:
+    longest = nlargest(MOST_CALLS, leaves, key=lambda span: _took_ns(span, until_ns))
+    return tuple(_call(span, by_id, until_ns) for span in longest)
+
+
+def _under_way(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> tuple[Call, ...]:
+    unfinished = [span for span in leaves if span.status in ("running", "crashed", "cancelled")]
+    unfinished.sort(key=lambda span: (span.started_ns, span.path, span.items))
+    return tuple(_call(span, by_id, until_ns) for span in unfinished)
+
+
+def _models(leaves: list[Span]) -> tuple[ModelUse, ...]:
+    found: dict[str, ModelUse] = {}
+    for span in leaves:
+        asked = span.generation
+        if asked is None:
+            continue
+        name = asked.model or asked.resource or span.name
+        was = found.get(name) or ModelUse(name, 0, 0, {}, None, 0)
+        usage = dict(was.usage)
+        for what, count in (asked.usage or {}).items():
+            usage[what] = usage.get(what, 0) + count
+        found[name] = ModelUse(
+            name=name,
+            calls=was.calls + 1,
+            failed=was.failed + (span.status in ("failed", "handled")),
+            usage=usage,
+            cost=was.cost if asked.cost is None else (was.cost or 0.0) + asked.cost,
+            priced=was.priced + (asked.cost is not None),
+        )
+    return tuple(sorted(found.values(), key=lambda one: (-(one.cost or 0.0), -one.calls, one.name)))
+
+
+def _rerouted(leaves: list[Span]) -> tuple[Rerouted, ...]:
+    found: dict[tuple[str, str], Rerouted] = {}
+    for span in leaves:
+        for resource, failure in span.rerouted:
+            was = found.get((span.path, resource)) or Rerouted(span.path, resource, 0, failure)
+            found[span.path, resource] = was._replace(times=was.times + 1)
+    return tuple(sorted(found.values(), key=lambda one: (-one.times, one.path, one.resource)))

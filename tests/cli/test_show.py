@@ -1,0 +1,306 @@
+"""`hush show`: what it says of all kinds of runs, on any width, in any encoding, whatever the texts in a trace are."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from hush.cli._exit import Stop
+from hush.cli._show import shown
+from hush.cli._timeline import UNICODE, Stretch, cells, stretches
+from hush.cli._tree import Tree
+from hush.core.errors import HushError
+from hush.observability._span import Failure, Frame, Generation
+from kit import runs_seen
+from kit.runs_seen import Seen, failure
+from kit.tiers import every_change
+
+SCREENS = Path(__file__).parent / "screens"
+STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+SCENES = ["failed_thousand", "killed", "llm_batch", "nested", "one_node", "empty"]
+
+
+class Store:
+    """A store of one run."""
+
+    def __init__(self, seen: Seen, **more):
+        self.seen, self.record = seen, seen.record(**more)
+
+    def find(self, text):
+        if text not in ("last", self.record.request_id):
+            raise HushError(f"there is no run {text!r}")
+        return self.record
+
+    def spans(self, trace):
+        assert trace == self.record.trace
+        return iter(self.seen.spans)
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+def said(seen: Seen, *, width: int | None = 80, file: io.StringIO | None = None, **more) -> str:
+    file = io.StringIO() if file is None else file
+    shown(Store(seen), width=width, file=file, **more)
+    return file.getvalue()
+
+
+# ── What it says ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_the_screen(scene):
+    """As it was when somebody last looked at it. To look again: delete the file, run this twice, and read it."""
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-09-21 12:00:00", said(getattr(runs_seen, scene)()))
+    file = SCREENS / f"{scene}.txt"
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        pytest.fail(f"{file.name} is new")
+    assert text == file.read_text(encoding="utf-8")
+
+
+def test_a_failed_run_of_a_thousand_says_what_why_and_where_the_time_went_in_its_first_lines():
+    lines = said(runs_seen.failed_thousand()).splitlines()
+    assert "failed after 9.00 s" in lines[0]
+    first = "\n".join(lines[:25])
+    assert 'duplicate key value violates "orders_pkey"' in first
+    assert "32 times" in first
+    assert "items 12 (SKU-84), 43 (SKU-301)" in first
+    assert "/home/me/shop/prices.py:31 in parse" in first
+    assert "\n".join(lines).index("Where the time went") < "\n".join(lines).index("Timeline")
+
+
+def test_source_is_shown_where_it_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prices.py").write_text("\n" * 30 + "    raise ValueError('no [bold]price[/bold]')\n", encoding="utf-8")
+    os.utime(tmp_path / "prices.py", (1, 1))
+    seen = Seen("s")
+    boom = failure("ValueError", "no", file=str(tmp_path / "prices.py"))
+    root = seen.run(9, "failed", failure=boom)
+    seen.add(root, "code", "a", 1, 2, status="failed", failure=boom)
+    text = said(seen)
+    assert "   prices.py:31 in parse\n       raise ValueError('no [bold]price[/bold]')\n" in text
+
+
+def test_causes_notes_and_long_messages():
+    seen = Seen("s")
+    inner = Failure("OSError", "[Errno 28] No space left on device", (Frame("/home/me/shop/disk.py", 4, "write"),))
+    boom = failure("RuntimeError", "\n".join(f"line {n}" for n in range(40)), causes=(inner,), notes=("in node 'a'",))
+    root = seen.run(9, "failed", failure=boom)
+    seen.add(root, "code", "a", 1, 2, status="failed", failure=boom)
+    text = said(seen)
+    assert "   line 5\n   (34 more lines)\n" in text
+    assert "   note: in node 'a'\n" in text
+    assert "   caused by OSError: [Errno 28] No space left on device\n   /home/me/shop/disk.py:4 in write\n" in text
+    assert "line 39" in said(seen, everything=True)
+
+
+def test_everything_is_a_line_for_each_span():
+    seen = runs_seen.nested()
+    text = said(seen, everything=True, width=200)
+    tree = text[text.index("Timeline") :].splitlines()[1:]
+    assert len(tree) == len(seen.spans)
+
+
+@pytest.mark.parametrize("scene", [*SCENES, "sampled"])
+def test_what_is_folded_is_counted(scene):
+    """The items of a map that are shown, those that are folded, and those that were left out of the trace, are all."""
+    seen = runs_seen.failed_thousand(keep_all=False) if scene == "sampled" else getattr(runs_seen, scene)()
+    rows = list(Tree(seen.record(), seen.spans, runs_seen.ns(9000), UNICODE, everything=False).rows())
+    for number, row in enumerate(rows):
+        if row.bar is None or row.bar.done is None:
+            continue
+        depth = len(row.guide)
+        count = 0
+        for below in rows[number + 1 :]:
+            if len(below.guide) <= depth:
+                break
+            if len(below.guide) == depth + 3:
+                folded = re.search(r"([\d,]+) more items?", below.name)
+                count += int(folded[1].replace(",", "")) if folded else 1
+        under_way = sum(
+            span.kind == "item" and span.parent == row.bar.id and span.ended_ns is None for span in seen.spans
+        )
+        assert count == row.bar.done + under_way
+
+
+def test_no_more_rows_than_one_looks_at():
+    seen = Seen("wide")
+    root = seen.run(1000)
+    for number in range(500):
+        held = seen.add(root, "graph", f"g{number}", number, number + 1)
+        for inner in range(5):
+            seen.add(held, "code", f"n{inner}", number, number + 0.5)
+    assert len(said(seen).splitlines()) < 220
+
+
+def test_graphs_may_nest_deep():
+    seen = Seen("deep")
+    around = seen.run(9000)
+    for number in range(3000):
+        around = seen.add(around, "graph", "g", number, 9000 - number)
+    seen.add(around, "code", "leaf", 4000, 4001)
+    assert "and more: --all" in said(seen)
+    json.loads(said(seen, form="json", everything=True))
+    json.loads(said(seen, form="chrome"))
+
+
+# ── Where it is said ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@every_change
+@given(st.sampled_from(SCENES), st.integers(40, 160))
+def test_no_line_is_wider_than_the_terminal(scene, width):
+    for line in said(getattr(runs_seen, scene)(), width=width).splitlines():
+        assert cell_len(line) <= width
+        assert line == line.rstrip()
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_where_only_ascii_can_be_written_it_is(scene):
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding="ascii")
+    shown(Store(getattr(runs_seen, scene)()), width=80, file=file)
+    file.flush()
+    assert raw.getvalue().decode("ascii").count("Timeline") == 1
+
+
+def test_colours_are_for_terminals(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    seen = runs_seen.one_node("no")
+    assert "\x1b[" not in said(seen)
+    assert "\x1b[1;31m" in said(seen, file=Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;31m" not in said(seen, file=Terminal())
+
+
+def test_into_a_file(tmp_path, capsys):
+    target = tmp_path / "run.json"
+    shown(Store(runs_seen.one_node()), form="chrome", output=str(target))
+    assert json.loads(target.read_text(encoding="utf-8"))["traceEvents"]
+    with pytest.raises(Stop, match="No such file"):
+        shown(Store(runs_seen.one_node()), output=str(tmp_path / "none" / "x"))
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_not_there_is_the_stores_to_say():
+    with pytest.raises(HushError, match="no run 'x'"):
+        shown(Store(runs_seen.empty()), "x", file=io.StringIO())
+
+
+# ── Hostile texts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+HOSTILE = "[red]x[/red]\x1b]0;owned\x07\x1b[2J\r\nsecond\u202eline\u2066\x9b31m:smile:\ud800"
+
+
+def hostile(text: str) -> Seen:
+    """A run whose every text is this one."""
+    seen = Seen(text)
+    frames = (Frame(text, 3, text), Frame(f"/home/{text}.py", 4, text))
+    boom = Failure(text, text, frames, notes=(text,), causes=(Failure(text, text, frames),))
+    root = seen.run(100, "failed", failure=boom, tags=(text,))
+    rows = seen.add(root, "map", text, 1, 90, done=1, failed=1, total=2)
+    item = seen.add(rows, "item", text, 2, 80, index=0, key=text, status="failed", failure=boom)
+    seen.add(
+        item,
+        "llm",
+        text,
+        3,
+        70,
+        ready=2,
+        called=30,
+        waits=((text, 4, 30),),
+        status="failed",
+        failure=boom,
+        inputs={text: text, "list": [text]},
+        attempts=2,
+        generation=Generation(text, text, {text: 3}, 0.1),
+        rerouted=((text, boom),),
+    )
+    seen.add(root, "code", text, 91, 99, status="cancelled", waits=((text, 92, None),))
+    return seen
+
+
+@pytest.mark.parametrize("form", ["text", "json", "chrome"])
+@pytest.mark.parametrize("everything", [False, True])
+def test_no_text_steers_the_terminal(form, everything):
+    seen = hostile(HOSTILE)
+    more = {"request_id": HOSTILE, "user_id": HOSTILE, "session_id": HOSTILE, "tags": (HOSTILE,)}
+    file = io.StringIO()
+    shown(Store(seen, **more), form=form, everything=everything, file=file, width=120)
+    text = file.getvalue()
+    assert STEERING.search(text) is None
+    text.encode("utf-8")
+    if form == "text":
+        assert "[red]x[/red]" in text
+        assert all(not line.startswith("second") for line in text.splitlines())
+
+
+@every_change
+@given(st.text(max_size=40))
+def test_no_text_at_all_does(text):
+    file = io.StringIO()
+    seen = hostile(text)
+    shown(Store(seen, request_id=text, tags=(text,)), file=file, width=80)
+    assert STEERING.search(file.getvalue()) is None
+    for line in file.getvalue().split("\n"):
+        assert cell_len(line) <= 80
+
+
+def test_lines_are_as_many_as_with_harmless_texts():
+    """No text begins a line, but that a message has lines."""
+    plain, steering = said(hostile("x" * 30), width=160), said(hostile("x\r\x0b\x85\u2028\u2029" * 6), width=160)
+    tree = [text[text.index("Timeline") :].count("\n") for text in (plain, steering)]
+    assert tree[0] == tree[1]
+
+
+# ── Bars ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def drawn(parts, width=10, end=100):
+    signs = {"call": "#", "wait": ".", "retry": "~", "hold": "-", None: " "}
+    return "".join(signs[one] for one in cells([Stretch(*part) for part in parts], 0, end, width))
+
+
+def test_what_bars_show():
+    assert drawn([("call", 0, 100)]) == "##########"
+    assert drawn([("call", 0, 100), ("wait", 0, 50)]) == ".....#####"
+    assert drawn([("call", 20, 80), ("retry", 40, 60)]) == "  ##~~##  "
+    assert drawn([("call", 33, 34)]) == "   #      "
+    assert drawn([("call", 100, 100)]) == "         #"
+    assert drawn([("call", 500, 700)]) == "         #"
+    assert drawn([]) == " " * 10
+    assert drawn([("call", 0, 1)], width=0) == ""
+
+
+@every_change
+@given(
+    st.lists(st.tuples(st.sampled_from(["call", "wait"]), st.integers(-50, 200), st.integers(0, 100))),
+    st.integers(1, 99),
+)
+def test_what_is_shown_takes_a_cell(parts, width):
+    found = cells([Stretch(phase, first, first + much) for phase, first, much in parts], 0, 100, width)
+    assert len(found) == width
+    assert any(found) == bool(parts)
+
+
+def test_the_parts_of_a_call_that_was_tried_again():
+    seen = runs_seen.llm_batch(1)
+    ask = next(span for span in seen.spans if span.kind == "llm")
+    attempts = [span for span in seen.spans if span.kind == "attempt"]
+    assert [one.phase for one in stretches(ask, attempts, ask.ended_ns)] == ["wait", "call", "retry", "wait"]

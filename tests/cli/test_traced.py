@@ -1,0 +1,119 @@
+"""``hush run --trace``: the run is recorded, and its trace is closed, however it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from hush.observability import TraceStore
+from kit.command import ENV, hush
+
+GRAPH = """
+    from hush.core import *
+
+    def half(n):
+        if n % 2:
+            raise ValueError("odd")
+        return {"half": n // 2}
+
+    with GraphNode(name="g") as graph:
+        CodeNode(name="half", code_fn=half, inputs={"n": PARENT["n"]}, outputs=PARENT)
+"""
+SLEEPERS = """
+    import asyncio, sys, time
+    from hush.core import *
+
+    async def waits():
+        print("ready", flush=True)
+        await asyncio.sleep(60)
+
+    async def holds():
+        print("ready", flush=True)
+        time.sleep(60)
+
+    def works(n):
+        print("ready", flush=True)
+        time.sleep(60)
+
+    with GraphNode(name="waiting") as waiting:
+        CodeNode(name="n", code_fn=waits)
+    with GraphNode(name="holding") as holding:
+        CodeNode(name="n", code_fn=holds)
+    with MapNode(name="working", inputs={"n": Each([1])}, executor="process") as working:
+        CodeNode(name="n", code_fn=works, inputs={"n": PARENT["n"]})
+"""
+
+
+def recorded(path):
+    """Name, status and request id of each run in the file, the newest first."""
+    return [(run.name, run.status, run.request_id) for run in TraceStore(path).runs()]
+
+
+def test_a_recorded_run_says_how_to_look_at_it(write, folder):
+    write(text=GRAPH)
+    ran = hush("run", "graph.py", "-i", "n=2", "--trace-to", "t.db", "--request-id", "a b")
+    assert (ran.code, ran.data) == (0, {"half": 1})
+    assert ran.err == "trace: hush show 'a b' --traces t.db\n"
+    assert recorded(folder / "t.db") == [("g", "ok", "a b")]
+
+
+def test_the_usual_file_is_that_of_the_environment(write, folder, monkeypatch):
+    write(text=GRAPH)
+    monkeypatch.setenv("HUSH_TRACES_DB", str(folder / "deep" / "u.db"))
+    ran = hush("run", "graph.py", "-i", "n=3", "--trace")
+    assert ran.code == 1
+    found = re.search(r"^trace: hush show (\w+)$", ran.err, re.MULTILINE)
+    assert found is not None
+    assert recorded(folder / "deep" / "u.db") == [("g", "failed", found[1])]
+
+
+def test_several_runs_are_told_once(write, folder):
+    write(text=GRAPH)
+    write("in.jsonl", '{"n": 2}\n{"n": 3}\n')
+    ran = hush("run", "graph.py", "--inputs", "in.jsonl", "--trace-to", "t.db", "--request-id", "r")
+    assert ran.code == 3
+    assert ran.err.endswith("traces of 2 runs: hush traces --traces t.db; last: hush show r-2 --traces t.db\n")
+    assert sorted(recorded(folder / "t.db")) == [("g", "failed", "r-2"), ("g", "ok", "r-1")]
+
+
+def test_a_run_that_does_not_begin_leaves_no_trace(write, folder):
+    write(text=GRAPH)
+    ran = hush("run", "graph.py", "-i", "m=2", "--trace-to", "t.db")
+    assert ran.code == 2
+    assert "trace:" not in ran.err
+    assert not (folder / "t.db").exists()
+
+
+def test_a_file_that_cannot_be_is_told_and_one_that_cannot_be_written_costs_no_run(write, folder):
+    write(text=GRAPH)
+    ran = hush("run", "graph.py", "-i", "n=2", "--trace-to", ".")
+    assert (ran.code, ran.out) == (2, "")
+    assert "it is a folder" in ran.err
+    write("file", "")
+    ran = hush("run", "graph.py", "-i", "n=2", "--trace-to", "file/t.db")
+    assert (ran.code, ran.data) == (0, {"half": 1})
+    assert ran.err.startswith("hush: the trace is not complete: 2 of 2 spans could not be written")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+@pytest.mark.parametrize("which", ["waiting", "working", "holding"])
+def test_a_signal_closes_the_trace(write, folder, which):
+    """Also that of a run that holds up its loop, and cannot even be told that it is cancelled."""
+    write(text=SLEEPERS)
+    command = [sys.executable, "-m", "hush", "run", f"graph.py:{which}", "--trace-to", "t.db", "--request-id", "r"]
+    with subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running:
+        try:
+            assert running.stderr is not None
+            assert running.stderr.readline() == "ready\n"
+            running.send_signal(signal.SIGTERM)
+            said = running.stderr.read()
+            assert running.wait(20) == 143
+        finally:
+            running.kill()
+    assert "trace: hush show r --traces t.db\n" in said
+    assert recorded(os.path.join(folder, "t.db")) == [(which, "cancelled", "r")]

@@ -1,0 +1,100 @@
+"""Spans of other code hang under the node's span: the seam by itself, and with the SDK's own tracer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from hush.observability._otel._context import entered
+
+TRACE, NODE, OTHER = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7", "00f067aa0ba902b8"
+
+
+@pytest.fixture
+def users():
+    """A user's own provider, which is not the global one."""
+    made = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(made))
+    made.tracer = provider.get_tracer("users")
+    yield made
+    provider.shutdown()
+
+
+def parents(users):
+    def of(one):
+        return format(one.context.trace_id, "032x"), one.parent and format(one.parent.span_id, "016x")
+
+    return {one.name: of(one) for one in users.get_finished_spans()}
+
+
+def test_a_span_inside_hangs_under_the_node_and_one_after_it_does_not(users):
+    leave = entered(TRACE, NODE)
+    with users.tracer.start_as_current_span("outer"):
+        with users.tracer.start_as_current_span("inner"):
+            pass
+    leave()
+    with users.tracer.start_as_current_span("after"):
+        pass
+    found = parents(users)
+    assert found["outer"] == (TRACE, NODE)
+    assert found["inner"][0] == TRACE
+    assert found["after"][1] is None
+    assert found["after"][0] != TRACE
+
+
+def test_nodes_nest(users):
+    leave_outer = entered(TRACE, NODE)
+    leave_inner = entered(TRACE, OTHER)
+    users.tracer.start_span("inner").end()
+    leave_inner()
+    users.tracer.start_span("outer").end()
+    leave_outer()
+    assert parents(users) == {"inner": (TRACE, OTHER), "outer": (TRACE, NODE)}
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+def test_in_a_thread_with_a_copy_of_the_context(users):
+    def call():
+        leave = entered(TRACE, NODE)
+        users.tracer.start_span("in a thread").end()
+        leave()
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(call,))
+    thread.start()
+    thread.join()
+    assert parents(users) == {"in a thread": (TRACE, NODE)}
+
+
+async def test_tasks_side_by_side_do_not_see_each_other(users):
+    met = asyncio.Barrier(2)
+
+    async def node(span, name):
+        leave = entered(TRACE, span)
+        await met.wait()
+        with users.tracer.start_as_current_span(name):
+            await met.wait()
+        leave()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(node(NODE, "a"))
+        group.create_task(node(OTHER, "b"))
+    assert parents(users) == {"a": (TRACE, NODE), "b": (TRACE, OTHER)}
+
+
+def test_no_tracer_provider_is_set():
+    entered(TRACE, NODE)()
+    assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+def test_a_sampler_that_follows_the_parent_keeps_the_span(users):
+    leave = entered(TRACE, NODE)
+    assert trace.get_current_span().get_span_context().trace_flags.sampled
+    leave()
