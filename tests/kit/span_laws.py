@@ -158,10 +158,10 @@ def wrong_times(spans: list[Span], *, early: bool) -> Iterator[str]:
 
 def _later(span: Span, by_id: dict[str, Span]) -> Span:
     parent = by_id.get(span.parent or "")
-    if parent is None or span.called_ns != span.started_ns:
+    if parent is None:
         return span
     at_ns = max(span.started_ns, span.ready_ns or 0, parent.started_ns)
-    return span._replace(started_ns=at_ns, called_ns=at_ns)
+    return span._replace(started_ns=at_ns, called_ns=span.called_ns and max(span.called_ns, at_ns))
 
 
 def _range(span: Span) -> str:

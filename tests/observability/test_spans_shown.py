@@ -10,6 +10,7 @@ from hush.core.events import (
     MapStarted,
     NodeCalled,
     NodeChunk,
+    NodeFailed,
     NodeFinished,
     NodeRan,
     NodeReady,
@@ -242,3 +243,34 @@ def test_the_first_part_of_an_answer_is_told_of_in_each_round():
         ]
     spans = spans_of(events)  # type: ignore[arg-type]
     assert [span.first_ns for span in spans if span.path == "g/w/a"] == [10**18 + 12, 10**18 + 22]
+
+
+def test_an_attempt_that_was_never_made_is_not_counted():
+    error = ConnectionError("x")
+    events: list[object] = [
+        RunStarted("r", "g", None, 0, 10**18, inputs={}, kinds={"g/a": "code"}),
+        NodeStarted("r", "g/a", None, 1),
+        NodeCalled("r", "g/a", None, 2, {}),
+        NodeRetrying("r", "g/a", None, 3, 1, error, 9.0),
+    ]
+    end = RunFinished("r", "g", None, 12, "cancelled", 1.0)
+    (node, _) = spans_of([*events, end])  # type: ignore[list-item]
+    assert (node.status, node.attempts) == ("cancelled", 1)
+    called = [NodeCalled("r", "g/a", None, 5, {}, 2), NodeFinished("r", "g/a", None, 6, (), {})]
+    *tries, node, _ = spans_of([*events, *called, end])  # type: ignore[list-item]
+    assert (node.status, node.attempts, len(tries)) == ("ok", 2, 2)
+
+
+def test_where_nobody_is_told_of_calls_attempts_are_counted_too():
+    error = ConnectionError("x")
+    *_, node, _ = spans_of(
+        [
+            RunStarted("r", "g", None, 0, 10**18),
+            NodeStarted("r", "g/a", None, 1),
+            NodeRetrying("r", "g/a", None, 3, 1, error, 9.0),
+            NodeRetrying("r", "g/a", None, 4, 2, error, 9.0),
+            NodeFailed("r", "g/a", None, 5, error),
+            RunFinished("r", "g", None, 12, "failed", 1.0, error),
+        ]
+    )
+    assert (node.status, node.attempts) == ("failed", 3)

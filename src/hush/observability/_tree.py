@@ -31,7 +31,7 @@ from hush.observability._preview import PREVIEW, Bounds, clean
 from hush.observability._sampling import USUAL, ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
 from hush.observability._totals import CONTAINERS, Sums
-from hush.observability._under_way import NO_IDS, Ids, UnderWay, trace_id
+from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, trace_id
 
 Place = tuple[str, tuple[int, ...]]
 
@@ -196,7 +196,7 @@ class Tree:
     def _close(self, one: UnderWay, status: Status, at_ns: int) -> None:
         """``one`` has ended, and with it what is still under way in it."""
         if one.inside:
-            for inner in _inside_out(one):
+            for inner in inside_out(one):
                 self._forget(inner)
                 # Of a round that did not end well nobody tells; what was in it has told why.
                 self._close_alone(inner, "failed" if inner.kind == "round" and inner.erred else "cancelled", at_ns)
@@ -332,6 +332,7 @@ class Tree:
             if gave.generation is not None:
                 asked = one.generation.parameters if one.generation is not None else None
                 one.generation = gave.generation._replace(resource=one.resource, parameters=asked)
+        self._count_last(one)
         status: Status = "partial" if one.failed else "ok"
         self._close(one, status, event.at_ns)
 
@@ -384,6 +385,7 @@ class Tree:
         one = self._nodes.pop((event.path, event.outer if item is None else (*event.outer, item)), None)
         if one is None:
             return
+        self._count_last(one)
         one.failure = event.error  # type: ignore[assignment]  # condensed
         if one.resource is not None:
             asked = one.generation.parameters if one.generation is not None else None
@@ -391,6 +393,11 @@ class Tree:
         if not event.handled and one.around is not None and one.around.kind == "round":
             one.around.erred = True
         self._close(one, "handled" if event.handled else "failed", event.at_ns)
+
+    def _count_last(self, one: UnderWay) -> None:
+        """Where nobody is told of calls: the attempt with which ``one`` has ended."""
+        if one.tries and not self._kinds and one.tries[-1].failure is not None:
+            one.attempts = one.tries[-1].number + 1
 
     def _node_skipped(self, event: NodeSkipped) -> None:
         item, at_ns = event.item, event.at_ns
@@ -471,19 +478,6 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     ItemFailed: Tree._item_failed,
     RoundFinished: Tree._round_finished,
 }
-
-
-def _inside_out(one: UnderWay) -> list[UnderWay]:
-    """All that is under way in ``one``, each before what it lies in; however deep that is."""
-    found: list[UnderWay] = []
-    todo = list((one.inside or {}).values())
-    while todo:
-        inner = todo.pop()
-        found.append(inner)
-        if inner.inside:
-            todo += inner.inside.values()
-    found.reverse()
-    return found
 
 
 def spans_of(events: Iterable[Event], *, sampling: Sampling = USUAL, bounds: Bounds | None = PREVIEW) -> list[Span]:

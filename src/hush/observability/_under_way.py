@@ -192,3 +192,16 @@ class UnderWay:
                 )
             )
         return found
+
+
+def inside_out(one: UnderWay) -> list[UnderWay]:
+    """All that is under way in ``one``, each before what it lies in; however deep that is."""
+    found: list[UnderWay] = []
+    todo = list((one.inside or {}).values())
+    while todo:
+        inner = todo.pop()
+        found.append(inner)
+        if inner.inside:
+            todo += inner.inside.values()
+    found.reverse()
+    return found
