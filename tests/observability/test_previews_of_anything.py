@@ -394,6 +394,15 @@ def test_no_part_of_a_secret_stands_where_a_text_is_cut(before):
             assert "topsec" not in clean(text, longest), (shift, longest)
 
 
+def test_half_a_secret_at_the_end_of_what_is_searched_is_never_shown():
+    """What goes before becomes so short that the end of the searched part would stand before the cut."""
+    _secrets.remember_secrets(["planted-by-value"])
+    before = ("sk-" + "a" * 997 + " ") * 11
+    text = f"{before}{' ' * (12_000 - len(before) - 8)}planted-by-value{'w' * 50_000}"
+    assert text[:12_000].endswith("planted-")
+    assert "planted" not in clean(text, 2_000)
+
+
 def test_names_of_values_are_cleaned_too():
     values = {"sk-secretkey1": 1, "a\ud800": 2, "Bearer abcdefgh": "x", "n" * 5_000: 3}
     found = dumped(preview(values, PREVIEW)) + dumped(preview({"x": values}, PREVIEW))
