@@ -45,7 +45,7 @@ def _called(one: UnderWay, event: NodeCalled) -> None:
 
 def _retrying(one: UnderWay, event: NodeRetrying) -> None:
     one.retry_s += event.wait_s
-    one.attempts = max(one.attempts, event.attempt + 1)
+    one.attempts = max(one.attempts, event.attempt)  # the next one is not made if the node is cancelled before
     failure: Any = event.error
     _tried(one, event.attempt, event.at_ns, failure)
 

@@ -125,6 +125,10 @@ class RunRecorder:
             return _nothing
 
     # --- in the pipeline's thread --------------------------------------------------------------------------
+    def waiting(self) -> int:
+        """How many events wait to become spans."""
+        return len(self._queue)
+
     def fold(self, most: int, *, wait: bool = True) -> bool:
         """Make spans of at most ``most`` events; ``False`` if there are no more.
 
@@ -160,20 +164,28 @@ class RunRecorder:
             tree = self.tree
             if tree.run is None:
                 return [], [], None
-            running = tree.begun()
+            running = tree.begun(tell=live)
             due = False
-            if not live:
-                running = []
-            else:
+            if live:
                 now_ns = monotonic_ns()
                 if now_ns - self._told_ns >= AFTER_S * 1e9:
                     due = bool(self._told_ns)
                     self._told_ns = now_ns
-                    running += tree.under_way(now_ns - int(AFTER_S * 1e9), _MOST_UNDER_WAY)
+                    before_ns = now_ns - int(AFTER_S * 1e9)
+                    running += tree.under_way(before_ns, _MOST_UNDER_WAY)
+                    running += self._called(before_ns)
             gone, tree.gone = tree.gone, []
             told = self.finished or due or not self._named or any(span.kind == "run" for span in running)
             self._named = True
             return running, gone, tree.record() if told else None
+
+    def _called(self, before_ns: int) -> list[Span]:
+        """The call that is under way on the loop, of which no event tells before it has ended."""
+        event = self._at_work()
+        # With nothing in the queue after it was asked for, its own event is the next to come, so its id is known.
+        if not isinstance(event, NodeStarted) or event.at_ns > before_ns or self._queue:
+            return []
+        return self.tree.called(event)
 
 
 def _nothing() -> None:
