@@ -10,6 +10,7 @@ from hush.core import PARENT, Branch, CodeNode, Each, GraphNode, Hush, Limit, Ma
 from hush.core.events import (
     ItemFinished,
     MapStarted,
+    NodeAnswered,
     NodeCalled,
     NodeChunk,
     NodeFailed,
@@ -197,7 +198,9 @@ def test_resources_that_are_asked_in_turn_are_attempts_and_what_is_streamed_has_
         NodeCalled("r", "g/a", None, 8, None, 3, "llm:two"),
         NodeChunk("r", "g/a", None, 9, "he", attempt=3),
         NodeChunk("r", "g/a", None, 10, "llo", attempt=3),
-        NodeFinished("r", "g/a", None, 11, (), {"content": "hello", "usage": {"input_tokens": 3}, "cost": 0.1}),
+        NodeAnswered("r", "g/a", None, 10, "llm:two", {"model": "m", "usage": {"input_tokens": 2}, "cost": 0.1}, 3),
+        NodeAnswered("r", "g/a", None, 10, "llm:two", {"model": "m", "usage": {"input_tokens": 1}, "cost": 0.2}, 3),
+        NodeFinished("r", "g/a", None, 11, (), {"content": "hello", "usage": {"input_tokens": 3}, "cost": 9.0}),
         RunFinished("r", "g", None, 12, "ok", 1.0),
     ]
     *tries, node, _ = spans_of(events)
@@ -210,26 +213,29 @@ def test_resources_that_are_asked_in_turn_are_attempts_and_what_is_streamed_has_
     assert node.first_ns == 10**18 + 9
     assert node.generation is not None
     assert node.generation.resource == "llm:two"
-    assert (node.generation.usage, node.generation.cost) == ({"input_tokens": 3}, 0.1)
+    assert node.generation.model == "m"
+    assert node.generation.usage == {"input_tokens": 3}
+    assert node.generation.cost == pytest.approx(0.3)
     assert node.generation.parameters == {"temperature": 0.5}
 
 
 def test_what_is_odd_in_an_answer_costs_no_event():
-    for outputs in (
-        {"usage": {1: 2, "a": 10**400, "b": True}, "cost": 10**400, "model_used": 3, "finish_reason": object()},
-        {"usage": "many", "cost": float("nan"), "$tags": iter(["a"])},
-        {"usage": None, "cost": True, "$tags": {"a"}},
+    for about, outputs in (
+        ({"usage": {1: 2, "a": 10**400, "b": True}, "cost": 10**400, "model": 3, "finish_reason": object()}, {}),
+        ({"usage": "many", "cost": float("nan")}, {"$tags": iter(["a"])}),
+        ({"usage": None, "cost": True}, {"$tags": {"a"}}),
     ):
         (node, _) = spans_of(
             [
                 RunStarted("r", "g", None, 0, 10**18, inputs={}, kinds={"g/a": "llm"}),
                 NodeStarted("r", "g/a", None, 2),
+                NodeAnswered("r", "g/a", None, 10, "llm:one", about),
                 NodeFinished("r", "g/a", None, 11, (), outputs),
                 RunFinished("r", "g", None, 12, "ok", 1.0),
             ]
         )
         assert node.generation is not None
-        assert node.generation.cost is None
+        assert (node.generation.resource, node.generation.cost, node.generation.model) == ("llm:one", None, None)
 
 
 @pytest.mark.parametrize("ends", [True, False])

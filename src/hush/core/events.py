@@ -23,6 +23,7 @@ __all__ = (
     "MapProgressed",
     "MapStarted",
     "NodeAdmitted",
+    "NodeAnswered",
     "NodeCached",
     "NodeCalled",
     "NodeChunk",
@@ -253,6 +254,24 @@ class NodeChunk(NamedTuple):
     outer: tuple[int, ...] = ()
 
 
+class NodeAnswered(NamedTuple):
+    """A resource has answered a node: what it says of its answer, in runs with a tracer that asks for calls.
+
+    ``about`` is what the resource tells, and plain data. A model's: ``model`` (as its server calls it), ``requested``
+    (as it was asked for), ``provider``, ``usage``, ``cost`` in US dollars, ``finish_reason``. What is not known is not
+    there, or ``None``. Where it is asked for again, each answer has one; one that comes from a cache has none.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    resource: str
+    about: Mapping[str, Any]
+    attempt: int = 1
+    outer: tuple[int, ...] = ()
+
+
 class NodeCached(NamedTuple):
     """A node's outputs came from its cache, or, if ``joined``, from an identical call that was under way.
 
@@ -391,6 +410,7 @@ Event: TypeAlias = (
     | NodeRetrying
     | NodeRerouted
     | NodeChunk
+    | NodeAnswered
     | NodeCached
     | NodeSkipped
     | MapStarted

@@ -10,6 +10,7 @@ from hush.core.events import (
     Event,
     ItemFailed,
     ItemFinished,
+    NodeAnswered,
     NodeCalled,
     NodeChunk,
     NodeFailed,
@@ -96,6 +97,10 @@ class Condenser:
         run, path, item, at_ns, _, attempt, resource, outer = event
         return _new(NodeCalled, (run, path, item, at_ns, kept, attempt, resource, outer))  # type: ignore[no-any-return]
 
+    def _node_answered(self, event: NodeAnswered) -> Event:
+        about: Any = _generation(event.resource, event.about)
+        return event._replace(about=about)
+
     def _node_ran(self, event: NodeRan) -> Event:
         inputs: Any
         outputs: Any
@@ -112,16 +117,13 @@ class Condenser:
             self._begun.discard((event.path, event.item, event.outer))
         if outputs is None:
             return event
-        generation = None
-        if self._asks and self._kinds.get(event.path) in _ANSWERS:
-            generation = _generation(outputs)
         tags: tuple[str, ...] = ()
         if _TAGS in outputs:
             tags = _tags(outputs[_TAGS])
             outputs = {key: value for key, value in outputs.items() if key != _TAGS}
         kept = None if self._bounds is None else preview(outputs, self._bounds)
         run, path, item, at_ns, outer, _ = event
-        return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags, generation)))  # type: ignore[no-any-return]
+        return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags)))  # type: ignore[no-any-return]
 
     def _failed(self, event: NodeFailed | NodeRetrying | NodeRerouted) -> Event:
         if self._begun:
@@ -147,6 +149,7 @@ class Condenser:
 ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
     RunStarted: Condenser._run_started,
     RunFinished: Condenser._run_finished,
+    NodeAnswered: Condenser._node_answered,
     NodeCalled: Condenser._node_called,
     NodeFinished: Condenser._node_finished,
     NodeRan: Condenser._node_ran,
@@ -178,10 +181,9 @@ def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any] | None:
     return preview(found, PREVIEW) if found else None
 
 
-def _generation(outputs: Mapping[str, Any]) -> Generation:
-    """What a node that asks a model says of the answer, whatever else of its outputs is kept."""
-    usage, cost = outputs.get("usage"), outputs.get("cost")
-    model, reason = outputs.get("model_used"), outputs.get("finish_reason")
+def _generation(resource: str, about: Mapping[str, Any]) -> Generation:
+    """What a resource says of its answer, as far as it is what a model says."""
+    usage, cost = about.get("usage"), about.get("cost")
     counts = None
     if type(usage) is dict:
         counts = {
@@ -191,9 +193,17 @@ def _generation(outputs: Mapping[str, Any]) -> Generation:
         }
     if type(cost) is not int and type(cost) is not float:
         cost = None
+
+    def text(name: str) -> str | None:
+        value = about.get(name)
+        return clean(value, _ID) if type(value) is str and value else None
+
     return Generation(
-        model=clean(model, _ID) if type(model) is str else None,
+        model=text("model"),
+        resource=resource,
         usage=counts,
         cost=float(cost) if cost is not None and abs(cost) < _COST else None,
-        finish_reason=clean(reason, _ID) if type(reason) is str else None,
+        finish_reason=text("finish_reason"),
+        requested=text("requested"),
+        provider=text("provider"),
     )

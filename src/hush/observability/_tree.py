@@ -330,9 +330,8 @@ class Tree:
         gave: Any = event.outputs
         if gave is not None:
             one.outputs, one.tags = gave.outputs, gave.tags
-            if gave.generation is not None:
-                asked = one.generation.parameters if one.generation is not None else None
-                one.generation = gave.generation._replace(resource=one.resource, parameters=asked)
+        if one.resource is not None and (one.generation is None or one.generation.resource is None):
+            one.generation = (one.generation or Generation())._replace(resource=one.resource)
         self._count_last(one)
         status: Status = "partial" if one.failed else "ok"
         self._close(one, status, event.at_ns)
@@ -389,8 +388,7 @@ class Tree:
         self._count_last(one)
         one.failure = event.error  # type: ignore[assignment]  # condensed
         if one.resource is not None:
-            asked = one.generation.parameters if one.generation is not None else None
-            one.generation = Generation(resource=one.resource, parameters=asked)
+            one.generation = (one.generation or Generation())._replace(resource=one.resource)
         if not event.handled and one.around is not None and one.around.kind == "round":
             one.around.erred = True
         self._close(one, "handled" if event.handled else "failed", event.at_ns)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hush.core import Limit, Retry, UsageError
 from hush.core.extend import Again, Leaf, Serving, Uses
-from hush.providers._asked import PATIENT, keys_of, refuse_unknown, usage_given
+from hush.providers._asked import PATIENT, about, keys_of, refuse_unknown, usage_given
 from hush.providers._model import ChatClient, ChatResource, Reply
 from hush.providers._request import LLMRequest, request_of
 from hush.providers._said import said
@@ -233,6 +233,7 @@ async def _serve(
     streams = serving.streams if stream is None else stream
     reply = await client.chat(request.chat, serving.chunk if streams else None)
     resource.learn(request.input_tokens(), reply.usage)
+    serving.answered(lambda: about(resource, reply.usage, reply.model, reply.finish_reason))
     if reply.hold_s is not None:
         serving.hold_s(reply.hold_s)
     try:

@@ -102,11 +102,11 @@ def _asked(found: dict[str, Any], span: Span, generation: Generation, model: str
     """What the conventions say of a request to a model."""
     if model is not None:
         found[names.REQUEST_MODEL] = model
-        provider = provider_of(model)
-        if provider is not None:
-            found[names.PROVIDER] = provider
-        if span.failure is None:
-            found[names.RESPONSE_MODEL] = model
+    provider = _provider(generation, model)
+    if provider is not None:
+        found[names.PROVIDER] = provider
+    if generation.model is not None:
+        found[names.RESPONSE_MODEL] = encodable(generation.model)
     for name, count in (generation.usage or {}).items():
         if name in names.USAGE:
             found[names.USAGE[name]] = scalar(count)
@@ -164,9 +164,17 @@ def asked_of(span: Span) -> Generation | None:
     return generation if asked else None
 
 
+def _provider(generation: Generation, model: str | None) -> str | None:
+    """Whose model it is: many servers speak OpenAI's form, so there the model's name says more, if it says anything."""
+    by_name = None if model is None else provider_of(model)
+    if generation.provider in (None, "openai"):
+        return by_name or generation.provider
+    return names.PROVIDERS.get(generation.provider, generation.provider)
+
+
 def model_of(generation: Generation) -> str | None:
-    """The name of the model that was asked, without the category if all that is known is the resource's key."""
-    known = generation.model or generation.resource
+    """The name of the model that was asked for, without the category if all that is known is the resource's key."""
+    known = generation.requested or generation.model or generation.resource
     if known is None:
         return None
     category, colon, bare = known.partition(":")
