@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
-from typing import Any
+from random import Random
 
 from hypothesis import strategies as st
 
+from kit.chance import Chance, seeded
 from kit.pipelines import COLUMNS, Feed, Pipeline, Stage, interpret
 
-_up_to = cache(lambda most: st.integers(0, most))
 TAKEN = [("y",), ("y",), ("y",), ("y", "z"), ("y", "error"), ("z", "error"), ("error",), ("z", "y", "error")]
 
 
-class _Drawing:
+class _Drawing(Chance):
     """The stages so far."""
 
-    def __init__(self, draw: Any, most: int) -> None:
-        self.draw, self.most = draw, most
+    def __init__(self, random: Random, most: int) -> None:
+        super().__init__(random)
+        self.most = most
         self.stages: list[Stage] = []
         self.woven = self.one_in(4)  # whether maps read more than the one before them
-
-    def up_to(self, most: int) -> int:
-        return self.draw(_up_to(most))
-
-    def one_in(self, many: int) -> bool:
-        return self.up_to(many - 1) == many - 1
-
-    def pick(self, options: Any) -> Any:
-        return options[self.up_to(len(options) - 1)]
 
     def source(self, count: int) -> Feed:
         return Feed(kind=self.pick(["list", "literal", "range", "generator", "async", "async"]), count=count)
@@ -106,10 +97,13 @@ class _Drawing:
         return tuple(found)
 
 
-@st.composite
-def pipelines(draw: Any, most: int = 12, stages: int = 5) -> Pipeline:
+def pipelines(most: int = 12, stages: int = 5) -> st.SearchStrategy[Pipeline]:
     """Of 2 to so many maps, over up to so many items, now and then 70."""
-    drawing = _Drawing(draw, most)
+    return seeded(lambda random: _pipeline(random, most, stages))
+
+
+def _pipeline(random: Random, most: int, stages: int) -> Pipeline:
+    drawing = _Drawing(random, most)
     for _ in range(2 + drawing.up_to(stages - 2)):
         drawing.add()
     place = drawing.pick(["root", "root", "root", "inner", "handled", "map", "loop"])

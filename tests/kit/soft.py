@@ -1,12 +1,14 @@
-"""Hypothesis strategies for graphs in which soft edges let time decide."""
+"""Random graphs in which soft edges let time decide."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
 
+from kit.chance import Chance, seeded
 from kit.shapes import (
     Atom,
     Box,
@@ -26,8 +28,8 @@ from kit.shapes import (
     choosers_in,
     refs_of,
 )
-from kit.sources import Draw, Sources
-from kit.strategies import cases
+from kit.sources import Sources
+from kit.strategies import case_of
 
 _DOES: list[Does] = ["mix"] * 8 + ["nothing", "fussy", "flagged", "fail", "fail"]
 
@@ -88,28 +90,34 @@ class _Small(Sources):
         return Ref(node.name, "error" if self.one_in(5) else "target" if isinstance(node, Branch) else "v")
 
 
-@st.composite
-def small_cases(draw: Draw) -> Case:
+def small_cases() -> st.SearchStrategy[Case]:
     """Up to seven leaves and branches in one graph, with soft edges from anywhere."""
-    small = _Small(draw)
+    return seeded(_small_case)
+
+
+def _small_case(random: Random) -> Case:
+    small = _Small(random)
     nodes = small.nodes(2 + small.up_to(4))
     reads = any(isinstance(each, Leaf) and Parent("i") in [one.source for one in each.params] for each in nodes)
     return Case(Graph(tuple(nodes)), (("i", small.up_to(9)),) if reads else ())
 
 
-@st.composite
-def softened_cases(draw: Draw) -> Case:
+def softened_cases() -> st.SearchStrategy[Case]:
     """Any graph, some of whose edges were made soft. PARENT keys may be raced for by that."""
-    case = draw(cases())
-    return replace(case, graph=_softened(draw, case.graph))
+    return seeded(_softened_case)
 
 
-def _softened(draw: Draw, graph: Graph) -> Graph:
+def _softened_case(random: Random) -> Case:
+    case = case_of(random)
+    return replace(case, graph=_softened(Chance(random), case.graph))
+
+
+def _softened(chance: Chance, graph: Graph) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         if isinstance(node, Box | Map | Loop):
-            node = replace(node, body=_softened(draw, node.body))
-        if node.after and draw(st.booleans()):
+            node = replace(node, body=_softened(chance, node.body))
+        if node.after and chance.one_in(2):
             node = replace(node, soft=(*node.soft, *node.after), after=())
         nodes.append(node)
     return Graph(tuple(nodes))

@@ -4,40 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from random import Random
 from typing import Any
 
-from hypothesis import strategies as st
-
+from kit.chance import Chance
 from kit.conditions import FOR_INTS, FOR_LISTS, SAFE
 from kit.levels import Kind, Level
 from kit.shapes import Atom, Cond, Leaf, Lit, Node, Pack, Param, Parent, Ref, Source, Then
 from kit.values import COUNTS
 
-Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-
-_up_to = cache(lambda most: st.integers(0, most))  # made once, a strategy is checked once
-NUMBERS = _up_to(9)
-ITEM = NUMBERS | st.none()
-LISTS = st.lists(ITEM, max_size=4)
-
-
-class Sources:
+class Sources(Chance):
     """Draws sources and conditions."""
 
-    def __init__(self, draw: Draw) -> None:
-        self.draw, self._number = draw, 0
+    def __init__(self, random: Random) -> None:
+        super().__init__(random)
+        self._number = 0
         self.is_dense = self.one_in(2)  # whether nodes mostly wait for others, or mostly stand side by side
 
-    def up_to(self, most: int) -> int:
-        return self.draw(_up_to(most))
+    def item(self) -> int | None:
+        return None if self.one_in(2) else self.up_to(9)
 
-    def one_in(self, many: int) -> bool:
-        return self.up_to(many - 1) == many - 1
-
-    def pick(self, options: list[Any] | tuple[Any, ...]) -> Any:
-        return options[self.up_to(len(options) - 1)]
+    def items(self) -> list[int | None]:
+        return [self.item() for _ in range(self.up_to(4))]
 
     def fresh(self, prefix: str) -> str:
         self._number += 1
@@ -56,7 +45,7 @@ class Sources:
 
     def source(self, level: Level, *, solid: bool = False) -> Source:
         """Anything that a leaf's parameter may be fed from."""
-        options: list[Callable[[], Source]] = [lambda: Lit(self.draw(ITEM))]
+        options: list[Callable[[], Source]] = [lambda: Lit(self.item())]
         if level.given:
             options += [lambda: Parent(self.pick(sorted(level.given)))] * 2
         if written := level.written():
@@ -95,7 +84,7 @@ class Sources:
 
     def list_source(self, level: Level, zipped_with: list[Source], *, columns: bool = True) -> Source:
         """What an `Each` may go over."""
-        written = Lit(self.draw(LISTS))
+        written = Lit(self.items())
         refs = level.list_refs(zipped_with, columns=columns)
         if not refs or self.one_in(2):
             refs += [written, *level.list_keys()]

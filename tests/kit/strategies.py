@@ -1,4 +1,4 @@
-"""Hypothesis strategies for graphs that are right by construction, as `kit.shapes` data.
+"""Random graphs that are right by construction, as `kit.shapes` data.
 
 Where the design leaves something open, no graph is drawn that would ask for it: what a default means for a key that is
 passed down, on which side of a reference a missing key fails if either side is handled, a list of references one of
@@ -8,10 +8,12 @@ which is skipped, zipped columns of two maps, `first=` over columns whose length
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
 
+from kit.chance import seeded
 from kit.conditions import matched
 from kit.levels import Kind, Level
 from kit.places import Places
@@ -35,7 +37,6 @@ from kit.shapes import (
     Tolerate,
     targets_of,
 )
-from kit.sources import LISTS, NUMBERS, Draw
 
 # What leaves do in a calm graph, and in a stormy one, where failures meet or are handled.
 _CALM: list[Does] = ["mix"] * 6 + ["many"] * 3 + ["fussy"] * 2 + ["nothing", "empty", "flagged", "fail"]
@@ -52,16 +53,13 @@ Drawn = tuple[Node, dict[str, Kind], bool]  # a node without its place, its keys
 class _Drawer(Places):
     """Draws one tree; `left` is how many more leaves it may have."""
 
-    def __init__(self, draw: Draw, left: int, timeouts: bool) -> None:
-        super().__init__(draw)
-        self.left, self._timeouts = left, timeouts
-        self._does, self.faults = draw(
-            st.sampled_from([(_CALM, _FEW), (_CALM, _FEW), (_STORMY, _FEW), (_STORMY, _MANY)])
-        )
+    def __init__(self, random: Random, max_leaves: int, timeouts: bool) -> None:
+        super().__init__(random)
+        self.left, self._timeouts = self.pick([3, 6, max_leaves, max_leaves, max_leaves]), timeouts
+        self._does, self.faults = self.pick([(_CALM, _FEW), (_CALM, _FEW), (_STORMY, _FEW), (_STORMY, _MANY)])
 
     def graph(self, level: Level, depth: int, must_read: str = "") -> Graph:
         """Fill the level with nodes, the first of which reads `must_read`."""
-        # Each step is drawn right after the word that there is one more, so that shrinking can take any of them out.
         most = 12 if depth == 0 else 3
         while True:
             more = self.up_to(most) > 0 and self.left > 0
@@ -228,18 +226,21 @@ def _keys_of(does: Does) -> dict[str, Kind]:
             return {"v": "any"}
 
 
-@st.composite
-def cases(draw: Draw, max_leaves: int = 12, timeouts: bool = True) -> Case:
+def cases(max_leaves: int = 12, timeouts: bool = True) -> st.SearchStrategy[Case]:
     """Whole runs: a root graph of up to so many leaves, with the inputs that it reads.
 
     Args:
-        draw: Given by hypothesis.
         max_leaves: How large the graphs may be.
         timeouts: Whether items may have deadlines, which mean something only where time stands still while others work.
     """
-    drawer = _Drawer(draw, draw(st.sampled_from([3, 6, max_leaves, max_leaves, max_leaves])), timeouts)
+    return seeded(lambda random: case_of(random, max_leaves, timeouts))
+
+
+def case_of(random: Random, max_leaves: int = 12, timeouts: bool = True) -> Case:
+    """One of them."""
+    drawer = _Drawer(random, max_leaves, timeouts)
     given: dict[str, Kind] = {"i": "any", "j": "any", "k": "int", "l": "list"}
-    level = Level(given, [], draw(st.booleans()))
+    level = Level(given, [], drawer.one_in(2))
     graph = drawer.graph(level, 0)
-    values = {"any": NUMBERS, "int": NUMBERS, "list": LISTS}
-    return Case(graph, tuple((key, draw(values[kind])) for key, kind in given.items() if key in level.readers))
+    inputs = ((key, kind) for key, kind in given.items() if key in level.readers)
+    return Case(graph, tuple((key, drawer.items() if kind == "list" else drawer.up_to(9)) for key, kind in inputs))

@@ -172,6 +172,20 @@ def test_messages_that_differ_in_values_only_are_alike(one, other):
     assert pattern_of(one) == pattern_of(other)
 
 
+def test_messages_that_all_differ_are_one_cause():
+    seen = Seen("n")
+    root = seen.run(900, "partial")
+    rows = seen.add(root, "map", "rows", 1, 800, done=300, failed=300, status="partial")
+    names = ["".join(chr(97 + index // 26**place % 26) for place in range(3)) for index in range(300)]
+    for index, name in enumerate(names):
+        boom = failure("LookupError", f"nobody is called {name}")
+        item = seen.add(rows, "item", "rows", 2, 4, index=index, status="failed", failure=boom)
+        seen.add(item, "code", "find", 2, 3, status="failed", failure=boom)
+    (group,) = seen_in(seen).failures
+    assert (group.number, group.pattern) == (300, "…")
+    assert group.first[0].message == "nobody is called aaa"
+
+
 def test_messages_that_differ_in_words_are_not():
     assert pattern_of("can't read it, don't try") != pattern_of("can't write it, don't try")
     assert pattern_of("connection refused") != pattern_of("connection reset")

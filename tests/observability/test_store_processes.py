@@ -51,7 +51,7 @@ writer.close()
 
 
 @contextmanager
-def python(code: str, *arguments: str):
+def python(code: str, *arguments: str, **options: int):
     """A process whose standard output is read; it is gone afterwards."""
     places = [str(Path(hush.__file__).parents[1]), str(Path(kit.__file__).parents[1])]
     process = subprocess.Popen(
@@ -59,6 +59,7 @@ def python(code: str, *arguments: str):
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        **options,
     )
     try:
         yield process
@@ -105,6 +106,43 @@ def test_ten_processes_write_one_file_and_some_are_killed(file, store):
             assert done == list(range(len(done)))
             assert len(done) in (10 * said[number], 10 * said[number] + 10)
     assert len(store.runs(status="crashed")) == 3
+    assert_whole(file)
+
+
+STAYS = """
+import sys
+from hush.observability._local._writer import LocalWriter
+from hush.observability._span import Batch
+from kit import records as kit
+writer = LocalWriter(sys.argv[1])
+for number, _ in enumerate(sys.stdin):
+    spans = tuple(kit.span(100 * number + n, "b" * 32) for n in range(100))
+    writer.export(Batch(ended=spans, runs=(kit.run("b" * 32),)))
+    print(number, flush=True)
+"""
+
+
+def test_a_file_that_is_deleted_alone_while_several_write_it_is_begun_anew_by_all(writer, file, store):
+    """What lies beside it is still open elsewhere, and would be taken for the new one's."""
+    with python(STAYS, str(file), stdin=subprocess.PIPE) as process:
+
+        def other_writes() -> None:
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline()
+
+        other_writes()
+        writer.export(Batch(ended=(kit.span(1),), runs=(kit.run(status="running"),)))
+        file.unlink()
+        for number in range(2, 50):
+            writer.export(Batch(ended=(kit.span(number),)))
+        other_writes()
+        writer.export(Batch(ended=(kit.span(50),), runs=(kit.run(),)))
+        assert [int(span.id, 16) for span in store.spans(A)] == list(range(2, 51))
+        assert [int(span.id, 16) for span in store.spans(B)] == list(range(100, 200))
+        process.stdin.close()
+        process.wait(30)
+    assert len(list(store.spans(A))) == 49
     assert_whole(file)
 
 

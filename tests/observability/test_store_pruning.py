@@ -186,6 +186,13 @@ def test_a_new_file_has_the_tables_of_an_old_one(old, tmp_path):
     assert tables[0] == tables[1]
 
 
+def test_a_new_file_can_be_made_smaller_without_being_written_anew(writer, file):
+    writer.export(Batch())
+    connection = sqlite3.connect(file)
+    assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    connection.close()
+
+
 def test_migrations_are_done_in_order_and_all_or_none(old):
     def second(connection: sqlite3.Connection) -> None:
         connection.execute("ALTER TABLE runs ADD COLUMN colour TEXT")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.core import PARENT, Each, GraphNode, Hush, MapNode, ResourceHub, UsageError
@@ -11,7 +11,7 @@ from hush.providers import EmbeddingNode, RerankNode
 from hush.providers.errors import RefusedByProvider, RequestError
 from hush.testing import Fault, ScriptedLLM, leak_check, llm_server, run_virtual
 from kit.llama_server import KEY
-from kit.tiers import every_change
+from kit.tiers import every_change, nightly
 
 pytestmark = pytest.mark.usefixtures("silence")
 
@@ -33,14 +33,28 @@ def lone(text):
     return embed(ScriptedLLM(), [text])["embeddings"][0]
 
 
-@every_change
-@given(st.lists(st.text(min_size=1, max_size=20), max_size=12), st.integers(1, 5))
-def test_vectors_are_in_the_order_of_the_texts_whatever_the_batches(texts, size):
+many_texts = given(st.lists(st.text(min_size=1, max_size=20), max_size=12), st.integers(1, 5))
+
+
+def in_order(texts, size):
     llm = ScriptedLLM(latency_s=lambda request: 1.0 / request.number)  # later batches are answered first
     out = embed(llm, texts, batch_size=size)
     assert out["embeddings"] == [lone(text) for text in texts]
     assert llm.stats.calls == -(-len(texts) // size)
     assert out["attempts"] == llm.stats.calls
+
+
+@settings(every_change, max_examples=30)
+@many_texts
+def test_vectors_are_in_the_order_of_the_texts_whatever_the_batches(texts, size):
+    in_order(texts, size)
+
+
+@pytest.mark.nightly
+@settings(nightly, max_examples=300)
+@many_texts
+def test_vectors_are_in_the_order_of_many_texts_whatever_the_batches(texts, size):
+    in_order(texts, size)
 
 
 @pytest.mark.parametrize(("most", "calls"), [(100, 1), (50, 2), (20, 5), (5, 10)])

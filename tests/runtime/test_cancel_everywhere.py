@@ -13,11 +13,13 @@ from kit.cancel_shapes import Log
 from kit.faults import label
 
 SHAPES = [*cancel_shapes.SHAPES, *cancel_flow.SHAPES, *cancel_maps.SHAPES, *cancel_holders.SHAPES]
+# At each change one order of turns, and the others at night.
+ORDERS = [0, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(1, 6))]
 by_name = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
 @by_name
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", ORDERS)
 def test_a_run_is_cancelled_at_every_tick(shape, seed):
     log = Log()
     assert cancel_everywhere(shape.runs(log), errors=shape.errors, check=log.check, seed=seed) >= 5

@@ -32,9 +32,8 @@ def runs(shape):
 
 
 @by_name
-@pytest.mark.parametrize("seed", range(2))
-def test_a_run_is_cancelled_at_every_tick(shape, seed):
-    assert cancel_everywhere(runs(shape), errors=shape.errors, seed=seed) >= 5
+def test_a_run_is_cancelled_at_every_tick(shape):
+    assert cancel_everywhere(runs(shape), errors=shape.errors) >= 5
 
 
 @by_name
@@ -70,7 +69,7 @@ def told_in_order(events):
 
 
 @by_name
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in (0, *range(2, 10)))])
 def test_whenever_a_run_is_cancelled_what_was_told_is_in_order_and_who_was_admitted_is_released(shape, seed):
     recorder = Recorder()
 
@@ -171,7 +170,7 @@ def test_one_of_three_runs_is_read_no_further_than_to_some_event_and_the_others_
 
 @pytest.mark.nightly
 @by_name
-@pytest.mark.parametrize("seed", range(2, 22))
+@pytest.mark.parametrize("seed", range(1, 22))
 def test_a_run_is_cancelled_at_every_tick_in_many_orders_of_turns(shape, seed):
     cancel_everywhere(runs(shape), errors=shape.errors, seed=seed)
     cancel_everywhere(runs(shape), times=2, errors=shape.errors, seed=seed, window=5)

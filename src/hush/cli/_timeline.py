@@ -76,11 +76,10 @@ def cells(parts: Sequence[Stretch], began_ns: int, ended_ns: int, width: int) ->
     took: dict[int, dict[Phase, float]] = {}
     instants = sorted({at_ns for part in parts for at_ns in (part.began_ns, part.ended_ns)})
     for first_ns, last_ns in pairwise(instants):
-        phase = next(
-            (one.phase for one in reversed(parts) if one.began_ns <= first_ns and one.ended_ns >= last_ns), None
-        )
-        if phase is None:
+        over: list[Phase] = [one.phase for one in parts if one.began_ns <= first_ns and one.ended_ns >= last_ns]
+        if not over:
             continue
+        phase = over[-1]
         first, last = (first_ns - began_ns) / each, (last_ns - began_ns) / each
         for cell in range(max(0, int(first)), min(width, int(last) + 1)):
             much = min(last, cell + 1) - max(first, cell)

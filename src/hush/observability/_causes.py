@@ -13,6 +13,8 @@ Outcome: TypeAlias = Literal["raised", "collected", "handled"]
 """``raised``: the run ended with it; ``collected``: by a map, or by ``on_error="collect"`` further out; ``handled``."""
 
 MOST_CALLS = 20
+MOST_PATTERNS = 10
+"""So many kinds of messages may errors of one type have that one line raised; if there are more they are one cause."""
 _LONGEST = 500  # characters of a message that tell causes apart
 _CONTAINERS = frozenset({"run", "item", "round", "graph", "map", "for", "while"})
 _GROUPS = frozenset({"ExceptionGroup", "BaseExceptionGroup"})
@@ -102,7 +104,10 @@ def causes(
             passed[above[0]][span.path] += 1
         else:
             gathered[key].append(span)
-    groups = [_group(key, found, by_id, passed[key]) for key, found in gathered.items()]
+    groups = [
+        _group(key, [span for one in keys for span in gathered[one]], by_id, [passed[one] for one in keys])
+        for key, keys in _fewer(gathered).items()
+    ]
     if run.failure is not None and not any(group.outcome == "raised" for group in groups):
         groups.append(_of_run(run, run.failure))
     groups, unseen = _counted(run, groups)
@@ -141,6 +146,21 @@ def _key(span: Span, failure: Failure, outcome: Outcome) -> tuple[Any, ...]:
     return (span.path, failure.type, place_of(failure), pattern_of(failure.message), outcome)
 
 
+def _fewer(keys: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], list[tuple[Any, ...]]]:
+    """The keys by the one they are grouped under: messages that all differ, as by names in them, are one cause."""
+    by_place: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    for key in keys:
+        path, kind, place, _, outcome = key
+        by_place[path, kind, place, outcome].append(key)
+    found: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for (path, kind, place, outcome), alike in by_place.items():
+        if len(alike) > MOST_PATTERNS:
+            found[path, kind, place, "…", outcome] = alike
+        else:
+            found |= {key: [key] for key in alike}
+    return found
+
+
 def _of_run(run: RunRecord, failure: Failure) -> FailureGroup:
     return FailureGroup(
         path=run.name,
@@ -159,7 +179,7 @@ def _of_run(run: RunRecord, failure: Failure) -> FailureGroup:
 
 
 def _group(
-    key: tuple[Any, ...], found: list[Span], by_id: Mapping[str, Span], passed: Mapping[str, int]
+    key: tuple[Any, ...], found: list[Span], by_id: Mapping[str, Span], passed: Iterable[Mapping[str, int]]
 ) -> FailureGroup:
     found.sort(key=lambda span: (span.items, span.started_ns))
     first = found[0]
@@ -167,6 +187,10 @@ def _group(
     if failure is None:
         raise AssertionError
     path, kind, place, pattern, outcome = key
+    counts: dict[str, int] = {}
+    for one in passed:
+        for where, count in one.items():
+            counts[where] = counts.get(where, 0) + count
     return FailureGroup(
         path=path,
         kind=first.kind,
@@ -190,7 +214,7 @@ def _group(
         failure=failure,
         inputs=next((span.inputs for span in found if span.inputs), None),
         attempts=(min(span.attempts for span in found), max(span.attempts for span in found)),
-        passed_on=tuple(sorted(passed.items())),
+        passed_on=tuple(sorted(counts.items())),
     )
 
 

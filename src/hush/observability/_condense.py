@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -72,7 +73,9 @@ class Condenser:
         )
 
     def _run_finished(self, event: RunFinished) -> Event:
-        error = None if event.error is None else failure_of(event.error)
+        error = None
+        if event.error is not None and not (event.status == "cancelled" and type(event.error) is CancelledError):
+            error = failure_of(event.error)  # to be cancelled is no failure
         result = None
         if event.result is not None and self._bounds is not None:
             result = preview(event.result, self._bounds)

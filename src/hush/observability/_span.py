@@ -168,7 +168,7 @@ class RunRecord(NamedTuple):
         left_out: Those that sampling left out.
         dropped: Those that no exporter could take.
         totals: For each node that was called more than once, by path; of the others their one span says it. Of all
-            nodes if spans were dropped.
+            nodes if spans were dropped or left out.
     """
 
     trace: str

@@ -93,6 +93,7 @@ class Tree:
         run = self.run
         assert run is not None
         request_id, user_id, session_id = self._about
+        all_of_them = bool(self.dropped or self.left_out)
         return RunRecord(
             trace=self.trace,
             request_id=request_id,
@@ -108,7 +109,7 @@ class Tree:
             left_out=self.left_out,
             dropped=self.dropped,
             totals=tuple(
-                self._sums[path].record() for path in sorted(self._sums) if self.dropped or self._sums[path].calls > 1
+                self._sums[path].record() for path in sorted(self._sums) if all_of_them or self._sums[path].calls > 1
             )
             if totals
             else (),

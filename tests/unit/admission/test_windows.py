@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import heapq
+import math
 import random
 
 import pytest
@@ -29,13 +30,17 @@ def most_in_a_window(times, period_s):
 def played(limit, durations):
     """Calls of these lengths, all asked for at once; when each started and when it ended."""
     desk = Desk()
-    waiting = [desk.ask(limit) for _ in durations]
-    lengths = iter(durations)
+    asked = [desk.ask(limit) for _ in durations]
+    desk.bell.woken = [each for each in asked if is_in(each)]
+    waiting, lengths = len(asked), iter(durations)
     running, calls = [], []
 
     def look():
-        for ticket in [each for each in waiting if is_in(each)]:
-            waiting.remove(ticket)
+        nonlocal waiting
+        woken, desk.bell.woken = desk.bell.woken, []
+        for ticket in woken:
+            assert is_in(ticket)
+            waiting -= 1
             ticket.begun = True
             length_s = next(lengths)
             running.append((desk.now_s + length_s, ticket))
@@ -43,8 +48,9 @@ def played(limit, durations):
 
     look()
     while waiting or running:
-        ends_s = min((at_s for at_s, _ in running), default=float("inf"))
-        desk.go_to(min(ends_s, desk.bell.at_s), look)
+        next_s = min([desk.bell.at_s, *(at_s for at_s, _ in running)])
+        assert next_s < math.inf, "nobody would ever call those who wait"
+        desk.go_to(next_s, look)
         for at_s, ticket in sorted(running, key=lambda each: each[0]):
             if at_s <= desk.now_s:
                 running.remove((at_s, ticket))

@@ -378,25 +378,7 @@ ATOMS = st.sampled_from(
 OPERATORS = ["==", "!=", "<", "<=", ">", ">=", "in", "not in", "+", "-", "*", "/", "//", "%", "and", "or"]
 WORDS = [
     *OPERATORS,
-    "is",
-    "not",
-    "(",
-    ")",
-    "[",
-    "]",
-    "{",
-    "}",
-    ",",
-    ":",
-    "len",
-    "len(",
-    ".",
-    "=",
-    "!",
-    "&&",
-    "**",
-    "if",
-    "\\",
+    *["is", "not", "(", ")", "[", "]", "{", "}", ",", ":", "len", "len(", ".", "=", "!", "&&", "**", "if", "\\"],
 ]
 
 
@@ -425,7 +407,10 @@ def _bigger(inner):
 
 
 TEXTS = st.recursive(ATOMS, _bigger, max_leaves=12)
+MADE_OF_WORDS = st.lists(st.one_of(ATOMS, st.sampled_from(WORDS)), min_size=1, max_size=8).map(" ".join)
+ANYTHING = st.one_of(st.text(), st.lists(st.one_of(ATOMS, st.sampled_from(WORDS), st.text(max_size=3))).map(" ".join))
 steady = settings(deadline=None, derandomize=True, database=None)
+many = settings(deadline=None, database=None, print_blob=True, max_examples=10_000)
 
 
 def outcome(make):
@@ -436,12 +421,7 @@ def outcome(make):
         return type(error)
 
 
-@settings(steady, max_examples=1_500)
-@given(TEXTS)
-@example("a == not b")
-@example("{[], 1 / 0}")
-@example("{a: b, []: 1 / 0}")
-def test_what_is_read_agrees_with_python(text):
+def agrees_with_python(text):
     """Python's own `eval` is the oracle; what it cannot read, this must refuse."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
@@ -450,12 +430,7 @@ def test_what_is_read_agrees_with_python(text):
     assert got == (ConditionError if expected is SyntaxError else expected)
 
 
-@settings(steady, max_examples=1_500)
-@given(st.one_of(st.text(), st.lists(st.one_of(ATOMS, st.sampled_from(WORDS), st.text(max_size=3))).map(" ".join)))
-@example("\ud800")
-@example("'\ud800'")
-@example("a.")
-def test_any_text_is_read_or_refused(text):
+def is_read_or_refused(text):
     try:
         read = parse_condition(text).text
     except ConditionError as error:
@@ -463,9 +438,7 @@ def test_any_text_is_read_or_refused(text):
     assert read == text
 
 
-@settings(steady, max_examples=1_000)
-@given(st.lists(st.one_of(ATOMS, st.sampled_from(WORDS)), min_size=1, max_size=8).map(" ".join))
-def test_what_is_taken_at_all_python_takes_too(text):
+def is_taken_by_python_if_taken(text):
     try:
         parse_condition(text)
     except ConditionError:
@@ -473,3 +446,38 @@ def test_what_is_taken_at_all_python_takes_too(text):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         compile(text, "<condition>", "eval")
+
+
+@settings(steady, max_examples=500)
+@given(TEXTS)
+@example("a == not b")
+@example("{[], 1 / 0}")
+@example("{a: b, []: 1 / 0}")
+def test_what_is_read_agrees_with_python(text):
+    agrees_with_python(text)
+
+
+@settings(steady, max_examples=500)
+@given(ANYTHING)
+@example("\ud800")
+@example("'\ud800'")
+@example("a.")
+def test_any_text_is_read_or_refused(text):
+    is_read_or_refused(text)
+
+
+@settings(steady, max_examples=500)
+@given(MADE_OF_WORDS)
+def test_what_is_taken_at_all_python_takes_too(text):
+    is_taken_by_python_if_taken(text)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("law", "texts"),
+    [(agrees_with_python, TEXTS), (is_read_or_refused, ANYTHING), (is_taken_by_python_if_taken, MADE_OF_WORDS)],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_the_same_of_ten_thousand_texts(law, texts):
+    many(given(texts)(law))()
