@@ -357,7 +357,13 @@ def shape_of(watch: Watch) -> Counter[str]:
         given = sub(r"'latency_.*?[,}]|play [0-9]+", "", f"{given} {span.outputs}")
         return f"{told(span)} {more} {span.done} {span.failed} {span.left_out} {span.total} {span.retry_s:.6f} {given}"
 
-    return Counter(f"{own(span)} in {told(by_id[span.parent]) if span.parent else ''}" for span in watch.spans)
+    # A terse tracer hears of readiness only with a start, so not of a round or item in which nothing has started.
+    parents = {span.parent for span in watch.spans}
+    return Counter(
+        f"{own(span)} in {told(by_id[span.parent]) if span.parent else ''}"
+        for span in watch.spans
+        if not (span.kind in ("item", "round") and span.status == "cancelled" and span.id not in parents)
+    )
 
 
 def differences(full: Watch, terse: Watch) -> Iterator[str]:
