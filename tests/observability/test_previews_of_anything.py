@@ -284,6 +284,19 @@ def test_properties_of_data_classes_and_named_tuples_do_not_run():
     assert not ran
 
 
+def test_a_property_in_the_place_of_the_dict_does_not_run():
+    @dataclass
+    class Plain:
+        x: int = 1
+
+    class Odd(Plain):
+        __dict__ = property(runs("dict"))  # type: ignore[assignment]
+
+    ran.clear()
+    assert shown(Odd(2)) == {"x": 1}  # what its class says
+    assert not ran
+
+
 def test_slots_and_what_was_never_set():
     @dataclass(slots=True)
     class Slotted:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from hush.core import PARENT, CodeNode, GraphNode, Hush
 from hush.core.events import NodeRan, NodeStarted
 from kit.span_laws import watched
 
 
-@pytest.mark.xfail(reason="the strand's clock is read before the graph is entered, and not again", strict=True)
 def test_the_first_quick_call_in_a_graph_starts_after_the_graph():
     with GraphNode(name="g") as graph:
         first = CodeNode(name="first", code_fn=lambda: {"x": 1}, inputs={})

@@ -177,7 +177,7 @@ class NodeRan(NamedTuple):
     """A node was called on the loop and has ended well: ``NodeReady``, ``Started``, ``Called`` and ``Finished`` in one.
 
     Only tracers that ask for it get it (``protocols.TerseTracer``), in place of those, for a call that nothing came
-    between. ``at_ns`` is its end.
+    between. ``at_ns`` is its end. A branch has no ``inputs``.
     """
 
     run: str
@@ -187,7 +187,7 @@ class NodeRan(NamedTuple):
     outer: tuple[int, ...]
     ready_ns: int | None
     started_ns: int
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, Any] | None
     outputs: Mapping[str, Any]
 
 

@@ -108,7 +108,8 @@ class Condenser:
         if self._bounds is None:
             inputs = outputs = None
         else:
-            inputs, outputs = preview(inputs, self._bounds), preview(outputs, self._bounds)
+            inputs = None if inputs is None else preview(inputs, self._bounds)
+            outputs = preview(outputs, self._bounds)
         return _new(NodeRan, (run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs))  # type: ignore[no-any-return]
 
     def _node_finished(self, event: NodeFinished) -> Event:

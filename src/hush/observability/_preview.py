@@ -84,9 +84,8 @@ def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     left: list[int] | None = None
     try:
         few, plain = len(values) <= _FEW, _plain_keys
-        own = type(values) is dict or not isinstance(values, dict)
-        entries: Any = values.items() if own else dict.items(values)  # type: ignore[arg-type]
-        for key, value in entries:
+        pairs = values.items() if type(values) is dict or not isinstance(values, dict) else dict.items(values)
+        for key, value in pairs:
             kind = type(value)
             if few and type(key) is str and (key in plain or _is_plain(key)):
                 if value is None or kind is bool or (kind is int and _LEAST <= value <= _MOST):
