@@ -281,8 +281,10 @@ class Chance:
         got_through = sum(max(each.started - each.refused, each.served) for each in last)
         share = LOW if self._mean() < RARE else LOW_WHERE_RARE
         low = share * got_through / sum(each.open_s + each.rested_s for each in last)
-        if not costly and sum(each.open_s for each in seen) < WINDOW_S:  # that is little to go by
-            low = max(low, max(each.started / each.open_s for each in self._stretches[:-1]) / DEEPEST)
+        ended = self._stretches[:-1]
+        so_far_s = sum(each.open_s for each in ended) + sum(each.rested_s for each in ended[1:])
+        if not costly and so_far_s < WINDOW_S:  # that is little to go by
+            low = max(low, max(each.started / each.open_s for each in ended) / DEEPEST)
         return low
 
     def _mean(self) -> float:
