@@ -269,11 +269,11 @@ class Adaptive:
             return
         if not current:
             if episode.in_row >= OUTAGE and not self._probes.closed:
-                self._close(now_s, again=False)
+                self._close(now_s, again=False, costly=costly)
         elif self._probes.closed:
             self._next_s = self._probes.failed(now_s)
         elif episode.fresh:
-            self._close(now_s, again=True)
+            self._close(now_s, again=True, costly=costly)
             if self._chance.suspects(costly=costly):
                 self._try_less(now_s, costly=costly)
         else:
@@ -293,7 +293,7 @@ class Adaptive:
             if chance.row >= chance.run:
                 chance.ran(now_s)
                 if current and is_open:
-                    self._close(now_s, again=True)
+                    self._close(now_s, again=True, costly=retry_after_s > 0)
                     return True
             elif current:
                 chance.alarmed()
@@ -303,7 +303,7 @@ class Adaptive:
         elif chance.tries and current and is_open:
             if in_row > ROW:
                 chance.forget(now_s)
-                self._close(now_s, again=True)
+                self._close(now_s, again=True, costly=retry_after_s > 0)
             elif chance.convinced(now_s):
                 self._go_back(now_s, retry_after_s)
             elif retry_after_s:
@@ -408,7 +408,7 @@ class Adaptive:
         self._next_s = max(self._next_s, now_s + 1 / self._rate)
         return measured
 
-    def _close(self, now_s: float, *, again: bool) -> None:
+    def _close(self, now_s: float, *, again: bool, costly: bool = False) -> None:
         plateau = self._plateau
         if self.mode == SLOTS:
             if not self._signs.judge(plateau.grown_s, refuted=again):
@@ -426,6 +426,8 @@ class Adaptive:
             plateau.base *= REOPEN_AGAIN
             self._probes.widen()
         self._next_stretch(now_s)
+        if costly and self.mode == PACED:
+            plateau.base = max(RATE_LEAST, min(plateau.base, self._chance.filled_per_s()))
         self._episode.begin(now_s)
         self._signs.begin(now_s)
         self._next_s = self._probes.close(now_s)

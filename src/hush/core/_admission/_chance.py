@@ -21,7 +21,7 @@ All of it is in the order in which calls started: served ones end late, and refu
 from __future__ import annotations
 
 from itertools import pairwise
-from math import log
+from math import inf, log
 
 SUSPECT = 3  # cuts in a row make an experiment due, and
 SUSPECT_MORE = 2  # more of them where each refusal costs a pause
@@ -37,6 +37,8 @@ DEEPEST = 16.0  # it is not lower than the highest rate divided by this
 STILL_LOW = 2.0  # times that level
 ENOUGH = 3  # refusals at that level are chance;
 HELPED = 3.0  # if so many were to be expected and none came, the rate it was
+SAME = 0.2
+FEW = 3
 STRETCHES = 16  # are looked back on
 WINDOW_S = 1.0  # what a server may let in at once after a pause, in the time that it takes at its rate
 
@@ -253,7 +255,11 @@ class Chance:
     def suspects(self, *, costly: bool) -> bool:
         """After a cut: whether there have been so many in a row that an experiment is due."""
         seen = self._suspect()
-        if self.tries or len(seen) < SUSPECT + SUSPECT_MORE * costly:
+        least = SUSPECT + SUSPECT_MORE * costly
+        if self.tries or len(seen) < least:
+            return False
+        last = seen[-least:]
+        if _same(last) or (costly and all(before.served <= after.served for before, after in pairwise(last))):
             return False
         if costly:
             mean = _mean(seen)
@@ -273,6 +279,12 @@ class Chance:
             if _mean(before) > LONGER * _mean(after):
                 return after  # something has changed
         return seen
+
+    def filled_per_s(self) -> float:
+        last = [each for each in self._stretches[:-1] if each.served][-2:]
+        if len(last) < 2 or not _same(last) or not 1 < last[0].served <= FEW:
+            return inf
+        return sum(each.served for each in last) / sum(each.open_s + min(WINDOW_S, each.rested_s) for each in last)
 
     def low(self, *, costly: bool) -> float:
         """A rate below which no capacity can be, as far as what got through lately tells."""
@@ -326,3 +338,8 @@ class Chance:
 
 def _mean(stretches: list[Stretch]) -> float:
     return sum(each.served for each in stretches) / len(stretches)
+
+
+def _same(stretches: list[Stretch]) -> bool:
+    served = [each.served for each in stretches]
+    return max(served) - min(served) <= SAME * max(served)
