@@ -38,6 +38,7 @@ STILL_LOW = 2.0  # times that level
 ENOUGH = 3  # refusals at that level are chance;
 HELPED = 3.0  # if so many were to be expected and none came, the rate it was
 SAME = 0.2
+SURE = 5.0
 FEW = 3
 STRETCHES = 16  # are looked back on
 WINDOW_S = 1.0  # what a server may let in at once after a pause, in the time that it takes at its rate
@@ -98,12 +99,14 @@ class Chance:
 
     __slots__ = (
         "_calls",
+        "_calm",
         "_doubted",
         "_enough",
         "_gap",
         "_known",
         "_less",
         "_more",
+        "_need",
         "_refused",
         "_seen",
         "_stray",
@@ -135,6 +138,8 @@ class Chance:
         self._known = 1  # how many times the share was learned
         self._seen = -1.0  # the share of the block before, if there was one, and
         self._calls = self._refused = 0  # since the share was learned, below a plateau
+        self._calm = 0
+        self._need = 0.0
         self._stray = 0  # refusals in the experiment, and
         self._enough = ENOUGH
 
@@ -148,6 +153,7 @@ class Chance:
         stretch.served += 1
         if self.tries and stretch is self.stretch:
             self._gap += 1
+            self._calm += self.grown() <= STILL_LOW
             if self._gap > self._until:
                 self.forget_before()
 
@@ -155,8 +161,12 @@ class Chance:
         """A call of ``stretch`` was refused, as the last of so many in a row."""
         stretch.refused += 1
         if self.tries and stretch is self.stretch:
-            if in_row == 1 and self.grown() <= STILL_LOW:
+            if self.grown() > STILL_LOW:
+                if self._calm >= self._need:
+                    self.forget_before()
+            elif in_row == 1:
                 self._stray += 1
+                self._calm = 0
             self._until = max(self._until, HELPED * self._gap)
             self._gap = 0
 
@@ -308,9 +318,10 @@ class Chance:
         """The experiment begins with the stretch that has just begun."""
         mean = self._mean()
         self._until = HELPED * mean
+        self._need = SURE * mean
         self._enough = ENOUGH if mean < RARE else ENOUGH - 1
         self.tries = True
-        self._gap = self._stray = 0
+        self._gap = self._stray = self._calm = 0
 
     def grown(self) -> float:
         """How many times the low rate is tried by now: more, the longer nothing is refused."""
