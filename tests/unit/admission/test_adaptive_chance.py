@@ -133,14 +133,14 @@ def expecting(share: float) -> Chance:
     chance = Chance()
     for _ in range(6):
         for _ in range(round(1 / share) - 1):
-            chance.served(chance.stretch)
-        chance.refused(chance.stretch, 1)
-        chance.next_stretch(1.0)
+            chance.served(chance.past.stretch)
+        chance.refused(chance.past.stretch, 1)
+        chance.past.next_stretch(1.0)
     chance.begin()
     while not chance.convinced(9.0):
         for _ in range(round(1 / share) - 1):
-            chance.served(chance.stretch)
-        chance.refused(chance.stretch, 1)
+            chance.served(chance.past.stretch)
+        chance.refused(chance.past.stretch, 1)
     return chance
 
 

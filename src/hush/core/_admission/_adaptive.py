@@ -176,7 +176,7 @@ class Adaptive:
         return self._call(now_s, beside, beside * 4 >= self._cap * 3)
 
     def _call(self, now_s: float, beside: int, full: bool) -> Call:
-        stretch = self._chance.stretch
+        stretch = self._chance.past.stretch
         stretch.started += 1
         call = Call(now_s, beside, self._episode.number, full, stretch)
         self._young.append(call)
@@ -274,11 +274,11 @@ class Adaptive:
             self._next_s = self._probes.failed(now_s)
         elif episode.fresh:
             self._close(now_s, again=True, costly=costly)
-            if self._chance.suspects(costly=costly):
+            if not self._chance.tries and self._chance.past.is_due(costly=costly):
                 self._try_less(now_s, costly=costly)
         else:
             self._cut(call, now_s, retry_after_s)
-            if self._chance.suspects(costly=costly):
+            if not self._chance.tries and self._chance.past.is_due(costly=costly):
                 self._try_less(now_s + retry_after_s, costly=costly)
 
     def _is_chance(self, now_s: float, retry_after_s: float, *, current: bool) -> bool:
@@ -298,7 +298,7 @@ class Adaptive:
             elif current:
                 chance.alarmed()
             return False
-        if chance.against(in_row):
+        if chance.past.against(in_row):
             chance.forget(now_s)
         elif chance.tries and current and is_open:
             if in_row > ROW:
@@ -346,10 +346,10 @@ class Adaptive:
 
     def _next_stretch(self, now_s: float, pause_s: float = 0.0) -> None:
         """The calls of another level are counted by themselves."""
-        if not self._chance.begun:
+        if not self._chance.past.begun:
             self._before = self._level(self._rate)
-        self._chance.next_stretch(now_s, pause_s)
-        if not self._chance.begun:
+        self._chance.past.next_stretch(now_s, pause_s)
+        if not self._chance.past.begun:
             self._before = self._level(self._rate)
 
     def _try_less(self, now_s: float, *, costly: bool) -> None:
@@ -357,7 +357,7 @@ class Adaptive:
         self._probes.open()
         if self.mode != PACED:
             self._fall_back(self._signs.rate)
-        self._rate = self._low = max(RATE_LEAST, self._chance.low(costly=costly))
+        self._rate = self._low = max(RATE_LEAST, self._chance.past.low(costly=costly))
         self._next_s = now_s + 1 / self._rate
         self._chance.begin()
         self._fit()
@@ -427,7 +427,7 @@ class Adaptive:
             self._probes.widen()
         self._next_stretch(now_s)
         if costly and self.mode == PACED:
-            plateau.base = max(RATE_LEAST, min(plateau.base, self._chance.filled_per_s()))
+            plateau.base = max(RATE_LEAST, min(plateau.base, self._chance.past.filled_per_s()))
         self._episode.begin(now_s)
         self._signs.begin(now_s)
         self._next_s = self._probes.close(now_s)
@@ -446,7 +446,7 @@ class Adaptive:
         probes.open()
         self._episode.reopen(now_s)
         self._measure.forget(now_s)
-        stretch = self._chance.stretch
+        stretch = self._chance.past.stretch
         stretch.rested_s += min(1.0, now_s - stretch.began_s)
         stretch.began_s = now_s
         self._next_s = now_s
