@@ -401,7 +401,7 @@ class Adaptive:
             known = max(known, plateau.base)
         saved = costly and not probed and open_s > 1.2 * measure.memory_s
         plateau.lower(known, probed=probed or self.mode == DOUBLING, refill_s=open_s if saved else None)
-        long_open = open_s >= 1.5 * measure.memory_s
+        long_open = open_s >= 1.2 * measure.memory_s
         measured = costly and long_open and plateau.compare(before, probed=probed, sign_of_slots=sign)
         self._rate = plateau.base if self._rate == inf else max(RATE_LEAST, plateau.base * max(0.5, known / self._rate))
         self.mode = PACED
