@@ -5,8 +5,9 @@ refusals ask for a pause), each with served calls and without growth, give rise 
 and refusals come at any rate. But a capacity is lowered to by cuts in a row too, and the fewer calls a second it is,
 the more of them. What speaks for it:
 
-- **All stretches are the same**, or about the same if they are long: a window of the server that is full each time.
-  By chance they differ by as much as they have calls.
+- **All stretches are the same**, and of few calls, or about the same and long: a window of the server that is full each
+  time. By chance they differ by as much as they have calls. But each third call may be refused too, so short ones put
+  the experiment off and do not rule it out.
 - **Each is longer than the one before**: cutting helps. Five of them are by chance one in a hundred times.
 - **One is much longer** than those before it: cutting has helped.
 - **Runs of refusals**, more than chance can make.
@@ -20,7 +21,8 @@ from math import inf, log
 SUSPECT = 3  # cuts in a row make an experiment due, and
 SUSPECT_MORE = 2  # more of them where each refusal costs a pause
 SAME = 0.2  # of the longest is what stretches differ by, at most, that are the same; and
-FEW = 3  # calls, at most, are what a window lets in whose capacity is taken from two of them
+FEW = 3  # calls, at most, are what a window lets in whose capacity is taken from two of them;
+SAME_MORE = 3  # stretches more are waited for where that may be so
 REGULAR = 1.1  # times as long as the one before is a long stretch that is like it; and
 ALIKE = 2  # such pairs are no chance
 EVEN = 0.4  # of their mean is what stretches by chance differ by, at least
@@ -139,7 +141,10 @@ class Suspicion:
         if len(seen) < least:
             return False
         last = seen[-least:]
-        if _same(last) or (costly and all(before.served <= after.served for before, after in pairwise(last))):
+        if _same(last):
+            if last[0].served <= FEW and len(seen) < least + SAME_MORE:
+                return False
+        elif costly and all(before.served <= after.served for before, after in pairwise(last)):
             return False
         if costly:
             mean = _mean(seen)
