@@ -41,6 +41,7 @@ BY_A_START = 1.05  # growth of the rate with one start, at most: there are few t
 
 ROW = 3  # refusals in a row, of which more end an experiment
 LEAST_AT_ONCE = 0.5  # of the plateau, below which no cut goes whose measure is incomplete
+LONG = 1.2  # memories: of an episode as long, a refusal that costs a pause tells of the ceiling
 OUTAGE = 8  # refusals in a row, whenever they started, that close the gate
 REOPEN_AGAIN = 0.6  # of the plateau's rate, where the last reopening failed
 
@@ -399,16 +400,16 @@ class Adaptive:
             known = max(known, LEAST_AT_ONCE * (plateau.base if self.mode == PACED else self._signs.rate))
         if self.mode == PACED and probed:  # the plateau was held without a refusal
             known = max(known, plateau.base)
-        saved = costly and not probed and open_s > 1.2 * measure.memory_s
+        long_open = open_s > LONG * measure.memory_s
+        saved = costly and not probed and long_open
         plateau.lower(known, probed=probed or self.mode == DOUBLING, refill_s=open_s if saved else None)
-        long_open = open_s >= 1.2 * measure.memory_s
         measured = costly and long_open and plateau.compare(before, probed=probed, sign_of_slots=sign)
         self._rate = plateau.base if self._rate == inf else max(RATE_LEAST, plateau.base * max(0.5, known / self._rate))
         self.mode = PACED
         self._next_s = max(self._next_s, now_s + 1 / self._rate)
         return measured
 
-    def _close(self, now_s: float, *, again: bool, costly: bool = False) -> None:
+    def _close(self, now_s: float, *, again: bool, costly: bool) -> None:
         plateau = self._plateau
         if self.mode == SLOTS:
             if not self._signs.judge(plateau.grown_s, refuted=again):
@@ -426,7 +427,7 @@ class Adaptive:
             plateau.base *= REOPEN_AGAIN
             self._probes.widen()
         self._next_stretch(now_s)
-        if costly and self.mode == PACED:
+        if costly and self.mode == PACED:  # each further closing would cost a pause
             plateau.base = max(RATE_LEAST, min(plateau.base, self._chance.past.filled_per_s()))
         self._episode.begin(now_s)
         self._signs.begin(now_s)

@@ -6,7 +6,7 @@ would go on down to nothing.
 - **Suspicion** (``_suspicion``). Cuts in a row did not help, and nothing speaks for a capacity that is exhausted.
 - **Experiment.** Calls are made at a rate below what got through lately: no capacity is that low. If as many of them
   are refused as before, it is chance. If three times as many calls as go to a refusal are served, cutting has helped;
-  the rate grows back while that is seen. A refusal that comes once it has grown says little by itself. But if five
+  the rate grows back while that is seen. A refusal that comes once it has grown says little by itself. But if eight
   times as many have been served at the low rate by then, it was the rate, and the experiment is over.
 - **Expectation.** The share becomes what is to be expected, and a refusal means nothing by itself. A cumulative sum
   (CUSUM: E. S. Page, "Continuous inspection schemes", 1954) tells when there are more of them. The share is learned
@@ -26,7 +26,7 @@ from hush.core._admission._suspicion import RARE, RUN, Stretch, Suspicion
 STILL_LOW = 2.0  # times the low rate
 ENOUGH = 3  # refusals at that rate are chance;
 HELPED = 3.0  # if so many were to be expected and none came, the rate it was; also
-SURE = 5.0  # if so many were, and then the rate grew and was refused
+SURE = 8.0  # if so many were, and then the rate grew and was refused
 
 RUN_EVER = 1e-5  # how unlikely chance must make a run to speak against it, where the share is known
 GONE = 10.0  # so many refusals were to be expected, and none came: there is no chance any more
