@@ -29,10 +29,11 @@ It takes some tens of calls at a low rate to find out: for 60 calls of each clie
 in the middle. On top of a capacity of 30/s, 66–100 % of it are used with 5 %, and 92–100 % with 14 %; 4–17 % of the
 calls are refused besides the share. With pauses of 1 s it is 2–82 %: there each refusal of the share costs one.
 
-Of rates of a few calls a second there is little to learn from. In the first minute, with answers in 50 ms: a window of
-2/s without pauses, with pauses of 1 and of 5 s: 86, 82 and 50 % used, 10–11 % refused; of 10/s: 94, 84 and 70 %, and 1–2
-%. What a bucket of 2/s had saved up comes on top: 104–107 % used, 6–12 % refused. 1/s: 27–82 %, and 22–45 % refused; in
-ten minutes a bucket of 1/s without pauses is taken for chance in some runs, and refuses a quarter of the calls.
+Of rates of a few calls a second there is little to learn from. In the first minute, with answers in 50 ms and without
+pauses, with pauses of 1 s, and of 5 s: of a window of 2/s 86, 82 and 50 % are used, and 10–11 % of the calls refused;
+of 10/s 94, 84 and 70 %, and 1–2 %. What a bucket of 2/s had saved up comes on top: 104–107 %, and 6–12 %. Of 1/s it is
+27–82 % and 22–45 %; in ten minutes a bucket of 1/s without pauses is taken for chance in some runs, and refuses a
+quarter of the calls.
 """
 
 from __future__ import annotations
