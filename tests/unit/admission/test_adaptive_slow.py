@@ -105,9 +105,9 @@ def test_cuts_in_a_row_that_did_not_help_make_an_experiment_due():
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_a_window_that_is_full_each_time_is_no_chance_for_a_while(length):
     assert not after(*[length] * 5).is_due(costly=False)
-    assert not after(*[length] * 7, pause_s=1.0).is_due(costly=True)
-    assert after(*[length] * 6).is_due(costly=False)  # it may be each third call that is refused
-    assert after(*[length] * 8, pause_s=1.0).is_due(costly=True)
+    assert not after(*[length] * 10, pause_s=1.0).is_due(costly=True)
+    assert after(*[length] * 9).is_due(costly=False)  # it may be each third call that is refused
+    assert after(*[length] * 11, pause_s=1.0).is_due(costly=True)
 
 
 @pytest.mark.parametrize("costly", [True, False])
