@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, get_ident
 from time import monotonic_ns
 from typing import Protocol
 
-from hush.core.events import Event, NodeCalled, NodeFailed, NodeFinished, NodeStarted, RunFinished, RunStarted
+from hush.core.events import Event, NodeCalled, NodeFailed, NodeFinished, NodeRan, NodeStarted, RunFinished, RunStarted
 from hush.observability._condense import ACTS, Condenser
 from hush.observability._preview import Bounds
 from hush.observability._sampling import Sampling
@@ -50,7 +50,7 @@ class RunRecorder:
             called when the call has ended.
     """
 
-    sees_calls = True
+    sees_calls = terse = True
 
     def __init__(
         self,
@@ -72,8 +72,8 @@ class RunRecorder:
         self._entered = entered
         self._trace = ""
         self._ids = NO_IDS
+        self._thread = 0
         self._starts: dict[tuple[str, int | None, tuple[int, ...]], str] = {}  # the ids of nodes that are under way
-        self.terse = entered is None  # else the ids of quick calls would not be known in time
         self._at_work: Callable[[], Event | None] = _nothing
         if entered is not None:
             self.enter = self._enter
@@ -104,20 +104,26 @@ class RunRecorder:
     def _note(self, event: Event) -> None:
         """Count the starts of nodes, as the tree does: so the ids of their spans are known while they are called."""
         kind = type(event)
-        if kind is NodeStarted:
+        if kind is NodeRan:
+            self._ids.next()
+        elif kind is NodeStarted:
             self._starts[event.path, event.item, event.outer] = self._ids.next()
         elif kind is NodeFinished or kind is NodeFailed:
             self._starts.pop((event.path, event.item, event.outer), None)
         elif isinstance(event, RunStarted):
             self._trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
             self._ids = Ids(self._trace, nodes=True)
+            self._thread = get_ident()
 
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""
         assert self._entered is not None
         span = self._starts.get((event.path, event.item, event.outer))
         if span is None:
-            return _nothing
+            if get_ident() != self._thread:
+                return _nothing  # it has been given up, and is called nevertheless
+            # A quick call is told of when it has ended; until then no other node of the run can start.
+            span = self._ids.following()
         try:
             return self._entered(self._trace, span)
         except Exception:

@@ -92,6 +92,8 @@ class Tracing(Telling):
     def call_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
         """Call a function on the loop; whether that was quick is known when it has returned."""
         self._at_work = (frame, step, started_ns)
+        if self._enters and step.bind is not None:
+            return self._enter_quickly(frame, step, started_ns)
         reading = step.reading or _reading_of(step)
         slots = frame.slots
         if reading.slots is not None:
@@ -105,6 +107,15 @@ class Tracing(Telling):
         call: Any = step.bind(slots)
         self._inputs = {**dict(zip(reading.names, call.args, strict=False)), **call.keywords}
         return copy_context().run(call)
+
+    def _enter_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
+        assert step.bind is not None
+        call: Any = step.bind(frame.slots)
+        names = (step.reading or _reading_of(step)).names
+        self._inputs = {**dict(zip(names, call.args, strict=False)), **call.keywords}
+        item, outer = place_of(frame.item)
+        event = events.NodeCalled(self._run, step.path, item, started_ns + CLOCK_NS, None, 1, None, outer)
+        return copy_context().run(_Entered(self._enters, event, call))
 
     def node_ran(self, frame: Frame, step: StepPlan, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
         """The call was quick: settle the step, and tell of all at once."""
