@@ -11,6 +11,7 @@ import atexit
 import os
 from collections import deque
 from collections.abc import Callable, Hashable
+from itertools import islice
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
@@ -322,14 +323,16 @@ class Pipeline:
                 return False
             exporter = self._exporter
             assert exporter is not None
-            ended = [self._pending[place] for place in range(min(max(exporter.most, 1), left))]
-            for span in ended:
-                self._running.pop(span.id, None)
+            with self._lock:
+                ended = tuple(islice(self._pending, min(max(exporter.most, 1), left)))
+            if self._running:
+                for span in ended:
+                    self._running.pop(span.id, None)
             left -= len(ended)
             running = tuple(self._running.values())
             # What ends a file's run comes with its last spans; a collector is told whose spans they are with the first.
             runs = tuple(self._runs.values()) if not left or not exporter.live else ()
-            batch = Batch(tuple(ended), running, tuple(self._gone), runs)
+            batch = Batch(ended, running, tuple(self._gone), runs)
             try:
                 exporter.export(batch)
             except BaseException as exc:  # a border: a task of theirs that was cancelled must not end this thread
@@ -347,7 +350,9 @@ class Pipeline:
     def _done(self, batch: Batch, exported: int) -> None:
         with self._lock:
             count = min(len(batch.ended), len(self._pending))  # none if the process ended meanwhile: they are dropped
-            for _ in range(count):
+            if count == len(self._pending):
+                self._pending.clear()
+            for _ in range(count if self._pending else 0):
                 self._pending.popleft()
             exported = min(max(exported, 0), count)
             self._exported += exported

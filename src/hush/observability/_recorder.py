@@ -143,16 +143,15 @@ class RunRecorder:
         if not self._lock.acquire(blocking=wait):
             return True
         try:
-            queue, tree = self._queue, self.tree
-            for _ in range(most):
-                try:
-                    event = queue.popleft()
-                except IndexError:
-                    return False
-                tree.feed(event)
-                if type(event) is RunFinished:
-                    self.finished = True
-            return True
+            queue, feed = self._queue, self.tree.feed
+            take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
+            event: Event | None = None
+            for _ in range(min(most, count)):
+                event = take()
+                feed(event)
+            if type(event) is RunFinished:  # it is a run's last
+                self.finished = True
+            return count > most
         finally:
             self._hand_on()
             self._lock.release()
