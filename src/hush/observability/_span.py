@@ -127,6 +127,25 @@ class Span(NamedTuple):
         return None if self.ended_ns is None else (self.ended_ns - self.started_ns) / 1e9
 
 
+class ModelUse(NamedTuple):
+    """What calls of one model used.
+
+    Attributes:
+        name: The model's name, or else the resource's key, as of a call that failed.
+        calls: How many there were, ``failed`` of them badly; those that a cache answered are not among them.
+        usage: Sums, by the names the provider uses, such as ``input_tokens``.
+        cost: The sum of what is known; ``None`` if it is known of no call.
+        priced: Of how many calls the cost is known.
+    """
+
+    name: str
+    calls: int = 0
+    failed: int = 0
+    usage: Mapping[str, int] = {}
+    cost: float | None = None
+    priced: int = 0
+
+
 class Totals(NamedTuple):
     """All calls of one node in a run, those that were left out of the trace included. Seconds are sums over calls.
 
@@ -139,6 +158,7 @@ class Totals(NamedTuple):
         retry_s: Of these between attempts.
         called_s: Of these in the function, or in the model.
         slowest_s: The longest call.
+        models: What these calls used of models, the dearest first.
     """
 
     path: str
@@ -154,6 +174,13 @@ class Totals(NamedTuple):
     retry_s: float = 0.0
     called_s: float = 0.0
     slowest_s: float = 0.0
+    models: tuple[ModelUse, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """As JSON can hold it; ``models`` only if there are any."""
+        found = self._asdict()
+        del found["models"]
+        return found | {"models": [one._asdict() for one in self.models]} if self.models else found
 
 
 class RunRecord(NamedTuple):
@@ -167,8 +194,9 @@ class RunRecord(NamedTuple):
         produced: How many spans there were, so far.
         left_out: Those that sampling left out.
         dropped: Those that no exporter could take.
-        totals: For each node that was called more than once, by path; of the others their one span says it. Of all
-            nodes if spans were dropped or left out.
+        items: How many items of maps have ended, of all maps together, ``items_failed`` of them badly.
+        totals: For each node that was called more than once, or asked a model, by path; of the others their one span
+            says it. Of all nodes if spans were dropped or left out.
     """
 
     trace: str
@@ -184,6 +212,8 @@ class RunRecord(NamedTuple):
     produced: int = 0
     left_out: int = 0
     dropped: int = 0
+    items: int = 0
+    items_failed: int = 0
     totals: tuple[Totals, ...] = ()
 
 

@@ -30,7 +30,7 @@ from hush.observability._heard import HEARD
 from hush.observability._preview import PREVIEW, Bounds
 from hush.observability._sampling import USUAL, ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
-from hush.observability._totals import CONTAINERS, Sums
+from hush.observability._totals import CONTAINERS, Sums, sums_of
 from hush.observability._under_way import NO_IDS, Ids, UnderWay, trace_id
 
 Place = tuple[str, tuple[int, ...]]
@@ -56,6 +56,7 @@ class Tree:
         self.ended: list[Span] = []
         self.gone: list[tuple[str, str]] = []
         self.produced = self.left_out = self.dropped = 0
+        self._items_done = self._items_failed = 0
         self.trace = ""
         self._ids = self._others = NO_IDS
         self.run: UnderWay | None = None
@@ -107,8 +108,12 @@ class Tree:
             produced=self.produced,
             left_out=self.left_out,
             dropped=self.dropped,
+            items=self._items_done,
+            items_failed=self._items_failed,
             totals=tuple(
-                self._sums[path].record() for path in sorted(self._sums) if all_of_them or self._sums[path].calls > 1
+                sums.record()
+                for _, sums in sorted(self._sums.items())
+                if all_of_them or sums.calls > 1 or sums.has_asked
             )
             if totals
             else (),
@@ -198,7 +203,7 @@ class Tree:
         if one.kind not in ("run", "item", "round"):
             sums = self._sums.get(one.path)
             if sums is None:
-                sums = self._sums[one.path] = Sums(one.path, one.kind)
+                sums = self._sums[one.path] = sums_of(one.path, one.kind)
             sums.add(one, status, at_ns)
         if one.kind != "item":
             if failed:
@@ -313,6 +318,8 @@ class Tree:
             if gave.generation is not None:
                 asked = one.generation.parameters if one.generation is not None else None
                 one.generation = gave.generation._replace(resource=one.resource, parameters=asked)
+                if one.cached is not None:  # whoever asked the model has paid for it
+                    one.generation = one.generation._replace(usage=None, cost=None)
         status: Status = "partial" if one.failed else "ok"
         self._close(one, status, event.at_ns)
 
@@ -323,7 +330,7 @@ class Tree:
         kind = self._kinds.get(path, "node")
         sums = self._sums.get(path)
         if sums is None:
-            sums = self._sums[path] = Sums(path, kind)
+            sums = self._sums[path] = sums_of(path, kind)
         sums.add_quick(ready_ns, started_ns, at_ns)
         self.produced += 1
         wall_ns = self._wall_ns
@@ -391,6 +398,7 @@ class Tree:
 
     def _item(self, event: ItemFinished | ItemFailed) -> UnderWay | None:
         assert event.item is not None
+        self._items_done += 1
         node = self._nodes.get((event.path, event.outer))
         items = (*event.outer, event.item)
         item = self._items.pop((event.path, items), None)
@@ -413,6 +421,7 @@ class Tree:
 
     def _item_failed(self, event: ItemFailed) -> None:
         item = self._item(event)
+        self._items_failed += 1
         if item is None:
             return
         if item.around is not None:
