@@ -45,8 +45,8 @@ def asking(llm: ScriptedLLM, count: int = CALLS, *, cache: str | None = None, pr
     return Hush(graph, resources=hub)
 
 
-async def ran(engine: Hush, file, count: int = CALLS):
-    tracer = LocalTracer(file, sampling=FEW)
+async def ran(engine: Hush, file, count: int = CALLS, sampling: Sampling = FEW):
+    tracer = LocalTracer(file, sampling=sampling)
     qs = [f"question number {n % (count // 2)}" for n in range(count)]
     result = await engine.run(inputs={"qs": qs}, tracer=tracer)
     assert tracer.flush()
@@ -83,7 +83,7 @@ async def test_what_failed_is_counted_and_costs_nothing(file, store):
 
 
 async def test_what_a_cache_answered_is_paid_once(file, store, tmp_path):
-    result = await ran(asking(ScriptedLLM(), cache=str(tmp_path / "cache.db")), file)
+    result = await ran(asking(ScriptedLLM(), cache=str(tmp_path / "cache.db")), file, sampling=Sampling())
     run = store.find("last")
     found = report(run, store.spans(run.trace))
     [use] = found.models
@@ -91,6 +91,7 @@ async def test_what_a_cache_answered_is_paid_once(file, store, tmp_path):
     assert (use.calls, use.priced) == (CALLS // 2, CALLS // 2)
     assert use.cost == pytest.approx(sum(result["costs"]) / 2)
     hits = [span for span in store.spans(run.trace) if span.cached]
+    assert len(hits) == CALLS // 2
     assert all(span.generation.cost is None and span.generation.model == "llm:m" for span in hits)
 
 
