@@ -142,6 +142,7 @@ def spans(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[Span]:
         failed=st.none() | amounts,
         left_out=st.none() | amounts,
         total=st.none() | amounts,
+        thread_s=st.none() | seconds,
     )
     return usual | full
 

@@ -162,7 +162,11 @@ class NodeCalled(NamedTuple):
 
 
 class NodeFinished(NamedTuple):
-    """A node ended well."""
+    """A node ended well.
+
+    ``thread_ns`` is how long its function took where it was called in a worker thread, measured there, all attempts
+    together; it is told where ``outputs`` are.
+    """
 
     run: str
     path: str
@@ -170,6 +174,7 @@ class NodeFinished(NamedTuple):
     at_ns: int
     outer: tuple[int, ...] = ()
     outputs: Mapping[str, Any] | None = None
+    thread_ns: int | None = None
 
 
 class NodeRan(NamedTuple):
@@ -191,7 +196,10 @@ class NodeRan(NamedTuple):
 
 
 class NodeFailed(NamedTuple):
-    """A node raised, or was late. ``handled`` says whether the graph goes on without it."""
+    """A node raised, or was late. ``handled`` says whether the graph goes on without it.
+
+    ``thread_ns`` is as of ``NodeFinished``.
+    """
 
     run: str
     path: str
@@ -200,6 +208,7 @@ class NodeFailed(NamedTuple):
     error: BaseException
     handled: bool = False
     outer: tuple[int, ...] = ()
+    thread_ns: int | None = None
 
 
 class NodeRetrying(NamedTuple):

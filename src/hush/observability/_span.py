@@ -88,6 +88,8 @@ class Span(NamedTuple):
         outputs: The same of what it gave.
         done: Of a map: how many items have ended, ``failed`` of them badly, ``left_out`` of them not as spans.
         total: Of a map: how many there are, if that is known.
+        thread_s: How long its function took where it was called in worker threads, measured there, all attempts
+            together. The rest of the time since ``called_ns`` went into getting a thread, the interpreter and the loop.
     """
 
     trace: str
@@ -120,6 +122,7 @@ class Span(NamedTuple):
     failed: int | None = None
     left_out: int | None = None
     total: int | None = None
+    thread_s: float | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -156,7 +159,7 @@ class Totals(NamedTuple):
         seconds: From their starts to their ends.
         waited_s: Of these for limits, by the names of the limits, joined by a comma where there are several.
         retry_s: Of these between attempts.
-        called_s: Of these in the function, or in the model.
+        called_s: Of these in the function, or in the model; of calls in worker threads only while they were there.
         slowest_s: The longest call.
         models: What these calls used of models, the dearest first.
     """

@@ -69,7 +69,9 @@ class Sums:
         self._retry_s += one.retry_s
         if self._is_leaf and one.called_ns is not None:
             tries = one.tries
-            if tries is None:
+            if one.thread_ns is not None:
+                self._called_ns += one.thread_ns
+            elif tries is None:
                 self._called_ns += at_ns - one.called_ns
             else:
                 for each in tries:

@@ -312,6 +312,8 @@ class Tree:
         one = self._nodes.pop((event.path, event.outer if item is None else (*event.outer, item)), None)
         if one is None:
             return
+        if event.thread_ns is not None:
+            one.thread_ns = event.thread_ns
         gave: Any = event.outputs
         if gave is not None:
             one.outputs, one.tags = gave.outputs, gave.tags
@@ -369,7 +371,7 @@ class Tree:
         one = self._nodes.pop((event.path, event.outer if item is None else (*event.outer, item)), None)
         if one is None:
             return
-        one.failure = event.error  # type: ignore[assignment]  # condensed
+        one.failure, one.thread_ns = event.error, event.thread_ns  # type: ignore[assignment]  # condensed
         if one.resource is not None:
             asked = one.generation.parameters if one.generation is not None else None
             one.generation = Generation(resource=one.resource, parameters=asked)
