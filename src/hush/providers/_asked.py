@@ -35,6 +35,9 @@ def refuse_unknown(kind: str, unknown: Mapping[str, Any], known: Sequence[str], 
         raise UsageError(f"{kind}(...) takes no argument {name!r}.{hint}")
 
 
+_OLDER_NAMES = ("prompt_tokens", "completion_tokens")
+
+
 def about(resource: Any, usage: Usage, model: str | None, finish_reason: str | None = None) -> dict[str, Any]:
     """What ``NodeAnswered`` says of a model's answer."""
     requested = getattr(resource, "model", None)
@@ -42,7 +45,7 @@ def about(resource: Any, usage: Usage, model: str | None, finish_reason: str | N
         "model": model or requested,
         "requested": requested,
         "provider": getattr(resource, "vendor", None),
-        "usage": usage_given([usage]),
+        "usage": {name: count for name, count in usage_given([usage]).items() if name not in _OLDER_NAMES},
         "cost": resource.cost(usage, model or ""),
         "finish_reason": finish_reason,
     }
