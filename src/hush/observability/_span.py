@@ -167,6 +167,7 @@ class RunRecord(NamedTuple):
         produced: How many spans there were, so far.
         left_out: Those that sampling left out.
         dropped: Those that no exporter could take.
+        seen_ns: Of a run that crashed: when its process last gave a sign of life.
         totals: For each node that was called more than once, by path; of the others their one span says it. Of all
             nodes if spans were dropped or left out.
     """
@@ -185,6 +186,7 @@ class RunRecord(NamedTuple):
     left_out: int = 0
     dropped: int = 0
     totals: tuple[Totals, ...] = ()
+    seen_ns: int | None = None
 
 
 class Batch(NamedTuple):

@@ -36,6 +36,9 @@ from hush.observability._under_way import NO_IDS, Ids, UnderWay, trace_id
 Place = tuple[str, tuple[int, ...]]
 
 
+_PASSING = frozenset({"graph", "while", "round"})
+_GROUP = "ExceptionGroup"
+_MOST_SUNK = 20
 _new: Any = tuple.__new__
 _names = Span._fields
 _QUICK = tuple(Span._field_defaults[name] for name in _names[_names.index("first_ns") : _names.index("inputs")])
@@ -182,7 +185,11 @@ class Tree:
         if one.inside:
             for inner in _inside_out(one):
                 self._forget(inner)
-                self._close_alone(inner, "cancelled", at_ns)
+                if inner.sunk is None:
+                    self._close_alone(inner, "cancelled", at_ns)
+                else:
+                    inner.failure = inner.sunk
+                    self._close_alone(inner, "failed", at_ns)
         self._close_alone(one, status, at_ns)
 
     def _close_alone(self, one: UnderWay, status: Status, at_ns: int) -> None:
@@ -195,10 +202,11 @@ class Tree:
         spans.append(one.span(self.trace, self._wall_ns, status, at_ns))
         self.produced += len(spans)
         failed = status in ("failed", "handled")
-        if one.kind not in ("run", "item", "round"):
-            sums = self._sums.get(one.path)
+        if one.kind not in ("run", "item", "round") or (one.kind == "item" and one.called_ns is not None):
+            place = one.path if one.kind != "item" else f"{one.path}\0item"  # after its map, before what is in that
+            sums = self._sums.get(place)
             if sums is None:
-                sums = self._sums[one.path] = Sums(one.path, one.kind)
+                sums = self._sums[place] = Sums(one.path, one.kind)
             sums.add(one, status, at_ns)
         if one.kind != "item":
             if failed:
@@ -366,6 +374,8 @@ class Tree:
         if one.resource is not None:
             asked = one.generation.parameters if one.generation is not None else None
             one.generation = Generation(resource=one.resource, parameters=asked)
+        if not event.handled:
+            _sink(one)
         self._close(one, "handled" if event.handled else "failed", event.at_ns)
 
     def _node_skipped(self, event: NodeSkipped) -> None:
@@ -403,6 +413,8 @@ class Tree:
             item = UnderWay(self._others.next(), node, "item", event.path, items, began_ns)
             item.name = f"{node.name}[{event.item}]"
             item.held = []
+            if event.took_ns is not None:  # the call itself, of whose nodes nothing is told
+                item.called_ns = began_ns
         item.key = event.key
         return item
 
@@ -447,6 +459,19 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     ItemFailed: Tree._item_failed,
     RoundFinished: Tree._round_finished,
 }
+
+
+def _sink(one: UnderWay) -> None:
+    """What plainly holds ``one`` fails with it: graphs and rounds that handle nothing are told no end of their own."""
+    failure, around = one.failure, one.around
+    while failure is not None and around is not None and around.kind in _PASSING:
+        before = around.sunk
+        if before is None:
+            around.sunk = failure
+        elif len(before.causes) < _MOST_SUNK or before.type != _GROUP:
+            parts = (*(before.causes if before.type == _GROUP else (before,)), failure)
+            around.sunk = Failure(_GROUP, f"{len(parts)} nodes failed", causes=parts)
+        around = around.around
 
 
 def _inside_out(one: UnderWay) -> list[UnderWay]:

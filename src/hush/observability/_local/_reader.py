@@ -17,7 +17,8 @@ from hush.observability._local._rows import RUN_COLUMNS, SPAN_COLUMNS, run_of, s
 from hush.observability._local._schema import FAILED, RUN_BITS
 from hush.observability._span import RunRecord, Span
 
-_RUN = f"SELECT {', '.join(RUN_COLUMNS)}, id FROM runs WHERE status <> 'pruned'"
+_BEAT = "(SELECT beat_ns FROM processes WHERE processes.id = runs.process)"
+_RUN = f"SELECT {', '.join(RUN_COLUMNS)}, {_BEAT}, id FROM runs WHERE status <> 'pruned'"
 _NEWEST = "ORDER BY started_ns DESC, id DESC"
 _SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE id IN"
 _LISTED = 10
