@@ -124,6 +124,7 @@ def test_the_names_stay():
         "seconds",
         "waited_s",
         "waiting_for",
+        "attempts",
     ]
 
 
