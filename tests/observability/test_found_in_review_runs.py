@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from hush.core import PARENT, Each, GraphNode, Hush, MapNode, NodeRetrying, Retry, WhileLoopNode, code_node
+from hush.core.extend import remember_secrets
 from hush.observability import LocalTracer, TraceStore
 from hush.observability._report import report
 
@@ -175,3 +176,24 @@ async def test_why_calls_were_tried_again_is_told(tmp_path):
         third_time(name="step", outputs=PARENT, retry=Retry(max_attempts=3, backoff_s=0))
     record, spans, _ = await traced(graph, tmp_path / "traces.db")
     assert [(one.path, one.times) for one in report(record, spans).retried] == [("g/step", 2)]
+
+
+async def test_secrets_in_texts_that_a_run_made_and_was_given(tmp_path):
+    remember_secrets(["planted-credential"])
+
+    @code_node
+    def sign_in(settings):
+        raise ValueError(f"bad settings {settings}")
+
+    with GraphNode(name="g") as graph:
+        sign_in(name="step", inputs={"settings": PARENT["settings"]})
+    tracer = LocalTracer(tmp_path / "traces.db", tags=["planted-credential"])
+    with pytest.raises(ValueError):
+        await Hush(graph).run(
+            {"settings": {"password": "planted-value"}}, tracer=tracer, request_id="for planted-credential"
+        )
+    assert await asyncio.to_thread(tracer.flush)
+    written = b"".join(one.read_bytes() for one in tmp_path.iterdir())
+    assert b"bad settings" in written
+    assert b"planted" not in written
+    assert TraceStore(tmp_path / "traces.db").find("for planted-credential").status == "failed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from hush.core.extend import without_named_secrets
 from hush.observability._preview import clean, parts_of, said, shown
 from hush.observability._span import Failure, Frame
 
@@ -37,9 +38,9 @@ def failure_of(error: Any, depth: int = 0) -> Failure:
         causes += [failure_of(part, depth + 1) for part in parts_of(error)[:_PARTS]]
     return Failure(
         type=name,
-        message=clean(said(error), _MESSAGE),
+        message=clean(said(error), _MESSAGE, without_named_secrets),
         frames=_frames(error),
-        notes=tuple(clean(note, _MESSAGE) for note in notes[:_NOTES]),
+        notes=tuple(clean(note, _MESSAGE, without_named_secrets) for note in notes[:_NOTES]),
         causes=tuple(causes),
     )
 

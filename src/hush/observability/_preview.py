@@ -6,7 +6,7 @@ common case, a few numbers and short texts, has a path of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -92,7 +92,7 @@ def shown(value: Any, bounds: Bounds = PREVIEW) -> Any:
         return f"<{type(value).__name__}: not shown: {type(exc).__name__}>"
 
 
-def clean(text: str, longest: int) -> str:
+def clean(text: str, longest: int, hide: Callable[[str], str] = without_secrets) -> str:
     """A text without secrets, cut, and such that any file and any wire can hold it."""
     if len(text) > longest + 10_000:
         # What lies far beyond the cut need not be searched; a secret across the cut is still whole in the rest.
@@ -100,7 +100,7 @@ def clean(text: str, longest: int) -> str:
         text = text[: longest + 10_000]
     else:
         rest = 0
-    text = without_secrets(text)
+    text = hide(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()
     if len(text) > longest or rest:
@@ -128,11 +128,11 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
     left[0] -= 8
     if isinstance(value, str):
         if vars(kind).get("__repr__") is not None:  # it hides itself
-            remember_secrets([str.__str__(value)])
+            remember_secrets([str.__str__(value)], passing=True)
             return SECRET
         return _plain(str.__str__(value), bounds, depth, left)
     if callable(reveal := getattr(kind, "get_secret_value", None)):
-        remember_secrets([str(reveal(value))])
+        remember_secrets([str(reveal(value))], passing=True)
         return SECRET
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value):,} bytes>"

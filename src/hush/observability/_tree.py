@@ -25,20 +25,18 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
+from hush.core.extend import without_secrets
 from hush.observability._condense import Condenser
 from hush.observability._heard import HEARD
 from hush.observability._preview import PREVIEW, Bounds
 from hush.observability._sampling import USUAL, ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
 from hush.observability._totals import CONTAINERS, Sums
-from hush.observability._under_way import NO_IDS, Ids, UnderWay, trace_id
+from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, sink, trace_id
 
 Place = tuple[str, tuple[int, ...]]
 
 
-_PASSING = frozenset({"graph", "while", "round"})
-_GROUP = "ExceptionGroup"
-_MOST_SUNK = 20
 _new: Any = tuple.__new__
 _names = Span._fields
 _QUICK = tuple(Span._field_defaults[name] for name in _names[_names.index("first_ns") : _names.index("inputs")])
@@ -183,7 +181,7 @@ class Tree:
     def _close(self, one: UnderWay, status: Status, at_ns: int) -> None:
         """``one`` has ended, and with it what is still under way in it."""
         if one.inside:
-            for inner in _inside_out(one):
+            for inner in inside_out(one):
                 self._forget(inner)
                 if inner.sunk is None:
                     self._close_alone(inner, "cancelled", at_ns)
@@ -272,7 +270,8 @@ class Tree:
         self._ids, self._others = Ids(self.trace, nodes=True), Ids(self.trace, nodes=False)
         self._wall_ns = event.wall_ns - event.at_ns
         self._kinds = event.kinds or {}
-        self._about = (event.run, event.user_id, event.session_id)
+        self._about = (without_secrets(event.run), event.user_id, event.session_id)
+        self._tags = tuple(map(without_secrets, self._tags))
         self.run = UnderWay(self._others.next(), None, "run", event.path, (), event.at_ns)
         self.run.inputs = event.inputs
         self.run.tags = self._tags
@@ -375,7 +374,7 @@ class Tree:
             asked = one.generation.parameters if one.generation is not None else None
             one.generation = Generation(resource=one.resource, parameters=asked)
         if not event.handled:
-            _sink(one)
+            sink(one)
         self._close(one, "handled" if event.handled else "failed", event.at_ns)
 
     def _node_skipped(self, event: NodeSkipped) -> None:
@@ -459,32 +458,6 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     ItemFailed: Tree._item_failed,
     RoundFinished: Tree._round_finished,
 }
-
-
-def _sink(one: UnderWay) -> None:
-    """What plainly holds ``one`` fails with it: graphs and rounds that handle nothing are told no end of their own."""
-    failure, around = one.failure, one.around
-    while failure is not None and around is not None and around.kind in _PASSING:
-        before = around.sunk
-        if before is None:
-            around.sunk = failure
-        elif len(before.causes) < _MOST_SUNK or before.type != _GROUP:
-            parts = (*(before.causes if before.type == _GROUP else (before,)), failure)
-            around.sunk = Failure(_GROUP, f"{len(parts)} nodes failed", causes=parts)
-        around = around.around
-
-
-def _inside_out(one: UnderWay) -> list[UnderWay]:
-    """All that is under way in ``one``, each before what it lies in; however deep that is."""
-    found: list[UnderWay] = []
-    todo = list((one.inside or {}).values())
-    while todo:
-        inner = todo.pop()
-        found.append(inner)
-        if inner.inside:
-            todo += inner.inside.values()
-    found.reverse()
-    return found
 
 
 def spans_of(events: Iterable[Event], *, sampling: Sampling = USUAL, bounds: Bounds | None = PREVIEW) -> list[Span]:

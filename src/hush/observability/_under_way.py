@@ -199,3 +199,34 @@ class UnderWay:
                 )
             )
         return found
+
+
+_PASSING = frozenset({"graph", "while", "round"})
+_GROUP = "ExceptionGroup"
+_MOST_SUNK = 20
+
+
+def sink(one: UnderWay) -> None:
+    """What plainly holds ``one`` fails with it: graphs and rounds that handle nothing are told no end of their own."""
+    failure, around = one.failure, one.around
+    while failure is not None and around is not None and around.kind in _PASSING:
+        before = around.sunk
+        if before is None:
+            around.sunk = failure
+        elif len(before.causes) < _MOST_SUNK or before.type != _GROUP:
+            parts = (*(before.causes if before.type == _GROUP else (before,)), failure)
+            around.sunk = Failure(_GROUP, f"{len(parts)} nodes failed", causes=parts)
+        around = around.around
+
+
+def inside_out(one: UnderWay) -> list[UnderWay]:
+    """All that is under way in ``one``, each before what it lies in; however deep that is."""
+    found: list[UnderWay] = []
+    todo = list((one.inside or {}).values())
+    while todo:
+        inner = todo.pop()
+        found.append(inner)
+        if inner.inside:
+            todo += inner.inside.values()
+    found.reverse()
+    return found

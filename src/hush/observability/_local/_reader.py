@@ -8,7 +8,7 @@ from os import PathLike
 from typing import NamedTuple
 
 from hush.core.errors import UsageError
-from hush.core.extend import nearest
+from hush.core.extend import nearest, without_secrets
 from hush.observability._local._opening import Opened, opened
 from hush.observability._local._place import traces_file
 from hush.observability._local._problems import TraceError
@@ -162,7 +162,9 @@ def _found(file: Opened, text: str) -> Found:
                 f"{file.path} has no run yet." if text == "last" else f"no run in {file.path} has failed or crashed."
             )
         return newest[0]
-    exact = _run_at(file, "request_id = ?", (storable(text),)) or _run_at(file, "trace = ?", (storable(text),))
+    exact = _run_at(file, "request_id = ?", (storable(without_secrets(text)),)) or _run_at(
+        file, "trace = ?", (storable(text),)
+    )
     if exact is not None:
         return exact
     beginning = text.lower()
