@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from threading import Condition, Lock, Thread, current_thread
@@ -31,6 +31,7 @@ TICK_S = 0.25
 EXIT_S = 4.0
 """For so long the end of the process waits for all pipelines together."""
 _COMPLAIN_EVERY_S = 60.0
+_COUNTING_S = 0.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _SLICE = 256
 
@@ -179,6 +180,8 @@ class Pipeline:
             self._lock.notify_all()
             thread = self._thread
         thread.join(timeout_s)
+        if thread.is_alive():
+            self._count_the_rest()
         with self._lock:
             left = len(self._pending)
             if left:
@@ -188,6 +191,18 @@ class Pipeline:
             unsaid, self._unsaid = self._unsaid, 0
         if unsaid:
             log.warning("%s spans were not exported before the process ended", f"{unsaid:,}")
+
+    def _count_the_rest(self) -> None:
+        """Make spans of what runs have told and the thread, which waits for its exporter, has not got round to.
+
+        They are lost, and shall be counted as that.
+        """
+        with self._lock:
+            recorders = [*self._recorders, *self._new]
+        until_s = monotonic() + _COUNTING_S
+        for recorder in recorders:
+            while monotonic() < until_s and recorder.fold(_SLICE, wait=False):
+                pass
 
     def complain(self, message: str) -> None:
         """Have the thread say what is wrong."""
@@ -323,6 +338,11 @@ class Pipeline:
             return False
         taken = exc.taken if isinstance(exc, ExportError) else 0
         self._done(batch, taken)
+        lost = Counter(span.trace for span in batch.ended[taken:])
+        for recorder in self._recorders:
+            recorder.tree.dropped += lost[recorder.tree.trace]
+        for trace, run in self._runs.items():
+            self._runs[trace] = run._replace(dropped=run.dropped + lost[trace])
         self._say(f"spans cannot be exported: {_said(exc)}", len(batch.ended) - taken)
         return True
 
