@@ -1,4 +1,4 @@
-"""What is lost is counted, and where it is shown: found by counting with an exporter that hangs, and a disk that is full."""
+"""What is lost is counted: found by counting with an exporter that hangs, and a disk that is full."""
 
 from __future__ import annotations
 

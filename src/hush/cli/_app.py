@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -68,6 +69,9 @@ app.register_install_completion_command(
 )
 
 
+_CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
+
+
 def invoke(arguments: Sequence[str]) -> int:
     """Run one command; give what the process is to exit with. Whatever goes wrong stands on standard error."""
     try:
@@ -84,6 +88,12 @@ def invoke(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _point_nowhere()
         return Code.BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        _point_nowhere()
+        say(f"hush: the results cannot be written to standard output: {error.strerror}")
+        return Code.FAILED
     except KeyboardInterrupt:
         return Code.INTERRUPTED
     except SystemExit as ended:  # of the libraries that read the arguments and print the help

@@ -107,7 +107,7 @@ class Sender:
         status = response.status_code
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if 200 <= status < 300 and kind == "text/html":
-            said = "answered with a web page, as no collector does: is the address that of one? It mostly ends in /v1/traces"
+            said = "answered with a web page, which no collector does. Is it the address of one? Most end in /v1/traces"
             raise self._error(said, again=False)
         if 200 <= status < 300:
             rejected, why = _partly(answer, kind)
