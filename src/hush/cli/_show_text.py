@@ -162,6 +162,9 @@ def _time(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
         )
     if time.again_s > 0:
         yield Text(f"  {duration(time.again_s)} of the calls were attempts that failed", style="dim")
+    least_s = (1 - time.at_once) * time.wall_s  # not all calls can be placed, but no more than all can be side by side
+    if time.idle_s is None and time.exact and least_s >= 0.01 * time.wall_s:
+        yield Text(f"  by the clock no call was under way for at least {duration(least_s)}", style="dim")
     if time.idle_s is not None and time.idle_s >= 0.01 * time.wall_s:
         yield Text(f"  by the clock no call was under way for {duration(time.idle_s)}", style="dim")
 
