@@ -10,6 +10,7 @@ from hush.core import PARENT, Each, GraphNode, Hush, MapNode, NodeRetrying, Retr
 from hush.core.extend import remember_secrets
 from hush.observability import LocalTracer, TraceStore
 from hush.observability._report import report
+from hush.providers import PromptNode
 
 
 @code_node
@@ -197,3 +198,12 @@ async def test_secrets_in_texts_that_a_run_made_and_was_given(tmp_path):
     assert b"bad settings" in written
     assert b"planted" not in written
     assert TraceStore(tmp_path / "traces.db").find("for planted-credential").status == "failed"
+
+
+async def test_a_prompt_is_shown_as_it_was_written(tmp_path):
+    prompt = {"system": "Be brief.", "user": "{text}"}
+    with GraphNode(name="g") as graph:
+        PromptNode(name="prompt", inputs={"prompt": prompt, "text": PARENT["text"]}, outputs=PARENT)
+    _, spans, _ = await traced(graph, tmp_path / "traces.db", {"text": "hello"})
+    [span] = [one for one in spans if one.kind == "prompt"]
+    assert span.inputs == {"prompt": {"shown": str(prompt)}, "text": "hello"}
