@@ -50,7 +50,7 @@ async def test_what_a_hanging_exporter_kept_from_being_made_is_lost_and_counted(
             tracer._pipeline.close(0.0)
         counts = tracer.counts
         assert counts.produced == counts.dropped == (2 + 2 * 3) + (2 + 2 * 100)
-        assert f"{counts.dropped} spans were not exported" in caplog.text
+        assert f"{counts.dropped} spans were not exported before the process ended: no answer yet" in caplog.text
     finally:
         exporter.goes_on.set()
 
@@ -73,6 +73,22 @@ class Refusing:
 
     def close(self):
         pass
+
+
+def test_an_exporter_that_hangs_does_not_take_the_time_of_another_at_exit():
+    hanging, other = Hanging(), Hanging()
+    other.goes_on.set()
+    one, another = SpanTracer(lambda: hanging), SpanTracer(lambda: other)
+    try:
+        Hush(mapped()).run_sync({"xs": range(3)}, tracer=[one, another])
+        one._pipeline.stop()
+        another._pipeline.stop()
+        another._pipeline._thread.join(30)
+        assert another.counts.exported == another.counts.produced == 8
+        assert one.counts.exported == 0
+    finally:
+        hanging.goes_on.set()
+        one._pipeline.close(30)
 
 
 async def test_a_run_knows_what_of_it_was_refused():

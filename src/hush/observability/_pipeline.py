@@ -93,7 +93,8 @@ class Pipeline:
         self._awake = False
         self._idle = True  # whether nothing but ``wake`` makes the thread look
         self._asked = self._answered = 0  # flushes
-        self._closing = False
+        self._closing = self._closed = False
+        self._wrong = ""  # why the exporter is left alone for a while
         self._exported = self._dropped = 0
         self._closed_produced = self._closed_left_out = 0  # of runs that have ended
         self._pause_s, self._paused_until_s = 0.0, 0.0
@@ -170,17 +171,25 @@ class Pipeline:
             exported, dropped = self._exported, self._dropped
         return Counts(produced, exported, left_out, dropped, produced - exported - left_out - dropped)
 
-    def close(self, timeout_s: float) -> None:
-        """Export what is left for at most ``timeout_s``; the rest is dropped."""
+    def stop(self) -> None:
+        """Have the thread export what is left and end; this does not wait for it."""
         with self._lock:
-            if self._closing or self._thread is None:
-                return
             self._closing = True
             self._paused_until_s = 0.0
             self._lock.notify_all()
+
+    def close(self, timeout_s: float) -> None:
+        """Export what is left for at most ``timeout_s``; the rest is dropped."""
+        with self._lock:
+            if self._closed or self._thread is None:
+                return
+            self._closed = True
             thread = self._thread
+        self.stop()
         thread.join(timeout_s)
+        why = self._wrong or "there was no time for more"
         if thread.is_alive():
+            why = self._wrong or f"no answer yet{_from(self._exporter)}"
             self._count_the_rest()
         with self._lock:
             left = len(self._pending)
@@ -190,7 +199,7 @@ class Pipeline:
                 self._unsaid += left
             unsaid, self._unsaid = self._unsaid, 0
         if unsaid:
-            log.warning("%s spans were not exported before the process ended", f"{unsaid:,}")
+            log.warning("%s spans were not exported before the process ended: %s", f"{unsaid:,}", why)
 
     def _count_the_rest(self) -> None:
         """Make spans of what runs have told and the thread, which waits for its exporter, has not got round to.
@@ -313,6 +322,7 @@ class Pipeline:
             else:
                 self._done(batch, len(ended))
                 self._pause_s = 0.0
+                self._wrong = ""
             if last:
                 self._runs.clear()
             self._running.clear()
@@ -334,6 +344,7 @@ class Pipeline:
             self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
             with self._lock:
                 self._paused_until_s = monotonic() + max(self._pause_s, asked_s or 0.0)
+            self._wrong = str(exc)
             self._say(f"spans cannot be exported for now: {exc}", 0)
             return False
         taken = exc.taken if isinstance(exc, ExportError) else 0
@@ -352,7 +363,8 @@ class Pipeline:
             self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
             with self._lock:
                 self._paused_until_s = monotonic() + self._pause_s
-            self._say(f"spans cannot be exported for now: {_said(exc)}", 0)
+            self._wrong = _said(exc)
+            self._say(f"spans cannot be exported for now: {self._wrong}", 0)
             return
         with self._lock:
             self._pending.clear()
@@ -371,9 +383,17 @@ def _said(exc: Exception) -> str:
     return str(exc) if isinstance(exc, ExportError) else f"{type(exc).__name__}: {exc}"
 
 
+def _from(exporter: Exporter | None) -> str:
+    where = getattr(exporter, "where", None)
+    return f" from {where}" if where else ""
+
+
 def _at_exit() -> None:
     until_s = monotonic() + EXIT_S
-    for pipeline in list(_all):
+    pipelines = list(_all)
+    for pipeline in pipelines:
+        pipeline.stop()  # all of them: one that hangs shall not take the time of the others
+    for pipeline in pipelines:
         pipeline.close(max(0.1, until_s - monotonic()))
 
 

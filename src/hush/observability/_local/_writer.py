@@ -62,7 +62,7 @@ class LocalWriter:
     most = 5_000
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path = self.where = path
         self._connection: sqlite3.Connection | None = None
         self._opened_as: tuple[int, int] | None = None
         self._pid = 0
