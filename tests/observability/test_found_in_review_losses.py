@@ -81,8 +81,8 @@ def test_an_exporter_that_hangs_does_not_take_the_time_of_another_at_exit():
     one, another = SpanTracer(lambda: hanging), SpanTracer(lambda: other)
     try:
         Hush(mapped()).run_sync({"xs": range(3)}, tracer=[one, another])
-        one._pipeline.stop()
-        another._pipeline.stop()
+        one._pipeline.begin_to_close()
+        another._pipeline.begin_to_close()
         another._pipeline._thread.join(30)
         assert another.counts.exported == another.counts.produced == 8
         assert one.counts.exported == 0

@@ -28,7 +28,7 @@ from hush.core.events import (
 from hush.core.extend import without_secrets
 from hush.observability._condense import Condenser
 from hush.observability._heard import HEARD
-from hush.observability._preview import PREVIEW, Bounds
+from hush.observability._preview import PREVIEW, Bounds, clean
 from hush.observability._sampling import USUAL, ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
 from hush.observability._totals import CONTAINERS, Sums
@@ -71,6 +71,7 @@ class Tree:
         self._nodes: dict[Place, UnderWay] = {}
         self._items: dict[Place, UnderWay] = {}
         self._rounds: dict[Place, UnderWay] = {}
+        self._told_call = ""  # the id of the last that was told of while it was called on the loop
         self._begun: list[UnderWay] = []  # containers that nobody has been told of
         self._sums: dict[str, Sums] = {}
 
@@ -115,9 +116,11 @@ class Tree:
             else (),
         )
 
-    def begun(self) -> list[Span]:
-        """Containers that have begun since this was last asked, and have not ended."""
+    def begun(self, *, tell: bool = True) -> list[Span]:
+        """Containers that have begun since this was last asked, and have not ended; forget them if nobody is told."""
         begun, self._begun = self._begun, []
+        if not tell:
+            return []
         return [self._running(one) for one in begun if not one.told and self._is_under_way(one)]
 
     def under_way(self, before_ns: int, most: int) -> list[Span]:
@@ -131,6 +134,20 @@ class Tree:
             if one.inside:
                 todo += list(one.inside.values())[:most]
         return found
+
+    def called(self, event: NodeStarted) -> list[Span]:
+        """The span of a call that is under way and whose event will be the next; none if that has been told."""
+        id_ = self._ids.following()
+        if self.run is None or self._status != "running" or id_ == self._told_call:
+            return []
+        self._told_call = id_
+        path, items = event.path, event.outer if event.item is None else (*event.outer, event.item)
+        around = self._around(path, items, event.at_ns)
+        if items or around.kind == "round":
+            self._told.add(id_)
+        at_ns = event.at_ns + self._wall_ns
+        kind, name = self._kinds.get(path, "node"), path.rpartition("/")[2]
+        return [Span(self.trace, id_, around.id, kind, name, path, items, "running", started_ns=at_ns, called_ns=at_ns)]
 
     def _is_under_way(self, one: UnderWay) -> bool:
         if one is self.run:
@@ -196,7 +213,9 @@ class Tree:
             around.inside.pop(id(one), None)
         spans = one.attempt_spans(self.trace, self._others, self._wall_ns, status, at_ns)
         if one.sampler is not None:
-            self._keep(around, one.sampler.rest())
+            kept, out = one.sampler.rest()
+            self._keep(around, kept)
+            self._leave_out(one, out)
         spans.append(one.span(self.trace, self._wall_ns, status, at_ns))
         self.produced += len(spans)
         failed = status in ("failed", "handled")
@@ -270,7 +289,7 @@ class Tree:
         self._ids, self._others = Ids(self.trace, nodes=True), Ids(self.trace, nodes=False)
         self._wall_ns = event.wall_ns - event.at_ns
         self._kinds = event.kinds or {}
-        self._about = (without_secrets(event.run), event.user_id, event.session_id)
+        self._about = (clean(event.run, 1_000), event.user_id, event.session_id)
         self._tags = tuple(map(without_secrets, self._tags))
         self.run = UnderWay(self._others.next(), None, "run", event.path, (), event.at_ns)
         self.run.inputs = event.inputs
@@ -317,16 +336,19 @@ class Tree:
         gave: Any = event.outputs
         if gave is not None:
             one.outputs, one.tags = gave.outputs, gave.tags
-            if gave.generation is not None:
-                asked = one.generation.parameters if one.generation is not None else None
-                one.generation = gave.generation._replace(resource=one.resource, parameters=asked)
+        if one.resource is not None and (one.generation is None or one.generation.resource is None):
+            one.generation = (one.generation or Generation())._replace(resource=one.resource)
+        self._count_last(one)
         status: Status = "partial" if one.failed else "ok"
         self._close(one, status, event.at_ns)
 
     def _node_ran(self, event: NodeRan) -> None:
         _, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs = event
         items = outer if item is None else (*outer, item)
-        around = self._around(path, items, started_ns if ready_ns is None else ready_ns)
+        first_ns = started_ns if ready_ns is None else ready_ns
+        around = self._around(path, items, first_ns)
+        if first_ns < around.started_ns and around.kind in ("item", "round"):
+            around.started_ns = first_ns  # it was told of by the call that is under way in it
         kind = self._kinds.get(path, "node")
         sums = self._sums.get(path)
         if sums is None:
@@ -369,13 +391,18 @@ class Tree:
         one = self._nodes.pop((event.path, event.outer if item is None else (*event.outer, item)), None)
         if one is None:
             return
+        self._count_last(one)
         one.failure = event.error  # type: ignore[assignment]  # condensed
         if one.resource is not None:
-            asked = one.generation.parameters if one.generation is not None else None
-            one.generation = Generation(resource=one.resource, parameters=asked)
+            one.generation = (one.generation or Generation())._replace(resource=one.resource)
         if not event.handled:
             sink(one)
         self._close(one, "handled" if event.handled else "failed", event.at_ns)
+
+    def _count_last(self, one: UnderWay) -> None:
+        """Where nobody is told of calls: the attempt with which ``one`` has ended."""
+        if one.tries and not self._kinds and one.tries[-1].failure is not None:
+            one.attempts = one.tries[-1].number + 1
 
     def _node_skipped(self, event: NodeSkipped) -> None:
         item, at_ns = event.item, event.at_ns
@@ -387,7 +414,7 @@ class Tree:
     def _map_started(self, event: MapStarted) -> None:
         one = self._find(event)
         if one is not None:
-            one.sampler = ItemSampler(self._sampling)
+            one.sampler = ItemSampler(self._sampling, event.total)
             one.total = event.total
             one.done = one.failed = 0
             if one.kind == "node":

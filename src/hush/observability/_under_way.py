@@ -36,6 +36,10 @@ class Ids:
         last = self._last = (self._last + _STEP) & 0xFFFFFFFFFFFFFFFF
         return f"{last or 1:016x}"
 
+    def following(self) -> str:
+        """What ``next`` will give."""
+        return f"{((self._last + _STEP) & 0xFFFFFFFFFFFFFFFF) or 1:016x}"
+
 
 NO_IDS = Ids("0" * 32, nodes=True)
 

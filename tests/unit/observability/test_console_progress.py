@@ -421,8 +421,10 @@ def without_site_packages(program):
 
 
 def test_the_package_can_be_imported_without_rich_and_loads_nothing():
-    shown = "'rich' in sys.modules, 'ConsoleProgress' in hush.observability.__all__"
-    done = without_site_packages(f"import hush.observability; print({shown})")
+    names = "hush.observability.__all__"
+    done = without_site_packages(
+        f"import hush.observability; print('rich' in sys.modules, 'ConsoleProgress' in {names})"
+    )
     assert done.stdout.strip() == "False True"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable
 from itertools import pairwise
 from threading import Lock
@@ -62,9 +61,28 @@ def looks_secret(text: str) -> bool:
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
     """``text`` of others without ``secrets``, by value, and without what has the shape of a credential."""
-    for secret in sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
-    return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)
+    return _without(text, {each for each in secrets if len(each) >= _SHORTEST and each in text})
+
+
+def _without(text: str, secrets: Iterable[str]) -> str:
+    """``text`` without these and what has the shape of a credential, all found in the text as it was.
+
+    One after the other would not do: where a secret is the beginning of another, its rest would have no shape any more.
+    """
+    places = [
+        (found.start() + len(next(filter(None, found.groups()), "")), found.end()) for found in _PARTS.finditer(text)
+    ]
+    for secret in secrets:
+        at = text.find(secret)
+        while at >= 0:
+            places.append((at, at + len(secret)))
+            at = text.find(secret, at + 1)
+    kept, end = [], 0
+    for begin, stop in sorted(places):
+        if begin >= end:
+            kept += [text[end:begin], _HIDDEN]
+        end = max(end, stop)
+    return "".join([*kept, text[end:]])
 
 
 _QUOTED = r"""b?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
@@ -74,28 +92,20 @@ _NAMED = re.compile(
 )
 """A name and its value as ``repr``, JSON and code write them."""
 _PLAIN = frozenset({"None", "True", "False", "null", "true", "false", '""', "''", _HIDDEN})
-_MOST_PASSING = 200
 
 _remembered: tuple[str, ...] = ()
 """The values of all secrets that this process has read from settings, the longest first."""
-_lasting: set[str] = set()
-_passing: deque[str] = deque(maxlen=_MOST_PASSING)
 _remembering = Lock()
 _MARKS = frozenset(" -:?&")  # each shape of a credential has one of them
 
 
-def remember_secrets(secrets: Iterable[str], *, passing: bool = False) -> None:
-    """From now on ``without_secrets`` finds these by value. From any thread.
-
-    Of those that are ``passing``, such as a user's own in the inputs of a run, the last 200 are remembered: there is no
-    end of them, and each one is looked for in every text.
-    """
+def remember_secrets(secrets: Iterable[str]) -> None:
+    """From now on ``without_secrets`` finds these by value. From any thread."""
     global _remembered  # noqa: PLW0603  # one for the process, as its logs and traces are
-    new = {each for each in secrets if len(each) >= _SHORTEST}.difference(_remembered if passing else _lasting)
+    new = {each for each in secrets if len(each) >= _SHORTEST}.difference(_remembered)
     if new:
         with _remembering:
-            (_passing.extend if passing else _lasting.update)(new)
-            _remembered = tuple(sorted({*_lasting, *_passing}, key=len, reverse=True))
+            _remembered = tuple(sorted({*_remembered, *new}, key=len, reverse=True))
 
 
 def without_secrets(text: str) -> str:
@@ -103,9 +113,9 @@ def without_secrets(text: str) -> str:
 
     It is made to be called for each value of a run: a short text without any of them takes a fraction of a microsecond.
     """
-    for secret in _remembered:
-        if secret in text:
-            text = text.replace(secret, _HIDDEN)
+    found = [secret for secret in _remembered if secret in text]
+    if found:
+        return _without(text, found)
     if _MARKS.isdisjoint(text):
         return text
     return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)

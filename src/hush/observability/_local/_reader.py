@@ -8,13 +8,14 @@ from os import PathLike
 from typing import NamedTuple
 
 from hush.core.errors import UsageError
-from hush.core.extend import nearest, without_secrets
+from hush.core.extend import nearest
 from hush.observability._local._opening import Opened, opened
 from hush.observability._local._place import traces_file
 from hush.observability._local._problems import TraceError
 from hush.observability._local._pruning import Pruned, prune
 from hush.observability._local._rows import RUN_COLUMNS, SPAN_COLUMNS, run_of, span_of, storable
 from hush.observability._local._schema import FAILED, RUN_BITS
+from hush.observability._preview import clean
 from hush.observability._span import RunRecord, Span
 
 _BEAT = "(SELECT beat_ns FROM processes WHERE processes.id = runs.process)"
@@ -162,9 +163,8 @@ def _found(file: Opened, text: str) -> Found:
                 f"{file.path} has no run yet." if text == "last" else f"no run in {file.path} has failed or crashed."
             )
         return newest[0]
-    exact = _run_at(file, "request_id = ?", (storable(without_secrets(text)),)) or _run_at(
-        file, "trace = ?", (storable(text),)
-    )
+    exact = _run_at(file, "request_id = ?", (storable(clean(text, 1_000)),))
+    exact = exact or _run_at(file, "trace = ?", (storable(text),))
     if exact is not None:
         return exact
     beginning = text.lower()
