@@ -244,8 +244,10 @@ def _retried(spans: list[Span], by_id: Mapping[str, Span]) -> tuple[Retried, ...
     tried = [span for span in spans if span.kind == "attempt" and span.failure is not None]
     for span in sorted(tried, key=lambda one: one.started_ns):
         node = by_id.get(span.parent or "")
-        if span.failure is None or node is None or (span.attempt or 1) >= node.attempts:
+        if span.failure is None or node is None:
             continue
+        if (span.attempt or 1) >= node.attempts and node.status in ("failed", "handled"):
+            continue  # with it the node gave up
         alike = (span.path, span.failure.type, pattern_of(span.failure.message))
         was = found.get(alike) or Retried(span.path, 0, span.failure)
         found[alike] = was._replace(times=was.times + 1)

@@ -200,11 +200,8 @@ class Tree:
         if one.inside:
             for inner in inside_out(one):
                 self._forget(inner)
-                if inner.sunk is None:
-                    self._close_alone(inner, "cancelled", at_ns)
-                else:
-                    inner.failure = inner.sunk
-                    self._close_alone(inner, "failed", at_ns)
+                inner.failure = inner.sunk
+                self._close_alone(inner, "failed" if inner.sunk else "cancelled", at_ns)
         self._close_alone(one, status, at_ns)
 
     def _close_alone(self, one: UnderWay, status: Status, at_ns: int) -> None:
