@@ -62,7 +62,13 @@ _resources.command("hush.cli._resources:check", name="check", help="Try every re
 _resources.command("hush.cli._resources:list_", name="list", help="List the resources by their keys.")
 app.command(_resources)
 app.command(
-    "hush.cli._init:init", name="init", group=_AROUND, sort_key=1, help="Make a small project to start from.", **_BRIEF
+    "hush.cli._init:init",
+    name="init",
+    group=_AROUND,
+    sort_key=1,
+    help="Make a small project to start from.",
+    usage="Usage: hush init [FOLDER]",
+    **_BRIEF,
 )
 app.register_install_completion_command(
     help="Install completion for this shell: bash, zsh, fish or PowerShell.", group=_AROUND

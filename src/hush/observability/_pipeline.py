@@ -373,6 +373,7 @@ class Pipeline:
             self._wrong = said(exc)
             self._say(f"spans cannot be exported for now: {self._wrong}", 0)
             return False
+        self._wrong = _said(exc)
         taken = exc.taken if isinstance(exc, ExportError) else 0
         self._done(batch, taken)
         lost = Counter(span.trace for span in batch.ended[taken:])
