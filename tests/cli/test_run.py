@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hush.cli._failures import failures_text
 from hush.cli._inputs import pairs_of
 from kit.command import hush
 
@@ -217,6 +218,43 @@ def test_failures_that_a_run_goes_on_without_are_told_together(write):
         "partial: the run went on without 2 failures\n  2 × halves/each/half: ValueError: odd (items 1, 2)\n" in ran.err
     )
     assert ran.err.count("went on") == 1
+
+
+def test_failures_are_told_by_cause_whatever_differs_from_item_to_item(write):
+    write(
+        text="""
+        from hush.core import *
+
+        def check(row):
+            if row % 3 == 1:
+                raise ValueError(f"bad row {row}")
+            if row % 10 == 0:
+                raise KeyError("abcdefghijklmnop"[row // 10] * 3)
+            if row == 2:
+                raise ValueError(f"bad row {row}")
+
+        with GraphNode(name="g") as graph:
+            with MapNode(name="each", inputs={"row": Each(PARENT["rows"])}):
+                CodeNode(name="check", code_fn=check, inputs={"row": PARENT["row"]})
+        """
+    )
+    ran = hush("run", "graph.py", "-i", f"rows={list(range(96))}")
+    assert ran.err == (
+        "partial: the run went on without 40 failures\n"
+        "  32 × g/each/check: ValueError, such as: bad row 1 (items 1, 4, 7, 10, 13, …)\n"
+        "  7 × g/each/check: KeyError, such as: 'aaa' (items 0, 20, 30, 50, 60, …)\n"
+        "  1 × g/each/check: ValueError: bad row 2 (item 2)\n"
+    )
+
+
+def test_failures_of_many_kinds_are_cut_and_counted():
+    kinds = (ValueError, TypeError, OSError, RuntimeError)
+    errors = [kind(f"{word} {kind.__name__}") for kind in kinds for word in ("some", "more")]
+    assert failures_text(errors, 50).splitlines() == [
+        "partial: the run went on without 50 failures (8 of them kept)",
+        *(f"  1 × {type(error).__name__}: {error}" for error in errors[:5]),
+        "  and 3 failures of 3 other kinds",
+    ]
 
 
 def test_a_run_that_takes_too_long_has_a_code_of_its_own(write):

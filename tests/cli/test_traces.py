@@ -37,16 +37,34 @@ def said(store=None, *, width=100, **more):
 
 
 def test_the_list():
-    assert said(cost=True) == (
-        "run       began                graph      status          time      spans   failed       cost\n"
-        "00000000  2026-09-21 12:00:00  shop       failed        9.00 s        181        4             Uniq…\n"
-        "11111111  2026-09-21 12:00:00  summaries  crashed                      99                      orde…\n"
-        "22222222  2026-09-21 12:00:00  answers    ok            3.10 s         36             $0.0279  orde…\n"
+    assert said() == (
+        "run       began                graph      status     time  failed     cost  items failed\n"
+        "00000000  2026-09-21 12:00:00  shop       failed   9.00 s       4                3 of 60  UniqueVio…\n"
+        "11111111  2026-09-21 12:00:00  summaries  crashed                                0 of 40  order-7\n"
+        "22222222  2026-09-21 12:00:00  answers    ok       3.10 s          $0.0279       0 of 10  order-7\n"
     )
 
 
+def test_columns_that_no_run_has_are_not_shown():
+    assert said(Store([runs_seen.one_node("no")])) == (
+        "run       began                graph  status    time  failed\n"
+        "00000000  2026-09-21 12:00:00  tiny   failed  3.0 ms       1  ValueError: no\n"
+    )
+
+
+def test_no_span_is_read_to_say_what_models_cost():
+    class Many(Store):
+        def spans(self, trace, *, failed=False):
+            assert failed
+            return super().spans(trace, failed=failed)
+
+    [run] = json.loads(said(Many([runs_seen.llm_batch(20)]), as_json=True))["runs"]
+    assert run["cost"] == pytest.approx(16 * 0.0031)
+    assert run["unpriced_calls"] == 1
+
+
 def test_the_list_as_json():
-    found = json.loads(said(as_json=True, cost=True))
+    found = json.loads(said(as_json=True))
     assert found["version"] == 1
     assert [(run["name"], run["status"], run["failed"]) for run in found["runs"]] == [
         ("shop", "failed", 4),
@@ -56,6 +74,11 @@ def test_the_list_as_json():
     assert found["runs"][0]["error"].startswith("psycopg.errors.UniqueViolation: ")
     assert found["runs"][1]["seconds"] is None
     assert found["runs"][2]["cost"] == pytest.approx(9 * 0.0031)
+    assert [run["items"] for run in found["runs"]] == [
+        {"done": 60, "failed": 3},
+        {"done": 40, "failed": 0},
+        {"done": 10, "failed": 0},
+    ]
 
 
 def test_what_is_asked_for_goes_to_the_store():

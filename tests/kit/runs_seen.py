@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from hush.observability._model_use import ModelSums
 from hush.observability._span import Failure, Frame, Generation, RunRecord, Span, Totals, Wait
 
 START_NS = 1_790_000_000_000_000_000
@@ -35,6 +36,7 @@ class Seen:
     spans: list[Span] = field(default_factory=list)
     produced: int = 0
     left_out: int = 0
+    items: list[bool] = field(default_factory=list)
     _totals: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, end: float | None, status: str = "ok", **more: Any) -> Span:
@@ -96,6 +98,8 @@ class Seen:
         return new
 
     def _count(self, span: Span) -> None:
+        if span.kind == "item" and span.ended_ns is not None:
+            self.items.append(span.status == "failed")
         if span.kind in ("run", "item", "round", "attempt") or span.ended_ns is None:
             return
         one = self._totals.setdefault(span.path, {"path": span.path, "kind": span.kind, "waited_s": defaultdict(float)})
@@ -103,6 +107,9 @@ class Seen:
         def plus(what: str, much: float) -> None:
             one[what] = one.get(what, 0) + much
 
+        if span.generation is not None and span.cached is None:
+            failed = span.status in ("failed", "handled")
+            one.setdefault("models", ModelSums()).add(span.generation, span.name, failed=failed)
         plus("calls", 1)
         plus("failed", int(span.status in ("failed", "handled")))
         plus("skipped", int(span.status == "skipped"))
@@ -133,11 +140,19 @@ class Seen:
                 "failure": root.failure,
                 "produced": self.produced,
                 "left_out": self.left_out,
+                "items": len(self.items),
+                "items_failed": sum(self.items),
                 # As a recorder gives them: of a node that was called once its span says it all.
                 "totals": tuple(
-                    Totals(**{**one, "waited_s": dict(one["waited_s"])})
+                    Totals(
+                        **{
+                            **one,
+                            "waited_s": dict(one["waited_s"]),
+                            "models": one["models"].uses() if "models" in one else (),
+                        }
+                    )
                     for one in self._totals.values()
-                    if one["calls"] > 1 or more.get("dropped")
+                    if one["calls"] > 1 or more.get("dropped") or "models" in one
                 ),
                 **more,
             }

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hush.observability._span import Failure, Frame, Generation, RunRecord, Span, Totals, Wait
+from hush.observability._span import Failure, Frame, Generation, ModelUse, RunRecord, Span, Totals, Wait
 
 STATUSES = ["ok", "ok", "ok", "failed", "handled", "partial", "skipped", "cancelled"]
 KINDS = ["run", "item", "round", "attempt", "code", "graph", "map", "branch", "prompt", "llm", "mine"]
@@ -92,6 +92,10 @@ totals = built(
     retry_s=seconds,
     called_s=seconds,
     slowest_s=seconds,
+    models=st.lists(
+        st.builds(ModelUse, texts, amounts, amounts, st.dictionaries(texts, amounts, max_size=2), st.none() | seconds),
+        max_size=2,
+    ).map(tuple),
 )
 
 
@@ -144,6 +148,7 @@ def spans(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[Span]:
         failed=st.none() | amounts,
         left_out=st.none() | amounts,
         total=st.none() | amounts,
+        thread_s=st.none() | seconds,
     )
     return usual | full
 
@@ -165,5 +170,7 @@ def runs(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[RunRecord]
         produced=amounts,
         left_out=amounts,
         dropped=amounts,
+        items=amounts,
+        items_failed=amounts,
         totals=st.lists(totals, max_size=2).map(tuple),
     )

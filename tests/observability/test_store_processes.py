@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -111,6 +112,7 @@ def test_ten_processes_write_one_file_and_some_are_killed(file, store):
 
 STAYS = """
 import sys
+import threading
 from hush.observability._local._writer import LocalWriter
 from hush.observability._span import Batch
 from kit import records as kit
@@ -250,6 +252,35 @@ def test_a_fork_writes_as_a_process_of_its_own(writer, file, store):
     assert [span.id for span in store.spans(A)] == [kit.span(n).id for n in (1, 2, 3)]
     assert [span.id for span in store.spans(B)] == [kit.span(n).id for n in range(1, 30)]
     assert [(run.request_id, run.status) for run in store.runs()] == [("child", "crashed"), ("parent", "running")]
+    assert_whole(file)
+
+
+def test_threads_fork_at_once_while_another_writes(writer, file, store):
+    """Each fork holds the file until it is over, and not until the first of them is."""
+    forks, codes = 6, []
+    writer.export(Batch(runs=(kit.run(A),)))
+
+    def fork(who: int) -> None:
+        for number in range(forks):
+            child = os.fork()
+            if child == 0:
+                try:
+                    writer.export(Batch(ended=(kit.span(100 + who * forks + number),)))
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            codes.append(os.waitpid(child, 0)[1])
+
+    threads = [threading.Thread(target=fork, args=(who,)) for who in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 40):
+        writer.export(Batch(ended=(kit.span(number),)))
+    for thread in threads:
+        thread.join()
+    assert codes == [0] * 3 * forks
+    expected = {kit.span(number).id for number in [*range(1, 40), *range(100, 100 + 3 * forks)]}
+    assert {span.id for span in store.spans(A)} == expected
     assert_whole(file)
 
 

@@ -276,22 +276,3 @@ def test_a_file_that_was_deleted_is_made_anew(tmp_path):
     assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.db"]
     assert store.get(b"k") == b"w"
     store.close()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_a_forked_process_opens_the_file_anew(tmp_path):
-    program = f"""
-import os, sys
-sys.path.insert(0, {str(SRC)!r})
-from hush.core._cache._stores import store_of
-store = store_of(sys.argv[1])
-store.put(b"a", b"1", "f")
-child = os.fork()
-if not child:
-    store.put(b"b", b"2", "f")
-    assert store.get(b"a") == b"1"
-    os._exit(0)
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-assert (store.get(b"a"), store.get(b"b")) == (b"1", b"2")
-"""
-    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.db")], check=True, timeout=50)

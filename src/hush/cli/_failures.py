@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections import Counter
 from collections.abc import Iterable
 from traceback import FrameSummary, TracebackException, extract_tb
 from typing import Any
 
 from hush.cli._places import shown_path
 from hush.cli._safe import safe, shortened
+from hush.cli._words import counted
 from hush.core.extend import without_named_secrets
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -38,25 +38,40 @@ def failure_text(error: BaseException, *, whole: bool = False) -> str:
 
 
 def failures_text(errors: Iterable[Any], total: int) -> str:
-    """What a run went on without: alike failures of a node together, the most frequent first."""
-    counts: Counter[tuple[str, str]] = Counter()
-    items: dict[tuple[str, str], list[str]] = {}
+    """What a run went on without: failures with the same cause together, as ``hush show`` has them, most at the top."""
+    from hush.observability._causes import fewer, key_of
+    from hush.observability._failure import failure_of
+
+    alike: dict[tuple[Any, ...], list[Any]] = {}
     for error in errors:
-        info = getattr(error, "hush", None)
-        key = (str(getattr(info, "path", "")), f"{type(error).__name__}: {_message(error)}")
-        counts[key] += 1
-        if (at := _item(info)) and len(items.setdefault(key, [])) < _MOST_SHOWN:
-            items[key].append(at)
-    lines: list[str] = []
-    for (path, said), count in counts.most_common(_MOST_SHOWN):
-        where = f"{safe(path)}: " if path else ""
-        lines.append(f"  {count} × {where}{said}{_items(items.get((path, said), []), count)}")
-    left = len(counts) - len(lines)
-    if left > 0:
-        lines.append(f"  and {left} other kinds")
-    kept = sum(counts.values())
-    head = f"{total} failure{'' if total == 1 else 's'}{f' ({kept} of them kept)' if kept < total else ''}"
+        path = str(getattr(getattr(error, "hush", None), "path", ""))
+        alike.setdefault(key_of(path, failure_of(error), "collected"), []).append(error)
+    groups = [[error for key in keys for error in alike[key]] for keys in fewer(alike).values()]
+    groups.sort(key=len, reverse=True)
+    lines = [_group(group) for group in groups[:_MOST_SHOWN]]
+    left = groups[_MOST_SHOWN:]
+    if left:
+        lines.append(f"  and {counted(sum(map(len, left)), 'failure')} of {counted(len(left), 'other kind')}")
+    kept = sum(map(len, groups))
+    head = counted(total, "failure") + (f" ({kept:,} of them kept)" if kept < total else "")
     return "\n".join([f"partial: the run went on without {head}", *lines])
+
+
+def _group(errors: list[Any]) -> str:
+    infos = [getattr(error, "hush", None) for error in errors]
+    path = str(getattr(infos[0], "path", ""))
+    where = f"{safe(path)}: " if path else ""
+    messages = {_message(error) for error in errors}
+    such_as = ": " if len(messages) == 1 else ", such as: "
+    items = sorted((info for info in infos if info is not None and info.item is not None), key=_place)
+    shown = [_item(info) for info in items[:_MOST_SHOWN]]
+    first = next((error for error in errors if getattr(error, "hush", None) is (items or infos)[0]), errors[0])
+    said = f"{type(first).__name__}{such_as}{_message(first)}"
+    return f"  {len(errors):,} × {where}{said}{_items(shown, len(errors))}"
+
+
+def _place(info: Any) -> tuple[int, ...]:
+    return (*info.outer, info.item)
 
 
 def traceback_of(error: BaseException, *, whole: bool = False) -> str:

@@ -43,7 +43,7 @@ def show(
         str,
         Parameter(
             name="RUN",
-            help='"last", "last failed", a request id, or the first characters of a trace id. "last" if not given.',
+            help='"last", which is meant if it is not given, "last failed", a request id, or how a trace id begins.',
         ),
     ],
     format_: Annotated[

@@ -12,9 +12,9 @@ from hush.cli._show_failures import failures
 from hush.cli._timeline import Glyphs, Phase, cells, stretches
 from hush.cli._tree import Row, Tree
 from hush.cli._words import counted, duration, item, money, name, share, when
-from hush.observability._report import Call, ModelUse, Report
+from hush.observability._report import Call, Report
 from hush.observability._source import SourceLines
-from hush.observability._span import Span
+from hush.observability._span import ModelUse, Span
 
 _ENDED = {
     "ok": ("ok", "done in {}", "green"),

@@ -40,11 +40,15 @@ class Store(Protocol):
 
 
 class Line(NamedTuple):
-    """A run in the list: ``failed`` is how many calls failed, ``cost`` what models cost, where that is asked."""
+    """A run in the list: ``failed`` is how many calls failed, ``cost`` what models cost, as far as that is known.
+
+    ``unpriced`` is of how many calls of models it is not.
+    """
 
     run: RunRecord
     failed: int
     cost: float | None
+    unpriced: int
 
 
 def traces(
@@ -52,7 +56,6 @@ def traces(
     limit: Annotated[int, Parameter(name=("--limit", "-n"), help="How many, the newest first. 20 if not given.")] = 20,
     status: Annotated[Status | None, Parameter(help="Only those.")] = None,
     name_: Annotated[str | None, Parameter(name="--name", metavar="GRAPH", help="Only runs of this graph.")] = None,
-    cost: Annotated[bool, Parameter(help="What their models cost; it reads all their spans.")] = False,
     json_: Annotated[bool, Parameter(name="--json", help="Print one document of JSON.")] = False,
     traces_: Annotated[Traces, Parameter(name="--traces")] = None,
 ) -> int:
@@ -60,7 +63,7 @@ def traces(
     if limit < 0:
         raise usage(f"--limit {limit}: it is a number of runs, 0 or more")
     with told():
-        listed(store_at(traces_), sys.stdout, limit=limit, status=status, name=name_, cost=cost, as_json=json_)
+        listed(store_at(traces_), sys.stdout, limit=limit, status=status, name=name_, as_json=json_)
     return Code.OK
 
 
@@ -71,28 +74,26 @@ def listed(
     limit: int = 20,
     status: str | None = None,
     name: str | None = None,
-    cost: bool = False,
     as_json: bool = False,
     width: int | None = None,
 ) -> None:
     """Write the list to ``file``: a table, or one JSON document ``{"runs": [...]}``."""
-    lines = [_line(store, run, cost=cost) for run in store.runs(limit, status=status, name=name)]
+    lines = [_line(store, run) for run in store.runs(limit, status=status, name=name)]
     if as_json:
         document = {"version": 1, "runs": [_json(line) for line in lines]}
         file.write(safe_json(json.dumps(document, indent=2, ensure_ascii=not is_unicode(file))) + "\n")
         return
     with Pages(file, width) as pages:
-        for text in table(lines, pages.width, cost=cost):
+        for text in table(lines, pages.width):
             pages.line(text)
 
 
-def _line(store: Store, run: RunRecord, *, cost: bool) -> Line:
-    known: float | None = None
-    if cost:
-        for span in store.spans(run.trace):
-            if span.kind != "attempt" and span.generation is not None and span.generation.cost is not None:
-                known = (known or 0.0) + span.generation.cost
-    return Line(run, _failed(store, run), known)
+def _line(store: Store, run: RunRecord) -> Line:
+    uses = [use for one in run.totals for use in one.models]
+    priced = sum(use.priced for use in uses)
+    cost = sum(use.cost or 0.0 for use in uses) if priced else None
+    unpriced = max(0, sum(use.calls - use.failed for use in uses) - priced)
+    return Line(run, _failed(store, run), cost, unpriced)
 
 
 def _failed(store: Store, run: RunRecord) -> int:
@@ -114,45 +115,73 @@ def _json(line: Line) -> dict[str, Any]:
     from hush.observability._report_json import run_json
 
     spans = {"produced": line.run.produced, "left_out": line.run.left_out, "dropped": line.run.dropped}
-    found = run_json(line.run) | {
+    return run_json(line.run) | {
         "seconds": _seconds(line.run),
         "failed": line.failed,
+        "items": {"done": line.run.items, "failed": line.run.items_failed},
+        "cost": line.cost,
+        "unpriced_calls": line.unpriced,
         "spans": spans,
         "error": None if line.run.failure is None else f"{line.run.failure.type}: {line.run.failure.message}",
     }
-    return found if line.cost is None else found | {"cost": line.cost}
 
 
-def table(lines: Sequence[Line], width: int, *, cost: bool) -> Iterable[Any]:
-    """The list as lines of text, at most ``width`` cells wide: what fills the rest is why a run failed, or its id."""
+def table(lines: Sequence[Line], width: int) -> Iterable[Any]:
+    """The list as lines of text, at most ``width`` cells wide: what fills the rest is why a run failed, or its id.
+
+    Columns of items and of what models cost are there if a run has any.
+    """
     from rich.text import Text
 
     if not lines:
         yield Text("no run")
         return
     names = [name(line.run.name, 30) for line in lines]
-    wide = max(5, *(len(one) for one in names))
-    head = f"{'run':<8}  {'began':<19}  {'graph':<{wide}}  {'status':<9}  {'time':>9}  {'spans':>9}  {'failed':>7}"
-    heading = Text(head + ("       cost" if cost else ""), style="dim")
-    heading.truncate(width, overflow="ellipsis")
-    yield heading
-    for line, called in zip(lines, names, strict=True):
+    columns = [_column("graph", names, "<"), _column("status", [shortened(line.run.status, 9) for line in lines], "<")]
+    columns.append(_column("time", [_time(line.run) for line in lines]))
+    for heading, cells in (
+        ("failed", [f"{line.failed:,}" if line.failed else "" for line in lines]),
+        ("cost", [_cost(line) for line in lines]),
+        ("items failed", [_items(line.run) for line in lines]),
+    ):
+        if any(cells) or heading == "failed":
+            columns.append(_column(heading, cells))
+    styles = ["bold", "", "", "red", "", ""]
+    head = Text("  ".join(["run     ", f"{'began':<19}", *(cells[0] for cells in columns)]), style="dim")
+    head.truncate(width, overflow="ellipsis")
+    yield head
+    for number, line in enumerate(lines, 1):
         run = line.run
-        seconds = _seconds(run)
-        text = Text.assemble(
-            (f"{name(run.trace, 32)[:8]:<8}", "cyan"),
-            (f"  {when(run.started_ns)}", "dim"),
-            (f"  {called:<{wide}}  ", "bold"),
-            (f"{shortened(run.status, 9):<9}", _STYLES.get(run.status, "")),
-            f"  {'' if seconds is None else duration(seconds):>9}  {run.produced:>9,}  ",
-            (f"{f'{line.failed:,}' if line.failed else '':>7}", "red"),
-        )
-        if cost:
-            text.append(f"  {'' if line.cost is None else money(line.cost):>9}")
+        text = Text.assemble((f"{name(run.trace, 32)[:8]:<8}", "cyan"), (f"  {when(run.started_ns):<19}", "dim"))
+        styles[1] = _STYLES.get(run.status, "")
+        for cells, style in zip(columns, styles, strict=False):
+            text.append(f"  {cells[number]}", style)
         why = f"{run.failure.type.rpartition('.')[2]}: {run.failure.message}" if run.failure else run.request_id
         text.append(f"  {shortened(why, 200)}", "red" if run.failure else "dim")
         text.truncate(width, overflow="ellipsis")
         yield text
+
+
+def _column(heading: str, cells: Sequence[str], side: str = ">") -> list[str]:
+    """The cells under their heading, all as wide as the widest."""
+    wide = max(len(heading), *map(len, cells))
+    return [f"{cell:{side}{wide}}" for cell in (heading, *cells)]
+
+
+def _time(run: RunRecord) -> str:
+    seconds = _seconds(run)
+    return "" if seconds is None else duration(seconds)
+
+
+def _items(run: RunRecord) -> str:
+    return f"{run.items_failed:,} of {run.items:,}" if run.items else ""
+
+
+def _cost(line: Line) -> str:
+    """``+ ?`` where some calls that were answered have no price."""
+    if line.cost is None:
+        return ""
+    return f"{money(line.cost)} + ?" if line.unpriced else money(line.cost)
 
 
 # ── Pruning ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -163,7 +163,11 @@ class NodeCalled(NamedTuple):
 
 
 class NodeFinished(NamedTuple):
-    """A node ended well."""
+    """A node ended well.
+
+    ``thread_ns`` is how long its function took where it was called in a worker thread, measured there, all attempts
+    together; it is told where ``outputs`` are.
+    """
 
     run: str
     path: str
@@ -171,6 +175,7 @@ class NodeFinished(NamedTuple):
     at_ns: int
     outer: tuple[int, ...] = ()
     outputs: Mapping[str, Any] | None = None
+    thread_ns: int | None = None
 
 
 class NodeRan(NamedTuple):
@@ -192,7 +197,10 @@ class NodeRan(NamedTuple):
 
 
 class NodeFailed(NamedTuple):
-    """A node raised, or was late. ``handled`` says whether the graph goes on without it."""
+    """A node raised, or was late. ``handled`` says whether the graph goes on without it.
+
+    ``thread_ns`` is as of ``NodeFinished``.
+    """
 
     run: str
     path: str
@@ -201,6 +209,7 @@ class NodeFailed(NamedTuple):
     error: BaseException
     handled: bool = False
     outer: tuple[int, ...] = ()
+    thread_ns: int | None = None
 
 
 class NodeRetrying(NamedTuple):

@@ -106,7 +106,7 @@ def causes(
             gathered[key].append(span)
     groups = [
         _group(key, [span for one in keys for span in gathered[one]], by_id, [passed[one] for one in keys])
-        for key, keys in _fewer(gathered).items()
+        for key, keys in fewer(gathered).items()
     ]
     if run.failure is not None and not any(group.outcome == "raised" for group in groups):
         groups.append(_of_run(run, run.failure))
@@ -143,10 +143,15 @@ def _outcome(span: Span, run: RunRecord, by_id: Mapping[str, Span]) -> Outcome:
 
 
 def _key(span: Span, failure: Failure, outcome: Outcome) -> tuple[Any, ...]:
-    return (span.path, failure.type, place_of(failure), pattern_of(failure.message), outcome)
+    return key_of(span.path, failure, outcome)
 
 
-def _fewer(keys: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], list[tuple[Any, ...]]]:
+def key_of(path: str, failure: Failure, outcome: Outcome) -> tuple[Any, ...]:
+    """What failures with the same cause have in common, but for what ``fewer`` puts together."""
+    return (path, failure.type, place_of(failure), pattern_of(failure.message), outcome)
+
+
+def fewer(keys: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], list[tuple[Any, ...]]]:
     """The keys by the one they are grouped under: messages that all differ, as by names in them, are one cause."""
     by_place: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
     for key in keys:

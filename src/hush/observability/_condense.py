@@ -123,8 +123,8 @@ class Condenser:
             tags = _tags(outputs[_TAGS])
             outputs = {key: value for key, value in outputs.items() if key != _TAGS}
         kept = None if self._bounds is None else preview(outputs, self._bounds)
-        run, path, item, at_ns, outer, _ = event
-        return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags)))  # type: ignore[no-any-return]
+        run, path, item, at_ns, outer, _, thread_ns = event
+        return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags), thread_ns))  # type: ignore[no-any-return]
 
     def _failed(self, event: NodeFailed | NodeRetrying | NodeRerouted) -> Event:
         if self._begun:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from hush.observability._causes import FailureGroup, Unseen, causes, pattern_of
 from hush.observability._chain import Link, chain
-from hush.observability._span import Failure, RunRecord, Span
+from hush.observability._model_use import models_of
+from hush.observability._span import Failure, ModelUse, RunRecord, Span
 from hush.observability._time_spent import NodeUse, TimeSpent, is_leaf, nodes_of, time_spent
 
 MOST_CALLS = 10
@@ -33,25 +34,6 @@ class Call(NamedTuple):
     waited_s: float
     waiting_for: tuple[str, ...]
     attempts: int = 1
-
-
-class ModelUse(NamedTuple):
-    """What the calls of one model used, as far as there are spans of them.
-
-    Attributes:
-        name: The model's name, or else the resource's key.
-        calls: How many spans there are of its calls, ``failed`` of them failed.
-        usage: Sums, by the names the records use, such as ``input_tokens``.
-        cost: The sum where it is known; ``None`` if it is of no call.
-        priced: Of how many calls the cost is known.
-    """
-
-    name: str
-    calls: int
-    failed: int
-    usage: Mapping[str, int]
-    cost: float | None
-    priced: int
 
 
 class Rerouted(NamedTuple):
@@ -85,8 +67,8 @@ class Report(NamedTuple):
         nodes: Each node that calls something, those with the most time first.
         slowest: The longest calls.
         under_way: Calls that have not ended, or were cancelled, those that began first at the front.
-        models: What models used, the dearest first.
-        generations: How many calls of models there are spans of, and how many were made.
+        models: What models used, the dearest first: exactly, unless the run was killed or its totals are not known.
+        generations: Of how many calls of models that is known, and how many were made.
         rerouted: Resources that were asked in vain.
         retried: Why nodes were tried again, the most frequent reason at the front.
         cached: How many calls were answered from a cache, or with an identical call.
@@ -125,7 +107,7 @@ def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) 
     leaves = [span for span in spans if is_leaf(span)]
     nodes = nodes_of(run, leaves, until_ns)
     failures, unseen = causes(run, spans, by_id)
-    maps = [span for span in spans if span.done is not None]
+    models = models_of(run, leaves)
     return Report(
         run=run,
         until_ns=until_ns,
@@ -137,17 +119,24 @@ def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) 
         nodes=nodes,
         slowest=_slowest(leaves, by_id, until_ns),
         under_way=_under_way(leaves, by_id, until_ns),
-        models=_models(leaves),
+        models=models.uses(),
         generations=(
-            sum(span.generation is not None for span in leaves),
+            models.calls,
             sum(node.calls - node.skipped - node.cached for node in nodes if node.is_model),
         ),
         rerouted=_rerouted(leaves),
         retried=_retried(spans, by_id),
         cached=sum(node.cached for node in nodes),
         waited_for=chain(spans),
-        items=(sum(one.done or 0 for one in maps), sum(one.failed or 0 for one in maps)),
+        items=_items(run, spans),
     )
+
+
+def _items(run: RunRecord, spans: list[Span]) -> tuple[int, int]:
+    """What the run counts, unless its maps' spans know more, as those do that are newer than its record."""
+    maps = [span for span in spans if span.done is not None]
+    done, failed = sum(one.done or 0 for one in maps), sum(one.failed or 0 for one in maps)
+    return (run.items, run.items_failed) if run.items >= done else (done, failed)
 
 
 def _until(run: RunRecord, spans: list[Span], now_ns: int | None) -> int:
@@ -206,28 +195,6 @@ def _under_way(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> 
     unfinished = [span for span in leaves if span.status in ("running", "crashed", "cancelled")]
     unfinished.sort(key=lambda span: (span.started_ns, span.path, span.items))
     return tuple(_call(span, by_id, until_ns) for span in unfinished)
-
-
-def _models(leaves: list[Span]) -> tuple[ModelUse, ...]:
-    found: dict[str, ModelUse] = {}
-    for span in leaves:
-        asked = span.generation
-        if asked is None:
-            continue
-        name = asked.model or asked.resource or span.name
-        was = found.get(name) or ModelUse(name, 0, 0, {}, None, 0)
-        usage = dict(was.usage)
-        for what, count in (asked.usage or {}).items():
-            usage[what] = usage.get(what, 0) + count
-        found[name] = ModelUse(
-            name=name,
-            calls=was.calls + 1,
-            failed=was.failed + (span.status in ("failed", "handled")),
-            usage=usage,
-            cost=was.cost if asked.cost is None else (was.cost or 0.0) + asked.cost,
-            priced=was.priced + (asked.cost is not None),
-        )
-    return tuple(sorted(found.values(), key=lambda one: (-(one.cost or 0.0), -one.calls, one.name)))
 
 
 def _rerouted(leaves: list[Span]) -> tuple[Rerouted, ...]:

@@ -94,6 +94,8 @@ class Span(NamedTuple):
         outputs: The same of what it gave.
         done: Of a map: how many items have ended, ``failed`` of them badly, ``left_out`` of them not as spans.
         total: Of a map: how many there are, if that is known.
+        thread_s: How long its function took where it was called in worker threads, measured there, all attempts
+            together. The rest of the time since ``called_ns`` went into getting a thread, the interpreter and the loop.
     """
 
     trace: str
@@ -126,11 +128,31 @@ class Span(NamedTuple):
     failed: int | None = None
     left_out: int | None = None
     total: int | None = None
+    thread_s: float | None = None
 
     @property
     def seconds(self) -> float | None:
         """How long it took; ``None`` while it is under way."""
         return None if self.ended_ns is None else (self.ended_ns - self.started_ns) / 1e9
+
+
+class ModelUse(NamedTuple):
+    """What calls of one model used.
+
+    Attributes:
+        name: The model's name, or else the resource's key, as of a call that failed.
+        calls: How many there were, ``failed`` of them badly; those that a cache answered are not among them.
+        usage: Sums, by the names the provider uses, such as ``input_tokens``.
+        cost: The sum of what is known; ``None`` if it is known of no call.
+        priced: Of how many calls the cost is known.
+    """
+
+    name: str
+    calls: int = 0
+    failed: int = 0
+    usage: Mapping[str, int] = {}
+    cost: float | None = None
+    priced: int = 0
 
 
 class Totals(NamedTuple):
@@ -143,8 +165,9 @@ class Totals(NamedTuple):
         seconds: From their starts to their ends.
         waited_s: Of these for limits, by the names of the limits, joined by a comma where there are several.
         retry_s: Of these between attempts.
-        called_s: Of these in the function, or in the model.
+        called_s: Of these in the function, or in the model; of calls in worker threads only while they were there.
         slowest_s: The longest call.
+        models: What these calls used of models, the dearest first.
     """
 
     path: str
@@ -160,6 +183,13 @@ class Totals(NamedTuple):
     retry_s: float = 0.0
     called_s: float = 0.0
     slowest_s: float = 0.0
+    models: tuple[ModelUse, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """As JSON can hold it; ``models`` only if there are any."""
+        found = self._asdict()
+        del found["models"]
+        return found | {"models": [one._asdict() for one in self.models]} if self.models else found
 
 
 class RunRecord(NamedTuple):
@@ -173,9 +203,10 @@ class RunRecord(NamedTuple):
         produced: How many spans there were, so far.
         left_out: Those that sampling left out.
         dropped: Those that no exporter could take.
+        items: How many items of maps have ended, of all maps together, ``items_failed`` of them badly.
+        totals: For each node that was called more than once, or asked a model, by path; of the others their one span
+            says it. Of all nodes if spans were dropped or left out.
         seen_ns: Of a run that crashed: when its process last gave a sign of life.
-        totals: For each node that was called more than once, by path; of the others their one span says it. Of all
-            nodes if spans were dropped or left out.
     """
 
     trace: str
@@ -191,6 +222,8 @@ class RunRecord(NamedTuple):
     produced: int = 0
     left_out: int = 0
     dropped: int = 0
+    items: int = 0
+    items_failed: int = 0
     totals: tuple[Totals, ...] = ()
     seen_ns: int | None = None
 

@@ -35,7 +35,7 @@ class NodeUse(NamedTuple):
     """All calls of one node: numbers and sums as of ``Totals``, calls that have not ended included.
 
     ``running`` is how many have not. ``joined_s`` went into waiting for identical calls, as far as spans tell.
-    ``inside_s`` is what is left of ``seconds``: in the engine, or in a cache.
+    ``inside_s`` is what is left of ``seconds``: in the engine, in a cache, or on the way into a worker thread and back.
     """
 
     path: str
@@ -89,7 +89,8 @@ class TimeSpent(NamedTuple):
         joined_s: Waited for identical calls, as far as spans tell.
         ready_s: From when calls could have begun to their beginnings: the engine, a busy loop, or a
             ``max_concurrency``.
-        inside_s: In calls that had begun, outside of all other parts: in the engine, or in a cache.
+        inside_s: In calls that had begun, outside of all other parts: in the engine, in a cache, or on the way into a
+            worker thread and back, where many threads share one interpreter.
         idle_s: By the clock: how long no call was under way. ``None`` if spans are missing, so that nobody knows.
         at_once: How many calls were under way at once, on the average over the wall's time.
         exact: Whether all calls are counted. They are not if spans are missing and there are no totals, which a run
@@ -148,6 +149,8 @@ class _Sums:
                 since_called_ns += waited_ns
         if span.cached == "joined":
             self.joined_ns += took_ns
+        elif span.thread_s is not None:
+            self.called_ns += round(span.thread_s * 1e9)
         elif span.called_ns is not None:
             self.called_ns += max(0, ended_ns - span.called_ns - since_called_ns - round(retry_s * 1e9))
 

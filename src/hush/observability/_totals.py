@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from hush.observability._model_use import ModelSums
 from hush.observability._span import Status, Totals
+from hush.observability._time_spent import MODELS
 from hush.observability._under_way import UnderWay
 
 CONTAINERS = frozenset({"graph", "map", "for", "while"})
@@ -42,6 +44,11 @@ class Sums:
         """How many calls have ended."""
         return self._calls
 
+    @property
+    def has_asked(self) -> bool:
+        """Whether a model was asked."""
+        return False
+
     def add(self, one: UnderWay, status: Status, at_ns: int) -> None:
         """``one`` has ended at ``at_ns``."""
         self._calls += 1
@@ -62,7 +69,9 @@ class Sums:
         self._retry_s += one.paused_s(at_ns)
         if self._is_leaf and one.called_ns is not None:
             tries = one.tries
-            if tries is None:
+            if one.thread_ns is not None:
+                self._called_ns += one.thread_ns
+            elif tries is None:
                 self._called_ns += at_ns - one.called_ns
             else:
                 for each in tries:
@@ -105,3 +114,36 @@ class Sums:
             called_s=self._called_ns / 1e9,
             slowest_s=self._slowest_ns / 1e9,
         )
+
+
+class AskingSums(Sums):
+    """The sums of a node that asks models: others pay nothing for it."""
+
+    __slots__ = ("_models",)
+
+    def __init__(self, path: str, kind: str) -> None:
+        super().__init__(path, kind)
+        self._models: ModelSums | None = None
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether a model was asked."""
+        return self._models is not None
+
+    def add(self, one: UnderWay, status: Status, at_ns: int) -> None:
+        """``one`` has ended at ``at_ns``."""
+        super().add(one, status, at_ns)
+        if one.generation is not None and one.cached is None:
+            if self._models is None:
+                self._models = ModelSums()
+            self._models.add(one.generation, one.name, failed=status in ("failed", "handled"))
+
+    def record(self) -> Totals:
+        """The sums until now."""
+        found = super().record()
+        return found if self._models is None else found._replace(models=self._models.uses())
+
+
+def sums_of(path: str, kind: str) -> Sums:
+    """Sums for a node of this kind."""
+    return AskingSums(path, kind) if kind in MODELS else Sums(path, kind)

@@ -1,4 +1,4 @@
-"""``Tree``: a run's events, one after the other, become spans; and ``spans_of``, which does that for all at once.
+"""``Tree``: a run's events, one after the other, become spans.
 
 Pure: no clock, no thread, nothing but what the events say, so the same events give the same spans. A span is given away
 when it has ended; what a node had in it that never ended, because it was cancelled, ends with what was around it.
@@ -6,7 +6,7 @@ when it has ended; what a node had in it that never ended, because it was cancel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from hush.core.events import (
@@ -26,12 +26,11 @@ from hush.core.events import (
     RunStarted,
 )
 from hush.core.extend import without_secrets
-from hush.observability._condense import Condenser
 from hush.observability._heard import HEARD
-from hush.observability._preview import PREVIEW, Bounds, clean
-from hush.observability._sampling import USUAL, ItemSampler, Sampling
+from hush.observability._preview import clean
+from hush.observability._sampling import ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
-from hush.observability._totals import CONTAINERS, Sums
+from hush.observability._totals import CONTAINERS, Sums, sums_of
 from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, sink, trace_id
 
 Place = tuple[str, tuple[int, ...]]
@@ -57,6 +56,7 @@ class Tree:
         self.ended: list[Span] = []
         self.gone: list[tuple[str, str]] = []
         self.produced = self.left_out = self.dropped = 0
+        self._items_done = self._items_failed = 0
         self.trace = ""
         self._ids = self._others = NO_IDS
         self.run: UnderWay | None = None
@@ -109,8 +109,12 @@ class Tree:
             produced=self.produced,
             left_out=self.left_out,
             dropped=self.dropped,
+            items=self._items_done,
+            items_failed=self._items_failed,
             totals=tuple(
-                self._sums[path].record() for path in sorted(self._sums) if all_of_them or self._sums[path].calls > 1
+                sums.record()
+                for _, sums in sorted(self._sums.items())
+                if all_of_them or sums.calls > 1 or sums.has_asked
             )
             if totals
             else (),
@@ -220,7 +224,7 @@ class Tree:
             place = one.path if one.kind != "item" else f"{one.path}\0item"  # after its map, before what is in that
             sums = self._sums.get(place)
             if sums is None:
-                sums = self._sums[place] = Sums(one.path, one.kind)
+                sums = self._sums[place] = sums_of(one.path, one.kind)
             sums.add(one, status, at_ns)
         if one.kind != "item":
             if failed:
@@ -330,6 +334,8 @@ class Tree:
         one = self._nodes.pop((event.path, event.outer if item is None else (*event.outer, item)), None)
         if one is None:
             return
+        if event.thread_ns is not None:
+            one.thread_ns = event.thread_ns
         gave: Any = event.outputs
         if gave is not None:
             one.outputs, one.tags = gave.outputs, gave.tags
@@ -349,7 +355,7 @@ class Tree:
         kind = self._kinds.get(path, "node")
         sums = self._sums.get(path)
         if sums is None:
-            sums = self._sums[path] = Sums(path, kind)
+            sums = self._sums[path] = sums_of(path, kind)
         sums.add_quick(ready_ns, started_ns, at_ns)
         self.produced += 1
         wall_ns = self._wall_ns
@@ -389,7 +395,7 @@ class Tree:
         if one is None:
             return
         self._count_last(one)
-        one.failure = event.error  # type: ignore[assignment]  # condensed
+        one.failure, one.thread_ns = event.error, event.thread_ns  # type: ignore[assignment]  # condensed
         if one.resource is not None:
             one.generation = (one.generation or Generation())._replace(resource=one.resource)
         if not event.handled:
@@ -424,6 +430,7 @@ class Tree:
 
     def _item(self, event: ItemFinished | ItemFailed) -> UnderWay | None:
         assert event.item is not None
+        self._items_done += 1
         node = self._nodes.get((event.path, event.outer))
         items = (*event.outer, event.item)
         item = self._items.pop((event.path, items), None)
@@ -448,6 +455,7 @@ class Tree:
 
     def _item_failed(self, event: ItemFailed) -> None:
         item = self._item(event)
+        self._items_failed += 1
         if item is None:
             return
         if item.around is not None:
@@ -482,18 +490,3 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     ItemFailed: Tree._item_failed,
     RoundFinished: Tree._round_finished,
 }
-
-
-def spans_of(events: Iterable[Event], *, sampling: Sampling = USUAL, bounds: Bounds | None = PREVIEW) -> list[Span]:
-    """The spans of one run, of all its events in order, in the order in which they ended.
-
-    Where the run had a tracer that asks for values (``protocols.CallTracer``), they say of each node of what kind it
-    is; else nodes are of the kind ``"node"``. Of a run whose end is not among the events, what was under way stands at
-    the end as ``running``.
-    """
-    condense, tree = Condenser(bounds), Tree(sampling)
-    for event in events:
-        condensed = condense(event)
-        if condensed is not None:
-            tree.feed(condensed)
-    return [*tree.ended, *tree.under_way(2**63, 1_000_000)]

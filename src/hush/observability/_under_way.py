@@ -76,6 +76,7 @@ class UnderWay:
     ready_ns: int | None = None
     called_ns: int | None = None
     first_ns: int | None = None
+    thread_ns: int | None = None
     attempts = 1
     waits: list[Wait] | None = None
     tries: list[Try] | None = None
@@ -173,6 +174,7 @@ class UnderWay:
             self.failed,
             self.left_out,
             self.total,
+            None if self.thread_ns is None else self.thread_ns / 1e9,
         )
 
     def attempt_spans(self, trace: str, ids: Ids, wall_ns: int, status: Status, ended_ns: int) -> list[Span]:

@@ -20,6 +20,7 @@ _APPLICATION_ID = (
 )
 _SCHEMA_VERSION = 1
 _BUSY_S = 30.0
+_FORK_WAIT_S = 5.0  # a look or a write takes milliseconds, or waits for another process
 _given_up: list[sqlite3.Connection] = []
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -49,14 +50,33 @@ class FileStore:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened_as: tuple[int, int] | None = None
+        self._inherited = False  # it was open in the process that this one was forked off, and so is not safe here
 
-    def forked(self) -> None:
-        """This process was forked off: its connection is the parent's.
+    def before_fork(self, *, wait_s: float = _FORK_WAIT_S) -> bool:
+        """This process is about to be forked: close the file, and let nobody open it until that has happened.
 
-        It must be neither used nor closed here: https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
+        SQLite counts in the process's memory which locks it holds, and a fork copies the count but not the locks. A
+        child would take itself for safe that opened the file while the parent's connection is in its memory, and when
+        the parent closes it, it would delete the log that the child writes to:
+        https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
+
+        Returns whether that was done in ``wait_s``.
         """
-        self._give_up()
+        if not self._lock.acquire(timeout=wait_s):
+            return False
+        self._close()
+        return True
+
+    def after_fork(self) -> None:
+        """This process, whose ``before_fork`` gave ``True``, has been forked."""
+        self._lock.release()
+
+    def forked(self, *, closed: bool) -> None:
+        """This process was forked off; ``closed`` is what ``before_fork`` gave."""
         self._lock = threading.Lock()
+        if not closed:
+            self._give_up()  # it is the parent's
+            self._inherited = True
 
     def close(self) -> None:
         """Close the file, until it is needed again. What holds it longer than a second goes before."""
@@ -95,6 +115,11 @@ class FileStore:
     def _opened(self) -> sqlite3.Connection:
         if self._connection is not None and self._opened_as != _file_at(self.name):
             self._give_up()  # somebody has deleted it, or put another in its place
+        if self._inherited:
+            raise CacheError(
+                f"the cache {self.name} cannot be used: this process was forked while another thread had been at work "
+                f"on it for {_FORK_WAIT_S:g} s. Start processes with multiprocessing's 'spawn', or fork before the run."
+            )
         if self._connection is None:
             Path(self.name).parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.name, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
@@ -120,7 +145,8 @@ class FileStore:
         try:
             is_ours = self._is_ours(connection)
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
         if is_ours:
             connection.execute("PRAGMA synchronous = NORMAL")
             return

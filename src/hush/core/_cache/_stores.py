@@ -51,13 +51,31 @@ def _close_all() -> None:
 atexit.register(_close_all)
 
 
-def _after_fork() -> None:
-    global _lock  # noqa: PLW0603  # the one place that makes it anew
-    _lock = threading.Lock()
+_forking = threading.RLock()  # two threads may fork at once, and a signal's function while its thread does
+_closed: list[list[FileStore]] = []  # by the forks that are under way
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    closed: list[FileStore] = []
+    _closed.append(closed)
+    closed.extend(store for store in tuple(_files.values()) if store.before_fork())
+
+
+def _after_in_parent() -> None:
+    for store in _closed.pop():
+        store.after_fork()
+    _forking.release()
+
+
+def _after_in_child() -> None:
+    global _forking, _lock  # the one place that makes them anew
+    _forking, _lock = threading.RLock(), threading.Lock()
     _memory.forked()
     for store in _files.values():
-        store.forked()
+        store.forked(closed=store in _closed[-1])
+    _closed.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

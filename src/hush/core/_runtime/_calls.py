@@ -209,6 +209,8 @@ async def in_thread(
         return Raised(late)
     if gate is not None:
         gate.ran_in_thread(SLOW_NS if job.waited else job.took_ns)
+    if tracing is not None and tracing.sees_calls and (job.error is not None or not hasattr(job.result, "__await__")):
+        tracing.returned(frame, step, job.took_ns)
     if job.error is not None:
         return Raised(job.error)
     return await awaited_if_need_be(strand, step, job.take())

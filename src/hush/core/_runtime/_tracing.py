@@ -56,7 +56,7 @@ class Tracing(Telling):
         sees_calls: Whether a tracer wants to be told what nodes read and gave, or to prepare the context of calls.
     """
 
-    __slots__ = ("_at_work", "_enters", "_inputs", "kept", "sees_calls", "terse")
+    __slots__ = ("_at_work", "_enters", "_inputs", "_threads_ns", "kept", "sees_calls", "terse")
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
         tracers = [one.for_run() if hasattr(one, "for_run") else one for one in tracers]
@@ -68,6 +68,7 @@ class Tracing(Telling):
         self.terse = bool(tracers) and all(getattr(one, "terse", False) for one in tracers)
         self._at_work: tuple[Frame, StepPlan, int] | None = None
         self._inputs: Mapping[str, Any] | None = None
+        self._threads_ns: dict[tuple[str, tuple[int, ...]], int] = {}  # of nodes that have not ended
         if self.terse:
             for one in tracers:
                 one.attach(self._at_work_now)  # type: ignore[attr-defined]
@@ -203,6 +204,11 @@ class Tracing(Telling):
         self.tell(event)
         return _Entered(self._enters, event._replace(inputs=None), call) if self._enters else call
 
+    def returned(self, frame: Frame, step: StepPlan, took_ns: int) -> None:
+        """A function has returned, or raised, in a worker thread: told when its node ends."""
+        key = step.path, frame.item
+        self._threads_ns[key] = self._threads_ns.get(key, 0) + took_ns
+
     def container_called(self, frame: Frame, step: StepPlan, inputs: Mapping[str, Any]) -> None:
         """A graph, map or loop has read its inputs."""
         item, outer = place_of(frame.item)
@@ -226,14 +232,17 @@ class Tracing(Telling):
         at_ns += CLOCK_NS
         item = frame.item
         told = out if self.sees_calls else None
-        self.tell(_new(_NodeFinished, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1], told)))
+        took_ns = self._threads_ns.pop((step.path, item), None) if self._threads_ns else None
+        index = item[-1] if item else None
+        self.tell(_new(_NodeFinished, (self._run, step.path, index, at_ns, item[:-1], told, took_ns)))
         if len(ready) > before:
             self._became_ready(ready, before, at_ns)
 
     def node_failed(self, frame: Frame, step: StepPlan, error: BaseException, *, handled: bool, ready: Ready) -> None:
         """``step`` raised: settle it if the graph goes on."""
         item, outer = place_of(frame.item)
-        self.tell(events.NodeFailed(self._run, step.path, item, monotonic_ns(), error, handled, outer))
+        took_ns = self._threads_ns.pop((step.path, frame.item), None)
+        self.tell(events.NodeFailed(self._run, step.path, item, monotonic_ns(), error, handled, outer, took_ns))
         if handled:
             self._keep(frame, step, {ERROR: error})
             before = len(ready)

@@ -8,7 +8,7 @@ next would delete the log that the child writes to: https://www.sqlite.org/howto
 from __future__ import annotations
 
 import os
-from threading import Lock
+from threading import Lock, RLock
 from typing import Protocol
 from weakref import ref
 
@@ -25,7 +25,8 @@ class Closable(Protocol):
 
 _WAIT_S = 5.0  # a transaction under way takes milliseconds, or waits for another process
 _all: list[ref[Closable]] = []
-_held: list[Closable] = []
+_forking = RLock()  # two threads may fork at once, and a signal's function while its thread does
+_held: list[list[Closable]] = []  # by the forks that are under way
 
 
 def close_before_forks(file: Closable) -> None:
@@ -39,18 +40,24 @@ def _there() -> list[Closable]:
 
 
 def _before() -> None:
+    _forking.acquire()
+    held: list[Closable] = []
+    _held.append(held)
     for file in _there():
         if file.lock.acquire(timeout=_WAIT_S):
-            _held.append(file)
+            held.append(file)
             file.let_go()
 
 
 def _after_in_parent() -> None:
-    while _held:
-        _held.pop().lock.release()
+    for file in _held.pop():
+        file.lock.release()
+    _forking.release()
 
 
 def _after_in_child() -> None:
+    global _forking  # noqa: PLW0603  # the one place that makes it anew
+    _forking = RLock()
     _held.clear()
     for file in _there():
         file.lock = Lock()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from hush.observability._local._schema import FAILED
-from hush.observability._span import Failure, Frame, Generation, RunRecord, Span, Totals, Wait
+from hush.observability._span import Failure, Frame, Generation, ModelUse, RunRecord, Span, Totals, Wait
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -129,8 +129,10 @@ def _plain(name: str, value: Any) -> Any:
         return _failure(value)
     if name == "rerouted":
         return [(key, _failure(failure)) for key, failure in value]
-    if name in ("waits", "totals"):
+    if name == "waits":
         return [one._asdict() for one in value]
+    if name == "totals":
+        return [one.as_data() for one in value]
     if name == "generation":
         return {key: part for key, part in value._asdict().items() if part is not None}
     return value
@@ -221,10 +223,16 @@ def _value(name: str, value: Any) -> Any:
     if name == "waits":
         return tuple(Wait(**dict(_known(Wait, one), limits=tuple(one["limits"]))) for one in value)
     if name == "totals":
-        return tuple(Totals(**_known(Totals, one)) for one in value)
+        return tuple(_totals_of(one) for one in value)
     if name == "generation":
         return Generation(**_known(Generation, value))
     return tuple(value) if name == "tags" else value
+
+
+def _totals_of(value: Mapping[str, Any]) -> Totals:
+    found = Totals(**_known(Totals, value))
+    models = tuple(ModelUse(**_known(ModelUse, one)) for one in value.get("models", ()))
+    return found._replace(models=models)
 
 
 def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:

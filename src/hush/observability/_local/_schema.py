@@ -17,7 +17,7 @@ table          column          what
                ``produced``, ``left_out``, ``dropped``  how many spans
                ``error``       type and message of what it failed with
                ``more``        a JSON object of what else is known, by the names of ``RunRecord``: ``tags``,
-                               ``failure``, ``totals``
+                               ``failure``, ``totals``, ``items``, ``items_failed``
 ``spans``      ``id``          ``run * 4294967296 + n``: a run's spans lie together
                ``run``         computed from ``id``
                ``span``        16 hexadecimal digits

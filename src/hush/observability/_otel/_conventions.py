@@ -95,7 +95,7 @@ def _of_run(found: dict[str, Any], span: Span, run: RunRecord | None) -> None:
         found[names.TAGS] = tuple(map(encodable, dict.fromkeys((*run.tags, *span.tags))))
     if run.totals:
         slowest = sorted(run.totals, key=lambda one: -one.seconds)[:_MOST_TOTALS]
-        found[names.TOTALS] = as_json([one._asdict() for one in slowest])
+        found[names.TOTALS] = as_json([one.as_data() for one in slowest])
 
 
 def _asked(found: dict[str, Any], span: Span, generation: Generation, model: str | None) -> None:
