@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hush.core.extend import without_named_secrets
+from hush.core._resources._secrets import hidden
+from hush.core.extend import without_named_secrets, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,12 @@ def test_lines_of_source_keep_what_only_names_a_secret():
         "log_in(user, password=settings.password)"
     )
     assert "planted" not in without_named_secrets("log_in(user, password='planted')", code=True)
+
+
+PIECES = ["bearer ", "BASIC ", "\u017fk-", "sk-", "-----BEGIN PRIVATE KEY-----", "://", "a:b@", "c", "?key=", "&token="]
+PIECES += ["=", "Zm9v", " ", "1", "\n", "x", "\u212a"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_the_quick_look_misses_nothing(text):
+    assert without_secrets(text) == hidden(text, ())

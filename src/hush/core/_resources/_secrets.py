@@ -96,7 +96,6 @@ _PLAIN = frozenset({"None", "True", "False", "null", "true", "false", '""', "''"
 _remembered: tuple[str, ...] = ()
 """The values of all secrets that this process has read from settings, the longest first."""
 _remembering = Lock()
-_MARKS = frozenset(" -:?&")  # each shape of a credential has one of them
 
 
 def remember_secrets(secrets: Iterable[str]) -> None:
@@ -108,6 +107,19 @@ def remember_secrets(secrets: Iterable[str]) -> None:
             _remembered = tuple(sorted({*_remembered, *new}, key=len, reverse=True))
 
 
+def _may_hold_some(text: str) -> bool:
+    """Whether one of the shapes can be in it: the expression itself takes forty times as long on a long text."""
+    low = text.casefold()
+    return (
+        "bearer" in low
+        or "basic" in low
+        or "sk-" in low
+        or "-----begin" in low
+        or ("@" in low and "://" in low)
+        or ("=" in low and ("?" in low or "&" in low))
+    )
+
+
 def without_secrets(text: str) -> str:
     """``text`` without the values of remembered secrets, and without what has the shape of a credential.
 
@@ -116,7 +128,7 @@ def without_secrets(text: str) -> str:
     found = [secret for secret in _remembered if secret in text]
     if found:
         return _without(text, found)
-    if _MARKS.isdisjoint(text):
+    if not _may_hold_some(text):
         return text
     return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)
 
