@@ -312,3 +312,11 @@ def test_a_killed_run_lasted_until_the_last_sign_of_life():
     seen = runs_seen.killed()
     record = seen.record(status="crashed", ended_ns=None)
     assert report(record._replace(seen_ns=record.started_ns + 10**12), seen.spans).seconds == 1000.0
+
+
+def test_a_map_in_worker_processes_was_under_way_though_nothing_tells_of_its_items():
+    seen = Seen()
+    root = seen.run(None, "crashed")
+    seen.add(root, "map", "rows", 0, None, status="crashed", done=5, failed=0, total=100)
+    found = report(seen.record(status="crashed"), seen.spans)
+    assert [(call.path, call.kind) for call in found.under_way] == [("shop/rows", "map")]

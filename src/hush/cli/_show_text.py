@@ -101,7 +101,9 @@ def _under_way(report: Report, glyphs: Glyphs, *, everything: bool) -> Iterator[
         alike.setdefault((call.path, call.waiting_for), []).append(call)
     for (path, limits), those in list(alike.items())[: len(alike) if everything else _FEW]:
         doing = f"waiting for {shortened(', '.join(limits), 40)}" if limits else "calling"
-        if not limits and any(call.attempts > 1 for call in those):
+        if those[0].kind in ("map", "for"):
+            doing = "waiting for its source, or for other processes"
+        elif not limits and any(call.attempts > 1 for call in those):
             doing += ", or between attempts"
         longest = "" if len(those) == 1 else "the longest "
         said = f"  {_below(report, path)}  {len(those):,} {doing}, {longest}for {duration(those[0].seconds)}"

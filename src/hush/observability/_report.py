@@ -20,6 +20,9 @@ MOST_CALLS = 10
 """How many of the slowest calls a report names."""
 
 
+_UNFINISHED = frozenset({"running", "crashed", "cancelled"})
+
+
 class Call(NamedTuple):
     """One call of a node: ``key`` is the nearest item's around it, ``waiting_for`` the limits that it waits for now."""
 
@@ -118,7 +121,7 @@ def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) 
         time=time_spent(run, spans, nodes, until_ns),
         nodes=nodes,
         slowest=_slowest(leaves, by_id, until_ns),
-        under_way=_under_way(leaves, by_id, until_ns),
+        under_way=_under_way([*leaves, *_maps_alone(spans)], by_id, until_ns),
         models=models.uses(),
         generations=(
             models.calls,
@@ -191,8 +194,15 @@ def _slowest(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> tu
     return tuple(_call(span, by_id, until_ns) for span in longest)
 
 
+def _maps_alone(spans: list[Span]) -> list[Span]:
+    """Maps at work with nothing in them that is: they wait for their source, or for items in worker processes."""
+    unfinished = [span for span in spans if span.status in _UNFINISHED]
+    around = {span.parent for span in unfinished}
+    return [span for span in unfinished if span.kind in ("map", "for") and span.id not in around]
+
+
 def _under_way(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> tuple[Call, ...]:
-    unfinished = [span for span in leaves if span.status in ("running", "crashed", "cancelled")]
+    unfinished = [span for span in leaves if span.status in _UNFINISHED]
     unfinished.sort(key=lambda span: (span.started_ns, span.path, span.items))
     return tuple(_call(span, by_id, until_ns) for span in unfinished)
 
