@@ -8,6 +8,9 @@ import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
 from hush.observability import LocalTracer
+from hush.observability._local._writer import LocalWriter
+from hush.observability._span import Batch
+from kit import records as kit
 from kit.command import hush
 
 
@@ -94,3 +97,13 @@ def test_what_is_not_there():
     assert "has no run 'worse'" in ran.err
     assert hush("show", "--traces", "none.db").code == 2
     assert hush("traces", "--traces", "none.db").code == 2
+
+
+def test_the_last_one_that_failed_need_not_be_quoted(tmp_path):
+    writer = LocalWriter(str(tmp_path / "traces.db"))
+    writer.export(Batch(runs=(kit.run("a" * 32, "one", "failed"), kit.run("b" * 32, "other run", "ok"))))
+    writer.close()
+    for words, request in (("last failed", "one"), ("other run", "other run")):
+        done = hush("show", *words.split(), "--traces", str(tmp_path / "traces.db"), "--json")
+        assert done.data["run"]["request_id"] == request
+    assert "Usage: hush show [OPTIONS] [RUN]" in hush("show", "--help").out

@@ -325,3 +325,22 @@ def test_a_second_signal_ends_it_at_once(write, which, number, code):
     ended, said, _ = told(which, number, twice=True)
     assert ended == code
     assert said == f"hush: {number.name}: cancelling; once more ends it at once\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no such device here")
+@pytest.mark.parametrize("arguments", [["--help"], ["graph", "shop.py"], ["run", "shop.py", "--input", "n=1"]])
+def test_a_full_disk_behind_standard_output_is_told_in_one_line(tmp_path, arguments):
+    (tmp_path / "shop.py").write_text(
+        "from hush.core import PARENT, GraphNode, code_node\n"
+        "with GraphNode(name='shop') as graph:\n"
+        "    code_node(lambda n: {'m': n})(name='step', inputs={'n': PARENT['n']}, outputs=PARENT)\n"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hush", *arguments],
+            env=ENV, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "hush: the results cannot be written to standard output: No space left on device"
+    ]

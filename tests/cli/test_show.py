@@ -18,6 +18,7 @@ from hush.cli._show import shown
 from hush.cli._timeline import UNICODE, Stretch, cells, stretches
 from hush.cli._tree import Tree
 from hush.core.errors import HushError
+from hush.observability._report import report
 from hush.observability._span import Failure, Frame, Generation
 from kit import runs_seen
 from kit.runs_seen import Seen, failure
@@ -304,3 +305,18 @@ def test_the_parts_of_a_call_that_was_tried_again():
     ask = next(span for span in seen.spans if span.kind == "llm")
     attempts = [span for span in seen.spans if span.kind == "attempt"]
     assert [one.phase for one in stretches(ask, attempts, ask.ended_ns)] == ["wait", "call", "retry", "wait"]
+
+
+def test_a_killed_run_lasted_until_the_last_sign_of_life():
+    """Else a call that hung for an hour before the process was killed is said to have taken a few ms."""
+    seen = runs_seen.killed()
+    record = seen.record(status="crashed", ended_ns=None)
+    assert report(record._replace(seen_ns=record.started_ns + 10**12), seen.spans).seconds == 1000.0
+
+
+def test_a_map_in_worker_processes_was_under_way_though_nothing_tells_of_its_items():
+    seen = Seen()
+    root = seen.run(None, "crashed")
+    seen.add(root, "map", "rows", 0, None, status="crashed", done=5, failed=0, total=100)
+    found = report(seen.record(status="crashed"), seen.spans)
+    assert [(call.path, call.kind) for call in found.under_way] == [("shop/rows", "map")]

@@ -208,7 +208,7 @@ def wrong_totals(watch: Watch) -> Iterator[str]:
         for span in ran:
             for wait in span.waits:
                 end_ns = wait.admitted_ns if wait.admitted_ns is not None else span.ended_ns
-                waited[", ".join(wait.limits)] += ((end_ns or 0) - wait.queued_ns) / 1e9  # type: ignore[assignment]
+                waited[",".join(wait.limits)] += ((end_ns or 0) - wait.queued_ns) / 1e9  # type: ignore[assignment]
         if set(waited) != set(one.waited_s) or any(abs(waited[name] - one.waited_s[name]) > 1e-6 for name in waited):
             yield f"totals of {path}: waited {one.waited_s}, not {waited}"
         if not 0 <= one.called_s <= one.seconds + 1e-9:
@@ -216,8 +216,12 @@ def wrong_totals(watch: Watch) -> Iterator[str]:
 
 
 def wrong_nodes(watch: Watch) -> Iterator[str]:
-    """Each start of a node has a span, with the end that was told of it, and each skipped node."""
+    """Each start of a node has a span, with the end that was told of it, and each skipped node.
+
+    Of a graph or loop whose end is not told, it is that of what failed in it, unhandled.
+    """
     expected: dict[Any, list[str]] = defaultdict(list)
+    kinds = next(iter(watch.events)).kinds or {}
     for event in watch.events:
         kind = type(event)
         ends = expected[place_of(event)] if kind in _ENDS else []
@@ -227,6 +231,11 @@ def wrong_nodes(watch: Watch) -> Iterator[str]:
             ends.append("skipped")
         elif kind is events.NodeFailed:
             ends[-1] = "handled" if event.handled else "failed"
+            path, items = place_of(event)
+            path = path.rpartition("/")[0]
+            while not event.handled and kinds.get(path) in ("graph", "while") and expected[path, items]:
+                expected[path, items][-1] = "failed"
+                path = path.rpartition("/")[0]
         elif kind is events.NodeFinished:
             ends[-1] = "ok"
     found: dict[Any, list[str]] = defaultdict(list)

@@ -267,3 +267,11 @@ def test_an_exporter_of_the_sdk_gets_spans_of_the_sdk():
     exporter.close()
     error = refused(exporter)  # it was shut down
     assert (error.again, error.taken) == (False, 0)
+
+
+def test_a_web_page_is_no_answer_of_a_collector(receiver, exporter):
+    """A proxy's page to log in, or the address of a dashboard: it says 200, and the spans are nowhere."""
+    receiver.plan.append(Answer(200, body=b"<html>log in</html>", kind="text/html; charset=utf-8"))
+    error = refused(exporter)
+    assert not error.again
+    assert "web page" in str(error)

@@ -43,6 +43,7 @@ def test_the_names_stay():
         "models",
         "generations",
         "rerouted",
+        "retried",
         "waited_for",
     ]
     assert list(found["run"]) == [
@@ -123,6 +124,7 @@ def test_the_names_stay():
         "seconds",
         "waited_s",
         "waiting_for",
+        "attempts",
     ]
 
 

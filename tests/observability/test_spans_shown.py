@@ -266,8 +266,9 @@ def test_an_attempt_that_was_never_made_is_not_counted():
         NodeRetrying("r", "g/a", None, 3, 1, error, 9.0),
     ]
     end = RunFinished("r", "g", None, 12, "cancelled", 1.0)
-    (node, _) = spans_of([*events, end])  # type: ignore[list-item]
+    (why, node, _) = spans_of([*events, end])  # type: ignore[list-item]
     assert (node.status, node.attempts) == ("cancelled", 1)
+    assert (why.kind, why.status, why.failure.message) == ("attempt", "failed", "x")  # why it waited
     called = [NodeCalled("r", "g/a", None, 5, {}, 2), NodeFinished("r", "g/a", None, 6, (), {})]
     *tries, node, _ = spans_of([*events, *called, end])  # type: ignore[list-item]
     assert (node.status, node.attempts, len(tries)) == ("ok", 2, 2)

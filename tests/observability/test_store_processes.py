@@ -152,6 +152,7 @@ def test_a_file_that_is_deleted_alone_while_several_write_it_is_begun_anew_by_al
 
 
 def test_a_run_whose_process_was_killed_is_crashed_and_that_is_written_down_once(file, store):
+    before_ns = time.time_ns()
     with python(WRITES, str(file), "5", "0") as process:
         assert process.stdout.readline() == "1\n"
         assert store.find("last").status == "running"
@@ -160,7 +161,9 @@ def test_a_run_whose_process_was_killed_is_crashed_and_that_is_written_down_once
         until = time.monotonic() + 30
         while began_of(process.pid):  # a zombie is no process
             assert time.monotonic() < until
-        assert store.find("last failed").status == "crashed"
+        crashed = store.find("last failed")
+        assert crashed.status == "crashed"
+    assert before_ns < crashed.seen_ns < time.time_ns()  # when it was last alive: what it was at took as long as that
     [span] = store.spans(f"{5:032x}", failed=True)
     assert (span.status, span.ended_ns) == ("crashed", None)
     connection = sqlite3.connect(file)
@@ -176,7 +179,8 @@ def test_a_number_that_another_process_has_now_does_not_hide_a_crash(writer, fil
     writer.export(Batch(running=(BEGUN,), runs=(RUNNING,)))
     assert store.runs() == [RUNNING]
     change(file, "UPDATE processes SET began = '1'")
-    assert store.runs() == [RUNNING._replace(status="crashed")]
+    [run] = store.runs()
+    assert run == RUNNING._replace(status="crashed", seen_ns=run.seen_ns)
 
 
 def test_a_run_that_was_taken_for_dead_goes_on(writer, file, store):

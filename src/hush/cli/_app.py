@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -61,11 +62,20 @@ _resources.command("hush.cli._resources:check", name="check", help="Try every re
 _resources.command("hush.cli._resources:list_", name="list", help="List the resources by their keys.")
 app.command(_resources)
 app.command(
-    "hush.cli._init:init", name="init", group=_AROUND, sort_key=1, help="Make a small project to start from.", **_BRIEF
+    "hush.cli._init:init",
+    name="init",
+    group=_AROUND,
+    sort_key=1,
+    help="Make a small project to start from.",
+    usage="Usage: hush init [FOLDER]",
+    **_BRIEF,
 )
 app.register_install_completion_command(
     help="Install completion for this shell: bash, zsh, fish or PowerShell.", group=_AROUND
 )
+
+
+_CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -84,6 +94,12 @@ def invoke(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _point_nowhere()
         return Code.BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        _point_nowhere()
+        say(f"hush: the results cannot be written to standard output: {error.strerror}")
+        return Code.FAILED
     except KeyboardInterrupt:
         return Code.INTERRUPTED
     except SystemExit as ended:  # of the libraries that read the arguments and print the help

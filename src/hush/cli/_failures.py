@@ -11,7 +11,7 @@ from typing import Any
 from hush.cli._places import shown_path
 from hush.cli._safe import safe, shortened
 from hush.cli._words import counted
-from hush.core.extend import without_secrets
+from hush.core.extend import without_named_secrets
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IMPORTING = ("<frozen importlib", "<frozen runpy", os.path.dirname(importlib.__file__) + os.sep)
@@ -79,7 +79,7 @@ def traceback_of(error: BaseException, *, whole: bool = False) -> str:
     told = TracebackException.from_exception(error, compact=True, max_group_width=_MOST_SHOWN, max_group_depth=4)
     if not whole:
         _without_own(told, set())
-    return safe(without_secrets("".join(told.format()).rstrip("\n")), lines=True)
+    return safe(without_named_secrets("".join(told.format()).rstrip("\n")), lines=True)
 
 
 def own_frames(error: BaseException) -> list[FrameSummary]:
@@ -90,7 +90,7 @@ def own_frames(error: BaseException) -> list[FrameSummary]:
 def as_data(error: BaseException) -> dict[str, Any]:
     """A failure for a line of JSON."""
     info = getattr(error, "hush", None)
-    found = {"type": type(error).__qualname__, "message": without_secrets(_text(error))}
+    found = {"type": type(error).__qualname__, "message": without_named_secrets(_text(error))}
     if info is None:
         return found
     return {**found, "path": info.path, "item": info.item, "file": info.file, "line": info.line, "run": info.run}
@@ -142,7 +142,7 @@ def _chain(error: BaseException) -> Iterable[BaseException]:
 
 def _line(error: BaseException) -> str:
     info = getattr(error, "hush", None)
-    message = shortened_lines(without_secrets(_text(error)))
+    message = shortened_lines(without_named_secrets(_text(error)))
     said = f"{type(error).__name__}: {message}".replace("\n", "\n  ")
     if info is None:
         return f"failed: {said}"
@@ -168,7 +168,7 @@ def _item(info: Any) -> str:
 
 
 def _message(error: Any) -> str:
-    return shortened(without_secrets(_text(error)), _LONGEST_LINE)
+    return shortened(without_named_secrets(_text(error)), _LONGEST_LINE)
 
 
 def _text(error: Any) -> str:

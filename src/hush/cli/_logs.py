@@ -8,12 +8,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from hush.cli._safe import safe
-from hush.core.extend import without_secrets
+from hush.core.extend import without_named_secrets
 
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return safe(without_secrets(super().format(record)), lines=True)
+        return safe(without_named_secrets(super().format(record)), lines=True)
 
 
 def _is_told(record: logging.LogRecord) -> bool:

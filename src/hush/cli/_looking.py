@@ -13,6 +13,7 @@ def __getattr__(name: str) -> App:
     if name == "show":
         from hush.cli._show import show
 
+        made.usage = "Usage: hush show [OPTIONS] [RUN]"
         made.default(show)
     elif name == "traces":
         from hush.cli._traces import prune, traces

@@ -39,11 +39,13 @@ class Store(Protocol):
 
 
 def show(
-    run: Annotated[
-        str, Parameter(help='"last", "last failed", a request id, or the first characters of a trace id.')
-    ] = "last",
-    /,
-    *,
+    *run: Annotated[
+        str,
+        Parameter(
+            name="RUN",
+            help='"last", which is meant if it is not given, "last failed", a request id, or how a trace id begins.',
+        ),
+    ],
     format_: Annotated[
         Format,
         Parameter(name=("--format", "-f"), help="For people, for programs, or for Perfetto and Chrome's viewer."),
@@ -56,7 +58,8 @@ def show(
 ) -> int:
     """Show one run: how it ended, what failed and why, where the time went, and its tree with a timeline."""
     with told():
-        shown(store_at(traces), run, form="json" if json_ else format_, everything=all_, output=output, width=width)
+        text = " ".join(run) if run else "last"  # `last failed` need not be quoted
+        shown(store_at(traces), text, form="json" if json_ else format_, everything=all_, output=output, width=width)
     return Code.OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
@@ -19,9 +20,11 @@ from hush.observability._span import Failure, Frame
 
 _GROUPS = 8
 _MESSAGE_LINES = 6
+_NOTE_LINES = 8
 _ITEMS = 4
 _FRAMES = 6
 _INPUTS = 6
+_MADE = re.compile(r"Hush: raised in .* \((.*:\d+)\), run ", re.DOTALL)
 _WHAT_BECAME = {
     "raised": "ended the run",
     "collected": "the run went on",
@@ -71,7 +74,7 @@ def _block(
     for note in failure.notes[:3]:
         if note.startswith("Hush: raised in ") and not everything:
             continue  # what stands above
-        yield _indented(f"note: {shortened(note, 300)}", width, "dim")
+        yield from _note(note, width, everything=everything)
     for cause in _causes(failure):
         yield _indented(f"caused by {shortened(cause.type, 60)}: {shortened(cause.message, 300)}", width, "")
         yield from _traceback(cause, lines, glyphs, width, everything=False)
@@ -91,7 +94,8 @@ def _block(
         yield _indented(text if everything else shortened(text, 2 * width), width, "dim")
     if group.attempts[1] > 1:
         few, many = group.attempts
-        yield _indented(f"tried {f'{few} to {many}' if few != many else many} times each", width, "dim")
+        each = " each" if group.number > 1 else ""
+        yield _indented(f"tried {f'{few} to {many}' if few != many else many} times{each}", width, "dim")
     for path, count in group.passed_on:
         yield _indented(f"and so {counted(count, 'item')} of {name(path)} failed without having run", width, "dim")
 
@@ -99,6 +103,20 @@ def _block(
 def _indented(text: str, width: int, style: str) -> Text:
     broken = wrap(text, _columns(text, width - 3), subsequent_indent="  ", break_on_hyphens=False) or [""]
     return Text("\n".join(f"   {line}" for line in broken), style=style)
+
+
+def _note(note: str, width: int, *, everything: bool) -> Iterator[Text]:
+    """A note; line by line where it has several, as the traceback of a worker process."""
+    found = safe(note.strip("\n"), lines=True).expandtabs(4).splitlines()
+    if len(found) < 2:
+        yield _indented(f"note: {shortened(note.strip(), 300)}", width, "dim")
+        return
+    most = len(found) if everything else _NOTE_LINES
+    yield Text(f"   note: {found[0].rstrip()}", style="dim")
+    for line in found[1:most]:
+        yield Text(f"     {line.rstrip()}", style="dim")
+    if len(found) > most:
+        yield Text(f"     ({counted(len(found) - most, 'more line')})", style="dim")
 
 
 def _columns(text: str, width: int) -> int:
@@ -133,7 +151,11 @@ def _traceback(failure: Failure, lines: SourceLines, glyphs: Glyphs, width: int,
     frames: Sequence[Frame] = failure.frames
     shown = [number for number, frame in enumerate(frames) if everything or is_users(frame)]
     if not shown and frames:
-        shown = [len(frames) - 1]
+        made = next((found[1] for note in failure.notes if (found := _MADE.match(note))), None)
+        if made is None:
+            shown = [len(frames) - 1]
+        else:  # none of the user's code was at work: a reference, a condition, an input
+            yield Text.assemble("   ", (_short(made), "cyan"), (", where the node was made", "dim"))
     if not everything and len(shown) > _FRAMES:
         shown = [*shown[:2], *shown[-_FRAMES + 2 :]]
     before = -1

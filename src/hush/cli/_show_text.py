@@ -44,8 +44,9 @@ def screen(
         failures(report, lines, glyphs, width, everything=everything),
         _under_way(report, glyphs, everything=everything),
         _time(report, glyphs, width, everything=everything),
+        _retried(report, glyphs, width, everything=everything),
         _nodes(report, glyphs, width, everything=everything),
-        _models(report),
+        _models(report, width),
         _waited_for(report, width),
         _tree(report, spans, glyphs, width, everything=everything),
     )
@@ -100,6 +101,10 @@ def _under_way(report: Report, glyphs: Glyphs, *, everything: bool) -> Iterator[
         alike.setdefault((call.path, call.waiting_for), []).append(call)
     for (path, limits), those in list(alike.items())[: len(alike) if everything else _FEW]:
         doing = f"waiting for {shortened(', '.join(limits), 40)}" if limits else "calling"
+        if those[0].kind in ("map", "for"):
+            doing = "waiting for its source, or for other processes"
+        elif not limits and any(call.attempts > 1 for call in those):
+            doing += ", or between attempts"
         longest = "" if len(those) == 1 else "the longest "
         said = f"  {_below(report, path)}  {len(those):,} {doing}, {longest}for {duration(those[0].seconds)}"
         items = [item(call.items, call.key) for call in those if call.items]
@@ -159,12 +164,28 @@ def _time(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
         )
     if time.again_s > 0:
         yield Text(f"  {duration(time.again_s)} of the calls were attempts that failed", style="dim")
+    least_s = (1 - time.at_once) * time.wall_s  # not all calls can be placed, but no more than all can be side by side
+    if time.idle_s is None and time.exact and least_s >= 0.01 * time.wall_s:
+        yield Text(f"  by the clock no call was under way for at least {duration(least_s)}", style="dim")
     if time.idle_s is not None and time.idle_s >= 0.01 * time.wall_s:
         yield Text(f"  by the clock no call was under way for {duration(time.idle_s)}", style="dim")
 
 
 def _below(report: Report, path: str) -> str:
     return name(path.removeprefix(f"{report.run.name}/"), 50)
+
+
+def _retried(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:
+    if not report.retried:
+        return
+    yield Text("Tried again because of", style="bold")
+    shown = report.retried if everything else report.retried[:_FEW]
+    for one in shown:
+        said = f"{_below(report, one.path)}  {shortened(one.first.type, 60)}"
+        yield Text(f"  {said}  {counted(one.times, 'time')}")
+        yield Text(f"    {shortened(one.first.message, max(40, width - 4))}", style="dim")
+    if len(report.retried) > len(shown):
+        yield Text(f"  {glyphs.more} {counted(len(report.retried) - len(shown), 'more reason')}", style="dim")
 
 
 def _nodes(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:
@@ -198,7 +219,7 @@ def _nodes(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> I
         yield Text(f"  {counted(report.cached, 'call')} answered from a cache", style="dim")
 
 
-def _models(report: Report) -> Iterator[Text]:
+def _models(report: Report, width: int) -> Iterator[Text]:
     if report.models:
         yield Text("Models", style="bold")
     for model in report.models:
@@ -211,9 +232,9 @@ def _models(report: Report) -> Iterator[Text]:
     if report.models and made > seen:
         yield Text(f"  of {seen:,} of {made:,} calls: the others left no span", style="dim")
     for one in report.rerouted:
-        said = f"{shortened(one.first.type, 40)}: {shortened(one.first.message, 60)}"
-        often = f"asked in vain {counted(one.times, 'time')} for {_below(report, one.path)}"
-        yield Text(f"  {name(one.resource, 40)} {often}: {said}")
+        often = f"given up {counted(one.times, 'time')} for {_below(report, one.path)}"
+        yield Text(f"  {name(one.resource, 40)}  {often}, first because of {shortened(one.first.type, 60)}")
+        yield Text(f"    {shortened(one.first.message, max(60, width - 4))}", style="dim")
 
 
 def _used(model: ModelUse) -> str:
@@ -221,7 +242,7 @@ def _used(model: ModelUse) -> str:
     tokens = [
         f"{count:,} {shortened(what.removesuffix('_tokens'), 30)}"
         for what, count in model.usage.items()
-        if what.endswith("_tokens") and what != "total_tokens" and count
+        if what.endswith("_tokens") and what != "total_tokens" and count and not _is_alias(what, model)
     ]
     others = [
         f"{count:,} {shortened(what, 30)}"
@@ -229,6 +250,12 @@ def _used(model: ModelUse) -> str:
         if not what.endswith("_tokens") and count
     ]
     return ", ".join([f"{', '.join(tokens[:4])} tokens"] * bool(tokens) + others[:4])
+
+
+def _is_alias(what: str, model: ModelUse) -> bool:
+    """Whether it is the older name of a count that stands there by its own."""
+    other = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}.get(what)
+    return other is not None and model.usage.get(other) == model.usage[what]
 
 
 def _waited_for(report: Report, width: int) -> Iterator[Text]:

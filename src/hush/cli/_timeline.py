@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
 from hush.observability._span import Span
-from hush.observability._time_spent import CONTAINERS
+from hush.observability._time_spent import is_leaf
 
 Phase: TypeAlias = Literal["call", "wait", "retry", "hold"]
 """``hold``: it has nodes in it, which have bars of their own."""
@@ -53,7 +53,7 @@ def stretches(span: Span, attempts: Sequence[Span], until_ns: int) -> list[Stret
         found.append(Stretch("wait", span.ready_ns, span.started_ns))
     if span.status == "skipped":
         return []
-    found.append(Stretch("hold" if span.kind in CONTAINERS else "call", span.started_ns, ended_ns))
+    found.append(Stretch("call" if is_leaf(span) or span.kind == "attempt" else "hold", span.started_ns, ended_ns))
     for before, after in pairwise(attempts):
         if before.ended_ns is not None:
             found.append(Stretch("retry", before.ended_ns, after.started_ns))

@@ -15,7 +15,7 @@ from hush.cli._safe import safe_json, shortened
 from hush.cli._show import Pages, Traces, is_unicode, store_at, told
 from hush.cli._words import counted, duration, money, name, when
 from hush.observability._span import RunRecord, Span
-from hush.observability._time_spent import CONTAINERS, is_leaf
+from hush.observability._time_spent import is_leaf, of_calls
 
 Status: TypeAlias = Literal["running", "ok", "partial", "failed", "cancelled", "crashed"]
 
@@ -98,7 +98,7 @@ def _line(store: Store, run: RunRecord) -> Line:
 
 def _failed(store: Store, run: RunRecord) -> int:
     """How many calls failed: the totals say it of nodes that were called more than once, their spans of the others."""
-    told = {one.path: one.failed for one in run.totals if one.kind not in CONTAINERS}
+    told = {one.path: one.failed for one in run.totals if of_calls(one)}
     count = sum(told.values())
     if count > _MANY:
         return count  # one more or less does not matter, and there are too many spans to read for it

@@ -7,7 +7,13 @@ from hush.core._expr._where import Where, caller
 from hush.core._logs import logger
 from hush.core._resources._limit import SPELLINGS as LIMIT_SPELLINGS
 from hush.core._resources._limit import limit_of, limit_settings
-from hush.core._resources._secrets import is_secret_name, looks_secret, remember_secrets, without_secrets
+from hush.core._resources._secrets import (
+    is_secret_name,
+    looks_secret,
+    remember_secrets,
+    without_named_secrets,
+    without_secrets,
+)
 from hush.core._resources._types import Fault, ResourceKind, ResourceType
 from hush.core._spec._policies import Uses
 from hush.core._spec._serving import Again, ProbedResource, Resource, Service, Serving
@@ -41,5 +47,6 @@ __all__ = (
     "nearest",
     "remember_secrets",
     "signature_of",
+    "without_named_secrets",
     "without_secrets",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from hush.core.extend import without_named_secrets
 from hush.observability._look import attributes, full_name
 from hush.observability._preview import clean, exact, issubclass_of, parts_of, said, shown
 from hush.observability._span import Failure, Frame
@@ -47,7 +48,7 @@ def _failure_of(error: Any, depth: int, left: list[int]) -> Failure:
                 causes.append(_failure_of(each, depth + 1, left))  # noqa: PERF401  # ``left`` changes meanwhile
     return Failure(
         type=full_name(kind),
-        message=clean(said(error), _MESSAGE),
+        message=clean(said(error), _MESSAGE, without_named_secrets),
         frames=_frames(error),
         notes=_notes(error),
         causes=tuple(causes),
@@ -58,7 +59,9 @@ def _notes(error: BaseException) -> tuple[str, ...]:
     notes = attributes(error).get("__notes__")
     if type(notes) is not list and type(notes) is not tuple:
         return ()
-    return tuple(clean(exact(note), _MESSAGE) for note in notes[:_NOTES] if issubclass_of(type(note), str))
+    return tuple(
+        clean(exact(note), _MESSAGE, without_named_secrets) for note in notes[:_NOTES] if issubclass_of(type(note), str)
+    )
 
 
 def _frames(error: BaseException) -> tuple[Frame, ...]:

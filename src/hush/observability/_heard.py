@@ -22,6 +22,7 @@ from hush.observability._under_way import Try, UnderWay
 
 
 def _called(one: UnderWay, event: NodeCalled) -> None:
+    one.pause = None
     if one.called_ns is None or (event.resource is not None and one.resource is None):
         one.called_ns = event.at_ns
     inputs: Any = event.inputs
@@ -59,6 +60,8 @@ def _retrying(one: UnderWay, event: NodeRetrying) -> None:
     one.retry_s += event.wait_s
     one.attempts = max(one.attempts, event.attempt)  # the next one is not made if the node is cancelled before
     failure: Any = event.error
+    one.pause = (event.at_ns, event.wait_s)
+    one.changed = True
     _tried(one, event.attempt, event.at_ns, failure)
 
 
@@ -83,6 +86,7 @@ def _tried(one: UnderWay, number: int, at_ns: int, failure: Failure) -> None:
 
 
 def _queued(one: UnderWay, event: NodeQueued) -> None:
+    one.pause = None
     if one.waits is None:
         one.waits = []
     one.waits.append(Wait(event.limits, event.at_ns, None, None, event.attempt))
@@ -90,6 +94,7 @@ def _queued(one: UnderWay, event: NodeQueued) -> None:
 
 
 def _admitted(one: UnderWay, event: NodeAdmitted) -> None:
+    one.pause = None
     if one.waits is None:
         one.waits = []
     last = one.waits[-1] if one.waits else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from itertools import islice
 from threading import Condition, Lock, Thread, current_thread
@@ -98,6 +98,7 @@ class Pipeline:
         self._asked = self._answered = 0  # flushes
         self._handed = True  # whether all that was told before the last one was answered is off our hands
         self._closing = False
+        self._wrong = ""  # why the exporter is left alone for a while
         self._retired = False
         self._exported = self._dropped = 0
         self._closed_produced = self._closed_left_out = 0  # of runs that have ended
@@ -198,7 +199,9 @@ class Pipeline:
         if thread is None:
             return
         thread.join(timeout_s)
+        why = self._wrong or "there was no time for more"
         if thread.is_alive():  # it hangs: count also what it did not come to
+            why = self._wrong or f"no answer yet{_from(self._exporter)}"
             for recorder in [*self._recorders, *self._new]:
                 recorder.fold(recorder.waiting(), wait=False)
         with self._lock:
@@ -209,7 +212,7 @@ class Pipeline:
                 self._unsaid += left
             unsaid, self._unsaid = self._unsaid, 0
         if unsaid:
-            log.warning("%s spans were not exported before the process ended", f"{unsaid:,}")
+            log.warning("%s spans were not exported before the process ended: %s", f"{unsaid:,}", why)
 
     def complain(self, message: str) -> None:
         """Have the thread say what is wrong."""
@@ -341,6 +344,7 @@ class Pipeline:
             else:
                 self._done(batch, len(ended))
                 self._pause_s = 0.0
+                self._wrong = ""
             if not left:
                 self._runs.clear()
             self._running.clear()
@@ -366,10 +370,17 @@ class Pipeline:
             self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
             with self._lock:
                 self._paused_until_s = monotonic() + max(self._pause_s, asked_s or 0.0)
-            self._say(f"spans cannot be exported for now: {said(exc)}", 0)
+            self._wrong = said(exc)
+            self._say(f"spans cannot be exported for now: {self._wrong}", 0)
             return False
+        self._wrong = _said(exc)
         taken = exc.taken if isinstance(exc, ExportError) else 0
         self._done(batch, taken)
+        lost = Counter(span.trace for span in batch.ended[taken:])
+        for recorder in self._recorders:
+            recorder.tree.dropped += lost[recorder.tree.trace]
+        for trace, run in self._runs.items():
+            self._runs[trace] = run._replace(dropped=run.dropped + lost[trace])
         self._say(f"spans cannot be exported: {_said(exc)}", len(batch.ended) - taken)
         return True
 
@@ -379,7 +390,8 @@ class Pipeline:
             self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
             with self._lock:
                 self._paused_until_s = monotonic() + self._pause_s
-            self._say(f"spans cannot be exported for now: {_said(exc)}", 0)
+            self._wrong = _said(exc)
+            self._say(f"spans cannot be exported for now: {self._wrong}", 0)
             return
         with self._lock:
             waiting = len(self._pending)
@@ -397,6 +409,11 @@ class Pipeline:
 
 def _said(exc: BaseException) -> str:
     return said(exc) if isinstance(exc, ExportError) else f"{type(exc).__name__}: {said(exc)}"
+
+
+def _from(exporter: Exporter | None) -> str:
+    where = getattr(exporter, "where", None)
+    return f" from {where}" if where else ""
 
 
 def _at_exit() -> None:

@@ -7,7 +7,7 @@ common case, a few numbers and short texts, has a path of its own.
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -113,12 +113,12 @@ def shown(value: Any, bounds: Bounds = PREVIEW) -> Any:
     return _shown(value, bounds, 0, [bounds.total])
 
 
-def clean(text: str, longest: int) -> str:
+def clean(text: str, longest: int, hide: Callable[[str], str] = without_secrets) -> str:
     """A text without secrets, cut, and such that any file and any wire can hold it."""
     rest = len(text) - longest - _MARGIN
     if rest > 0:
         text = text[: longest + _MARGIN]
-    text = without_secrets(text)
+    text = hide(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()
     if "\0" in text:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from heapq import nlargest
 from typing import NamedTuple
 
-from hush.observability._causes import FailureGroup, Unseen, causes
+from hush.observability._causes import FailureGroup, Unseen, causes, pattern_of
 from hush.observability._chain import Link, chain
 from hush.observability._model_use import models_of
 from hush.observability._span import Failure, ModelUse, RunRecord, Span
@@ -18,6 +18,9 @@ from hush.observability._time_spent import NodeUse, TimeSpent, is_leaf, nodes_of
 
 MOST_CALLS = 10
 """How many of the slowest calls a report names."""
+
+
+_UNFINISHED = frozenset({"running", "crashed", "cancelled"})
 
 
 class Call(NamedTuple):
@@ -33,6 +36,7 @@ class Call(NamedTuple):
     seconds: float
     waited_s: float
     waiting_for: tuple[str, ...]
+    attempts: int = 1
 
 
 class Rerouted(NamedTuple):
@@ -40,6 +44,14 @@ class Rerouted(NamedTuple):
 
     path: str
     resource: str
+    times: int
+    first: Failure
+
+
+class Retried(NamedTuple):
+    """How often a node was tried again because of like failures, as far as spans tell; ``first`` is the first."""
+
+    path: str
     times: int
     first: Failure
 
@@ -61,6 +73,7 @@ class Report(NamedTuple):
         models: What models used, the dearest first: exactly, unless the run was killed or its totals are not known.
         generations: Of how many calls of models that is known, and how many were made.
         rerouted: Resources that were asked in vain.
+        retried: Why nodes were tried again, the most frequent reason at the front.
         cached: How many calls were answered from a cache, or with an identical call.
         waited_for: The chain of nodes that the end waited for, the first at the front.
         items: How many items of all maps ended, and how many of these failed.
@@ -79,6 +92,7 @@ class Report(NamedTuple):
     models: tuple[ModelUse, ...]
     generations: tuple[int, int]
     rerouted: tuple[Rerouted, ...]
+    retried: tuple[Retried, ...]
     cached: int
     waited_for: tuple[Link, ...]
     items: tuple[int, int]
@@ -107,13 +121,14 @@ def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) 
         time=time_spent(run, spans, nodes, until_ns),
         nodes=nodes,
         slowest=_slowest(leaves, by_id, until_ns),
-        under_way=_under_way(leaves, by_id, until_ns),
+        under_way=_under_way([*leaves, *_maps_alone(spans)], by_id, until_ns),
         models=models.uses(),
         generations=(
             models.calls,
             sum(node.calls - node.skipped - node.cached for node in nodes if node.is_model),
         ),
         rerouted=_rerouted(leaves),
+        retried=_retried(spans, by_id),
         cached=sum(node.cached for node in nodes),
         waited_for=chain(spans),
         items=_items(run, spans),
@@ -132,7 +147,7 @@ def _until(run: RunRecord, spans: list[Span], now_ns: int | None) -> int:
         return run.ended_ns
     if now_ns is not None and run.status == "running":
         return max(now_ns, run.started_ns)
-    latest = run.started_ns
+    latest = max(run.started_ns, run.seen_ns or 0)
     for span in spans:
         latest = max(latest, span.ended_ns or span.started_ns)
         for wait in span.waits:
@@ -170,6 +185,7 @@ def _call(span: Span, by_id: Mapping[str, Span], until_ns: int) -> Call:
         seconds=_took_ns(span, until_ns) / 1e9,
         waited_s=waited_ns / 1e9,
         waiting_for=span.waits[-1].limits if span.waits and span.waits[-1].admitted_ns is None else (),
+        attempts=span.attempts,
     )
 
 
@@ -178,8 +194,15 @@ def _slowest(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> tu
     return tuple(_call(span, by_id, until_ns) for span in longest)
 
 
+def _maps_alone(spans: list[Span]) -> list[Span]:
+    """Maps at work with nothing in them that is: they wait for their source, or for items in worker processes."""
+    unfinished = [span for span in spans if span.status in _UNFINISHED]
+    around = {span.parent for span in unfinished}
+    return [span for span in unfinished if span.kind in ("map", "for") and span.id not in around]
+
+
 def _under_way(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> tuple[Call, ...]:
-    unfinished = [span for span in leaves if span.status in ("running", "crashed", "cancelled")]
+    unfinished = [span for span in leaves if span.status in _UNFINISHED]
     unfinished.sort(key=lambda span: (span.started_ns, span.path, span.items))
     return tuple(_call(span, by_id, until_ns) for span in unfinished)
 
@@ -191,3 +214,18 @@ def _rerouted(leaves: list[Span]) -> tuple[Rerouted, ...]:
             was = found.get((span.path, resource)) or Rerouted(span.path, resource, 0, failure)
             found[span.path, resource] = was._replace(times=was.times + 1)
     return tuple(sorted(found.values(), key=lambda one: (-one.times, one.path, one.resource)))
+
+
+def _retried(spans: list[Span], by_id: Mapping[str, Span]) -> tuple[Retried, ...]:
+    found: dict[tuple[str, str, str], Retried] = {}
+    tried = [span for span in spans if span.kind == "attempt" and span.failure is not None]
+    for span in sorted(tried, key=lambda one: one.started_ns):
+        node = by_id.get(span.parent or "")
+        if span.failure is None or node is None:
+            continue
+        if (span.attempt or 1) >= node.attempts and node.status in ("failed", "handled"):
+            continue  # with it the node gave up
+        alike = (span.path, span.failure.type, pattern_of(span.failure.message))
+        was = found.get(alike) or Retried(span.path, 0, span.failure)
+        found[alike] = was._replace(times=was.times + 1)
+    return tuple(sorted(found.values(), key=lambda one: (-one.times, one.path, one.first.type)))

@@ -48,6 +48,9 @@ def report_json(report: Report, *, spans: Iterable[Span] | None = None, lines: S
             {"path": one.path, "resource": one.resource, "count": one.times, "first": failure_json(one.first, lines)}
             for one in report.rerouted
         ],
+        "retried": [
+            {"path": one.path, "count": one.times, "first": failure_json(one.first, lines)} for one in report.retried
+        ],
         "waited_for": [_plain(link) for link in report.waited_for],
     }
     if spans is not None:

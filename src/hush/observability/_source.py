@@ -6,7 +6,7 @@ import os
 import stat
 import tokenize
 
-from hush.core.extend import without_secrets
+from hush.core.extend import without_named_secrets
 from hush.observability._span import Frame
 
 _MOST_BYTES = 4_000_000
@@ -35,7 +35,7 @@ class SourceLines:
         lines = self._files[frame.file]
         if lines is None or not 1 <= frame.line <= len(lines):
             return None
-        return without_secrets(lines[frame.line - 1]).strip()[:_LONGEST] or None
+        return without_named_secrets(lines[frame.line - 1], code=True).strip()[:_LONGEST] or None
 
     def _read(self, file: str) -> list[str] | None:
         if not file.endswith((".py", ".pyw")):

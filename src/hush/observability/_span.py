@@ -206,6 +206,7 @@ class RunRecord(NamedTuple):
         items: How many items of maps have ended, of all maps together, ``items_failed`` of them badly.
         totals: For each node that was called more than once, or asked a model, by path; of the others their one span
             says it. Of all nodes if spans were dropped or left out.
+        seen_ns: Of a run that crashed: when its process last gave a sign of life.
     """
 
     trace: str
@@ -224,6 +225,7 @@ class RunRecord(NamedTuple):
     items: int = 0
     items_failed: int = 0
     totals: tuple[Totals, ...] = ()
+    seen_ns: int | None = None
 
 
 class Batch(NamedTuple):

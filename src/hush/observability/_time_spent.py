@@ -17,8 +17,18 @@ MODELS = frozenset({"llm", "chain", "embedding", "rerank"})
 
 
 def is_leaf(span: Span) -> bool:
-    """Whether it is a call, and neither holds nodes nor is one attempt of several."""
+    """Whether it is a call, and neither holds nodes nor is one attempt of several.
+
+    An item that ran in a worker process is one: nothing is told of the nodes in it.
+    """
+    if span.kind == "item":
+        return span.called_ns is not None
     return span.kind not in CONTAINERS and span.kind != "attempt"
+
+
+def of_calls(totals: Totals) -> bool:
+    """Whether they are of calls, as of ``is_leaf``."""
+    return totals.kind not in CONTAINERS or totals.kind == "item"
 
 
 class NodeUse(NamedTuple):
@@ -127,7 +137,8 @@ class _Sums:
         took_ns = ended_ns - span.started_ns
         self.took_ns += took_ns
         self.slowest_ns = max(self.slowest_ns, took_ns)
-        self.retry_s += span.retry_s
+        retry_s = min(span.retry_s, took_ns / 1e9)  # what is under way may have to wait for longer
+        self.retry_s += retry_s
         if span.ready_ns is not None:
             self.ready_ns += max(0, span.started_ns - span.ready_ns)
         since_called_ns = 0
@@ -141,7 +152,7 @@ class _Sums:
         elif span.thread_s is not None:
             self.called_ns += round(span.thread_s * 1e9)
         elif span.called_ns is not None:
-            self.called_ns += max(0, ended_ns - span.called_ns - since_called_ns - round(span.retry_s * 1e9))
+            self.called_ns += max(0, ended_ns - span.called_ns - since_called_ns - round(retry_s * 1e9))
 
     def use(self, totals: Totals | None) -> NodeUse:
         """The node's use: the totals of what has ended, where they know more than the spans do, and what has not."""
@@ -215,7 +226,7 @@ def nodes_of(run: RunRecord, leaves: Iterable[Span], until_ns: int) -> tuple[Nod
         if of_node is None:
             of_node = sums[span.path] = _Sums(span)
         of_node.add(span, until_ns)
-    totals = {one.path: one for one in run.totals if one.kind not in CONTAINERS}
+    totals = {one.path: one for one in run.totals if of_calls(one)}
     found = {path: _of_totals(one) for path, one in totals.items() if path not in ended}
     found |= {path: sums.use(totals.get(path)) for path, sums in ended.items()}
     for path, of_node in unfinished.items():
@@ -236,7 +247,7 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
             limits[name][1] += node.calls - node.skipped
     ready_s = sum(node.ready_s for node in nodes)
     in_totals = {one.path for one in run.totals}
-    ready_s += sum(one.ready_s for one in run.totals if one.kind in CONTAINERS)
+    ready_s += sum(one.ready_s for one in run.totals if not of_calls(one))
     ready_s += sum(
         max(0, one.started_ns - one.ready_ns) / 1e9
         for one in spans

@@ -66,7 +66,7 @@ class Sums:
         self._attempts += one.attempts
         if one.cached is not None:
             self._cached += 1
-        self._retry_s += one.retry_s
+        self._retry_s += one.paused_s(at_ns)
         if self._is_leaf and one.called_ns is not None:
             tries = one.tries
             if one.thread_ns is not None:
@@ -80,7 +80,7 @@ class Sums:
             if self._waited_ns is None:
                 self._waited_ns = {}
             for wait in one.waits:
-                name = ", ".join(wait.limits)
+                name = ",".join(wait.limits)
                 waited_ns = (at_ns if wait.admitted_ns is None else wait.admitted_ns) - wait.queued_ns
                 self._waited_ns[name] = self._waited_ns.get(name, 0) + waited_ns
 

@@ -25,12 +25,13 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
+from hush.core.extend import without_secrets
 from hush.observability._heard import HEARD
 from hush.observability._preview import clean
 from hush.observability._sampling import ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
 from hush.observability._totals import CONTAINERS, Sums, sums_of
-from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, trace_id
+from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, sink, trace_id
 
 Place = tuple[str, tuple[int, ...]]
 
@@ -203,8 +204,8 @@ class Tree:
         if one.inside:
             for inner in inside_out(one):
                 self._forget(inner)
-                # Of a round that did not end well nobody tells; what was in it has told why.
-                self._close_alone(inner, "failed" if inner.kind == "round" and inner.erred else "cancelled", at_ns)
+                inner.failure = inner.sunk
+                self._close_alone(inner, "failed" if inner.sunk else "cancelled", at_ns)
         self._close_alone(one, status, at_ns)
 
     def _close_alone(self, one: UnderWay, status: Status, at_ns: int) -> None:
@@ -219,10 +220,11 @@ class Tree:
         spans.append(one.span(self.trace, self._wall_ns, status, at_ns))
         self.produced += len(spans)
         failed = status in ("failed", "handled")
-        if one.kind not in ("run", "item", "round"):
-            sums = self._sums.get(one.path)
+        if one.kind not in ("run", "item", "round") or (one.kind == "item" and one.called_ns is not None):
+            place = one.path if one.kind != "item" else f"{one.path}\0item"  # after its map, before what is in that
+            sums = self._sums.get(place)
             if sums is None:
-                sums = self._sums[one.path] = sums_of(one.path, one.kind)
+                sums = self._sums[place] = sums_of(one.path, one.kind)
             sums.add(one, status, at_ns)
         if one.kind != "item":
             if failed:
@@ -289,6 +291,7 @@ class Tree:
         self._wall_ns = event.wall_ns - event.at_ns
         self._kinds = event.kinds or {}
         self._about = (clean(event.run, 1_000), event.user_id, event.session_id)
+        self._tags = tuple(map(without_secrets, self._tags))
         self.run = UnderWay(self._others.next(), None, "run", event.path, (), event.at_ns)
         self.run.inputs = event.inputs
         self.run.tags = self._tags
@@ -395,8 +398,8 @@ class Tree:
         one.failure, one.thread_ns = event.error, event.thread_ns  # type: ignore[assignment]  # condensed
         if one.resource is not None:
             one.generation = (one.generation or Generation())._replace(resource=one.resource)
-        if not event.handled and one.around is not None and one.around.kind == "round":
-            one.around.erred = True
+        if not event.handled:
+            sink(one)
         self._close(one, "handled" if event.handled else "failed", event.at_ns)
 
     def _count_last(self, one: UnderWay) -> None:
@@ -440,6 +443,8 @@ class Tree:
             item = UnderWay(self._others.next(), node, "item", event.path, items, began_ns)
             item.name = f"{node.name}[{event.item}]"
             item.held = []
+            if event.took_ns is not None:  # the call itself, of whose nodes nothing is told
+                item.called_ns = began_ns
         item.key = event.key
         return item
 

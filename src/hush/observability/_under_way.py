@@ -62,8 +62,10 @@ class UnderWay:
         inside: Those in it that are under way, by identity.
         readies: When the nodes in it became ready that have not begun.
         held: Of an item: the spans in it that have ended, until it is known whether they are kept.
-        erred: Of an item: whether something in it failed; of a round: whether it failed itself.
+        erred: Of an item: whether something in it failed.
+        pause: When the wait for its next attempt began, and how long it is to be; ``retry_s`` has all of it.
         sampler: Of a map.
+        sunk: Of a graph, loop or round: what failed in it, unhandled; it ends with that unless its own end is told.
         told: Whether a live exporter has been told that it is under way.
         changed: Whether something of it has changed since then.
     """
@@ -79,9 +81,11 @@ class UnderWay:
     waits: list[Wait] | None = None
     tries: list[Try] | None = None
     retry_s = 0.0
+    pause: tuple[int, float] | None = None
     cached: str | None = None
     rerouted: tuple[tuple[str, Failure], ...] = ()
     failure: Failure | None = None
+    sunk: Failure | None = None
     tags: tuple[str, ...] = ()
     inputs: Mapping[str, Any] | None = None
     outputs: Mapping[str, Any] | None = None
@@ -130,6 +134,13 @@ class UnderWay:
             for one in self.waits
         )
 
+    def paused_s(self, ended_ns: int | None) -> float:
+        """How long it waited between attempts: of a wait that was cut short by its end, what there was of it."""
+        if self.pause is None or ended_ns is None:
+            return self.retry_s
+        at_ns, wait_s = self.pause
+        return max(0.0, self.retry_s - wait_s + min(wait_s, (ended_ns - at_ns) / 1e9))
+
     def span(self, trace: str, wall_ns: int, status: Status, ended_ns: int | None) -> Span:
         """The record of it; ``wall_ns`` is what makes the run's time one since the epoch."""
         return Span(
@@ -151,7 +162,7 @@ class UnderWay:
             None,
             self.attempts,
             self.waits_to(wall_ns),
-            self.retry_s,
+            self.paused_s(ended_ns),
             self.cached,
             self.rerouted,
             self.failure,
@@ -169,8 +180,8 @@ class UnderWay:
     def attempt_spans(self, trace: str, ids: Ids, wall_ns: int, status: Status, ended_ns: int) -> list[Span]:
         """Spans of its attempts, if there were several."""
         tries = self.tries
-        if tries is None or len(tries) < 2:
-            return []
+        if tries is None or (len(tries) < 2 and tries[0].failure is None):
+            return []  # a single one that failed was to be followed by another
         found = []
         for one in tries:
             last = one.number == tries[-1].number
@@ -194,6 +205,24 @@ class UnderWay:
                 )
             )
         return found
+
+
+_PASSING = frozenset({"graph", "while", "round"})
+_GROUP = "ExceptionGroup"
+_MOST_SUNK = 20
+
+
+def sink(one: UnderWay) -> None:
+    """What plainly holds ``one`` fails with it: graphs and rounds that handle nothing are told no end of their own."""
+    failure, around = one.failure, one.around
+    while failure is not None and around is not None and around.kind in _PASSING:
+        before = around.sunk
+        if before is None:
+            around.sunk = failure
+        elif len(before.causes) < _MOST_SUNK or before.type != _GROUP:
+            parts = (*(before.causes if before.type == _GROUP else (before,)), failure)
+            around.sunk = Failure(_GROUP, f"{len(parts)} nodes failed", causes=parts)
+        around = around.around
 
 
 def inside_out(one: UnderWay) -> list[UnderWay]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from hush.providers._files import File
@@ -57,8 +57,8 @@ class Form:
         shown: How it was written.
     """
 
-    messages: tuple[MessageForm | Slot, ...]
-    names: tuple[str, ...]
+    messages: tuple[MessageForm | Slot, ...] = field(repr=False)  # previews of traces hold what is shown
+    names: tuple[str, ...] = field(repr=False)
     shown: str
 
     def reads_files(self) -> bool:

@@ -27,15 +27,18 @@ _SECRET = frozenset(
     }
 )
 _KEYS = frozenset({"api", "access", "private", "encryption", "signing", "secret"})
+_ENCODED = r"(?-i:(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{4,}={0,2})"  # base64, and not the next word of "a basic example"
 _SHAPE = re.compile(
-    r"\b(?:bearer|basic)\s+\S|\bsk-\w|-----BEGIN |(?:://|\A)[^/\s:@]*:[^/\s@]+@"
+    rf"\bbearer\s+\S|\bbasic\s+{_ENCODED}"
+    r"|\bsk-\w|-----BEGIN |(?:://|\A)[^/\s:@]*:[^/\s@]+@"
     r"|[?&][\w.-]*(?:key|token|secret|sig|signature|password)=[^&\s]",
     re.IGNORECASE,
 )
 _HIDDEN = "[secret]"
 _SHORTEST = 4  # removing shorter ones would only garble the text
 _PARTS = re.compile(
-    r"(?P<before>\b(?:bearer|basic)\s+)[^\s\"',;]+"
+    r"(?P<before>\bbearer\s+)[^\s\"',;]+"
+    rf"|(?P<encoded>\bbasic\s+){_ENCODED}"
     r"|\bsk-[\w*.-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"
     r"|(?P<address>://)[^/\s:@]*:[^/\s@]+(?=@)"
@@ -82,10 +85,17 @@ def _without(text: str, secrets: Iterable[str]) -> str:
     return "".join([*kept, text[end:]])
 
 
+_QUOTED = r"""b?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
+_NAMED = re.compile(
+    rf"""(?P<mark>["'])(?P<key>[\w.-]{{1,64}})(?P=mark)\s{{0,2}}:\s{{0,2}}(?P<value>{_QUOTED})"""
+    rf"""|(?<![\w.-])(?P<name>[\w.-]{{1,64}})\s{{0,2}}=\s{{0,2}}(?P<given>{_QUOTED}|[^\s"',;&)}}\]=]{{4,}})"""
+)
+"""A name and its value as ``repr``, JSON and code write them."""
+_PLAIN = frozenset({"None", "True", "False", "null", "true", "false", '""', "''", _HIDDEN})
+
 _remembered: tuple[str, ...] = ()
 """The values of all secrets that this process has read from settings, the longest first."""
 _remembering = Lock()
-_MARKS = frozenset(" -:?&")  # each shape of a credential has one of them
 
 
 def remember_secrets(secrets: Iterable[str]) -> None:
@@ -97,6 +107,19 @@ def remember_secrets(secrets: Iterable[str]) -> None:
             _remembered = tuple(sorted({*_remembered, *new}, key=len, reverse=True))
 
 
+def _may_hold_some(text: str) -> bool:
+    """Whether one of the shapes can be in it: the expression itself takes forty times as long on a long text."""
+    low = text.casefold()
+    return (
+        "bearer" in low
+        or "basic" in low
+        or "sk-" in low
+        or "-----begin" in low
+        or ("@" in low and "://" in low)
+        or ("=" in low and ("?" in low or "&" in low))
+    )
+
+
 def without_secrets(text: str) -> str:
     """``text`` without the values of remembered secrets, and without what has the shape of a credential.
 
@@ -105,9 +128,27 @@ def without_secrets(text: str) -> str:
     found = [secret for secret in _remembered if secret in text]
     if found:
         return _without(text, found)
-    if _MARKS.isdisjoint(text):
+    if not _may_hold_some(text):
         return text
     return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)
 
 
-protocols.without_secrets.call = without_secrets
+def without_named_secrets(text: str, *, code: bool = False) -> str:
+    """``without_secrets``, and without what stands in ``text`` under a secret name: ``{'password': '1234'}``.
+
+    For texts that somebody made of values, such as the message of an exception, and for lines of source: ``repr``,
+    JSON, ``name=value``. It takes longer. In ``code``, what names or calls something is no value.
+    """
+
+    def without_value(found: re.Match[str]) -> str:
+        if not is_secret_name(found["key"] or found["name"]):
+            return found[0]
+        value = found["value"] or found["given"]
+        if value[-1] in "([{" or (code and value.replace(".", "").isidentifier()) or value in _PLAIN:
+            return found[0]
+        return f"{found[0][: -len(value)]}{_HIDDEN}"
+
+    return without_secrets(_NAMED.sub(without_value, text) if "=" in text or ":" in text else text)
+
+
+protocols.without_secrets.call = without_named_secrets

@@ -15,9 +15,11 @@ from hush.observability._local._problems import TraceError
 from hush.observability._local._pruning import Pruned, prune
 from hush.observability._local._rows import RUN_COLUMNS, SPAN_COLUMNS, run_of, span_of, storable
 from hush.observability._local._schema import FAILED, RUN_BITS
+from hush.observability._preview import clean
 from hush.observability._span import RunRecord, Span
 
-_RUN = f"SELECT {', '.join(RUN_COLUMNS)}, id FROM runs WHERE status <> 'pruned'"
+_BEAT = "(SELECT beat_ns FROM processes WHERE processes.id = runs.process)"
+_RUN = f"SELECT {', '.join(RUN_COLUMNS)}, {_BEAT}, id FROM runs WHERE status <> 'pruned'"
 _NEWEST = "ORDER BY started_ns DESC, id DESC"
 _SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE id IN"
 _LISTED = 10
@@ -161,7 +163,9 @@ def _found(file: Opened, text: str) -> Found:
                 f"{file.path} has no run yet." if text == "last" else f"no run in {file.path} has failed or crashed."
             )
         return newest[0]
-    exact = _run_at(file, "request_id = ?", (storable(text),)) or _run_at(file, "trace = ?", (storable(text),))
+    # What tracers write are ids without secrets.
+    exact = _run_at(file, "request_id IN (?, ?)", (storable(text), storable(clean(text, 1_000))))
+    exact = exact or _run_at(file, "trace = ?", (storable(text),))
     if exact is not None:
         return exact
     beginning = text.lower()

@@ -191,12 +191,18 @@ def span_of(trace: str, row: Row, *, crashed: bool) -> Span:
 
 
 def run_of(row: Row, *, crashed: bool) -> RunRecord:
-    """The record of a row as ``run_row`` makes it; ``crashed``: the process that ran it is gone."""
+    """The record of a row as ``run_row`` makes it, and after that the last beat of its process.
+
+    ``crashed``: that process is gone.
+    """
     values = _texts(row)
     own = dict(zip(RUN_COLUMNS[:11], values, strict=False))
     if crashed and own["status"] == "running":
         own["status"] = "crashed"
-    return RunRecord(**own, **_read(values[13], _RUN_NAMES))
+    more = _read(values[13], _RUN_NAMES)
+    if own["status"] == "crashed":
+        more["seen_ns"] = row[len(RUN_COLUMNS)]
+    return RunRecord(**own, **more)
 
 
 _SPAN_NAMES = frozenset(name for _, name, _ in _SPAN_REST)

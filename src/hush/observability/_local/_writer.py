@@ -24,7 +24,7 @@ _INSERT = f"INSERT INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES ({_PLACES})"
 _REPLACE = f"INSERT OR REPLACE INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES ({_PLACES})"
 _INSERT_RUN = f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
 _UPDATE_RUN = f"UPDATE runs SET {', '.join(f'{name} = ?' for name in RUN_COLUMNS)} WHERE id = ?"
-_BEAT_NS = 5_000_000_000
+_BEAT_NS = 400_000_000  # a run under way writes every 0.5 s: of a crash that is all that tells when it was
 
 _held: set[sqlite3.Connection] = set()
 """Connections that are open, and those that must never be closed, by the garbage collector neither: one whose file was
@@ -62,7 +62,7 @@ class LocalWriter:
     most = 5_000
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path = self.where = path
         self._connection: sqlite3.Connection | None = None
         self._opened_as: tuple[int, int] | None = None
         self._pid = 0

@@ -66,6 +66,7 @@ class OTLPExporter:
     def __init__(self, endpoint: Endpoint, form: Form, resource: Resource) -> None:
         self._converter = Converter(form, resource)
         self._sender = Sender(endpoint)
+        self.where = endpoint.shown
         self._seen: set[tuple[str, str]] = set()  # of the batch that is to be offered again
         self._lost = _Lost()
 

@@ -106,6 +106,9 @@ class Sender:
     def _read(self, response: Response, answer: bytes) -> tuple[int, str]:
         status = response.status_code
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if 200 <= status < 300 and kind == "text/html":
+            said = "answered with a web page, which no collector does. Is it the address of one? Most end in /v1/traces"
+            raise self._error(said, again=False)
         if 200 <= status < 300:
             rejected, why = _partly(answer, kind)
             return rejected, _shown(why)
