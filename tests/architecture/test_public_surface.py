@@ -62,6 +62,7 @@ EVENTS = {
     "NodeCached",
     "NodeChunk",
     "NodeAdmitted",
+    "NodeAnswered",
     "NodeFailed",
     "NodeFinished",
     "NodeQueued",

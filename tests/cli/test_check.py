@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kit.command import hush
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 WRONG = """\
 from hush.core import *
 
@@ -98,3 +101,10 @@ def test_a_form_that_there_is_not_is_told(write, form):
     ran = hush("graph", "graph.py", "--format", form)
     assert ran.code == 2
     assert "mermaid" in ran.err
+
+
+@pytest.mark.parametrize("name", ["etl", "fan_out", "streaming_maps", "branches_and_loops"])
+def test_examples_can_be_checked_and_drawn(name):
+    path = str(EXAMPLES / f"{name}.py")
+    assert hush("check", path) == (0, f"{path}:graph: no problems\n", "")
+    assert hush("graph", path).code == 0

@@ -49,6 +49,16 @@ def test_a_run_loads_no_provider_and_no_tracer(write):
     assert done.stderr == "['asyncio', 'hush.core']\n"
 
 
+def test_without_the_extra_it_says_what_to_install():
+    script = (
+        "import sys; sys.modules['cyclopts'] = None; from hush.cli import main; sys.exit(main(['run', 'graph.py']))"
+    )
+    done = process(sys.executable, "-c", script)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'pip install "hushflow[cli]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_help_says_what_there_is_and_lists_the_codes():
     ran = hush("--help")
     assert ran.code == 0
@@ -111,6 +121,28 @@ def test_what_programs_and_worker_processes_print_is_no_result(write):
     done = process(*COMMAND, "run", "graph.py")
     assert json.loads(done.stdout) == {"a": 1, "b": 2}
     assert done.stderr.count("from a program") == done.stderr.count("from a worker") == 2
+
+
+def test_what_is_logged_is_safe_and_nothing_is_told_twice(write):
+    write(
+        text="""
+        import logging
+        from hush.core import *
+
+        def odd(n):
+            logging.getLogger("shop").warning("with sk-abcdefghijkl \\x1b[2J")
+            logging.getLogger("shop").info("not shown")
+            raise ValueError(n)
+
+        with GraphNode(name="g") as graph:
+            CodeNode(name="odd", code_fn=odd, inputs={"n": 1}, on_error="collect")
+        """
+    )
+    done = process(*COMMAND, "run", "graph.py")
+    assert (done.returncode, done.stdout) == (3, "{}\n")
+    assert done.stderr == (
+        "WARNING shop: with [secret] \\x1b[2J\npartial: the run went on without 1 failure\n  1 × g/odd: ValueError: 1\n"
+    )
 
 
 @POSIX
@@ -241,6 +273,24 @@ def test_a_signal_cancels_what_waits_and_it_cleans_up(write, number, code):
     assert "cleaned up\n" in said
     assert said.endswith(f"hush: cancelled by {number.name}\n")
     assert "Traceback" not in said
+
+
+@POSIX
+def test_a_run_can_be_asked_what_it_is_at(write):
+    write(text=SLEEPERS)
+    command = [*COMMAND, "run", "graph.py:waiting"]
+    with subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running:
+        try:
+            assert running.stderr is not None
+            running.stderr.readline()
+            running.send_signal(signal.SIGUSR1)
+            assert running.stderr.readline().startswith("hush: waits (run ")
+            assert "waits/n" in running.stderr.readline()
+            running.send_signal(signal.SIGTERM)
+            running.stderr.read()
+            assert running.wait(20) == 143
+        finally:
+            running.kill()
 
 
 @POSIX

@@ -165,7 +165,12 @@ def query(database: Path, sql: str) -> list[tuple[object, ...]]:
 
 def loaded(workdir: Path) -> dict[str, bytes]:
     """Everything that lies in the work folder, but the source database."""
-    return {path.name: path.read_bytes() for path in workdir.glob("*") if path.name != "source.db"}
+    return {name: (workdir / name).read_bytes() for name in names_in(workdir) if name != "source.db"}
+
+
+def names_in(workdir: Path) -> list[str]:
+    """What is in the folder, but for what was recorded of runs."""
+    return sorted(path.name for path in workdir.iterdir() if not path.name.startswith("traces.db"))
 
 
 def test_the_first_look_runs_three_functions_at_once_and_one_item_fails_alone(tmp_path: Path) -> None:
@@ -202,7 +207,7 @@ def test_every_definition_is_measured_and_every_file_that_does_not_parse_is_repo
         (3, 12),
     ]
     assert {str(file) for (file,) in query(work / "warehouse.db", "SELECT file FROM failed")} == set(BAD)
-    assert sorted(path.name for path in work.iterdir()) == ["cache.json", "source.db", "warehouse.db"]
+    assert names_in(work) == ["cache.json", "source.db", "warehouse.db"]
 
 
 @pytest.mark.usefixtures("printed")
@@ -282,7 +287,7 @@ def test_a_rerun_replaces_the_results_and_a_broken_source_leaves_them(tmp_path: 
 
 def test_a_broken_source_writes_nothing_to_a_new_folder(tmp_path: Path, sources: Path) -> None:
     assert run(tmp_path, "etl.py", "--workdir", "work", "--sources", sources, "--break", "files")[0] == 1
-    assert [path.name for path in (tmp_path / "work").iterdir()] == ["source.db"]
+    assert names_in(tmp_path / "work") == ["source.db"]
 
 
 def test_a_result_that_cannot_take_its_place_keeps_the_other_out_too(tmp_path: Path, sources: Path) -> None:
@@ -290,7 +295,7 @@ def test_a_result_that_cannot_take_its_place_keeps_the_other_out_too(tmp_path: P
     code, _, err = run(tmp_path, "etl.py", "--workdir", "work", "--sources", sources)
     assert code == 1
     assert "Failed in etl-pipeline/publish" in err
-    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["cache.json", "source.db"]
+    assert names_in(tmp_path / "work") == ["cache.json", "source.db"]
 
 
 def test_ctrl_c_stops_the_run_and_its_server_and_writes_nothing(tmp_path: Path, sources: Path) -> None:
@@ -300,7 +305,7 @@ def test_ctrl_c_stops_the_run_and_its_server_and_writes_nothing(tmp_path: Path, 
     os.killpg(process.pid, signal.SIGINT)  # a terminal, too, sends it to all processes of the group
     code, _, err = finish(process)
     assert (code, err) == (130, "\nStopped. What an earlier run loaded stands as it was.\n")
-    assert [path.name for path in (tmp_path / "work").iterdir()] == ["source.db"]
+    assert names_in(tmp_path / "work") == ["source.db"]
 
 
 def test_the_server_ends_when_the_example_is_killed(tmp_path: Path, sources: Path) -> None:

@@ -25,6 +25,12 @@ NASTY = [
     "null",
 ]
 
+
+def built(kind: type[Any], /, *args: Any, **named: Any) -> st.SearchStrategy[Any]:
+    """Records of ``kind`` of what is given; hypothesis would make up each field of a NamedTuple that is not."""
+    return st.builds(lambda *values, **fields: kind(*values, **fields), *args, **named)
+
+
 texts = st.one_of(st.sampled_from(NASTY), st.text(max_size=12), st.text(st.characters(codec=None), max_size=6))
 names = st.sampled_from(["fetch", "etl/fetch", "etl/each/ask", "đọc/ghi"]) | texts
 traces = st.integers(0, 2**128 - 1).map("{:032x}".format)
@@ -49,12 +55,12 @@ tags = st.lists(texts, max_size=3).map(tuple)
 
 
 def _failure(causes: st.SearchStrategy[tuple[Failure, ...]]) -> st.SearchStrategy[Failure]:
-    frames = st.lists(st.builds(Frame, texts, st.integers(0, 9_999), texts), max_size=2).map(tuple)
-    return st.builds(Failure, texts, texts, frames, tags, causes)
+    frames = st.lists(built(Frame, texts, st.integers(0, 9_999), texts), max_size=2).map(tuple)
+    return built(Failure, texts, texts, frames, tags, causes)
 
 
 failures = _failure(st.lists(_failure(st.just(())), max_size=2).map(tuple))
-waits = st.builds(
+waits = built(
     Wait,
     st.lists(texts, max_size=2).map(tuple),
     instants,
@@ -62,7 +68,7 @@ waits = st.builds(
     st.none() | instants,
     st.integers(1, 9),
 )
-generations = st.builds(
+generations = built(
     Generation,
     st.none() | texts,
     st.none() | texts,
@@ -71,7 +77,7 @@ generations = st.builds(
     st.none() | texts,
     st.none() | values,
 )
-totals = st.builds(
+totals = built(
     Totals,
     path=names,
     kind=st.sampled_from(KINDS),
@@ -95,7 +101,7 @@ totals = st.builds(
 
 def spans(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[Span]:
     """Spans that have ended; their ids may be the same only by chance."""
-    usual = st.builds(
+    usual = built(
         Span,
         trace,
         ids,
@@ -110,7 +116,7 @@ def spans(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[Span]:
         inputs=st.none() | values,
         outputs=st.none() | values,
     )
-    full = st.builds(
+    full = built(
         Span,
         trace,
         ids,
@@ -149,7 +155,7 @@ def spans(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[Span]:
 
 def runs(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[RunRecord]:
     """Runs that have ended."""
-    return st.builds(
+    return built(
         RunRecord,
         trace,
         texts,

@@ -391,7 +391,7 @@ for make in (OTelTracer, lambda: LangfuseTracer(public_key="pk", secret_key="sk-
 
 @pytest.mark.parametrize(
     ("module", "package"),
-    [("opentelemetry", "opentelemetry-sdk"), ("opentelemetry.exporter", "opentelemetry-exporter-otlp-proto-http")],
+    [("opentelemetry", "opentelemetry-sdk"), ("opentelemetry.proto", "opentelemetry-exporter-otlp-proto-http")],
 )
 def test_a_package_that_is_missing_is_named_with_its_extra(module, package):
     done = subprocess.run([sys.executable, "-c", MISSING, module], capture_output=True, text=True, check=True)

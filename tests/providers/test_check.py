@@ -10,6 +10,7 @@ import pytest
 
 from hush.core import Limit, ResourceHub, UsageError, code_node
 from hush.testing import ScriptedLLM
+from kit.llm_forms import Said, anthropic_whole
 from kit.model_server import Asked, ModelServer, serving_models
 from kit.tls_server import ELSEWHERE, GOOD, SELF_SIGNED, serving_tls
 
@@ -152,7 +153,22 @@ def test_anthropic_is_asked_in_its_own_way():
         assert hub.check() == []
     [asked] = server.asked
     assert asked.path == "/v1/models?limit=1000"
-    assert (asked.headers["x-api-key"], asked.headers["anthropic-version"]) == ("good", "2023-06-01")
+    assert asked.headers["x-api-key"] == "good"
+
+
+def test_anthropic_is_checked_in_the_version_in_which_it_is_asked():
+    """What is not listed is asked for a token: both requests are seen."""
+
+    def said(asked):
+        return (200, {"data": [{"id": "other"}]}) if asked.method == "GET" else (200, anthropic_whole(Said(["a"])))
+
+    with answering(said) as server:
+        assert ResourceHub({"llm:a": settings(server, type="anthropic", model="claude")}).check() == []
+        listed, one = server.asked
+        assert listed.headers["anthropic-version"] == one.headers["anthropic-version"]
+        more = settings(server, type="anthropic", model="claude", headers={"anthropic-version": "2023-01-01"})
+        assert ResourceHub({"llm:a": more}).check() == []
+    assert [asked.headers["anthropic-version"] for asked in server.asked[2:]] == ["2023-01-01"] * 2
 
 
 @pytest.mark.parametrize(("status", "fine"), [(400, True), (422, True), (200, True), (404, False), (401, False)])

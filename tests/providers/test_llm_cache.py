@@ -8,9 +8,9 @@ import pytest
 from pydantic import BaseModel
 
 from hush.core import PARENT, GraphNode, Hush, Limit, NodeCached, NodeChunk, ResourceHub, Retry
-from hush.providers import EmbeddingNode, LLMChainNode, RerankNode
+from hush.providers import EmbeddingNode, LLMChainNode, LLMNode, RerankNode
 from hush.providers.errors import RefusedByProvider
-from hush.testing import Fault, Reply, ScriptedLLM, ToolCall, Usage, run_virtual
+from hush.testing import Fault, Reply, ScriptedLLM, ToolCall, Usage, llm_server, run_virtual
 from kit.model_batches import batch
 from kit.model_places import SOON, asked, asking, served
 
@@ -263,3 +263,16 @@ def test_an_answer_that_nobody_waits_for_is_given_up(where):
 
     assert run_virtual(main) == (1, 0)
     assert llm.stats.calls == 1
+
+
+async def test_two_addresses_of_one_model_share_no_answers():
+    """Nobody can tell whether what runs on them is the same. One address under two keys is one."""
+    llm = ScriptedLLM("a")
+    async with llm_server(llm) as one, llm_server(llm) as other:
+        for url, key, calls in [(one, "m", 1), (one, "n", 1), (other, "m", 2), (one, "m", 2)]:
+            given = {"type": "openai", "base_url": f"{url}/v1", "api_key": "k", "model": "same"}
+            with GraphNode(name="g") as graph:
+                LLMNode(name="a", resource_key=key, inputs={"messages": "?"}, outputs=PARENT, cache=True)
+            async with Hush(graph, resources={f"llm:{key}": given}) as engine:
+                assert (await engine.run())["content"] == "a"
+            assert llm.stats.calls == calls

@@ -12,10 +12,13 @@ from kit.model_places import PLACES, SOON, asked, hub_of, served
 
 OUTPUTS = {
     "content",
+    "message",
     "role",
     "finish_reason",
     "tool_calls",
     "parsed",
+    "images",
+    "audio",
     "usage",
     "cost",
     "model_used",
@@ -99,6 +102,7 @@ async def test_all_outputs_are_there_and_no_others(place, streams):
     assert (out["content"], out["role"], out["finish_reason"]) == ("Xin chào", "assistant", "stop")
     assert out["thinking_content"] == "Hm, 考え."
     assert (out["tool_calls"], out["parsed"], out["refusal"], out["logprobs"]) == ([], None, None, None)
+    assert (out["images"], out["audio"], out["message"]["content"]) == ([], None, "Xin chào")
     usage = out["usage"]
     assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == (900, 80, 980)
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == (900, 80)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from hush.core import PARENT, Each, GraphNode, Hush, MapNode, ResourceHub, UsageError
 from hush.providers import EmbeddingNode, RerankNode
-from hush.providers.errors import RefusedByProvider, RequestError
+from hush.providers.errors import ProviderError, RefusedByProvider, RequestError
 from hush.testing import Fault, ScriptedLLM, leak_check, llm_server, run_virtual
+from hush.testing._scripted._client import resource_of
 from kit.llama_server import KEY
 from kit.tiers import every_change, nightly
 
@@ -276,3 +277,22 @@ async def test_over_a_real_server(llama_embed, llama_rerank):
 def test_a_ranking_without_a_model_raises_at_its_line(key):
     with pytest.raises(UsageError, match="misses resource_key="), GraphNode(name="g"):
         RerankNode(name="r", resource_key=key, inputs={"query": "a", "documents": ["b"]})
+
+
+@pytest.mark.parametrize("kind", ["embedding", "rerank"])
+def test_a_scripted_client_that_is_closed_is_closed(kind):
+    """As one over HTTP is: nobody is asked any more."""
+    llm = ScriptedLLM()
+    made = resource_of(f"{kind}:v", llm).open()
+
+    async def ask():
+        await (made.embed(["a"]) if kind == "embedding" else made.rerank("a", ["a"]))
+
+    async def main():
+        await ask()
+        await made.aclose()
+        with pytest.raises(ProviderError, match="its client is closed"):
+            await ask()
+
+    run_virtual(main)
+    assert llm.stats.calls == 1

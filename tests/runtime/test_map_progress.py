@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import deque
 from math import exp
 
 import pytest
@@ -21,6 +22,7 @@ from hush.core import (
     MapNode,
     MapProgressed,
     MapStarted,
+    Tolerate,
 )
 from hush.core._runtime._pace import Pace
 from hush.testing import Recorder
@@ -34,6 +36,11 @@ async def wait(seconds):
     if seconds < 0:
         raise Boom("bad")
     return {"y": seconds}
+
+
+def first_of(seconds):
+    """Of a batch."""
+    return wait(seconds[0])
 
 
 def mapped(items, fn=wait, **options):
@@ -171,6 +178,67 @@ def test_the_same_seed_tells_the_same():
 
 
 # ── What ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Sized:
+    """An iterable with a length, which it may be wrong about."""
+
+    def __init__(self, items, says):
+        self.items, self.says = items, says
+
+    def __iter__(self):
+        return iter(self.items)
+
+    def __len__(self):
+        if self.says is None:
+            raise TypeError("nobody knows")
+        return self.says
+
+
+class AsyncSized(Sized):
+    __iter__ = None
+
+    async def __aiter__(self):
+        for item in self.items:
+            yield item
+
+
+def totals(graph, path="g/m"):
+    """The totals that were told, and how many items ended and failed."""
+    found, tracer = told(graph)
+    laws_hold(tracer, path=path)
+    events = [event for event in tracer.of(MapStarted, MapProgressed, MapFinished) if event.path == path]
+    return {event.total for event in events}, events[-1].done, found
+
+
+@pytest.mark.parametrize("kind", [Sized, AsyncSized, lambda items, says: deque(items)])
+def test_a_source_with_a_length_gives_the_total(kind):
+    assert totals(mapped(kind([0.2] * 5, 5)))[:2] == ({5}, 5)
+    assert totals(mapped(kind([0.2] * 5, 5), first=3))[:2] == ({3}, 3)
+    assert totals(mapped(kind([0.2] * 5, 5), fn=first_of, batch=2))[:2] == ({3}, 3)
+
+
+@pytest.mark.parametrize("says", [0, 2, 9, None])
+def test_nothing_is_decided_by_a_length_that_is_wrong(says):
+    """All items are gone through, what is tolerated is judged at the end, and no lengths are compared."""
+    found = totals(mapped(Sized([0.2] * 5, says), max_concurrency=2))
+    assert found[:2] == ({says}, 5)
+    failing = mapped(Sized([-0.1] * 2 + [0.2] * 3, says), max_concurrency=1, on_error=Tolerate(fraction=0.5))
+    assert totals(failing)[:2] == ({says}, 5)
+    both = {"x": Each(Sized([0.2] * 5, says)), "z": Each([1] * 5)}
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs=both):
+        CodeNode(name="n", code_fn=lambda seconds, z: {"y": seconds}, inputs={"seconds": PARENT["x"], "z": PARENT["z"]})
+    assert totals(graph)[:2] == ({None}, 5)
+
+
+def test_a_map_that_streams_from_it_tells_it_too():
+    with GraphNode(name="g") as graph:
+        with MapNode(name="a", inputs={"x": Each(Sized([0.2] * 3, 3))}) as a:
+            CodeNode(name="n", code_fn=wait, inputs={"seconds": PARENT["x"]}, outputs=PARENT)
+        with MapNode(name="m", inputs={"x": Each(a["y"])}) as m:
+            CodeNode(name="n", code_fn=wait, inputs={"seconds": PARENT["x"]}, outputs=PARENT)
+        m["y"] >> PARENT["ys"]
+    assert totals(graph)[:2] == ({3}, 3)
 
 
 @pytest.mark.parametrize("source", [lambda: (x for x in [0.2, 0.2]), lambda: iter([0.2, 0.2])])

@@ -107,7 +107,7 @@ def until_told(make: Callable[[], Coroutine[Any, Any, T]], on_told: Callable[[st
         told.append(number)
         run.cancel()
 
-    with _hearing(hear, told):
+    with _why_asked(), _hearing(hear, told):
         run.start()
         while not run.at_work.acquire(timeout=_LOOK_EVERY_S):
             if told and not told_s:
@@ -136,6 +136,23 @@ def _hearing(hear: Callable[[int, FrameType | None], None], told: list[int]) -> 
     finally:
         for number, one in () if told else before.items():
             signal.signal(number, one if one is not None else signal.SIG_DFL)
+
+
+@contextmanager
+def _why_asked() -> Generator[None]:
+    """SIGUSR1 asks what the run is at, unless the user's code does something else then."""
+    number: Any = getattr(signal, "SIGUSR1", None)
+    here = threading.current_thread() is threading.main_thread()
+    if number is None or not here or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+    from hush.core import why_on_signal
+
+    why_on_signal(number)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _leave_within(seconds: float, number: int) -> None:

@@ -19,16 +19,21 @@ class _Fit(logging.Filter):
                 setattr(record, name, None)
         try:
             text = record.getMessage()
+        except Exception as exc:  # handlers would meet it too, and print what it says
+            record.msg, record.args = f"<a message that cannot be written: {type(exc).__name__}>", ()
+        else:
             cleaned = without_secrets(text)
             if cleaned != text:
                 record.msg, record.args = cleaned, ()
-            if record.exc_info:
+        if record.exc_info:
+            try:
                 trace = logging.Formatter().formatException(record.exc_info)
-                record.exc_text = without_secrets(trace)
-                if record.exc_text != trace:
-                    record.exc_info = None  # whoever formats it anew would find the secret
-        except Exception:  # of the text of somebody's exception: handlers meet it too, and say so
-            return True
+            except Exception as exc:
+                trace = f"<a traceback that cannot be written: {type(exc).__name__}>"
+                record.exc_info = None
+            record.exc_text = without_secrets(trace)
+            if record.exc_text != trace:
+                record.exc_info = None  # whoever formats it anew would find the secret
         return True
 
 

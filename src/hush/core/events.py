@@ -23,6 +23,7 @@ __all__ = (
     "MapProgressed",
     "MapStarted",
     "NodeAdmitted",
+    "NodeAnswered",
     "NodeCached",
     "NodeCalled",
     "NodeChunk",
@@ -181,7 +182,7 @@ class NodeRan(NamedTuple):
     """A node was called on the loop and has ended well: ``NodeReady``, ``Started``, ``Called`` and ``Finished`` in one.
 
     Only tracers that ask for it get it (``protocols.TerseTracer``), in place of those, for a call that nothing came
-    between. ``at_ns`` is its end.
+    between. ``at_ns`` is its end. A branch has no ``inputs``.
     """
 
     run: str
@@ -191,7 +192,7 @@ class NodeRan(NamedTuple):
     outer: tuple[int, ...]
     ready_ns: int | None
     started_ns: int
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, Any] | None
     outputs: Mapping[str, Any]
 
 
@@ -262,6 +263,24 @@ class NodeChunk(NamedTuple):
     outer: tuple[int, ...] = ()
 
 
+class NodeAnswered(NamedTuple):
+    """A resource has answered a node: what it says of its answer, in runs with a tracer that asks for calls.
+
+    ``about`` is what the resource tells, and plain data. A model's: ``model`` (as its server calls it), ``requested``
+    (as it was asked for), ``provider``, ``usage``, ``cost`` in US dollars, ``finish_reason``. What is not known is not
+    there, or ``None``. Where it is asked for again, each answer has one; one that comes from a cache has none.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    resource: str
+    about: Mapping[str, Any]
+    attempt: int = 1
+    outer: tuple[int, ...] = ()
+
+
 class NodeCached(NamedTuple):
     """A node's outputs came from its cache, or, if ``joined``, from an identical call that was under way.
 
@@ -287,7 +306,11 @@ class NodeSkipped(NamedTuple):
 
 
 class MapStarted(NamedTuple):
-    """A map began to pull its items. ``total`` is their number where it is known."""
+    """A map began to pull its items. ``total`` is their number where it is known.
+
+    Of a source that is no list, tuple or range and has a length, it is what ``len()`` says when the map begins, and may
+    prove wrong: what it goes through is what ``done`` counts.
+    """
 
     run: str
     path: str
@@ -396,6 +419,7 @@ Event: TypeAlias = (
     | NodeRetrying
     | NodeRerouted
     | NodeChunk
+    | NodeAnswered
     | NodeCached
     | NodeSkipped
     | MapStarted

@@ -10,6 +10,7 @@ from hush.core.events import (
     Event,
     ItemFailed,
     ItemFinished,
+    NodeAnswered,
     NodeCalled,
     NodeChunk,
     NodeFailed,
@@ -21,7 +22,7 @@ from hush.core.events import (
     RunStarted,
 )
 from hush.observability._failure import failure_of
-from hush.observability._preview import Bounds, clean, preview, shown
+from hush.observability._preview import PREVIEW, Bounds, clean, exact, issubclass_of, preview, shown
 from hush.observability._span import Generation
 
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
@@ -32,6 +33,8 @@ _LARGE = ("messages", "text", "texts", "documents", "query", "prompt", "tools", 
 """Inputs of such a node that are no parameters of the request."""
 _ID = 1_000
 """Characters of an id or a key; callers choose them."""
+_TAGS_OF_ONE = 100
+_COST = 1e15  # neither infinite nor no number
 
 
 class Gave(NamedTuple):
@@ -82,6 +85,8 @@ class Condenser:
 
     def _node_called(self, event: NodeCalled) -> Event:
         inputs = event.inputs
+        if self._begun:  # of a call that was cancelled, in an earlier round
+            self._begun.discard((event.path, event.item, event.outer))
         if inputs is None:
             return event
         kept: Any = None
@@ -92,6 +97,10 @@ class Condenser:
         run, path, item, at_ns, _, attempt, resource, outer = event
         return _new(NodeCalled, (run, path, item, at_ns, kept, attempt, resource, outer))  # type: ignore[no-any-return]
 
+    def _node_answered(self, event: NodeAnswered) -> Event:
+        about: Any = _generation(event.resource, event.about)
+        return event._replace(about=about)
+
     def _node_ran(self, event: NodeRan) -> Event:
         inputs: Any
         outputs: Any
@@ -99,25 +108,23 @@ class Condenser:
         if self._bounds is None:
             inputs = outputs = None
         else:
-            inputs, outputs = preview(inputs, self._bounds), preview(outputs, self._bounds)
+            inputs = None if inputs is None else preview(inputs, self._bounds)
+            outputs = preview(outputs, self._bounds)
         return _new(NodeRan, (run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs))  # type: ignore[no-any-return]
 
     def _node_finished(self, event: NodeFinished) -> Event:
         outputs: Any = event.outputs
+        if self._begun:
+            self._begun.discard((event.path, event.item, event.outer))
         if outputs is None:
             return event
-        generation = None
-        if self._asks and self._kinds.get(event.path) in _ANSWERS:
-            generation = _generation(outputs)
-            if self._begun:
-                self._begun.discard((event.path, event.item, event.outer))
         tags: tuple[str, ...] = ()
         if _TAGS in outputs:
             tags = _tags(outputs[_TAGS])
             outputs = {key: value for key, value in outputs.items() if key != _TAGS}
         kept = None if self._bounds is None else preview(outputs, self._bounds)
         run, path, item, at_ns, outer, _, thread_ns = event
-        return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags, generation), thread_ns))  # type: ignore[no-any-return]
+        return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags), thread_ns))  # type: ignore[no-any-return]
 
     def _failed(self, event: NodeFailed | NodeRetrying | NodeRerouted) -> Event:
         if self._begun:
@@ -143,6 +150,7 @@ class Condenser:
 ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
     RunStarted: Condenser._run_started,
     RunFinished: Condenser._run_finished,
+    NodeAnswered: Condenser._node_answered,
     NodeCalled: Condenser._node_called,
     NodeFinished: Condenser._node_finished,
     NodeRan: Condenser._node_ran,
@@ -160,34 +168,43 @@ def _id(given: str | None) -> str | None:
 
 
 def _tags(given: Any) -> tuple[str, ...]:
-    if isinstance(given, str):
-        return (clean(given, _ID),)
-    try:
-        return tuple(clean(str(tag), _ID) for tag in given)[:100]
-    except Exception:
+    """The tags that a node returned; an iterator of them is the run's to read."""
+    kind = type(given)
+    if issubclass_of(kind, str):
+        return (clean(exact(given), _ID),)
+    if kind not in (list, tuple, set, frozenset):
         return ()
+    return tuple(clean(str(shown(tag)), _ID) for tag in list(given)[:_TAGS_OF_ONE])
 
 
 def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any] | None:
-    found = {
-        name: shown(value)
-        for name, value in inputs.items()
-        if name not in _LARGE and isinstance(value, int | float | str)
-    }
-    return found or None
+    found = {name: value for name, value in inputs.items() if name not in _LARGE and type(value) in (int, float, str)}
+    return preview(found, PREVIEW) if found else None
 
 
-def _generation(outputs: Mapping[str, Any]) -> Generation:
-    """What a node that asks a model says of the answer, whatever else of its outputs is kept."""
-    usage = outputs.get("usage")
+def _generation(resource: str, about: Mapping[str, Any]) -> Generation:
+    """What a resource says of its answer, as far as it is what a model says."""
+    usage, cost = about.get("usage"), about.get("cost")
     counts = None
-    if isinstance(usage, Mapping):
-        counts = {str(name): count for name, count in usage.items() if type(count) is int}
-    cost = outputs.get("cost")
-    model, reason = outputs.get("model_used"), outputs.get("finish_reason")
+    if type(usage) is dict:
+        counts = {
+            clean(name, _ID): count
+            for name, count in usage.items()
+            if type(name) is str and type(count) is int and abs(count) < 2**63
+        }
+    if type(cost) is not int and type(cost) is not float:
+        cost = None
+
+    def text(name: str) -> str | None:
+        value = about.get(name)
+        return clean(value, _ID) if type(value) is str and value else None
+
     return Generation(
-        model=clean(model, _ID) if isinstance(model, str) else None,
+        model=text("model"),
+        resource=resource,
         usage=counts,
-        cost=float(cost) if isinstance(cost, int | float) else None,
-        finish_reason=reason if isinstance(reason, str) else None,
+        cost=float(cost) if cost is not None and abs(cost) < _COST else None,
+        finish_reason=text("finish_reason"),
+        requested=text("requested"),
+        provider=text("provider"),
     )

@@ -5,53 +5,71 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from hush.observability._preview import clean, parts_of, said, shown
+from hush.observability._look import attributes, full_name
+from hush.observability._preview import clean, exact, issubclass_of, parts_of, said, shown
 from hush.observability._span import Failure, Frame
 
 _MESSAGE = 4_000
 _NOTES = 20
 _FRAMES = 50
-_CAUSES = 5
 _PARTS = 20
 _DEPTH = 4
+_MOST = 200
+"""Records of all causes and parts of one error together: groups of groups may hold any number."""
+
+_cause: Any = BaseException.__dict__["__cause__"].__get__
+_context: Any = BaseException.__dict__["__context__"].__get__
+_suppressed: Any = BaseException.__dict__["__suppress_context__"].__get__
+_trace: Any = BaseException.__dict__["__traceback__"].__get__
 
 
-def failure_of(error: Any, depth: int = 0) -> Failure:
+def failure_of(error: Any) -> Failure:
     """The record of ``error``, which a body may also have written as a value that is no exception.
 
-    Lines of source are not read here, since that may block. Causes are those it was raised from, or while handling
-    which it was raised, unless that is suppressed; then the parts of a group.
+    Lines of source are not read here, since that may block, and of the user's code only the error's ``__str__`` runs.
+    Causes are those it was raised from, or while handling which it was raised, unless that is suppressed; then the
+    parts of a group.
     """
-    if not isinstance(error, BaseException):
-        return Failure("reported", clean(str(shown(error)), _MESSAGE))
+    return _failure_of(error, 0, [_MOST])
+
+
+def _failure_of(error: Any, depth: int, left: list[int]) -> Failure:
+    left[0] -= 1
     kind = type(error)
-    name = (
-        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
-    )
-    notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+    if not issubclass_of(kind, BaseException):
+        return Failure("reported", clean(str(shown(error)), _MESSAGE))
     causes: list[Failure] = []
     if depth < _DEPTH:
-        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if cause is not None and cause is not error:
-            causes.append(failure_of(cause, depth + 1))
-        causes += [failure_of(part, depth + 1) for part in parts_of(error)[:_PARTS]]
+        cause = _cause(error) or (None if _suppressed(error) else _context(error))
+        found = [] if cause is None or cause is error else [cause]
+        for each in (*found, *parts_of(error)[:_PARTS]):
+            if left[0] > 0:
+                causes.append(_failure_of(each, depth + 1, left))  # noqa: PERF401  # ``left`` changes meanwhile
     return Failure(
-        type=name,
+        type=full_name(kind),
         message=clean(said(error), _MESSAGE),
         frames=_frames(error),
-        notes=tuple(clean(note, _MESSAGE) for note in notes[:_NOTES]),
+        notes=_notes(error),
         causes=tuple(causes),
     )
+
+
+def _notes(error: BaseException) -> tuple[str, ...]:
+    notes = attributes(error).get("__notes__")
+    if type(notes) is not list and type(notes) is not tuple:
+        return ()
+    return tuple(clean(exact(note), _MESSAGE) for note in notes[:_NOTES] if issubclass_of(type(note), str))
 
 
 def _frames(error: BaseException) -> tuple[Frame, ...]:
     first: list[Frame] = []
     last: deque[Frame] = deque(maxlen=_FRAMES // 2)  # of a deep recursion: where it began, and where it ended
-    trace = error.__traceback__
+    trace = _trace(error)
     while trace is not None:
         code = trace.tb_frame.f_code
-        (first if len(first) < _FRAMES // 2 else last).append(
-            Frame(code.co_filename, trace.tb_lineno, code.co_qualname)
-        )
+        file, function = code.co_filename, code.co_qualname
+        if not file.isascii() or not function.isascii():
+            file, function = clean(file, _MESSAGE), clean(function, _MESSAGE)
+        (first if len(first) < _FRAMES // 2 else last).append(Frame(file, trace.tb_lineno, function))
         trace = trace.tb_next
     return (*first, *last)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hush.core.events import (
     NodeAdmitted,
+    NodeAnswered,
     NodeCached,
     NodeCalled,
     NodeChunk,
@@ -16,7 +17,7 @@ from hush.core.events import (
     NodeRetrying,
 )
 from hush.observability._condense import Gave
-from hush.observability._span import Failure, Wait
+from hush.observability._span import Failure, Generation, Wait
 from hush.observability._under_way import Try, UnderWay
 
 
@@ -43,9 +44,20 @@ def _called(one: UnderWay, event: NodeCalled) -> None:
     one.attempts = max(one.attempts, event.attempt)
 
 
+def _answered(one: UnderWay, event: NodeAnswered) -> None:
+    """A model has answered, and may be asked once more: what that takes adds up."""
+    said: Any = event.about
+    before = one.generation or Generation()
+    usage, cost = said.usage, said.cost
+    if before.resource is not None:  # it has answered before
+        usage = {name: (before.usage or {}).get(name, 0) + count for name, count in (usage or {}).items()}
+        cost = None if cost is None or before.cost is None else before.cost + cost
+    one.generation = said._replace(usage=usage, cost=cost, parameters=before.parameters)
+
+
 def _retrying(one: UnderWay, event: NodeRetrying) -> None:
     one.retry_s += event.wait_s
-    one.attempts = max(one.attempts, event.attempt + 1)
+    one.attempts = max(one.attempts, event.attempt)  # the next one is not made if the node is cancelled before
     failure: Any = event.error
     _tried(one, event.attempt, event.at_ns, failure)
 
@@ -113,6 +125,7 @@ HEARD: dict[type, Callable[[UnderWay, Any], None]] = {
     NodeRerouted: _rerouted,
     NodeQueued: _queued,
     NodeAdmitted: _admitted,
+    NodeAnswered: _answered,
     NodeReleased: _released,
     NodeChunk: _chunk,
     NodeCached: _cached,

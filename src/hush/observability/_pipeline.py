@@ -11,7 +11,7 @@ import atexit
 import os
 from collections import deque
 from collections.abc import Callable, Hashable
-from contextlib import suppress
+from itertools import islice
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 from hush.core.extend import logger
 from hush.observability._exporter import Exporter, ExportError
+from hush.observability._preview import said
 from hush.observability._span import Batch, RunRecord, Span
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ EXIT_S = 4.0
 _COMPLAIN_EVERY_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _SLICE = 256
+_HOLDING = frozenset({"run", "graph", "map", "for", "while"})
+_MOST_RUNS = 10_000
+"""Records of runs that wait while nobody takes them: then the oldest are forgotten, their spans are not."""
 
 
 class Counts(NamedTuple):
@@ -80,7 +84,7 @@ class Pipeline:
         _all.add(self)
 
     def _begin(self) -> None:
-        self._lock = Condition(Lock())
+        self._lock = Condition()  # may be entered twice: ``retire`` is called wherever garbage is collected
         self._recorders: list[RunRecorder] = []
         self._new: deque[RunRecorder] = deque()
         self._pending: deque[Span] = deque()
@@ -92,7 +96,9 @@ class Pipeline:
         self._awake = False
         self._idle = True  # whether nothing but ``wake`` makes the thread look
         self._asked = self._answered = 0  # flushes
+        self._handed = True  # whether all that was told before the last one was answered is off our hands
         self._closing = False
+        self._retired = False
         self._exported = self._dropped = 0
         self._closed_produced = self._closed_left_out = 0  # of runs that have ended
         self._pause_s, self._paused_until_s = 0.0, 0.0
@@ -128,9 +134,10 @@ class Pipeline:
                 return 0
             dropped = 0
             for span in spans:
-                if len(self._pending) < self.max_pending or (
-                    len(self._pending) < 2 * self.max_pending and (span.failure is not None or not span.items)
-                ):
+                most = self.max_pending
+                if span.failure is not None or (not span.items and span.kind in _HOLDING):
+                    most *= 2
+                if len(self._pending) < most:
                     self._pending.append(span)
                 else:
                     dropped += 1
@@ -156,29 +163,44 @@ class Pipeline:
         with self._lock:
             while self._answered < mine:
                 left_s = until_s - monotonic()
-                if left_s <= 0 or not self._lock.wait(left_s):
-                    return self._answered >= mine
-            return not self._pending
+                if left_s <= 0:
+                    return False
+                self._lock.wait(left_s)
+            return self._handed
 
     def counts(self) -> Counts:
         """What has become of the spans so far."""
         with self._lock:
             recorders = [*self._recorders, *self._new]
-            produced = self._closed_produced + sum(one.tree.produced for one in recorders)
+            # Trees grow meanwhile, in other threads: what has been left out was produced before.
             left_out = self._closed_left_out + sum(one.tree.left_out for one in recorders)
             exported, dropped = self._exported, self._dropped
+            produced = self._closed_produced + sum(one.tree.produced for one in recorders)
         return Counts(produced, exported, left_out, dropped, produced - exported - left_out - dropped)
 
-    def close(self, timeout_s: float) -> None:
-        """Export what is left for at most ``timeout_s``; the rest is dropped."""
+    def retire(self) -> None:
+        """Nobody will begin a run with it any more: when all is exported the thread ends."""
+        self._retired = True
         with self._lock:
-            if self._closing or self._thread is None:
-                return
+            self._lock.notify_all()
+
+    def begin_to_close(self) -> None:
+        """Have the thread export what is left, and end. It is not waited for."""
+        with self._lock:
             self._closing = True
             self._paused_until_s = 0.0
             self._lock.notify_all()
-            thread = self._thread
+
+    def close(self, timeout_s: float) -> None:
+        """Export what is left for at most ``timeout_s``; the rest is dropped."""
+        self.begin_to_close()
+        thread = self._thread
+        if thread is None:
+            return
         thread.join(timeout_s)
+        if thread.is_alive():  # it hangs: count also what it did not come to
+            for recorder in [*self._recorders, *self._new]:
+                recorder.fold(recorder.waiting(), wait=False)
         with self._lock:
             left = len(self._pending)
             if left:
@@ -206,32 +228,41 @@ class Pipeline:
 
     # --- the thread ----------------------------------------------------------------------------------------
     def _work(self) -> None:
+        exporter: Exporter | None = None
         while True:
             with self._lock:
                 if not self._awake and not self._closing:
                     rest_s = self._rest_s()
                     self._idle = rest_s is None  # before the second look, so that ``add`` sees it or is seen
+                    if self._retired and rest_s is None and not self._new:
+                        self._thread = None  # whoever comes nevertheless starts a new one
+                        exporter, self._exporter = self._exporter, None
+                        break
                     if rest_s is not None or not self._new:
                         self._lock.wait(rest_s)
                     self._idle = False
                 self._awake = False
                 closing, asked = self._closing, self._asked
+            handed = False
             try:
                 self._fold()
-                self._export(surely=closing or asked > self._answered)
+                handed = self._export(surely=closing or asked > self._answered)
             except Exception:  # a fault of ours, which must not keep spans from being counted, nor others from waiting
                 log.exception("spans were not handed on")
             if self._complaint:
                 self._say(self._complaint, 0)
                 self._complaint = ""
             with self._lock:
-                self._answered = asked
+                self._answered, self._handed = asked, handed
                 self._lock.notify_all()
             if closing:
-                with suppress(Exception):
-                    if self._exporter is not None:
-                        self._exporter.close()
-                return
+                exporter, self._exporter = self._exporter, None
+                break
+        if exporter is not None:
+            try:
+                exporter.close()
+            except BaseException as exc:  # a border: whatever it raises, the thread ends
+                self._say(f"an exporter could not be closed: {_said(exc)}", 0)
 
     def _rest_s(self) -> float | None:
         """For how long there is nothing to do, unless somebody calls."""
@@ -243,13 +274,20 @@ class Pipeline:
 
     def _fold(self) -> None:
         """Make spans of what runs have told, and learn what else has changed."""
-        live = self._exporter is not None and self._exporter.live
-        if self._exporter is None and self._new:
-            live = self._opened()
-        while self._new:
-            self._recorders.append(self._new.popleft())
+        paused = monotonic() < self._paused_until_s
+        if self._exporter is None and self._new and not paused:
+            self._opened()
+        # Nobody is told of what goes on while nobody listens: it would only pile up.
+        live = self._exporter is not None and self._exporter.live and not paused
+        with self._lock:
+            while self._new:
+                self._recorders.append(self._new.popleft())
         for recorder in list(self._recorders):
-            while recorder.fold(_SLICE):
+            # What has been told until now, and not what comes meanwhile: of a busy run there would be no end of it, and
+            # nobody would export.
+            left = recorder.waiting()
+            while recorder.fold(min(left, _SLICE)) and left > _SLICE:
+                left -= _SLICE
                 sleep(0)  # whoever waits for the interpreter has it now, not after 5 ms
             running, gone, record = recorder.news(live=live)
             for span in running:
@@ -259,6 +297,8 @@ class Pipeline:
                     self._gone.append((trace, span_id))
             if record is not None:
                 self._runs[record.trace] = record
+                if len(self._runs) > _MOST_RUNS:
+                    del self._runs[next(iter(self._runs))]
             if recorder.finished:
                 with self._lock:
                     self._recorders.remove(recorder)
@@ -268,50 +308,57 @@ class Pipeline:
     def _opened(self) -> bool:
         try:
             self._exporter = self._make()
-        except Exception as exc:
-            self._fail(exc, len(self._pending), again=not isinstance(exc, ExportError) or exc.again)
+        except BaseException as exc:
+            self._fail(exc, again=not isinstance(exc, ExportError) or exc.again)
             return False
         return self._exporter.live
 
-    def _export(self, *, surely: bool) -> None:
-        """Hand over what waits, unless the exporter is to be left alone for a while."""
-        while (self._pending or self._runs or self._running or self._gone) and (
-            surely or monotonic() >= self._paused_until_s
-        ):
+    def _export(self, *, surely: bool) -> bool:
+        """Hand over what waits, unless the exporter is to be left alone for a while; ``True`` if that is done."""
+        left = len(self._pending)  # what comes meanwhile is for the next time: runs have something to tell too
+        while left or self._runs or self._running or self._gone:
+            if not surely and monotonic() < self._paused_until_s:
+                return False
             if self._exporter is None and not self._opened():
-                return
+                return False
             exporter = self._exporter
             assert exporter is not None
-            ended = [self._pending[place] for place in range(min(exporter.most, len(self._pending)))]
-            for span in ended:
-                self._running.pop(span.id, None)
-            last = len(ended) == len(self._pending)
+            with self._lock:
+                ended = tuple(islice(self._pending, min(max(exporter.most, 1), left)))
+            if self._running:
+                for span in ended:
+                    self._running.pop(span.id, None)
+            left -= len(ended)
             running = tuple(self._running.values())
             # What ends a file's run comes with its last spans; a collector is told whose spans they are with the first.
-            runs = tuple(self._runs.values()) if last or not exporter.live else ()
-            batch = Batch(tuple(ended), running, tuple(self._gone), runs)
+            runs = tuple(self._runs.values()) if not left or not exporter.live else ()
+            batch = Batch(ended, running, tuple(self._gone), runs)
             try:
                 exporter.export(batch)
-            except Exception as exc:
+            except BaseException as exc:  # a border: a task of theirs that was cancelled must not end this thread
                 if not self._refused(exc, batch):
-                    return
+                    return False
             else:
                 self._done(batch, len(ended))
                 self._pause_s = 0.0
-            if last:
+            if not left:
                 self._runs.clear()
             self._running.clear()
             self._gone.clear()
+        return True
 
     def _done(self, batch: Batch, exported: int) -> None:
         with self._lock:
-            for _ in batch.ended:
-                if self._pending:
-                    self._pending.popleft()
+            count = min(len(batch.ended), len(self._pending))  # none if the process ended meanwhile: they are dropped
+            if count == len(self._pending):
+                self._pending.clear()
+            for _ in range(count if self._pending else 0):
+                self._pending.popleft()
+            exported = min(max(exported, 0), count)
             self._exported += exported
-            self._dropped += len(batch.ended) - exported
+            self._dropped += count - exported
 
-    def _refused(self, exc: Exception, batch: Batch) -> bool:
+    def _refused(self, exc: BaseException, batch: Batch) -> bool:
         """The exporter could not take a batch; ``True`` if it is dropped, so that the next one can be tried."""
         again = isinstance(exc, ExportError) and exc.again
         if again:
@@ -319,14 +366,14 @@ class Pipeline:
             self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
             with self._lock:
                 self._paused_until_s = monotonic() + max(self._pause_s, asked_s or 0.0)
-            self._say(f"spans cannot be exported for now: {exc}", 0)
+            self._say(f"spans cannot be exported for now: {said(exc)}", 0)
             return False
         taken = exc.taken if isinstance(exc, ExportError) else 0
         self._done(batch, taken)
         self._say(f"spans cannot be exported: {_said(exc)}", len(batch.ended) - taken)
         return True
 
-    def _fail(self, exc: Exception, waiting: int, *, again: bool) -> None:
+    def _fail(self, exc: BaseException, *, again: bool) -> None:
         """There is no exporter."""
         if again:
             self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
@@ -335,6 +382,7 @@ class Pipeline:
             self._say(f"spans cannot be exported for now: {_said(exc)}", 0)
             return
         with self._lock:
+            waiting = len(self._pending)
             self._pending.clear()
             self._dropped += waiting
         self._runs.clear()
@@ -347,12 +395,14 @@ class Pipeline:
         self._begin()
 
 
-def _said(exc: Exception) -> str:
-    return str(exc) if isinstance(exc, ExportError) else f"{type(exc).__name__}: {exc}"
+def _said(exc: BaseException) -> str:
+    return said(exc) if isinstance(exc, ExportError) else f"{type(exc).__name__}: {said(exc)}"
 
 
 def _at_exit() -> None:
     until_s = monotonic() + EXIT_S
+    for pipeline in list(_all):  # all of them first: one that hangs must not take the others' time
+        pipeline.begin_to_close()
     for pipeline in list(_all):
         pipeline.close(max(0.1, until_s - monotonic()))
 

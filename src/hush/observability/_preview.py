@@ -6,24 +6,45 @@ common case, a few numbers and short texts, has a path of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from datetime import date, datetime, time, timedelta
+from asyncio import CancelledError
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from math import isfinite
-from pathlib import PurePath
+from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from hush.core.extend import is_secret_name, remember_secrets, without_secrets
+from hush.observability._look import attribute, full_name, hides_itself, module_of, mro, named, of_class
 
 SECRET = "[secret]"
-_SHOWN_AS_TEXT = (Decimal, Fraction, UUID, PurePath, date, datetime, time, timedelta, complex, range)
+_SHOWN_AS_TEXT = frozenset(
+    id(kind)
+    for kind in (
+        *(Decimal, Fraction, UUID, date, datetime, time, timedelta, complex, range),
+        *(PosixPath, WindowsPath, PurePosixPath, PureWindowsPath),
+    )
+)
+_ZONES = frozenset(id(kind) for kind in (type(None), timezone, ZoneInfo))
+"""Zones of others are asked what time it is there when a time is written."""
+_ARRAYS = frozenset({"jax", "jaxlib", "numpy", "pandas", "polars", "pyarrow", "scipy", "tensorflow", "torch"})
 _KNOWN_NAMES = 10_000
+_MOST_REMEMBERED = 1_000
+_SHORTEST = 8
+"""Characters of what hides itself and is sought elsewhere too: shorter ones may be ordinary words."""
+_LEAST, _MOST = -(2**63), 2**63 - 1  # what a file can hold as a number
+_FEW = 20
+"""Values that are shown without counting what they add up to."""
+_MARGIN = 10_000
+"""Characters beyond a cut that are searched for secrets: longer than any of them."""
 
 _secret_names: dict[str, bool] = {}
+_plain_keys: set[str] = set()
+_remembered: set[str] = set()
 
 
 class Bounds(NamedTuple):
@@ -62,62 +83,91 @@ def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     found: dict[str, Any] = {}
     left: list[int] | None = None
     try:
-        names = _secret_names
-        for key, value in values.items():
+        few, plain = len(values) <= _FEW, _plain_keys
+        pairs = values.items() if type(values) is dict or not isinstance(values, dict) else dict.items(values)
+        for key, value in pairs:
             kind = type(value)
-            if type(key) is str and not (names[key] if key in names else is_secret(key)):
-                if kind is int or kind is bool or value is None:
+            if few and type(key) is str and (key in plain or _is_plain(key)):
+                if value is None or kind is bool or (kind is int and _LEAST <= value <= _MOST):
                     found[key] = value
                     continue
-                if kind is str and len(value) <= 100 and value.isascii():
+                if kind is str and len(value) <= 100 and value.isascii() and "\0" not in value:
                     found[key] = without_secrets(value)
                     continue
             if left is None:
                 left = [bounds.total]
-            if len(found) >= bounds.items:
-                found["…"] = f"{len(values) - len(found)} more"
+            if len(found) >= bounds.items or left[0] <= 0:
+                found["…"] = f"{len(values) - len(found):,} more"
                 break
-            name = _text(key, bounds) if type(key) is str else f"<{kind.__name__}>"
-            found[name] = SECRET if is_secret(name) and value is not None else _plain(value, bounds, 1, left)
+            name = _text(key, bounds) if type(key) is str else f"<{named(type(key))}>"
+            left[0] -= len(name)
+            secret = value is not None and is_secret(key if type(key) is str else name)
+            found[name] = _hidden(value) if secret else _shown(value, bounds, 1, left)
     except Exception as exc:  # a mapping that changes, or that is somebody's own: what is shown harms nobody
-        found["…"] = f"not shown: {type(exc).__name__}"
+        found["…"] = f"not shown: {named(type(exc))}"
     return found
 
 
 def shown(value: Any, bounds: Bounds = PREVIEW) -> Any:
     """One value as plain data, as in ``preview``."""
-    try:
-        return _plain(value, bounds, 0, [bounds.total])
-    except Exception as exc:
-        return f"<{type(value).__name__}: not shown: {type(exc).__name__}>"
+    return _shown(value, bounds, 0, [bounds.total])
 
 
 def clean(text: str, longest: int) -> str:
     """A text without secrets, cut, and such that any file and any wire can hold it."""
-    if len(text) > longest + 10_000:
-        # What lies far beyond the cut need not be searched; a secret across the cut is still whole in the rest.
-        rest = len(text) - longest - 10_000
-        text = text[: longest + 10_000]
-    else:
-        rest = 0
+    rest = len(text) - longest - _MARGIN
+    if rest > 0:
+        text = text[: longest + _MARGIN]
     text = without_secrets(text)
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()
-    if len(text) > longest or rest:
-        text = f"{text[:longest]}… ({len(text) - longest + rest:,} more characters)"
+    if "\0" in text:
+        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if rest > 0:
+        # What lies far beyond the cut need not be searched. A secret across the cut is whole in the margin; one across
+        # the end of the margin is not, so that is never shown, however short what went before has become.
+        kept = min(longest, max(len(text) - _MARGIN, 0))
+        return f"{text[:kept]}… ({len(text) - kept + rest:,} more characters)"
+    if len(text) > longest:
+        text = f"{text[:longest]}… ({len(text) - longest:,} more characters)"
     return text
+
+
+def exact(text: str) -> str:
+    """A text of a class of its own as one of Python's, by nobody's code but Python's."""
+    return str.__str__(text)
 
 
 def _text(value: str, bounds: Bounds) -> str:
     return clean(value, bounds.text)
 
 
+def _is_plain(key: str) -> bool:
+    """Whether a name may stand as it is, which is remembered: the names of inputs are few, and asked for each value."""
+    plain = len(key) <= 100 and key.isidentifier() and key.isascii() and not is_secret(key)
+    plain = plain and without_secrets(key) == key
+    if plain:
+        if len(_plain_keys) >= _KNOWN_NAMES:
+            _plain_keys.clear()
+        _plain_keys.add(key)
+    return plain
+
+
+def _shown(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:
+    try:
+        return _plain(value, bounds, depth, left)
+    except Exception as exc:  # it changes in another thread, or is broken: the others are shown nevertheless
+        return f"<{named(type(value))}: not shown: {named(type(exc))}>"
+
+
 def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # noqa: C901  # one case a kind of value
+    # Nobody's code runs here but an exception's ``__str__``: what a class says of itself, even to ``isinstance``, may
+    # come from a property, a metaclass, or an object that asks a server for it.
     kind = type(value)
     if value is None or kind is bool:
         return value
     if kind is int:
-        return value if -(2**63) <= value < 2**63 else _number(value)
+        return value if _LEAST <= value <= _MOST else _number(value)
     if kind is float:
         return value if isfinite(value) else str(value)
     if kind is str:
@@ -126,43 +176,94 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
         left[0] -= len(text)
         return text
     left[0] -= 8
-    if isinstance(value, str):
-        if vars(kind).get("__repr__") is not None:  # it hides itself
-            remember_secrets([str.__str__(value)])
+    if (kind is dict or kind is list) and depth < bounds.depth and left[0] > 0:  # at once, since most are
+        if kind is dict:
+            return _table(value.items(), len(value), bounds, depth, left)
+        return _list(value, len(value), bounds, depth, left)
+    if issubclass_of(kind, Enum):  # also one that is a text, and whose ``__repr__`` is not its own
+        return _plain(attribute(value, "_value_"), bounds, depth, left)
+    if issubclass_of(kind, str):
+        if hides_itself(kind):
+            _remember(exact(value))
             return SECRET
-        return _plain(str.__str__(value), bounds, depth, left)
-    if callable(reveal := getattr(kind, "get_secret_value", None)):
-        remember_secrets([str(reveal(value))])
+        return _plain(exact(value), bounds, depth, left)
+    if of_class(kind, "get_secret_value") is not None:
+        hidden = attribute(value, "_secret_value")  # where pydantic keeps it
+        if issubclass_of(type(hidden), str):
+            _remember(exact(hidden))
         return SECRET
-    if isinstance(value, bytes | bytearray | memoryview):
-        return f"<{len(value):,} bytes>"
-    if isinstance(value, Enum):
-        return _plain(value.value, bounds, depth, left)
-    if isinstance(value, _SHOWN_AS_TEXT) and kind.__module__ in _PLAIN_MODULES:
+    if issubclass_of(kind, int):
+        return _plain(int.__pos__(value), bounds, depth, left)
+    if issubclass_of(kind, float):
+        return _plain(float.__pos__(value), bounds, depth, left)
+    for binary in (bytes, bytearray):
+        if issubclass_of(kind, binary):
+            return f"<{binary.__len__(value):,} bytes>"
+    if kind is memoryview:
+        return f"<{value.nbytes:,} bytes>"
+    if id(kind) in _SHOWN_AS_TEXT:  # by identity: a metaclass may have an ``__eq__`` and a ``__hash__``
+        if (kind is datetime or kind is time) and id(type(value.tzinfo)) not in _ZONES:
+            value = value.replace(tzinfo=None)
         return clean(str(value), bounds.text)
-    if isinstance(value, BaseException):
-        return f"{kind.__name__}: {clean(said(value), bounds.text)}"
+    if issubclass_of(kind, BaseException):
+        return f"{named(kind)}: {clean(said(value), bounds.text)}"
     if depth >= bounds.depth or left[0] <= 0:
-        return f"<{kind.__name__}>"
-    if isinstance(value, dict):
-        return _table(value, len(value), bounds, depth, left)
-    if isinstance(value, list | tuple | set | frozenset):
-        names = getattr(kind, "_fields", None)
-        if isinstance(value, tuple) and isinstance(names, tuple):
-            return _table(dict(zip(names, value, strict=False)), len(value), bounds, depth, left)
-        return _list(value, bounds, depth, left)
-    if is_dataclass(kind):
-        each = {one.name: vars_of(value, one.name) for one in fields(kind) if one.repr}
-        return _table(each, len(each), bounds, depth, left)
-    if isinstance(getattr(kind, "model_fields", None), dict) and isinstance(value.__dict__, dict):  # pydantic
-        return _table(value.__dict__, len(value.__dict__), bounds, depth, left)
+        return f"<{named(kind)}>"
+    if issubclass_of(kind, dict):
+        return _table(dict.items(value), dict.__len__(value), bounds, depth, left)
+    for sequence in (list, tuple, set, frozenset):
+        if issubclass_of(kind, sequence):
+            each: Any = sequence.__iter__(value)
+            length: int = sequence.__len__(value)
+            names = of_class(kind, "_fields")
+            if sequence is tuple and type(names) is tuple and all(type(name) is str for name in names):
+                return _table(zip(names, each, strict=False), length, bounds, depth, left)
+            return _list(each, length, bounds, depth, left)
+    named_fields = of_class(kind, "__dataclass_fields__")
+    if type(named_fields) is not dict:
+        named_fields = of_class(kind, "__pydantic_fields__")
+    if type(named_fields) is dict:
+        names = [
+            name for name, one in named_fields.items() if type(name) is str and attribute(one, "repr") is not False
+        ]
+        pairs = [(name, attribute(value, name)) for name in names]
+        return _table(pairs, len(pairs), bounds, depth, left)
+    if module_of(kind).partition(".")[0] in _ARRAYS:
+        return _array(value, kind, bounds, depth, left)
+    return f"<{full_name(kind)}>"
+
+
+def issubclass_of(kind: type, base: type) -> bool:
+    """``isinstance``, by the class alone: an object may say by a property that it is of another one."""
+    for one in mro(kind):  # noqa: SIM110  # twice as fast
+        if one is base:
+            return True
+    return False
+
+
+def _array(value: Any, kind: type, bounds: Bounds, depth: int, left: list[int]) -> Any:
+    """A table or an array of a library that is known to answer at once: what form it has; of one number, that."""
     shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple):
-        return f"<{kind.__name__} {' x '.join(str(one) for one in shape)}>"
-    return f"<{kind.__module__}.{kind.__qualname__}>"
+    if type(shape) is not tuple:
+        return f"<{full_name(kind)}>"
+    if not shape and module_of(kind) == "numpy" and named(kind) != "ndarray":
+        return _plain(value.item(), bounds, depth + 1, left) if depth < bounds.depth else f"<{full_name(kind)}>"
+    return f"<{named(kind)} {' x '.join(str(one) for one in shape)}>"
 
 
-_PLAIN_MODULES = frozenset({"builtins", "datetime", "decimal", "fractions", "pathlib", "pathlib._local", "uuid"})
+def _hidden(value: Any) -> str:
+    """What stands under the name of a secret. A plain text is not sought elsewhere: a ``token`` may be any word."""
+    kind = type(value)
+    if (kind is not str and issubclass_of(kind, str)) or of_class(kind, "get_secret_value") is not None:
+        _shown(value, PREVIEW, 0, [PREVIEW.total])
+    return SECRET
+
+
+def _remember(secret: str) -> None:
+    """What hides itself is to be found by value elsewhere too; of so many at most, since each is sought everywhere."""
+    if len(secret) >= _SHORTEST and len(_remembered) < _MOST_REMEMBERED and secret not in _remembered:
+        _remembered.add(secret)
+        remember_secrets([secret])
 
 
 def _number(value: int) -> str:
@@ -172,42 +273,40 @@ def _number(value: int) -> str:
         return f"<int of {value.bit_length():,} bits>"
 
 
-def vars_of(value: Any, name: str) -> Any:
-    """A field of a data class, without a property's code; one that was never set is ``None``."""
-    return object.__getattribute__(value, name) if hasattr(type(value), name) or name in value.__dict__ else None
-
-
-def _table(values: Mapping[Any, Any], count: int, bounds: Bounds, depth: int, left: list[int]) -> dict[str, Any]:
+def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: int, left: list[int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, value in values.items():
-        if len(found) >= bounds.items or left[0] <= 0:
-            found["…"] = f"{count - len(found):,} more"
+    for seen, (key, value) in enumerate(pairs):
+        if seen >= bounds.items or left[0] <= 0:
+            found["…"] = f"{count - seen:,} more"
             break
-        name = clean(key, 200) if type(key) is str else str(_plain(key, bounds, bounds.depth, left))
+        raw = key if type(key) is str else str(_shown(key, bounds, bounds.depth, left))
+        name = clean(raw, 200)
         left[0] -= len(name)
-        secret = is_secret(name) and value is not None and type(value) not in (int, bool, float)
-        found[name] = SECRET if secret else _plain(value, bounds, depth + 1, left)
+        secret = is_secret(raw[:1_000]) and value is not None and type(value) not in (int, bool, float)
+        found[name] = _hidden(value) if secret else _shown(value, bounds, depth + 1, left)
     return found
 
 
-def _list(values: Any, bounds: Bounds, depth: int, left: list[int]) -> list[Any]:
+def _list(values: Iterable[Any], count: int, bounds: Bounds, depth: int, left: list[int]) -> list[Any]:
     found: list[Any] = []
     for value in values:
         if len(found) >= bounds.items or left[0] <= 0:
-            found.append(f"… {len(values) - len(found):,} more")
+            found.append(f"… {count - len(found):,} more")
             break
-        found.append(_plain(value, bounds, depth + 1, left))
+        found.append(_shown(value, bounds, depth + 1, left))
     return found
 
 
 def said(error: BaseException) -> str:
-    """What an error says; its own ``__str__`` may raise."""
+    """What an error says; its own ``__str__`` may raise, whatever it likes."""
     try:
-        return str(error)
-    except Exception as exc:
-        return f"<its text cannot be read: {type(exc).__name__}>"
+        return exact(str(error))
+    except (Exception, CancelledError, GeneratorExit, SystemExit) as exc:
+        return f"<its text cannot be read: {named(type(exc))}>"
 
 
 def parts_of(error: BaseException) -> Sequence[BaseException]:
     """Those that an exception group holds."""
-    return error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    if not issubclass_of(type(error), BaseExceptionGroup):
+        return ()
+    return BaseExceptionGroup.exceptions.__get__(error)  # type: ignore[no-any-return]

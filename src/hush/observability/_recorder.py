@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, get_ident
 from time import monotonic_ns
 from typing import Protocol
 
-from hush.core.events import Event, NodeCalled, NodeFailed, NodeFinished, NodeStarted, RunFinished, RunStarted
+from hush.core.events import Event, NodeCalled, NodeFailed, NodeFinished, NodeRan, NodeStarted, RunFinished, RunStarted
 from hush.observability._condense import ACTS, Condenser
 from hush.observability._preview import Bounds
 from hush.observability._sampling import Sampling
@@ -50,7 +50,7 @@ class RunRecorder:
             called when the call has ended.
     """
 
-    sees_calls = True
+    sees_calls = terse = True
 
     def __init__(
         self,
@@ -72,8 +72,8 @@ class RunRecorder:
         self._entered = entered
         self._trace = ""
         self._ids = NO_IDS
+        self._thread = 0
         self._starts: dict[tuple[str, int | None, tuple[int, ...]], str] = {}  # the ids of nodes that are under way
-        self.terse = entered is None  # else the ids of quick calls would not be known in time
         self._at_work: Callable[[], Event | None] = _nothing
         if entered is not None:
             self.enter = self._enter
@@ -104,20 +104,26 @@ class RunRecorder:
     def _note(self, event: Event) -> None:
         """Count the starts of nodes, as the tree does: so the ids of their spans are known while they are called."""
         kind = type(event)
-        if kind is NodeStarted:
+        if kind is NodeRan:
+            self._ids.next()
+        elif kind is NodeStarted:
             self._starts[event.path, event.item, event.outer] = self._ids.next()
         elif kind is NodeFinished or kind is NodeFailed:
             self._starts.pop((event.path, event.item, event.outer), None)
         elif isinstance(event, RunStarted):
             self._trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
             self._ids = Ids(self._trace, nodes=True)
+            self._thread = get_ident()
 
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""
         assert self._entered is not None
         span = self._starts.get((event.path, event.item, event.outer))
         if span is None:
-            return _nothing
+            if get_ident() != self._thread:
+                return _nothing  # it has been given up, and is called nevertheless
+            # A quick call is told of when it has ended; until then no other node of the run can start.
+            span = self._ids.following()
         try:
             return self._entered(self._trace, span)
         except Exception:
@@ -125,6 +131,10 @@ class RunRecorder:
             return _nothing
 
     # --- in the pipeline's thread --------------------------------------------------------------------------
+    def waiting(self) -> int:
+        """How many events wait to become spans."""
+        return len(self._queue)
+
     def fold(self, most: int, *, wait: bool = True) -> bool:
         """Make spans of at most ``most`` events; ``False`` if there are no more.
 
@@ -133,16 +143,15 @@ class RunRecorder:
         if not self._lock.acquire(blocking=wait):
             return True
         try:
-            queue, tree = self._queue, self.tree
-            for _ in range(most):
-                try:
-                    event = queue.popleft()
-                except IndexError:
-                    return False
-                tree.feed(event)
-                if type(event) is RunFinished:
-                    self.finished = True
-            return True
+            queue, feed = self._queue, self.tree.feed
+            take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
+            event: Event | None = None
+            for _ in range(min(most, count)):
+                event = take()
+                feed(event)
+            if type(event) is RunFinished:  # it is a run's last
+                self.finished = True
+            return count > most
         finally:
             self._hand_on()
             self._lock.release()
@@ -160,20 +169,28 @@ class RunRecorder:
             tree = self.tree
             if tree.run is None:
                 return [], [], None
-            running = tree.begun()
+            running = tree.begun(tell=live)
             due = False
-            if not live:
-                running = []
-            else:
+            if live:
                 now_ns = monotonic_ns()
                 if now_ns - self._told_ns >= AFTER_S * 1e9:
                     due = bool(self._told_ns)
                     self._told_ns = now_ns
-                    running += tree.under_way(now_ns - int(AFTER_S * 1e9), _MOST_UNDER_WAY)
+                    before_ns = now_ns - int(AFTER_S * 1e9)
+                    running += tree.under_way(before_ns, _MOST_UNDER_WAY)
+                    running += self._called(before_ns)
             gone, tree.gone = tree.gone, []
             told = self.finished or due or not self._named or any(span.kind == "run" for span in running)
             self._named = True
             return running, gone, tree.record() if told else None
+
+    def _called(self, before_ns: int) -> list[Span]:
+        """The call that is under way on the loop, of which no event tells before it has ended."""
+        event = self._at_work()
+        # With nothing in the queue after it was asked for, its own event is the next to come, so its id is known.
+        if not isinstance(event, NodeStarted) or event.at_ns > before_ns or self._queue:
+            return []
+        return self.tree.called(event)
 
 
 def _nothing() -> None:

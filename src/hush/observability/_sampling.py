@@ -5,7 +5,7 @@ Pure: the same ends of items in the same order give the same choice.
 
 from __future__ import annotations
 
-from heapq import heappush, heappushpop
+from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
@@ -42,17 +42,23 @@ class Sampling(NamedTuple):
 
 USUAL = Sampling()
 MOST_HELD = 20_000
-"""Spans of slow items that one map holds back until it ends; then the fastest of these are left out early."""
+"""Spans of slow items that one map holds back until it ends: beyond that, the fastest of these are left out early, so
+the slowest share is exact up to so many spans, and the slowest of all are kept in any case."""
 
 
 class ItemSampler:
-    """The choice for one map that is under way."""
+    """The choice for one map that is under way.
 
-    __slots__ = ("_done", "_held", "_order", "_rule", "_slow")
+    Args:
+        total: How many items there will be, if that is known: then no more are held back than can be among the slowest.
+    """
 
-    def __init__(self, rule: Sampling) -> None:
+    __slots__ = ("_done", "_held", "_most", "_order", "_rule", "_slow")
+
+    def __init__(self, rule: Sampling, total: int | None = None) -> None:
         self._rule = rule
         self._done = 0
+        self._most = MOST_HELD if total is None else int(rule.slowest * total)
         self._slow: list[tuple[int, int, list[Span]]] = []  # a heap, the fastest on top
         self._held = 0
         self._order = count()
@@ -66,19 +72,21 @@ class ItemSampler:
         rule = self._rule
         if failed or self._done <= rule.first or int(spans[-1].id[:8], 16) < rule.random * 2**32:
             return spans, []
-        most = int(rule.slowest * self._done)
-        if not most:
+        if not rule.slowest:
             return [], spans
-        entry = (took_ns, next(self._order), spans)
+        slow = self._slow
+        heappush(slow, (took_ns, -next(self._order), spans))
         self._held += len(spans)
-        if len(self._slow) < most and self._held <= MOST_HELD:
-            heappush(self._slow, entry)
-            return [], []
-        out = heappushpop(self._slow, entry)[2] if self._slow else spans
-        self._held -= len(out)
+        out: list[Span] = []
+        while len(slow) > self._most or (self._held > MOST_HELD and len(slow) > 1):
+            fastest = heappop(slow)[2]
+            self._held -= len(fastest)
+            out += fastest
         return [], out
 
-    def rest(self) -> list[Span]:
-        """The spans of the slowest items, now that the map has ended."""
-        slow, self._slow = sorted(self._slow), []
-        return [span for _, _, spans in slow for span in spans]
+    def rest(self) -> tuple[list[Span], list[Span]]:
+        """The map has ended: the spans of the slowest items, and those that were held in vain."""
+        slow, self._slow = sorted(self._slow, reverse=True), []
+        most = int(self._rule.slowest * self._done)
+        kept, out = slow[:most], slow[most:]
+        return [span for each in kept for span in each[2]], [span for each in out for span in each[2]]

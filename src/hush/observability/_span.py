@@ -52,7 +52,11 @@ class Wait(NamedTuple):
 
 
 class Generation(NamedTuple):
-    """What a model, or another resource, was asked and answered: ``usage`` as the provider counts it."""
+    """What a model, or another resource, was asked and answered: ``usage`` as the provider counts it.
+
+    ``model`` is what the server calls it, ``requested`` what it was asked for by, ``provider`` whose form it speaks;
+    ``usage`` and ``cost`` are those of all answers of the call. A node whose outputs came from a cache has none.
+    """
 
     model: str | None = None
     resource: str | None = None
@@ -60,6 +64,8 @@ class Generation(NamedTuple):
     cost: float | None = None
     finish_reason: str | None = None
     parameters: Mapping[str, Any] | None = None
+    requested: str | None = None
+    provider: str | None = None
 
 
 class Span(NamedTuple):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from weakref import finalize
 
 from hush.core.errors import UsageError
-from hush.core.events import Event, RunFinished
+from hush.core.events import Event, RunFinished, RunStarted
 from hush.observability._exporter import Exporter
 from hush.observability._pipeline import Counts, pipeline_of
 from hush.observability._preview import EVERYTHING, PREVIEW
@@ -59,6 +60,8 @@ class SpanTracer:
         self._tags = tuple(tags)
         self._sampling = sampling.checked()
         self._pipeline = pipeline_of(key, make, max_pending)
+        if key is None:
+            finalize(self, self._pipeline.retire).atexit = False
         self._told: dict[str, RunRecorder] = {}  # runs that are told of by ``emit`` itself
 
     def for_run(self) -> RunRecorder:
@@ -68,7 +71,7 @@ class SpanTracer:
     def emit(self, event: Event, /) -> None:
         """Take one event of any run, in the run's thread: for whoever passes events on. It never blocks."""
         recorder = self._told.get(event.run)
-        if recorder is None:
+        if recorder is None or isinstance(event, RunStarted):
             recorder = self._told[event.run] = self.for_run()
         recorder.emit(event)
         if isinstance(event, RunFinished):

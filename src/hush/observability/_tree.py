@@ -27,11 +27,11 @@ from hush.core.events import (
 )
 from hush.observability._condense import Condenser
 from hush.observability._heard import HEARD
-from hush.observability._preview import PREVIEW, Bounds
+from hush.observability._preview import PREVIEW, Bounds, clean
 from hush.observability._sampling import USUAL, ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
-from hush.observability._totals import CONTAINERS, Sums, sums_of
-from hush.observability._under_way import NO_IDS, Ids, UnderWay, trace_id
+from hush.observability._totals import CONTAINERS, Sums, records_of
+from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, trace_id
 
 Place = tuple[str, tuple[int, ...]]
 
@@ -71,6 +71,7 @@ class Tree:
         self._nodes: dict[Place, UnderWay] = {}
         self._items: dict[Place, UnderWay] = {}
         self._rounds: dict[Place, UnderWay] = {}
+        self._told_call = ""  # the id of the last that was told of while it was called on the loop
         self._begun: list[UnderWay] = []  # containers that nobody has been told of
         self._sums: dict[str, Sums] = {}
 
@@ -93,7 +94,6 @@ class Tree:
         run = self.run
         assert run is not None
         request_id, user_id, session_id = self._about
-        all_of_them = bool(self.dropped or self.left_out)
         return RunRecord(
             trace=self.trace,
             request_id=request_id,
@@ -110,18 +110,14 @@ class Tree:
             dropped=self.dropped,
             items=self._items_done,
             items_failed=self._items_failed,
-            totals=tuple(
-                sums.record()
-                for _, sums in sorted(self._sums.items())
-                if all_of_them or sums.calls > 1 or sums.has_asked
-            )
-            if totals
-            else (),
+            totals=records_of(self._sums, every=bool(self.dropped or self.left_out)) if totals else (),
         )
 
-    def begun(self) -> list[Span]:
-        """Containers that have begun since this was last asked, and have not ended."""
+    def begun(self, *, tell: bool = True) -> list[Span]:
+        """Containers that have begun since this was last asked, and have not ended; forget them if nobody is told."""
         begun, self._begun = self._begun, []
+        if not tell:
+            return []
         return [self._running(one) for one in begun if not one.told and self._is_under_way(one)]
 
     def under_way(self, before_ns: int, most: int) -> list[Span]:
@@ -135,6 +131,20 @@ class Tree:
             if one.inside:
                 todo += list(one.inside.values())[:most]
         return found
+
+    def called(self, event: NodeStarted) -> list[Span]:
+        """The span of a call that is under way and whose event will be the next; none if that has been told."""
+        id_ = self._ids.following()
+        if self.run is None or self._status != "running" or id_ == self._told_call:
+            return []
+        self._told_call = id_
+        path, items = event.path, event.outer if event.item is None else (*event.outer, event.item)
+        around = self._around(path, items, event.at_ns)
+        if items or around.kind == "round":
+            self._told.add(id_)
+        at_ns = event.at_ns + self._wall_ns
+        kind, name = self._kinds.get(path, "node"), path.rpartition("/")[2]
+        return [Span(self.trace, id_, around.id, kind, name, path, items, "running", started_ns=at_ns, called_ns=at_ns)]
 
     def _is_under_way(self, one: UnderWay) -> bool:
         if one is self.run:
@@ -185,9 +195,10 @@ class Tree:
     def _close(self, one: UnderWay, status: Status, at_ns: int) -> None:
         """``one`` has ended, and with it what is still under way in it."""
         if one.inside:
-            for inner in _inside_out(one):
+            for inner in inside_out(one):
                 self._forget(inner)
-                self._close_alone(inner, "cancelled", at_ns)
+                # Of a round that did not end well nobody tells; what was in it has told why.
+                self._close_alone(inner, "failed" if inner.kind == "round" and inner.erred else "cancelled", at_ns)
         self._close_alone(one, status, at_ns)
 
     def _close_alone(self, one: UnderWay, status: Status, at_ns: int) -> None:
@@ -196,14 +207,16 @@ class Tree:
             around.inside.pop(id(one), None)
         spans = one.attempt_spans(self.trace, self._others, self._wall_ns, status, at_ns)
         if one.sampler is not None:
-            self._keep(around, one.sampler.rest())
+            kept, out = one.sampler.rest()
+            self._keep(around, kept)
+            self._leave_out(one, out)
         spans.append(one.span(self.trace, self._wall_ns, status, at_ns))
         self.produced += len(spans)
         failed = status in ("failed", "handled")
         if one.kind not in ("run", "item", "round"):
             sums = self._sums.get(one.path)
             if sums is None:
-                sums = self._sums[one.path] = sums_of(one.path, one.kind)
+                sums = self._sums[one.path] = Sums(one.path, one.kind)
             sums.add(one, status, at_ns)
         if one.kind != "item":
             if failed:
@@ -269,7 +282,7 @@ class Tree:
         self._ids, self._others = Ids(self.trace, nodes=True), Ids(self.trace, nodes=False)
         self._wall_ns = event.wall_ns - event.at_ns
         self._kinds = event.kinds or {}
-        self._about = (event.run, event.user_id, event.session_id)
+        self._about = (clean(event.run, 1_000), event.user_id, event.session_id)
         self.run = UnderWay(self._others.next(), None, "run", event.path, (), event.at_ns)
         self.run.inputs = event.inputs
         self.run.tags = self._tags
@@ -312,27 +325,28 @@ class Tree:
         one = self._nodes.pop((event.path, event.outer if item is None else (*event.outer, item)), None)
         if one is None:
             return
-        if event.thread_ns is not None:
+        if one.resource is None:  # else it only made a request there
             one.thread_ns = event.thread_ns
         gave: Any = event.outputs
         if gave is not None:
             one.outputs, one.tags = gave.outputs, gave.tags
-            if gave.generation is not None:
-                asked = one.generation.parameters if one.generation is not None else None
-                one.generation = gave.generation._replace(resource=one.resource, parameters=asked)
-                if one.cached is not None:  # whoever asked the model has paid for it
-                    one.generation = one.generation._replace(usage=None, cost=None)
+        if one.resource is not None and (one.generation is None or one.generation.resource is None):
+            one.generation = (one.generation or Generation())._replace(resource=one.resource)
+        self._count_last(one)
         status: Status = "partial" if one.failed else "ok"
         self._close(one, status, event.at_ns)
 
     def _node_ran(self, event: NodeRan) -> None:
         _, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs = event
         items = outer if item is None else (*outer, item)
-        around = self._around(path, items, started_ns if ready_ns is None else ready_ns)
+        first_ns = started_ns if ready_ns is None else ready_ns
+        around = self._around(path, items, first_ns)
+        if first_ns < around.started_ns and around.kind in ("item", "round"):
+            around.started_ns = first_ns  # it was told of by the call that is under way in it
         kind = self._kinds.get(path, "node")
         sums = self._sums.get(path)
         if sums is None:
-            sums = self._sums[path] = sums_of(path, kind)
+            sums = self._sums[path] = Sums(path, kind)
         sums.add_quick(ready_ns, started_ns, at_ns)
         self.produced += 1
         wall_ns = self._wall_ns
@@ -371,11 +385,20 @@ class Tree:
         one = self._nodes.pop((event.path, event.outer if item is None else (*event.outer, item)), None)
         if one is None:
             return
-        one.failure, one.thread_ns = event.error, event.thread_ns  # type: ignore[assignment]  # condensed
-        if one.resource is not None:
-            asked = one.generation.parameters if one.generation is not None else None
-            one.generation = Generation(resource=one.resource, parameters=asked)
+        self._count_last(one)
+        one.failure = event.error  # type: ignore[assignment]  # condensed
+        if one.resource is None:
+            one.thread_ns = event.thread_ns
+        else:
+            one.generation = (one.generation or Generation())._replace(resource=one.resource)
+        if not event.handled and one.around is not None and one.around.kind == "round":
+            one.around.erred = True
         self._close(one, "handled" if event.handled else "failed", event.at_ns)
+
+    def _count_last(self, one: UnderWay) -> None:
+        """Where nobody is told of calls: the attempt with which ``one`` has ended."""
+        if one.tries and not self._kinds and one.tries[-1].failure is not None:
+            one.attempts = one.tries[-1].number + 1
 
     def _node_skipped(self, event: NodeSkipped) -> None:
         item, at_ns = event.item, event.at_ns
@@ -387,7 +410,7 @@ class Tree:
     def _map_started(self, event: MapStarted) -> None:
         one = self._find(event)
         if one is not None:
-            one.sampler = ItemSampler(self._sampling)
+            one.sampler = ItemSampler(self._sampling, event.total)
             one.total = event.total
             one.done = one.failed = 0
             if one.kind == "node":
@@ -458,19 +481,6 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     ItemFailed: Tree._item_failed,
     RoundFinished: Tree._round_finished,
 }
-
-
-def _inside_out(one: UnderWay) -> list[UnderWay]:
-    """All that is under way in ``one``, each before what it lies in; however deep that is."""
-    found: list[UnderWay] = []
-    todo = list((one.inside or {}).values())
-    while todo:
-        inner = todo.pop()
-        found.append(inner)
-        if inner.inside:
-            todo += inner.inside.values()
-    found.reverse()
-    return found
 
 
 def spans_of(events: Iterable[Event], *, sampling: Sampling = USUAL, bounds: Bounds | None = PREVIEW) -> list[Span]:

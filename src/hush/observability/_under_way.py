@@ -36,6 +36,10 @@ class Ids:
         last = self._last = (self._last + _STEP) & 0xFFFFFFFFFFFFFFFF
         return f"{last or 1:016x}"
 
+    def following(self) -> str:
+        """What ``next`` will give."""
+        return f"{((self._last + _STEP) & 0xFFFFFFFFFFFFFFFF) or 1:016x}"
+
 
 NO_IDS = Ids("0" * 32, nodes=True)
 
@@ -58,7 +62,7 @@ class UnderWay:
         inside: Those in it that are under way, by identity.
         readies: When the nodes in it became ready that have not begun.
         held: Of an item: the spans in it that have ended, until it is known whether they are kept.
-        erred: Of an item: whether something in it failed.
+        erred: Of an item: whether something in it failed; of a round: whether it failed itself.
         sampler: Of a map.
         told: Whether a live exporter has been told that it is under way.
         changed: Whether something of it has changed since then.
@@ -190,3 +194,16 @@ class UnderWay:
                 )
             )
         return found
+
+
+def inside_out(one: UnderWay) -> list[UnderWay]:
+    """All that is under way in ``one``, each before what it lies in; however deep that is."""
+    found: list[UnderWay] = []
+    todo = list((one.inside or {}).values())
+    while todo:
+        inner = todo.pop()
+        found.append(inner)
+        if inner.inside:
+            todo += inner.inside.values()
+    found.reverse()
+    return found

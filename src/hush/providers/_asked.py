@@ -35,6 +35,19 @@ def refuse_unknown(kind: str, unknown: Mapping[str, Any], known: Sequence[str], 
         raise UsageError(f"{kind}(...) takes no argument {name!r}.{hint}")
 
 
+def about(resource: Any, usage: Usage, model: str | None, finish_reason: str | None = None) -> dict[str, Any]:
+    """What ``NodeAnswered`` says of a model's answer."""
+    requested = getattr(resource, "model", None)
+    return {
+        "model": model or requested,
+        "requested": requested,
+        "provider": getattr(resource, "vendor", None),
+        "usage": usage_given([usage]),
+        "cost": resource.cost(usage, model or ""),
+        "finish_reason": finish_reason,
+    }
+
+
 def usage_given(each: Sequence[Usage]) -> dict[str, int | None]:
     """What several answers took together, as a node gives it; ``None`` where no server says it."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Limit, MapNode, Retry, UsageError
 from hush.core.extend import Leaf, Serving, Uses
-from hush.providers._asked import PATIENT, refuse_unknown, usage_given
+from hush.providers._asked import PATIENT, about, refuse_unknown, usage_given
 from hush.providers._model import Usage
 from hush.providers._request import rough_tokens
 from hush.providers.errors import RequestError
@@ -215,6 +215,7 @@ async def _serve(request: Mapping[str, Any], client: EmbeddingClient, serving: S
     if found.hold_s is not None:
         serving.hold_s(found.hold_s)
     usage: Usage = found.usage
+    serving.answered(lambda: about(serving.resource, usage, found.model))
     return {
         "embeddings": [list(vector) for vector in found.vectors],
         "usage": usage_given([usage]),

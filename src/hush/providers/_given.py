@@ -13,6 +13,7 @@ from typing import Any
 
 from hush.core.extend import nearest
 from hush.providers._files import File
+from hush.providers._model import BLOCK_KINDS, BLOCKS
 from hush.providers._text import as_text
 from hush.providers.errors import PromptError
 
@@ -64,6 +65,10 @@ def message_of(value: Any, where: str) -> dict[str, Any]:
             raise PromptError(f"{where}, of the role {role!r}, has no content")
     else:
         message["content"] = content_of(content, f"the content of {where}")
+    if message.get(BLOCKS) is not None:
+        message[BLOCKS] = _blocks(message[BLOCKS], f"the {BLOCKS} of {where}")
+    if message.get("images") is not None:
+        message["images"] = content_of(message["images"], f"the images of {where}")
     if role == "tool" and not is_a(message.get("tool_call_id"), str):
         raise PromptError(f'{where} answers a tool call, and does not say which: "tool_call_id": call["id"]')
     return message
@@ -89,6 +94,17 @@ def part_of(value: Any, where: str) -> dict[str, Any]:
     if issubclass(kind, Mapping) or kind is File:
         return _part(value, where)
     return {"type": "text", "text": as_text(value, "", where)}
+
+
+def _blocks(value: Any, where: str) -> list[dict[str, Any]]:
+    """What Anthropic gave of an answer: thoughts, texts and calls, none of which names what would be fetched."""
+    if not is_a(value, list | tuple):
+        raise PromptError(f"{where} are of type {type(value).__name__}; they are a list")
+    for at, one in enumerate(value):
+        kind = one.get("type") if is_a(one, Mapping) else None
+        if not (is_a(kind, str) and kind in BLOCK_KINDS):
+            raise PromptError(f"{where}[{at}] is of the type {_short(kind)}; there are: {', '.join(BLOCK_KINDS)}")
+    return [dict(one) for one in value]
 
 
 def _part(value: Any, where: str) -> dict[str, Any]:

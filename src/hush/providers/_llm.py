@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from hush.core import Limit, Retry, UsageError
 from hush.core.extend import Again, Leaf, Serving, Uses
-from hush.providers._asked import PATIENT, keys_of, refuse_unknown, usage_given
+from hush.providers._asked import PATIENT, about, keys_of, refuse_unknown, usage_given
 from hush.providers._model import ChatClient, ChatResource, Reply
 from hush.providers._request import LLMRequest, request_of
+from hush.providers._said import said
 from hush.providers._structured import Misfit
 from hush.providers._tools import read_calls
 from hush.providers.errors import AnswerMismatch
@@ -22,10 +23,13 @@ Value = Any
 OUTPUTS = frozenset(
     {
         "content",
+        "message",
         "role",
         "finish_reason",
         "tool_calls",
         "parsed",
+        "images",
+        "audio",
         "usage",
         "cost",
         "model_used",
@@ -104,12 +108,14 @@ class LLMNode(Leaf):
     server where it can be, and checked in any case. An answer, or a call, that does not fit is sent back once with what
     is wrong; after that it is an ``AnswerMismatch``.
 
-    Its outputs are ``content`` (text, empty if there is none), ``role``, ``finish_reason``, ``tool_calls`` (a list, in
-    OpenAI's form, with ``name`` and ``arguments`` beside it), ``parsed``, ``usage`` (``input_tokens``,
-    ``output_tokens``, ``total_tokens``, ``cached_tokens``, ``reasoning_tokens``, of all attempts that were answered,
-    and ``prompt_tokens``, ``completion_tokens``, which are the same under older names), ``cost`` in US dollars or
-    ``None``, ``model_used`` (the key of the resource that answered), ``thinking_content``, ``refusal``, ``logprobs``,
-    and ``attempts``, how often a model was asked for it.
+    Its outputs are ``content`` (text, empty if there is none), ``message`` (the answer as it goes back to the model in
+    the next turn, with the calls of tools and the signatures of what it thought), ``role``, ``finish_reason``,
+    ``tool_calls`` (a list, in OpenAI's form, with ``name`` and ``arguments`` beside it), ``parsed``, ``images`` (parts
+    that may stand in a message), ``audio`` (``id``, ``data`` in base64, ``transcript``; or ``None``), ``usage``
+    (``input_tokens``, ``output_tokens``, ``total_tokens``, ``cached_tokens``, ``reasoning_tokens``, of all attempts
+    that were answered, and ``prompt_tokens``, ``completion_tokens``, which are the same under older names), ``cost`` in
+    US dollars or ``None``, ``model_used`` (the key of the resource that answered), ``thinking_content``, ``refusal``,
+    ``logprobs``, and ``attempts``, how often a model was asked for it.
 
     In ``engine.stream`` parts of the answer arrive as ``NodeChunk`` events, also from inside maps.
 
@@ -227,6 +233,7 @@ async def _serve(
     streams = serving.streams if stream is None else stream
     reply = await client.chat(request.chat, serving.chunk if streams else None)
     resource.learn(request.input_tokens(), reply.usage)
+    serving.answered(lambda: about(resource, reply.usage, reply.model, reply.finish_reason))
     if reply.hold_s is not None:
         serving.hold_s(reply.hold_s)
     try:
@@ -240,10 +247,13 @@ async def _serve(
     replies = (*request.before, reply)
     return {
         "content": reply.content,
+        "message": said(reply),
         "role": reply.role,
         "finish_reason": reply.finish_reason,
         "tool_calls": calls,
         "parsed": None,
+        "images": [dict(image) for image in reply.images],
+        "audio": None if reply.audio is None else dict(reply.audio),
         "usage": usage_given([one.usage for one in replies]),
         "cost": _cost(resource, replies),
         "model_used": resource.name,

@@ -10,6 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+BLOCKS = "anthropic_blocks"
+"""The key of a message of the assistant under which Anthropic's answer stands in blocks that go back unaltered. Other
+vendors are not sent it."""
+
+THOUGHTS = ("thinking", "redacted_thinking")
+BLOCK_KINDS = ("text", "tool_use", *THOUGHTS)
+"""The blocks that may stand there. None names anything that would be fetched."""
+
 Message: TypeAlias = "Mapping[str, Any]"
 """``{"role": "user", "content": "..."}``; the content is text or a list of parts."""
 
@@ -89,6 +97,9 @@ class Reply:
         logprobs: As the server gave them.
         hold_s: Seconds for which nobody should ask again, if the headers say that the allowance is used up.
         id: The server's id of the answer.
+        blocks: The answer as Anthropic gave it, if it thought: text, thinking with its signature, calls. Empty if not.
+        images: Pictures, as parts that may stand in a message: ``{"type": "image_url", "image_url": {"url": ...}}``.
+        audio: What was spoken, in OpenAI's form: ``id``, ``data`` in base64, ``transcript``, ``expires_at``.
     """
 
     content: str = ""
@@ -102,6 +113,9 @@ class Reply:
     logprobs: Any = None
     hold_s: float | None = None
     id: str | None = None
+    blocks: Sequence[Mapping[str, Any]] = ()
+    images: Sequence[Mapping[str, Any]] = ()
+    audio: Mapping[str, Any] | None = None
 
 
 Kind: TypeAlias = Literal["content", "thinking", "refusal"]

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hush.providers._model import ChatRequest, Message, Reply
+from hush.providers._model import BLOCKS, ChatRequest, Message, Reply
+from hush.providers._said import said
 from hush.providers._structured import Shape, shape_of
-from hush.providers._tools import Tool, as_openai, choice_of, tools_of
+from hush.providers._tools import Tool, choice_of, tools_of
 from hush.providers.errors import RequestError
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -52,15 +53,13 @@ class LLMRequest:
 
     def corrected(self, reply: Reply, wrong: str) -> LLMRequest:
         """The request that asks to mend ``reply``, in which something is ``wrong``."""
-        said: list[Message] = []
+        turns: list[Message] = [said(reply)]
         if reply.tool_calls:
-            calls = [as_openai(call) for call in reply.tool_calls]
-            said.append({"role": "assistant", "content": reply.content or None, "tool_calls": calls})
-            said += [{"role": "tool", "tool_call_id": call.id, "content": wrong} for call in reply.tool_calls]
+            turns += [{"role": "tool", "tool_call_id": call.id, "content": wrong} for call in reply.tool_calls]
         else:
-            said.append({"role": "assistant", "content": reply.content or "(nothing)"})
-            said.append({"role": "user", "content": f"{wrong} Answer again, with the corrected JSON only."})
-        chat = replace(self.chat, messages=[*self.chat.messages, *said])
+            turns = [{**turns[0], "content": reply.content or "(nothing)"}]
+            turns.append({"role": "user", "content": f"{wrong} Answer again, with the corrected JSON only."})
+        chat = replace(self.chat, messages=[*self.chat.messages, *turns])
         return replace(self, chat=chat, before=(*self.before, reply))
 
 
@@ -138,7 +137,7 @@ def _size(value: Any) -> int:
     if isinstance(value, Mapping):
         if value.get("type") in ("image_url", "input_audio", "file"):
             return _TOKENS_OF_A_PICTURE * _BYTES_A_TOKEN
-        return _BYTES_A_TOKEN + sum(_size(one) for key, one in value.items() if key != "role")
+        return _BYTES_A_TOKEN + sum(_size(one) for key, one in value.items() if key not in ("role", BLOCKS))
     if isinstance(value, list | tuple):
         return sum(_size(one) for one in value)
     return _BYTES_A_TOKEN

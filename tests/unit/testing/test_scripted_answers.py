@@ -53,6 +53,18 @@ def test_the_first_rule_that_fits_answers():
     assert answers(llm, *bodies) == ["sunny", "a sum", "big", "no please", "echo: hi"]
 
 
+def test_a_rule_may_look_at_what_the_system_says_wherever_it_says_it():
+    llm = ScriptedLLM([Rule("x", "a judge's", system="You judge"), Rule(system="brief", answer="short")])
+    judge = {"role": "system", "content": [{"type": "text", "text": "You judge answers."}]}
+    brief = {"role": "developer", "content": "Be brief."}
+    user = {"role": "user", "content": "x: You judge, brief"}  # what the user says does not count
+    bodies = [[judge, user], [user, brief], [judge, brief, {**user, "content": "y"}], [user]]
+    found = answers(llm, *({"model": "m", "messages": messages} for messages in bodies))
+    assert found == ["a judge's", "short", "short", "echo: x: You judge, brief"]
+    with pytest.raises(ScriptError, match="system is text, not 1"):
+        Rule(answer="x", system=1)
+
+
 def test_rules_look_at_the_last_message_of_a_user_and_at_its_parts():
     llm = ScriptedLLM({"cat": "meow"})
     parts = [{"type": "text", "text": "a cat"}, {"type": "image_url", "image_url": {"url": "data:"}}]

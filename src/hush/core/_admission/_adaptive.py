@@ -41,6 +41,7 @@ BY_A_START = 1.05  # growth of the rate with one start, at most: there are few t
 
 ROW = 3  # refusals in a row, of which more end an experiment
 LEAST_AT_ONCE = 0.5  # of the plateau, below which no cut goes whose measure is incomplete
+LONG = 1.2  # memories: of an episode as long, a refusal that costs a pause tells of the ceiling
 OUTAGE = 8  # refusals in a row, whenever they started, that close the gate
 REOPEN_AGAIN = 0.6  # of the plateau's rate, where the last reopening failed
 
@@ -176,7 +177,7 @@ class Adaptive:
         return self._call(now_s, beside, beside * 4 >= self._cap * 3)
 
     def _call(self, now_s: float, beside: int, full: bool) -> Call:
-        stretch = self._chance.stretch
+        stretch = self._chance.past.stretch
         stretch.started += 1
         call = Call(now_s, beside, self._episode.number, full, stretch)
         self._young.append(call)
@@ -269,16 +270,16 @@ class Adaptive:
             return
         if not current:
             if episode.in_row >= OUTAGE and not self._probes.closed:
-                self._close(now_s, again=False)
+                self._close(now_s, again=False, costly=costly)
         elif self._probes.closed:
             self._next_s = self._probes.failed(now_s)
         elif episode.fresh:
-            self._close(now_s, again=True)
-            if self._chance.suspects(costly=costly):
+            self._close(now_s, again=True, costly=costly)
+            if not self._chance.tries and self._chance.past.is_due(costly=costly):
                 self._try_less(now_s, costly=costly)
         else:
             self._cut(call, now_s, retry_after_s)
-            if self._chance.suspects(costly=costly):
+            if not self._chance.tries and self._chance.past.is_due(costly=costly):
                 self._try_less(now_s + retry_after_s, costly=costly)
 
     def _is_chance(self, now_s: float, retry_after_s: float, *, current: bool) -> bool:
@@ -293,17 +294,17 @@ class Adaptive:
             if chance.row >= chance.run:
                 chance.ran(now_s)
                 if current and is_open:
-                    self._close(now_s, again=True)
+                    self._close(now_s, again=True, costly=retry_after_s > 0)
                     return True
             elif current:
                 chance.alarmed()
             return False
-        if chance.against(in_row):
+        if chance.past.against(in_row):
             chance.forget(now_s)
         elif chance.tries and current and is_open:
             if in_row > ROW:
                 chance.forget(now_s)
-                self._close(now_s, again=True)
+                self._close(now_s, again=True, costly=retry_after_s > 0)
             elif chance.convinced(now_s):
                 self._go_back(now_s, retry_after_s)
             elif retry_after_s:
@@ -346,10 +347,10 @@ class Adaptive:
 
     def _next_stretch(self, now_s: float, pause_s: float = 0.0) -> None:
         """The calls of another level are counted by themselves."""
-        if not self._chance.begun:
+        if not self._chance.past.begun:
             self._before = self._level(self._rate)
-        self._chance.next_stretch(now_s, pause_s)
-        if not self._chance.begun:
+        self._chance.past.next_stretch(now_s, pause_s)
+        if not self._chance.past.begun:
             self._before = self._level(self._rate)
 
     def _try_less(self, now_s: float, *, costly: bool) -> None:
@@ -357,7 +358,7 @@ class Adaptive:
         self._probes.open()
         if self.mode != PACED:
             self._fall_back(self._signs.rate)
-        self._rate = self._low = max(RATE_LEAST, self._chance.low(costly=costly))
+        self._rate = self._low = max(RATE_LEAST, self._chance.past.low(costly=costly))
         self._next_s = now_s + 1 / self._rate
         self._chance.begin()
         self._fit()
@@ -399,16 +400,16 @@ class Adaptive:
             known = max(known, LEAST_AT_ONCE * (plateau.base if self.mode == PACED else self._signs.rate))
         if self.mode == PACED and probed:  # the plateau was held without a refusal
             known = max(known, plateau.base)
-        saved = costly and not probed and open_s > 1.2 * measure.memory_s
+        long_open = open_s > LONG * measure.memory_s
+        saved = costly and not probed and long_open
         plateau.lower(known, probed=probed or self.mode == DOUBLING, refill_s=open_s if saved else None)
-        long_open = open_s >= 1.5 * measure.memory_s
         measured = costly and long_open and plateau.compare(before, probed=probed, sign_of_slots=sign)
         self._rate = plateau.base if self._rate == inf else max(RATE_LEAST, plateau.base * max(0.5, known / self._rate))
         self.mode = PACED
         self._next_s = max(self._next_s, now_s + 1 / self._rate)
         return measured
 
-    def _close(self, now_s: float, *, again: bool) -> None:
+    def _close(self, now_s: float, *, again: bool, costly: bool) -> None:
         plateau = self._plateau
         if self.mode == SLOTS:
             if not self._signs.judge(plateau.grown_s, refuted=again):
@@ -426,6 +427,8 @@ class Adaptive:
             plateau.base *= REOPEN_AGAIN
             self._probes.widen()
         self._next_stretch(now_s)
+        if costly and self.mode == PACED:  # each further closing would cost a pause
+            plateau.base = max(RATE_LEAST, min(plateau.base, self._chance.past.filled_per_s()))
         self._episode.begin(now_s)
         self._signs.begin(now_s)
         self._next_s = self._probes.close(now_s)
@@ -444,7 +447,7 @@ class Adaptive:
         probes.open()
         self._episode.reopen(now_s)
         self._measure.forget(now_s)
-        stretch = self._chance.stretch
+        stretch = self._chance.past.stretch
         stretch.rested_s += min(1.0, now_s - stretch.began_s)
         stretch.began_s = now_s
         self._next_s = now_s

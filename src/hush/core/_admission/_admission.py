@@ -136,15 +136,14 @@ class Admission:
 
     # --- looking ------------------------------------------------------------------------------------------
     def state(self, limit: Limit, name: str | None = None) -> LimitState:
-        """How ``limit`` stands now."""
+        """How ``limit`` stands now. Looking has no effect: what starts and when is the same without."""
         now_s = self.clock()
         try:
             with self._lock:
                 limiter = self._limiter(limit)
-                at_s = limiter.next_s(NOT_KNOWN, now_s)
                 firsts = [lane.first() for lane in limiter.lanes]
-                if firsts:
-                    at_s = limiter.next_s(min(firsts, key=lambda each: each.order).tokens, now_s)
+                tokens = min(firsts, key=lambda each: each.order).tokens if firsts else NOT_KNOWN
+                at_s = limiter.until_s(tokens, now_s, looks=True)
                 return LimitState(
                     name or limiter.name,
                     sum(len(lane) for lane in limiter.lanes),

@@ -6,7 +6,7 @@ after a cut is its sequel; so is nothing once eight calls were served and 0.1 s 
 
 from __future__ import annotations
 
-from hush.core._admission._chance import Stretch
+from hush.core._admission._suspicion import Stretch
 
 PROVEN = 8  # calls served in an episode, and
 PROVEN_S = 0.1  # the time they took: the next refusal is a new episode and no sequel

@@ -153,8 +153,12 @@ class Limiter:
         self._plain = not counters and self.adaptive is None
         self.horizon_s = max((each.window.period_s for each in counters), default=0.0)
 
-    def until_s(self, tokens: Tokens, now_s: float) -> float:
-        """When one more call may start: now or before, it may; infinite if some call must end first."""
+    def until_s(self, tokens: Tokens, now_s: float, *, looks: bool = False) -> float:
+        """When one more call may start: now or before, it may; infinite if some call must end first.
+
+        ``looks`` is for people who ask: it is as exact as it is known now, and nothing changes by asking. Else somebody
+        waits from now on.
+        """
         if self.most is not None and self.in_use + self.held >= self.most:
             return math.inf
         at_s = self.opens_at_s
@@ -165,7 +169,8 @@ class Limiter:
         if self.adaptive is not None:
             at_s = max(at_s, self.adaptive.admit_at_s(now_s, self.in_use + self.held))
         for counter in self._counters:
-            at_s = max(at_s, counter.window.until_s(counter.estimate(tokens), now_s))
+            until_s = counter.window.fits_at_s if looks else counter.window.until_s
+            at_s = max(at_s, until_s(counter.estimate(tokens), now_s))
         if self._pace is not None:
             at_s = max(at_s, self._pace.until_s(now_s, self.held))
         return at_s
@@ -250,14 +255,6 @@ class Limiter:
         self.held = 0
         for counter in self._counters:
             counter.window.held = 0
-
-    def next_s(self, tokens: Tokens, now_s: float) -> float:
-        """As ``until_s``, as exactly as it is known now, for people who ask."""
-        at_s = self.until_s(tokens, now_s)
-        if at_s > now_s:
-            for counter in self._counters:
-                at_s = max(at_s, counter.window.fits_at_s(counter.estimate(tokens), now_s))
-        return at_s
 
 
 def _window(rate: float, period_s: float) -> Window:

@@ -95,27 +95,31 @@ class Credit:
         self._paid_s = 0.0  # in the period that began then
         self._paid_at_s = -math.inf
 
+    def _at(self, now_s: float) -> tuple[float, float]:
+        """What is left, and what has been paid in the period that goes on. Only ``pay`` changes anything."""
+        left_s = min(self._most_s, self._left_s + REFILL * (now_s - self._refilled_s))
+        return left_s, 0.0 if now_s >= self._paid_at_s + self._period_s else self._paid_s
+
     def most_s(self, now_s: float) -> float:
         """How much longer an entry may stay."""
-        self._left_s = min(self._most_s, self._left_s + REFILL * (now_s - self._refilled_s))
-        self._refilled_s = now_s
-        if now_s >= self._paid_at_s + self._period_s:
-            self._paid_s = 0.0
-        return self._paid_s + self._left_s
+        left_s, paid_s = self._at(now_s)
+        return paid_s + left_s
 
     def leaves_s(self, plain_s: float, longer_s: float, now_s: float) -> float:
         """When an entry leaves that is to stay until ``plain_s`` and by ``longer_s`` longer: at that time or later."""
-        at_s = plain_s + min(longer_s, self.most_s(now_s))
+        left_s, paid_s = self._at(now_s)
+        at_s = plain_s + min(longer_s, paid_s + left_s)
         over_s = self._paid_at_s + self._period_s
-        if self._paid_s and at_s >= over_s:  # by then what has been paid is worth nothing more
-            return max(over_s, plain_s + min(longer_s, self._left_s))
+        if paid_s and at_s >= over_s:  # by then what has been paid is worth nothing more
+            return max(over_s, plain_s + min(longer_s, left_s))
         return at_s
 
     def pay(self, longer_s: float, now_s: float) -> None:
         """An entry stayed so much longer, and somebody waited for it."""
-        if longer_s > self._paid_s:
-            self._left_s -= longer_s - self._paid_s
-            if not self._paid_s:
+        left_s, paid_s = self._at(now_s)
+        if longer_s > paid_s:
+            self._left_s, self._refilled_s = left_s - (longer_s - paid_s), now_s
+            if not paid_s:
                 self._paid_at_s = now_s
             self._paid_s = longer_s
 
@@ -176,14 +180,18 @@ class Window:
         return self._leaves_s(self._entries[0], now_s) if self._entries else math.inf
 
     def fits_at_s(self, amount: int, now_s: float) -> float:
-        """When ``amount`` will fit if nothing else starts and what is under way takes long: for people who ask."""
-        self._expire(now_s)
+        """When ``amount`` will fit if nothing else starts and what is under way takes long: for people who ask.
+
+        It changes nothing: who looks does not wait.
+        """
         over, at_s = self._used + min(amount, self.most) - self.most, now_s
         for entry in self._entries:
             if over <= 0:
                 break
             over -= entry.amount
             at_s = max(at_s, self._leaves_s(entry, now_s))
+        if at_s <= now_s < self._last_s + 2 * self.period_s and self._spread:
+            return max(now_s, self._last_s + self._gap_s)
         return at_s
 
     def _leaves_s(self, entry: Entry, now_s: float) -> float:

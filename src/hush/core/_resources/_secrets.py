@@ -58,9 +58,28 @@ def looks_secret(text: str) -> bool:
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
     """``text`` of others without ``secrets``, by value, and without what has the shape of a credential."""
-    for secret in sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
-    return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)
+    return _without(text, {each for each in secrets if len(each) >= _SHORTEST and each in text})
+
+
+def _without(text: str, secrets: Iterable[str]) -> str:
+    """``text`` without these and what has the shape of a credential, all found in the text as it was.
+
+    One after the other would not do: where a secret is the beginning of another, its rest would have no shape any more.
+    """
+    places = [
+        (found.start() + len(next(filter(None, found.groups()), "")), found.end()) for found in _PARTS.finditer(text)
+    ]
+    for secret in secrets:
+        at = text.find(secret)
+        while at >= 0:
+            places.append((at, at + len(secret)))
+            at = text.find(secret, at + 1)
+    kept, end = [], 0
+    for begin, stop in sorted(places):
+        if begin >= end:
+            kept += [text[end:begin], _HIDDEN]
+        end = max(end, stop)
+    return "".join([*kept, text[end:]])
 
 
 _remembered: tuple[str, ...] = ()
@@ -83,9 +102,9 @@ def without_secrets(text: str) -> str:
 
     It is made to be called for each value of a run: a short text without any of them takes a fraction of a microsecond.
     """
-    for secret in _remembered:
-        if secret in text:
-            text = text.replace(secret, _HIDDEN)
+    found = [secret for secret in _remembered if secret in text]
+    if found:
+        return _without(text, found)
     if _MARKS.isdisjoint(text):
         return text
     return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)

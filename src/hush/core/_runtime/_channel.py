@@ -24,6 +24,7 @@ class Channel:
 
     Attributes:
         total: How many items there will be, where that is known.
+        said: The same, as whoever shows progress is told it.
         wanted: Whether the reader takes items: it may have been skipped, or have had enough.
         taken: How many items it has taken.
         window: How many may have been pulled and not taken.
@@ -40,14 +41,18 @@ class Channel:
         "_waits_for_end",
         "_waits_for_items",
         "_waits_for_room",
+        "said",
         "taken",
         "total",
         "wanted",
         "window",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, window: int, total: int | None, *, ordered: bool) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, window: int, total: int | None, said: int | None, *, ordered: bool
+    ) -> None:
         self.total = total
+        self.said = said
         self.wanted = True
         self.taken = 0
         self._loop = loop

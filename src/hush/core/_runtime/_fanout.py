@@ -33,6 +33,7 @@ class Fanout:
         pull: Gives the value of the next item (a list of them for several ``Each``), ``WAIT`` or ``DONE``.
         feed: Where its items come from; ``channel``: where they go, if another map streams from it.
         total: The number of items, where it is known before.
+        said: The same, or what the source says of it, to be shown.
         first_worker: The one in the task that awaits the map.
         done: How many items have ended.
         active: How many workers there are.
@@ -63,6 +64,7 @@ class Fanout:
         self.slots = [one.slot for one in self.plan.each]
         self.slot = self.slots[0] if len(self.slots) == 1 else None
         self.total: int | None = None
+        self.said: int | None = None
         self.pull: Callable[[], Any] = self.feed.pull
         self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True, around=frame)
         self.first_worker: Member | None = None
@@ -81,7 +83,7 @@ class Fanout:
         """Open the sources, and make what streams from this map ready if it waits for nothing else."""
         feed = self.feed
         feed.open(self.frame)
-        self.total = feed.total
+        self.total, self.said = feed.total, feed.said
         self.pull = feed.pull
         if not feed.plain:
             self.plain = False
@@ -89,7 +91,7 @@ class Fanout:
         if stream is not None:
             self.plain = False
             self._taken_keys = frozenset(stream.keys) - {ERROR}
-            self.channel = Channel(self.run.loop, self.window, self.total, ordered=stream.ordered)
+            self.channel = Channel(self.run.loop, self.window, self.total, self.said, ordered=stream.ordered)
             self.frame.slots[stream.slot] = self.channel
             self.frame.open_stream(self.step, ready)
 

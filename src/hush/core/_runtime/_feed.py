@@ -11,7 +11,7 @@ from hush.core._runtime._channel import Channel, Reader
 from hush.core._runtime._domain import Domain, combined
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._iterator_source import IteratorSource
-from hush.core._runtime._open_source import open_source
+from hush.core._runtime._open_source import open_source, said_length
 from hush.core._runtime._run import Run
 from hush.core._runtime._sources import DONE, WAIT, ListSource, Source
 from hush.core.errors import SourceError
@@ -26,6 +26,7 @@ class Feed:
     Attributes:
         pull: Gives the value of the next item (a list of them for several ``Each``), ``WAIT`` or ``DONE``.
         total: The number of items, where it is known before.
+        said: The same, or what a source with a length of its own says: to be shown, and nothing is decided by it.
         plain: Whether no item can have failed before.
         quick: Whether pulling takes no time worth measuring.
         channels: Those of the maps that this one streams from.
@@ -50,6 +51,7 @@ class Feed:
         self.take: Callable[[int], list[Any]] | None = None
         self.pulling = asyncio.Lock()
         self.total: int | None = None
+        self.said: int | None = None
         self.plain = True
         self.quick = True
 
@@ -58,6 +60,7 @@ class Feed:
         plan, first = self._plan, self._plan.first
         self._columns = [read(frame.slots) for read in plan.upstream]
         readers: dict[int, Reader] = {}
+        said: list[int | None] = []
         for one in plan.each:
             value = one.source(frame.slots)
             if isinstance(value, Channel):
@@ -67,8 +70,11 @@ class Feed:
                     self.channels.append(value)
                 assert one.column is not None
                 self._sources.append(reader.column(one.column))
+                said.append(value.said)
             else:
-                self._sources.append(open_source(value, self._run, one.pull, one.where, one.spent, first))
+                source = open_source(value, self._run, one.pull, one.where, one.spent, first)
+                self._sources.append(source)
+                said.append(said_length(value) if source.size is None else source.size)
         self._readers = [*readers.values()]
         frame.entered(self._step)
         self._held = [WAIT] * len(self._sources)
@@ -79,6 +85,8 @@ class Feed:
         if len(set(known)) > 1:
             raise self._unequal(", ".join(f"{e.name}: {size}" for e, size in zip(plan.each, sizes, strict=True)))
         self.total = known[0] if len(known) == len(sizes) else None
+        least = {one if first is None or one is None else min(one, first) for one in said}
+        self.said = least.pop() if len(least) == 1 else None
         if len(self._sources) == 1:
             self.pull = self._sources[0].now
         self.plain = not (self._readers or self._columns)
@@ -91,6 +99,8 @@ class Feed:
             self._take, self.take = self.take, None
             if self.total is not None:
                 self.total = -(-self.total // plan.batch) if self.plain else None
+            if self.said is not None:
+                self.said = -(-self.said // plan.batch) if self.plain else None
 
     def _unequal(self, lengths: str) -> SourceError:
         step = self._step

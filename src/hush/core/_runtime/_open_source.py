@@ -43,6 +43,19 @@ def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] 
     return IteratorSource(iterator, run, pull, first, context)
 
 
+def said_length(value: Any) -> int | None:
+    """How many items the source says that it has, if it does; it may go through more or fewer.
+
+    To be asked after the source was opened: some, such as queries, get all they have for the one as for the other.
+    """
+    if not hasattr(type(value), "__len__"):
+        return None
+    try:
+        return copy_context().run(len, value)
+    except Exception:  # who cannot say it has no length: only whoever shows progress would like to know
+        return None
+
+
 def _consume(iterator: Any, where: Where, spent: list[Any] | None) -> None:
     """Note that ``iterator`` is used up by this map; refuse it if it was used up before.
 

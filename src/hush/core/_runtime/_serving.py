@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter_ns
 from typing import Any
 
@@ -40,6 +40,12 @@ class ServedAttempt:
         run = self._strand.run
         if run.tracing is not None:
             run.tracing.node_chunk(self._frame, self._step, self.attempts, text, kind)
+
+    def answered(self, about: Callable[[], Mapping[str, Any]]) -> None:
+        """Tell what was answered, if somebody asks for that."""
+        tracing = self._strand.run.tracing
+        if tracing is not None and tracing.sees_calls:
+            tracing.node_answered(self._frame, self._step, self.attempts, self.resource.name, about())
 
     def hold_s(self, seconds: float) -> None:
         """Nobody should come back for ``seconds``."""

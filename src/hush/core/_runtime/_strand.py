@@ -114,6 +114,8 @@ class Strand(Settling):
                             self.enter(frame, step)
                         else:
                             self.later(frame, step, None)
+                        if tracing is not None:
+                            now_ns = 0  # what is entered begins now, and what it begins with not before
                         continue
                     if tracing is not None and not terse:
                         tracing.node_started(frame, step, now_ns)

@@ -88,6 +88,13 @@ class Telling:
         item, outer = place_of(frame.item)
         self.tell(events.NodeChunk(self._run, step.path, item, monotonic_ns(), text, kind, attempt, outer))
 
+    def node_answered(
+        self, frame: Frame, step: StepPlan, attempt: int, resource: str, about: Mapping[str, Any]
+    ) -> None:
+        """A resource has answered."""
+        item, outer = place_of(frame.item)
+        self.tell(events.NodeAnswered(self._run, step.path, item, monotonic_ns(), resource, about, attempt, outer))
+
     def node_cached(self, frame: Frame, step: StepPlan, *, joined: bool) -> None:
         """The outputs of ``step`` were not made for it."""
         item, outer = place_of(frame.item)

@@ -18,7 +18,6 @@ from hush.core.protocols import Tracer
 
 CLOCK_NS = 0 if get_clock_info("monotonic") == get_clock_info("perf_counter") else monotonic_ns() - perf_counter_ns()
 """What makes an instant of ``perf_counter_ns``, by which calls are timed, one of ``monotonic_ns``: often one clock."""
-_NOTHING: Mapping[str, Any] = {}
 _NodeFinished, _NodeReady, _NodeStarted = events.NodeFinished, events.NodeReady, events.NodeStarted
 _NodeRan = events.NodeRan  # a global costs less than an attribute of a module, three times a node
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, three times a node
@@ -68,7 +67,7 @@ class Tracing(Telling):
         ]
         self.terse = bool(tracers) and all(getattr(one, "terse", False) for one in tracers)
         self._at_work: tuple[Frame, StepPlan, int] | None = None
-        self._inputs: Mapping[str, Any] = _NOTHING
+        self._inputs: Mapping[str, Any] | None = None
         self._threads_ns: dict[tuple[str, tuple[int, ...]], int] = {}  # of nodes that have not ended
         if self.terse:
             for one in tracers:
@@ -94,6 +93,8 @@ class Tracing(Telling):
     def call_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
         """Call a function on the loop; whether that was quick is known when it has returned."""
         self._at_work = (frame, step, started_ns)
+        if self._enters and step.bind is not None:
+            return self._enter_quickly(frame, step, started_ns)
         reading = step.reading or _reading_of(step)
         slots = frame.slots
         if reading.slots is not None:
@@ -102,11 +103,20 @@ class Tracing(Telling):
                 inputs[name] = slots[slot]
             return step.call(slots)
         if step.bind is None:
-            self._inputs = _NOTHING
+            self._inputs = None
             return step.call(slots)
         call: Any = step.bind(slots)
         self._inputs = {**dict(zip(reading.names, call.args, strict=False)), **call.keywords}
         return copy_context().run(call)
+
+    def _enter_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
+        assert step.bind is not None
+        call: Any = step.bind(frame.slots)
+        names = (step.reading or _reading_of(step)).names
+        self._inputs = {**dict(zip(names, call.args, strict=False)), **call.keywords}
+        item, outer = place_of(frame.item)
+        event = events.NodeCalled(self._run, step.path, item, started_ns + CLOCK_NS, None, 1, None, outer)
+        return copy_context().run(_Entered(self._enters, event, call))
 
     def node_ran(self, frame: Frame, step: StepPlan, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
         """The call was quick: settle the step, and tell of all at once."""
@@ -133,7 +143,7 @@ class Tracing(Telling):
             self._inputs,
             out,
         )
-        self._inputs = _NOTHING
+        self._inputs = None
         self.tell(_new(_NodeRan, told))
         if len(ready) > before:
             self._note_ready(ready, before, at_ns)
@@ -143,12 +153,13 @@ class Tracing(Telling):
         if self._at_work is None:
             return
         (frame, step, started_ns), self._at_work = self._at_work, None
-        inputs, self._inputs = self._inputs, _NOTHING
+        inputs, self._inputs = self._inputs, None
         self._tell_ready(frame, step)
         item, outer = place_of(frame.item)
         at_ns = started_ns + CLOCK_NS
         self.tell(events.NodeStarted(self._run, step.path, item, at_ns, outer))
-        self.tell(events.NodeCalled(self._run, step.path, item, at_ns, inputs, 1, None, outer))
+        if inputs is not None:
+            self.tell(events.NodeCalled(self._run, step.path, item, at_ns, inputs, 1, None, outer))
 
     def _at_work_now(self) -> Event | None:
         """What is being called on the loop; from any thread."""

@@ -43,7 +43,7 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan, apart: Policies 
         ready: Ready = []
         fanout.begin(ready)
         if tracing is not None:
-            tracing.map_started(frame, step, fanout.total)
+            tracing.map_started(frame, step, fanout.said)
             tracing.became_ready(ready)
         if ready:
             strand.hand_on(ready)

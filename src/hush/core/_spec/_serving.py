@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from hush.core._spec._policies import Limit
@@ -67,6 +68,10 @@ class Serving(Protocol):
 
     def chunk(self, text: str, kind: str = "content") -> None:
         """Tell of a part of the answer that has come: the event ``NodeChunk``."""
+        ...
+
+    def answered(self, about: Callable[[], Mapping[str, Any]]) -> None:
+        """The resource has answered: ``about`` gives what ``NodeAnswered`` tells, and is called if somebody listens."""
         ...
 
     def hold_s(self, seconds: float) -> None:

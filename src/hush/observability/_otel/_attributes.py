@@ -57,6 +57,8 @@ EXCEPTION_STACKTRACE = "exception.stacktrace"
 # --- of models --------------------------------------------------------------------------------------------------------
 OPERATION = "gen_ai.operation.name"
 PROVIDER = "gen_ai.provider.name"
+PROVIDERS = {"azure": "azure.ai.openai", "gemini": "gcp.gemini"}
+"""The names of providers, where they are others than those of the forms of requests."""
 CONVERSATION_ID = "gen_ai.conversation.id"
 REQUEST_MODEL = "gen_ai.request.model"
 RESPONSE_MODEL = "gen_ai.response.model"

@@ -20,6 +20,7 @@ _PROVIDERS = (
     (("grok-",), "x_ai"),
 )
 _MOST_TOTALS = 100
+_LARGEST = 10**300  # a whole number beyond it may be no float
 
 
 def conventional(span: Span, run: RunRecord | None) -> Described:
@@ -101,11 +102,11 @@ def _asked(found: dict[str, Any], span: Span, generation: Generation, model: str
     """What the conventions say of a request to a model."""
     if model is not None:
         found[names.REQUEST_MODEL] = model
-        provider = provider_of(model)
-        if provider is not None:
-            found[names.PROVIDER] = provider
-        if span.failure is None:
-            found[names.RESPONSE_MODEL] = model
+    provider = _provider(generation, model)
+    if provider is not None:
+        found[names.PROVIDER] = provider
+    if generation.model is not None:
+        found[names.RESPONSE_MODEL] = encodable(generation.model)
     for name, count in (generation.usage or {}).items():
         if name in names.USAGE:
             found[names.USAGE[name]] = scalar(count)
@@ -124,9 +125,9 @@ def _asked(found: dict[str, Any], span: Span, generation: Generation, model: str
 
 def _parameter(name: str, value: Any) -> tuple[str, Any]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in names.WHOLE_PARAMETERS and number and value == int(value):
+    if name in names.WHOLE_PARAMETERS and number and (isinstance(value, int) or value.is_integer()):
         return names.WHOLE_PARAMETERS[name], scalar(int(value))
-    if name in names.PARAMETERS and number:
+    if name in names.PARAMETERS and number and abs(value) < _LARGEST:
         return names.PARAMETERS[name], float(value)
     if name == "stop":
         each = value if isinstance(value, list | tuple) else (value,)
@@ -163,9 +164,17 @@ def asked_of(span: Span) -> Generation | None:
     return generation if asked else None
 
 
+def _provider(generation: Generation, model: str | None) -> str | None:
+    """Whose model it is: many servers speak OpenAI's form, so there the model's name says more, if it says anything."""
+    by_name = None if model is None else provider_of(model)
+    if generation.provider in (None, "openai"):
+        return by_name or generation.provider
+    return names.PROVIDERS.get(generation.provider, generation.provider)
+
+
 def model_of(generation: Generation) -> str | None:
-    """The name of the model that was asked, without the category if all that is known is the resource's key."""
-    known = generation.model or generation.resource
+    """The name of the model that was asked for, without the category if all that is known is the resource's key."""
+    known = generation.requested or generation.model or generation.resource
     if known is None:
         return None
     category, colon, bare = known.partition(":")

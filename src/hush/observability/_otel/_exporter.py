@@ -162,13 +162,12 @@ def _converted(converter: Converter, spans: list[Span], lost: _Lost) -> list[Rea
 
 
 def _encoded(spans: list[ReadableSpan]) -> bytes | None:
-    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from hush.observability._otel._encode import encoded
 
     try:
-        body: bytes = encode_spans(spans).SerializeToString()
+        return encoded(spans)
     except Exception:  # told of with the span that it is
         return None
-    return body
 
 
 def _key(span: ReadableSpan) -> tuple[str, str]:

@@ -7,14 +7,14 @@ from importlib import import_module
 from importlib.util import find_spec
 
 _USED = (
-    "opentelemetry.exporter.otlp.proto.common.trace_encoder",
+    "hush.observability._otel._encode",
     "opentelemetry.sdk.resources",
     "requests",
     "urllib3",
 )
 _NEEDED = (
     ("opentelemetry.sdk.trace", "opentelemetry-sdk"),
-    ("opentelemetry.exporter.otlp.proto.common.trace_encoder", "opentelemetry-exporter-otlp-proto-http"),
+    ("opentelemetry.proto.collector.trace.v1", "opentelemetry-exporter-otlp-proto-http"),
     ("requests", "requests"),
 )
 

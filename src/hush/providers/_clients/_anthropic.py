@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hush.providers._clients._anthropic_messages import Untranslatable
 from hush.providers._clients._anthropic_reply import MessageReader
 from hush.providers._clients._anthropic_request import body_of
-from hush.providers._clients._http import Post, Wire
+from hush.providers._clients._http import Post, Wire, imported
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._model import ChatRequest, OnChunk, Reply
 
@@ -44,6 +44,15 @@ class AnthropicClient:
         except Untranslatable as error:
             what = str(error)
         raise self._wire.failures.of_request(what)
+
+
+async def api_version(http: AsyncClient) -> str:
+    """What Anthropic's client sends as ``anthropic-version``; ``http`` is not used for anything."""
+    await imported("anthropic")
+    import anthropic
+
+    sdk = anthropic.AsyncAnthropic(api_key="none", base_url="http://127.0.0.1", http_client=http)
+    return str(sdk.default_headers["anthropic-version"])
 
 
 def _enforced(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hush.providers._clients._lenient import as_list, as_mapping, as_text, as_word, dumps, loads
-from hush.providers._model import Message
+from hush.providers._clients._anthropic_blocks import input_of, unaltered
+from hush.providers._clients._lenient import as_list, as_mapping, as_text, as_word
+from hush.providers._model import BLOCKS, Message
 
 Block = dict[str, Any]
 
@@ -35,7 +36,9 @@ def conversation(messages: Sequence[Message]) -> tuple[str | list[Block], list[d
         elif role in ("tool", "function"):
             _add(turns, "user", [_result(message)])
         elif role == "assistant":
-            _add(turns, "assistant", [*_blocks(message.get("content")), *_uses(message)])
+            content, kept = message.get("content"), message.get(BLOCKS)
+            blocks = [*_blocks(content), *_uses(message)]
+            _add(turns, "assistant", unaltered(kept, content, blocks) if isinstance(kept, list | tuple) else blocks)
         elif role == "user":
             _add(turns, "user", _blocks(message.get("content")))
         else:
@@ -146,23 +149,12 @@ def _uses(message: Message) -> list[Block]:
     found: list[Block] = []
     for call in as_list(list(message.get("tool_calls") or ())):
         function = as_mapping(as_mapping(call).get("function")) or as_mapping(call)
-        arguments = function.get("arguments")
-        if isinstance(arguments, str):
-            try:
-                arguments = loads(arguments) if arguments.strip() else {}
-            except ValueError:
-                pass
-        if not isinstance(arguments, Mapping):
-            # The model's own mistake, which it is to see: only an object can be sent.
-            arguments = (
-                {"arguments": arguments if isinstance(arguments, str) else dumps(arguments)} if arguments else {}
-            )
         found.append(
             {
                 "type": "tool_use",
                 "id": as_mapping(call).get("id", ""),
                 "name": function.get("name", ""),
-                "input": dict(arguments),
+                "input": input_of(function.get("arguments")),
             }
         )
     return found

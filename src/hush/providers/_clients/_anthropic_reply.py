@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hush.providers._clients._anthropic_blocks import Blocks
 from hush.providers._clients._assembly import Assembly, Call
 from hush.providers._clients._failures import Failures
 from hush.providers._clients._lenient import Joined, as_count, as_list, as_mapping, as_text, as_word, dumps, loads
@@ -28,6 +29,7 @@ class MessageReader(Reader):
         super().__init__(failures)
         self.assembly = Assembly(on_chunk)
         self._calls: dict[int, tuple[Call, Any]] = {}  # by the index of their block, with the input it began with
+        self._blocks = Blocks()
         self._input: dict[str, int] = {}
 
     def event(self, name: str, data: Any) -> None:
@@ -61,6 +63,7 @@ class MessageReader(Reader):
 
     def reply(self) -> Reply:
         """The whole, once all has come."""
+        self.assembly.blocks = self._blocks.whole()
         return self.assembly.reply(self.headers)
 
     # --- parts ------------------------------------------------------------------------------------------------
@@ -78,24 +81,29 @@ class MessageReader(Reader):
             assembly.finish_reason = _FINISHED.get(reason, reason)
 
     def _begin(self, index: int, block: Mapping[str, Any]) -> None:
-        kind = block.get("type")
+        kind, call = block.get("type"), None
         if kind == "text":
             self.assembly.add("content", as_text(block.get("text")))
         elif kind == "thinking":
             self.assembly.add("thinking", as_text(block.get("thinking")))
         elif kind == "tool_use":
             call_id = as_word(block.get("id")) or f"call_{index}"
-            self._calls[index] = (
-                self.assembly.calls.at(None, call_id, as_word(block.get("name")) or ""),
-                block.get("input"),
-            )
+            call = self.assembly.calls.at(None, call_id, as_word(block.get("name")) or "")
+            self._calls[index] = (call, block.get("input"))
+        elif kind == "image":
+            self.assembly.media.add_images([block])
+        self._blocks.begin(index, block, call)
 
     def _delta(self, index: int, delta: Mapping[str, Any]) -> None:
         kind = delta.get("type")
         if kind == "text_delta":
             self.assembly.add("content", as_text(delta.get("text")))
+            self._blocks.add(index, "text", delta.get("text"))
         elif kind == "thinking_delta":
             self.assembly.add("thinking", as_text(delta.get("thinking")))
+            self._blocks.add(index, "thinking", delta.get("thinking"))
+        elif kind == "signature_delta":
+            self._blocks.add(index, "signature", delta.get("signature"))
         elif kind == "input_json_delta" and index in self._calls:
             self._calls[index][0].add_arguments(as_text(delta.get("partial_json")))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hush.providers._clients._lenient import NO_JSON, Joined, as_mapping, as_word, dumps, parsed
 from hush.providers._clients._limits import hold_s
+from hush.providers._clients._media import Media
 from hush.providers._model import Kind, OnChunk, Reply, ToolCall, Usage
 
 
@@ -86,6 +87,8 @@ class Assembly:
 
     Attributes:
         on_chunk: Who listens.
+        blocks: The answer as it is to be sent back, for who wants that.
+        media: What is no text.
     """
 
     def __init__(self, on_chunk: OnChunk | None) -> None:
@@ -97,6 +100,8 @@ class Assembly:
         self.id: str | None = None
         self.logprobs: Any = None
         self.usage: dict[str, int] = {}
+        self.blocks: list[dict[str, Any]] = []
+        self.media = Media()
         self._texts: dict[Kind, Joined] = {}
         self._untold: list[tuple[str, Kind]] = []
 
@@ -150,7 +155,7 @@ class Assembly:
     @property
     def is_empty(self) -> bool:
         """Whether nothing has come that could be an answer."""
-        return not (self._texts or self.calls)
+        return not (self._texts or self.calls or self.media)
 
     def reply(self, headers: Mapping[str, str]) -> Reply:
         """The whole."""
@@ -166,6 +171,9 @@ class Assembly:
             logprobs=self.logprobs,
             hold_s=hold_s(headers),
             id=self.id,
+            blocks=self.blocks,
+            images=self.media.images,
+            audio=self.media.audio(),
         )
 
 

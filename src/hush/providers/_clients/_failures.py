@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hush.providers._clients._charset import as_utf8, charset_of
 from hush.providers._clients._limits import asks_back, duration_s, hold_s
 from hush.providers._clients._redaction import redacted, shortened
 from hush.providers._clients._settings import ClientSettings
@@ -51,7 +52,7 @@ class Failures:
                 Told(f"it redirects to {location}, and redirects are not followed, since they carry the key"),
                 kept,
             )
-        return self._refused(status, told_by(body), kept)
+        return self._refused(status, told_by(_in_utf8(body, headers)), kept)
 
     def of_object(self, error: Any, headers: Mapping[str, str]) -> ProviderError:
         """Of an error object in an answer that began as a success."""
@@ -171,6 +172,13 @@ class Failures:
         """Of a time that is over."""
         settings = self._settings
         return ProviderTimeout(f"{settings.who}: no {what} within {limit_s:g} s.", resource=settings.resource)
+
+
+def _in_utf8(body: bytes, headers: Mapping[str, str]) -> bytes:
+    try:
+        return as_utf8(body, charset_of(headers.get("content-type", "")))
+    except LookupError:
+        return body  # what can be read of an error is shown
 
 
 def lowered(headers: Any) -> dict[str, str]:

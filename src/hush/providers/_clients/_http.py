@@ -157,7 +157,7 @@ class Wire:
         if self._closed:
             raise ProviderError(f"{self.settings.who}: its client is closed.", resource=self.settings.resource)
         settings = self.settings
-        await _imported(self._module)
+        await imported(self._module)
         context, why = None, ""
         try:
             context = await tls_context(settings)
@@ -191,7 +191,7 @@ class Wire:
 _loaded: set[str] = set()
 
 
-async def _imported(module: str) -> None:
+async def imported(module: str) -> None:
     """Import a module in a thread. That it is in ``sys.modules`` would not say that it is whole."""
     if module not in _loaded:
         await asyncio.to_thread(import_module, module)

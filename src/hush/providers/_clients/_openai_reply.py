@@ -44,7 +44,8 @@ class ChatReader(Reader):
         self._chunk(found[0] if isinstance(found, list) and found else found, is_error=False)
         self.assembly.flush()
         if self.assembly.is_empty and self.assembly.finish_reason is None:
-            raise self.failures.bad("gave an answer without choices, text and finish reason.", self.headers)
+            keys = ", ".join(map(str, found)) if isinstance(found, Mapping) else ""
+            raise self.failures.bad(f"gave an answer without choices, text and finish reason: {keys}.", self.headers)
         self.finished = True
 
     def reply(self) -> Reply:
@@ -56,6 +57,11 @@ class ChatReader(Reader):
             raise self.failures.bad(f"gave an answer that is no object: {found!r}", self.headers)
         if is_error or found.get("error") or found.get("object") == "error":
             raise self.failures.of_object(found, self.headers)
+        if "choices" not in found and "done" in found and not {"message", "response"}.isdisjoint(found):
+            what = (
+                "answers in Ollama's own form. Set base_url to its address with /v1, such as http://localhost:11434/v1."
+            )
+            raise self.failures.bad(what, self.headers)
         assembly = self.assembly
         assembly.named(found)
         usage = found.get("usage") or as_mapping(found.get("x_groq")).get("usage")
@@ -90,6 +96,10 @@ class ChatReader(Reader):
         assembly.add("thinking", thought or _thinking_in(message.get("content")))
         assembly.add("content", as_text(message.get("content")))
         assembly.add("refusal", as_text(message.get("refusal")))
+        assembly.media.add_images(message.get("content"))
+        assembly.media.add_images(message.get("images"))  # OpenRouter
+        if message.get("audio"):
+            assembly.media.add_audio(message["audio"])
         for call in as_list(message.get("tool_calls")):
             self._call(as_mapping(call))
         if isinstance(message.get("function_call"), Mapping):  # as it was before there were tools

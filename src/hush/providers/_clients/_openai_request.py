@@ -8,7 +8,7 @@ from typing import Any
 from hush.providers._clients._lenient import as_list, as_mapping, dumps
 from hush.providers._clients._schema import instructed, narrowed
 from hush.providers._clients._settings import SchemaMode
-from hush.providers._model import ChatRequest, Message
+from hush.providers._model import BLOCKS, ChatRequest, Message
 
 TOKEN_PARAMETERS = ("max_tokens", "max_completion_tokens")
 
@@ -49,6 +49,8 @@ def _answering(
 
 def message_of(message: Message) -> Message:
     """A message without what nodes give beside OpenAI's form, and without lists of calls that are empty."""
+    if BLOCKS in message:
+        message = {name: value for name, value in message.items() if name != BLOCKS}
     if "tool_calls" not in message:
         return message
     calls = [_call_of(call) for call in as_list(list(message["tool_calls"] or ()))]

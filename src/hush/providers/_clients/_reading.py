@@ -5,16 +5,19 @@ Which of the two was asked for does not matter: servers are known to send one in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from hush.providers._clients import _sse
+from hush.providers._clients._charset import as_utf8, charset_of
 from hush.providers._clients._failures import Failures
 from hush.providers._clients._lenient import NO_JSON, parsed
 from hush.providers._clients._told import told_by
 from hush.providers.errors import UnfinishedReply
 
 _DONE = "[DONE]"
+_LINES = re.compile(r"application/(x-)?(ndjson|jsonl|jsonlines|json-lines|stream\+json)\b", re.IGNORECASE)
 _SIGNS_OF_LIFE = frozenset(("ping", "heartbeat", "keepalive", "keep-alive"))  # of proxies; what they hold is no answer
 
 
@@ -24,7 +27,8 @@ class Reader:
     Attributes:
         done: Whether the server has said that this was all; what still comes is not read.
         finished: Whether what has come is an answer even if nothing more comes.
-        streamed: Whether it came as events.
+        streamed: Whether it came as events, or as lines of JSON.
+        lines: The first of those lines, if it did.
     """
 
     def __init__(self, failures: Failures) -> None:
@@ -34,7 +38,9 @@ class Reader:
         self.finished = False
         self.streamed: bool | None = None
         self._whole: list[bytes] = []
-        self._events = _sse.Decoder()
+        self.lines: str | None = None
+        self._charset: str | None = None
+        self._events: _sse.Decoder | _sse.Lines = _sse.Decoder()
 
     # --- to be told apart -------------------------------------------------------------------------------------
     def event(self, name: str, data: Any) -> None:
@@ -55,9 +61,24 @@ class Reader:
         if self.streamed is None:
             head = b"".join(self._whole)
             self.streamed = _sse.begins(head)
+            self._recognise(self.headers.get("content-type", ""))
             if self.streamed:
                 self._whole.clear()
                 self._take(self._events.feed(head), at_end=False)
+
+    def _recognise(self, content_type: str) -> None:
+        """See in what the answer is written, and whether it is lines of JSON."""
+        unknown = ""
+        try:
+            self._charset = charset_of(content_type)
+        except LookupError:
+            unknown = content_type
+        if unknown:
+            raise self.failures.bad(f"answers in a charset that nobody knows here: {unknown}. Let it send UTF-8.")
+        if self.streamed is False and _LINES.match(content_type):
+            self.streamed, self.lines, self._events = True, "", _sse.Lines(self._charset)
+        elif self.streamed and isinstance(self._events, _sse.Decoder):
+            self._events.charset = self._charset
 
     def end(self) -> None:
         """Nothing more comes. Raises a ``ProviderError`` if that was no answer."""
@@ -66,14 +87,27 @@ class Reader:
             if not self.finished:
                 raise self.unfinished()
             return
-        body = b"".join(self._whole)
+        body = as_utf8(b"".join(self._whole), self._charset)
         self._whole.clear()
         if not body.strip():
             raise self.failures.bad("gave an empty answer.", self.headers)
         found = parsed(body)
+        if found is NO_JSON and self._are_lines(body):
+            return
         if found is NO_JSON:
             raise self.failures.bad(f"gave an answer that is no JSON: {told_by(body).message}", self.headers)
         self._understood(self.document, found)
+
+    def _are_lines(self, body: bytes) -> bool:
+        """Whether it is lines of JSON, though nobody said so; they are then taken. One line alone is no line."""
+        lines = [line.decode("utf-8", "replace") for line in body.split(b"\n") if line.strip()]
+        if len(lines) < 2 or any(parsed(line) is NO_JSON for line in lines if line.strip() != _DONE):
+            return False
+        self.streamed, self.lines = True, ""
+        self._take([_sse.Event("", line) for line in lines], at_end=True)
+        if not self.finished:
+            raise self.unfinished()
+        return True
 
     def _understood(self, take: Callable[..., None], *found: Any) -> None:
         """Take what was parsed; only a server that is out of its mind nests deeper than Python calls."""
@@ -88,6 +122,9 @@ class Reader:
     def unfinished(self) -> UnfinishedReply:
         """The error of a stream that ended early."""
         what = "ended its stream without a finish reason: what came may be half of the answer."
+        if self.lines is not None:
+            kind = self.headers.get("content-type", "of no type")
+            what += f" It came as lines of JSON ({kind}), of which the first is: {self.lines}"
         error = self.failures.bad(what, self.headers, UnfinishedReply)
         assert isinstance(error, UnfinishedReply)
         return error
@@ -101,6 +138,8 @@ class Reader:
                 return
             if not data.strip():
                 continue
+            if self.lines == "":
+                self.lines = data
             found = parsed(data)
             for each in [found] if found is not NO_JSON else self._one_a_line(name, data, at_end=at_end):
                 if each is not None:

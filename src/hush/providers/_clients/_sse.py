@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from hush.providers._clients._charset import as_utf8
+
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _MARK = b"\xef\xbb\xbf"  # which some put before all that is UTF-8
 _NAMES = (b"data", b"event", b"id", b"retry", b"error")
@@ -36,14 +38,41 @@ def begins(head: bytes) -> bool | None:
     return False
 
 
+class Lines:
+    """Takes lines of JSON as they come, cut anywhere, and gives each as an event (https://github.com/ndjson/ndjson-spec)."""
+
+    def __init__(self, charset: str | None) -> None:
+        self._rest: list[bytes] = []
+        self._charset = charset
+
+    def feed(self, part: bytes) -> list[Event]:
+        """The lines that are whole now."""
+        self._rest.append(part)
+        if b"\n" not in part:
+            return []
+        *lines, rest = b"".join(self._rest).split(b"\n")
+        self._rest = [rest]
+        texts = [as_utf8(line, self._charset).decode("utf-8", "replace").strip() for line in lines]
+        return [Event("", text) for text in texts if text]
+
+    def end(self) -> list[Event]:
+        """The last line, which may lack its end."""
+        return self.feed(b"\n")
+
+
 class Decoder:
-    """Takes bytes as they come, cut anywhere, and gives events."""
+    """Takes bytes as they come, cut anywhere, and gives events.
+
+    Attributes:
+        charset: What lines are in that are not UTF-8.
+    """
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
         self._first = True
         self._name = ""
         self._data: list[str] = []
+        self.charset: str | None = None
 
     def feed(self, part: bytes) -> list[Event]:
         """The events that are whole now."""
@@ -75,7 +104,7 @@ class Decoder:
             self._name, self._data = "", []
             return
         name, _, value = line.partition(b":")
-        text = value.removeprefix(b" ").decode("utf-8", "replace")
+        text = as_utf8(value.removeprefix(b" "), self.charset).decode("utf-8", "replace")
         if name == b"data":
             self._data.append(text)
         elif name == b"event":

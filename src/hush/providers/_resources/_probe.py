@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hush.core.extend import nearest
+from hush.providers._clients._anthropic import api_version
 from hush.providers._clients._connections import connections, tls_context
 from hush.providers._clients._failures import Failures, lowered
 from hush.providers._model import ChatRequest
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _MOST_BYTES = 8_000_000
 _NO_LIST = (404, 405, 501)
 _AZURE_VERSION = "2024-10-21"
-_ANTHROPIC_VERSION = "2023-06-01"  # https://platform.claude.com/docs/en/api/versioning
 
 Least = Callable[[], Awaitable[object]]
 
@@ -160,7 +160,7 @@ async def _asked(
     if key and settings.vendor == "azure":
         headers["api-key"] = key
     if settings.vendor == "anthropic":
-        headers["anthropic-version"] = _ANTHROPIC_VERSION
+        headers["anthropic-version"] = await api_version(http)
         if key:
             headers["X-Api-Key"] = key
     headers |= settings.headers

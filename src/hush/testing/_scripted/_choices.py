@@ -31,6 +31,7 @@ class Rule:
             `ScriptedRequest` that gives one of these (``None``: go on with the next rule), or a list of them, of which
             each is given once, in order, and the last from then on.
         matches: A regular expression that is found in the last message of a user.
+        system: Text that stands in the messages of the system, or of the developer.
         model: The model's name; ``*`` stands for anything.
         when: A function of the `ScriptedRequest`.
         times: The rule is used at most so many times.
@@ -40,12 +41,13 @@ class Rule:
     answer: Any = None
     _: KW_ONLY
     matches: str | re.Pattern[str] | None = None
+    system: str | None = None
     model: str | None = None
     when: Callable[[ScriptedRequest], object] | None = None
     times: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("contains", "model"):
+        for name in ("contains", "system", "model"):
             if not isinstance(getattr(self, name), str | None):
                 raise ScriptError(f"{name} is text, not {getattr(self, name)!r}", (name,))
         if self.times is not None:
@@ -67,6 +69,7 @@ class Rule:
         """Whether its conditions hold."""
         return (
             (self.contains is None or self.contains in request.text)
+            and (self.system is None or self.system in request.system)
             and model_fits(self.model, request.model)
             and (self.matches is None or re.search(self.matches, request.text) is not None)
             and (self.when is None or bool(self.when(request)))

@@ -126,6 +126,7 @@ class ScriptedClient:
 
     async def embed(self, texts: list[str], *, dimensions: int | None = None) -> Embedded:
         """As ``EmbeddingClient.embed``."""
+        self._check_open()
         body = {"model": self._settings.model, "input": list(texts)}
         found = await self._asked(self._llm.embed({**body, "dimensions": dimensions} if dimensions else body))
         rows = sorted(found["data"], key=lambda row: row["index"])
@@ -133,6 +134,7 @@ class ScriptedClient:
 
     async def rerank(self, query: str, documents: list[str], *, top_n: int | None = None) -> Reranked:
         """As ``RerankClient.rerank``."""
+        self._check_open()
         body = {"model": self._settings.model, "query": query, "documents": list(documents)}
         found = await self._asked(self._llm.rerank({**body, "top_n": top_n} if top_n else body))
         results = [Ranked(row["index"], row["relevance_score"]) for row in found["results"]]

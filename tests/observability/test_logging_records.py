@@ -1,0 +1,121 @@
+"""What Hush logs: each record says of which run, node and item it is, and holds no secret."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hush
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core._resources import _secrets
+from hush.core.extend import logger, remember_secrets
+
+SECRET = "a-remembered-credential"
+FIELDS = ("run", "node", "item")
+
+
+@pytest.fixture(autouse=True)
+def forgetting() -> Iterator[None]:
+    known = _secrets._remembered
+    remember_secrets([SECRET])
+    yield
+    _secrets._remembered = known
+
+
+def test_hush_has_no_logger_of_another_kind():
+    """Every module gets its logger from the one function that makes records fit."""
+    for file in Path(hush.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr == "getLogger":
+                assert file.name == "_logs.py", file
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "logger":
+                (name,) = node.args
+                assert isinstance(name, ast.Constant)
+                assert str(name.value).startswith("hush."), file
+
+
+class Raising:
+    """A tracer that raises what holds a secret."""
+
+    def emit(self, event: Any, /) -> None:
+        raise ValueError(f"tracer with {SECRET}") from OSError(f"because of {SECRET}")
+
+
+def test_each_record_has_the_fields_and_none_a_secret(caplog):
+    caplog.set_level(1, "hush")
+
+    def work(x: int) -> dict[str, int]:
+        raise ValueError(f"no way with {SECRET}")
+
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([1, 2])}):
+        CodeNode(name="n", code_fn=work, inputs={"x": PARENT["x"]})
+    asyncio.run(Hush(graph).run(tracer=Raising(), request_id="the-run"))
+    records = [record for record in caplog.records if record.name.startswith("hush.")]
+    assert records
+    for record in records:
+        assert all(hasattr(record, name) for name in FIELDS)
+        text = logging.Formatter().format(record)
+        assert SECRET not in f"{text} {vars(record)}"
+    assert "the-run" in {record.run for record in records}  # type: ignore[attr-defined]
+
+
+class Kept(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def kept() -> Iterator[Kept]:
+    handler, log = Kept(), logging.getLogger("hush.of_a_test")
+    log.addHandler(handler)
+    yield handler
+    log.removeHandler(handler)
+
+
+def test_messages_arguments_and_tracebacks_are_cleaned(kept):
+    log = logger("hush.of_a_test")
+    log.warning("plain %s", 3)
+    log.warning("in the text %s and Bearer abcdefgh", SECRET)
+    log.warning(f"in the format {SECRET}")  # noqa: G004
+    try:
+        try:
+            raise OSError(f"first {SECRET}")
+        except OSError as cause:
+            error = ValueError(f"second {SECRET}")
+            error.add_note(f"noted {SECRET}")
+            raise error from cause
+    except ValueError:
+        log.exception("it failed", extra={"run": "r", "node": "g/n", "item": 3})
+    texts = [logging.Formatter().format(record) for record in kept.records]
+    assert texts[:2] == ["plain 3", "in the text [secret] and Bearer [secret]"]
+    assert "first [secret]" in texts[3]
+    assert "noted [secret]" in texts[3]
+    assert not any(SECRET in f"{text} {vars(record)}" for text, record in zip(texts, kept.records, strict=True))
+    assert [getattr(kept.records[0], name) for name in FIELDS] == [None, None, None]
+    assert [getattr(kept.records[3], name) for name in FIELDS] == ["r", "g/n", 3]
+
+
+def test_a_message_that_cannot_be_written_does_not_let_its_traceback_through(kept):
+    class Mute:
+        def __str__(self) -> str:
+            raise OSError(SECRET)
+
+    log = logger("hush.of_a_test")
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        log.exception("%s", Mute())
+    (record,) = kept.records
+    text = logging.Formatter().format(record)
+    assert text.startswith("<a message that cannot be written: OSError>\nTraceback")
+    assert SECRET not in f"{text} {vars(record)}"

@@ -1,0 +1,161 @@
+"""Sampling of large maps: every error, the slowest share exactly, a random share; nothing uncounted, little held."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from hush.core.errors import UsageError
+from hush.core.events import (
+    ItemFailed,
+    ItemFinished,
+    MapFinished,
+    MapStarted,
+    NodeFailed,
+    NodeFinished,
+    NodeRan,
+    NodeStarted,
+    RunFinished,
+    RunStarted,
+)
+from hush.observability._condense import Condenser
+from hush.observability._sampling import MOST_HELD, Sampling
+from hush.observability._span import Failure
+from hush.observability._tree import Tree
+
+
+class Large:
+    """A map of so many items, each of one node, fed into a tree without an engine."""
+
+    def __init__(self, count: int, took: list[int], failing: set[int], sampling: Sampling, *, known: bool) -> None:
+        self.tree = tree = Tree(sampling)
+        self.kept: list[tuple[int, ...]] = []
+        self.spans = self.held = 0
+        self.kinds: dict[str, int] = {}
+        feed = Condenser(None)
+        total = count if known else None
+
+        def tell(event: object) -> None:
+            condensed = feed(event)  # type: ignore[arg-type]
+            assert condensed is not None
+            tree.feed(condensed)
+
+        tell(RunStarted("r", "g", None, 0, 10**18, inputs={}, kinds={"g/m": "map", "g/m/n": "code"}))
+        tell(NodeStarted("r", "g/m", None, 1))
+        tell(MapStarted("r", "g/m", None, 2, total))
+        failure = Failure("ValueError", "x")
+        for item in range(count):
+            at_ns = 10 + item
+            end_ns = at_ns + took[item]
+            if item in failing and item % 2:  # in the node; else of the item itself
+                tell(NodeStarted("r", "g/m/n", item, at_ns))
+                tree.feed(NodeFailed("r", "g/m/n", item, end_ns, failure))  # type: ignore[arg-type]
+            else:
+                tree.feed(NodeRan("r", "g/m/n", item, end_ns, (), at_ns, at_ns, {}, {}))
+            if item in failing:
+                tree.feed(ItemFailed("r", "g/m", item, end_ns, failure))
+            else:
+                tree.feed(ItemFinished("r", "g/m", item, end_ns))
+            if item % 1_024 == 1_000:
+                self._take()
+        at_ns = 10 + count + max(took, default=0)
+        tree.feed(MapFinished("r", "g/m", None, at_ns, count, len(failing), (), total))
+        tree.feed(NodeFinished("r", "g/m", None, at_ns))
+        tell(RunFinished("r", "g", None, at_ns, "partial", 1.0))
+        self._take()
+
+    def _take(self) -> None:
+        tree = self.tree
+        sampler = next((one.sampler for one in tree._nodes.values() if one.sampler is not None), None)
+        if sampler is not None:
+            self.held = max(self.held, sum(len(spans) for _, _, spans in sampler._slow) + len(tree._items))
+        ended, tree.ended = tree.ended, []
+        self.spans += len(ended)
+        for span in ended:
+            self.kinds[span.kind] = self.kinds.get(span.kind, 0) + 1
+            if span.kind == "item":
+                self.kept.append(span.items)
+            elif span.kind == "map":
+                self.map = span
+
+
+def check(count: int, *, known: bool, order: str, seed: int = 0) -> None:
+    rng = random.Random(seed)
+    took = rng.sample(range(1, 10 * count), count)
+    if order != "mixed":
+        took.sort(reverse=order == "falling")
+    failing = set(rng.sample(range(count), count // 500))
+    rule = Sampling()
+    large = Large(count, took, failing, rule, known=known)
+    kept = {item for (item,) in large.kept}
+    assert len(kept) == len(large.kept)
+
+    others = [item for item in range(rule.first, count) if item not in failing]
+    share = int(rule.slowest * count)
+    slowest = sorted(others, key=lambda item: -took[item])[:share]
+    by_chance = kept - failing - set(range(rule.first)) - set(slowest)
+    assert failing <= kept  # every error
+    assert set(range(rule.first)) <= kept
+    # Exact while they fit in what is held; those drawn by chance besides stand in nobody's place.
+    assert set(slowest[: min(share, MOST_HELD // 2)]) <= kept
+    assert len(by_chance) <= 1.2 * rule.random * count + share // 20 + 20
+    drawn = rule.random * (count - rule.first - len(failing))
+    assert 0.8 * drawn - 20 <= len(by_chance) + 0.02 * drawn
+
+    tree, record = large.tree, large.tree.record()
+    assert tree.produced == 2 * count + 2 == large.spans + tree.left_out == record.produced
+    assert (large.map.done, large.map.failed) == (count, len(failing))
+    assert large.map.left_out == count - len(kept)
+    assert large.kinds["code"] == len(kept)  # what is in an item goes with it
+    totals = {one.path: one for one in record.totals}
+    assert totals["g/m/n"].calls == count
+    assert totals["g/m/n"].failed == sum(item % 2 for item in failing)
+    assert totals["g/m/n"].seconds == pytest.approx(sum(took) / 1e9)
+    assert totals["g/m/n"].slowest_s == max(took) / 1e9
+    assert large.held <= min(2 * share if known else MOST_HELD, MOST_HELD) + 4
+    assert not tree._items
+    again = Large(count, took, failing, rule, known=known)
+    assert again.kept == large.kept  # the same events, the same choice
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("order", ["mixed", "rising", "falling"])
+def test_of_twenty_thousand_items(known, order):
+    check(20_000, known=known, order=order)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("order", ["mixed", "rising", "falling"])
+def test_of_a_million_items(known, order):
+    check(1_000_000, known=known, order=order)
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1_000, 1_001, 1_099])
+def test_small_maps_are_kept_whole_but_for_a_few(count):
+    large = Large(count, [*range(1, count + 1)], set(), Sampling(), known=True)
+    assert len(large.kept) >= min(count, 1_000)
+    assert large.map.left_out in (None, count - len(large.kept))
+
+
+@pytest.mark.parametrize(("rule", "kept"), [(Sampling(0, 0, 0), 0), (Sampling(0, 1, 0), 100), (Sampling(0, 0, 1), 100)])
+def test_none_and_all(rule, kept):
+    for known in (True, False):
+        large = Large(100, [*range(1, 101)], set(), rule, known=known)
+        assert len(large.kept) == kept
+        assert large.tree.produced == 202 == large.spans + large.tree.left_out
+
+
+def test_all_fail():
+    large = Large(5_000, [1] * 5_000, set(range(5_000)), Sampling(0, 0, 0), known=False)
+    assert len(large.kept) == 5_000
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"first": -1}, {"first": True}, {"slowest": 2}, {"random": "x"}, {"slowest": float("nan")}]
+)
+def test_numbers_that_cannot_be_meant(wrong):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        Sampling(**wrong).checked()
