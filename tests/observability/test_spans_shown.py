@@ -25,8 +25,9 @@ from hush.core.events import (
 )
 from hush.observability._preview import PREVIEW
 from hush.observability._sampling import Sampling
+from hush.observability._spans import spans_of
 from hush.observability._tracer import SpanTracer
-from hush.observability._tree import Tree, spans_of
+from hush.observability._tree import Tree
 from kit.span_laws import Watch, complaints, watched
 from observability.fakes import PATIENCE_S, Fake, Told
 

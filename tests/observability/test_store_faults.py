@@ -167,7 +167,7 @@ def test_a_file_that_may_not_grow(file, store):
 
 
 READ_ONLY = """
-import os, sys
+import os, sys, urllib.parse  # that user may not be able to read what is imported later
 from hush.observability import TraceStore
 from hush.observability._exporter import ExportError
 from hush.observability._local._writer import LocalWriter

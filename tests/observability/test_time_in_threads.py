@@ -9,7 +9,7 @@ import pytest
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeFailed, NodeFinished, Retry
 from hush.observability import LocalTracer
 from hush.observability._report import report
-from hush.observability._tree import spans_of
+from hush.observability._spans import spans_of
 from hush.testing import Recorder
 
 

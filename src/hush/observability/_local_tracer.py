@@ -36,7 +36,7 @@ class LocalTracer(SpanTracer):
         keep_values: bool | None = None,
         tags: Sequence[str] = (),
         sampling: Sampling = USUAL,
-        max_pending: int = 20_000,
+        max_pending: int = 40_000,
     ) -> None:
         file = self.path = traces_file(path, type(self).__name__)
 

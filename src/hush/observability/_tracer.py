@@ -46,7 +46,7 @@ class SpanTracer:
         keep_values: bool | None = None,
         tags: Sequence[str] = (),
         sampling: Sampling = USUAL,
-        max_pending: int = 20_000,
+        max_pending: int = 40_000,
     ) -> None:
         if keep_values is not None and not isinstance(keep_values, bool):
             raise UsageError(f"keep_values={keep_values!r}: None keeps previews, True everything, False nothing.")

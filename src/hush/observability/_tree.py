@@ -1,4 +1,4 @@
-"""``Tree``: a run's events, one after the other, become spans; and ``spans_of``, which does that for all at once.
+"""``Tree``: a run's events, one after the other, become spans.
 
 Pure: no clock, no thread, nothing but what the events say, so the same events give the same spans. A span is given away
 when it has ended; what a node had in it that never ended, because it was cancelled, ends with what was around it.
@@ -6,7 +6,7 @@ when it has ended; what a node had in it that never ended, because it was cancel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from hush.core.events import (
@@ -25,12 +25,15 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
-from hush.observability._condense import Condenser
 from hush.observability._heard import HEARD
-from hush.observability._preview import PREVIEW, Bounds, clean
-from hush.observability._sampling import USUAL, ItemSampler, Sampling
+from hush.observability._preview import clean
+from hush.observability._sampling import ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
+<<<<<<< HEAD
 from hush.observability._totals import CONTAINERS, Sums, records_of
+=======
+from hush.observability._totals import CONTAINERS, Sums, sums_of
+>>>>>>> main
 from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, trace_id
 
 Place = tuple[str, tuple[int, ...]]
@@ -386,10 +389,15 @@ class Tree:
         if one is None:
             return
         self._count_last(one)
+<<<<<<< HEAD
         one.failure = event.error  # type: ignore[assignment]  # condensed
         if one.resource is None:
             one.thread_ns = event.thread_ns
         else:
+=======
+        one.failure, one.thread_ns = event.error, event.thread_ns  # type: ignore[assignment]  # condensed
+        if one.resource is not None:
+>>>>>>> main
             one.generation = (one.generation or Generation())._replace(resource=one.resource)
         if not event.handled and one.around is not None and one.around.kind == "round":
             one.around.erred = True
@@ -481,18 +489,3 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     ItemFailed: Tree._item_failed,
     RoundFinished: Tree._round_finished,
 }
-
-
-def spans_of(events: Iterable[Event], *, sampling: Sampling = USUAL, bounds: Bounds | None = PREVIEW) -> list[Span]:
-    """The spans of one run, of all its events in order, in the order in which they ended.
-
-    Where the run had a tracer that asks for values (``protocols.CallTracer``), they say of each node of what kind it
-    is; else nodes are of the kind ``"node"``. Of a run whose end is not among the events, what was under way stands at
-    the end as ``running``.
-    """
-    condense, tree = Condenser(bounds), Tree(sampling)
-    for event in events:
-        condensed = condense(event)
-        if condensed is not None:
-            tree.feed(condensed)
-    return [*tree.ended, *tree.under_way(2**63, 1_000_000)]

@@ -62,7 +62,7 @@ class LangfuseTracer(SpanTracer):
         release: str | None = None,
         keep_values: bool | None = None,
         timeout_s: float | None = None,
-        max_pending: int = 20_000,
+        max_pending: int = 40_000,
     ) -> None:
         needed("LangfuseTracer")
         given = Project(public_key, secret_key, host, environment, release, timeout_s)

@@ -66,7 +66,7 @@ class OTelTracer(SpanTracer):
         keep_values: bool | None = None,
         tags: Sequence[str] = (),
         sampling: Sampling = USUAL,
-        max_pending: int = 20_000,
+        max_pending: int = 40_000,
     ) -> None:
         needed("OTelTracer")
         from hush.observability._otel._context import entered
