@@ -29,11 +29,7 @@ from hush.observability._heard import HEARD
 from hush.observability._preview import clean
 from hush.observability._sampling import ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
-<<<<<<< HEAD
 from hush.observability._totals import CONTAINERS, Sums, records_of
-=======
-from hush.observability._totals import CONTAINERS, Sums, sums_of
->>>>>>> main
 from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, trace_id
 
 Place = tuple[str, tuple[int, ...]]
@@ -389,15 +385,10 @@ class Tree:
         if one is None:
             return
         self._count_last(one)
-<<<<<<< HEAD
         one.failure = event.error  # type: ignore[assignment]  # condensed
         if one.resource is None:
             one.thread_ns = event.thread_ns
         else:
-=======
-        one.failure, one.thread_ns = event.error, event.thread_ns  # type: ignore[assignment]  # condensed
-        if one.resource is not None:
->>>>>>> main
             one.generation = (one.generation or Generation())._replace(resource=one.resource)
         if not event.handled and one.around is not None and one.around.kind == "round":
             one.around.erred = True
