@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hush.observability._span import Generation, ModelUse, RunRecord, Span
-from hush.observability._time_spent import MODELS
 
 _MOST = 100
 """So many models are told apart; who makes up a name for each call gets the rest under ``OTHERS``."""
@@ -37,9 +36,9 @@ class ModelSums:
             found = self._found.setdefault(name, _Sum())
         return found
 
-    def add(self, asked: Generation, node: str, *, failed: bool) -> None:
-        """A call of ``node`` has ended, or stands where it is."""
-        found = self._of(asked.model or asked.resource or node)
+    def add(self, asked: Generation, resource: str, *, failed: bool) -> None:
+        """A call of ``resource`` has ended, or stands where it is."""
+        found = self._of(asked.model or resource)
         found.calls += 1
         found.failed += failed
         if asked.usage:
@@ -83,12 +82,12 @@ def models_of(run: RunRecord, leaves: Iterable[Span]) -> ModelSums:
     found = ModelSums()
     for span in leaves:
         asked = span.generation
-        if asked is None or span.cached is not None or span.kind not in MODELS:
-            continue
+        if asked is None or span.cached is not None or not (asked.resource or asked.model):
+            continue  # that it was asked is not known of a call that was cancelled
         sums = found if span.ended_ns is None else ended.get(span.path)
         if sums is None:
             sums = ended[span.path] = ModelSums()
-        sums.add(asked, span.name, failed=span.status in ("failed", "handled"))
+        sums.add(asked, asked.resource or span.name, failed=span.status in ("failed", "handled"))
     for one in run.totals:
         if one.models and sum(use.calls for use in one.models) >= (ended[one.path].calls if one.path in ended else 0):
             ended.pop(one.path, None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hush.observability._model_use import ModelSums
-from hush.observability._span import Status, Totals
-from hush.observability._time_spent import MODELS
+from hush.observability._span import Generation, Status, Totals
 from hush.observability._under_way import UnderWay
 
 CONTAINERS = frozenset({"graph", "map", "for", "while"})
@@ -21,6 +22,7 @@ class Sums:
         "_failed",
         "_is_leaf",
         "_kind",
+        "_models",
         "_path",
         "_ready_ns",
         "_retry_s",
@@ -38,6 +40,7 @@ class Sums:
         self._ready_ns = self._took_ns = self._called_ns = self._slowest_ns = 0
         self._retry_s = 0.0
         self._waited_ns: dict[str, int] | None = None
+        self._models: ModelSums | None = None
 
     @property
     def calls(self) -> int:
@@ -46,8 +49,8 @@ class Sums:
 
     @property
     def has_asked(self) -> bool:
-        """Whether a model was asked."""
-        return False
+        """Whether a model, or another resource, was asked."""
+        return self._models is not None
 
     def add(self, one: UnderWay, status: Status, at_ns: int) -> None:
         """``one`` has ended at ``at_ns``."""
@@ -76,6 +79,11 @@ class Sums:
             else:
                 for each in tries:
                     self._called_ns += (at_ns if each.ended_ns is None else each.ended_ns) - each.began_ns
+                if one.resource is not None:  # such a call has a list of tries, so that others pay nothing for this
+                    if self._models is None:
+                        self._models = ModelSums()
+                    asked = one.generation or Generation()
+                    self._models.add(asked, one.resource, failed=status in ("failed", "handled"))
         if one.waits is not None:
             if self._waited_ns is None:
                 self._waited_ns = {}
@@ -113,37 +121,10 @@ class Sums:
             retry_s=self._retry_s,
             called_s=self._called_ns / 1e9,
             slowest_s=self._slowest_ns / 1e9,
+            models=() if self._models is None else self._models.uses(),
         )
 
 
-class AskingSums(Sums):
-    """The sums of a node that asks models: others pay nothing for it."""
-
-    __slots__ = ("_models",)
-
-    def __init__(self, path: str, kind: str) -> None:
-        super().__init__(path, kind)
-        self._models: ModelSums | None = None
-
-    @property
-    def has_asked(self) -> bool:
-        """Whether a model was asked."""
-        return self._models is not None
-
-    def add(self, one: UnderWay, status: Status, at_ns: int) -> None:
-        """``one`` has ended at ``at_ns``."""
-        super().add(one, status, at_ns)
-        if one.generation is not None and one.cached is None:
-            if self._models is None:
-                self._models = ModelSums()
-            self._models.add(one.generation, one.name, failed=status in ("failed", "handled"))
-
-    def record(self) -> Totals:
-        """The sums until now."""
-        found = super().record()
-        return found if self._models is None else found._replace(models=self._models.uses())
-
-
-def sums_of(path: str, kind: str) -> Sums:
-    """Sums for a node of this kind."""
-    return AskingSums(path, kind) if kind in MODELS else Sums(path, kind)
+def records_of(sums: Mapping[str, Sums], *, every: bool) -> tuple[Totals, ...]:
+    """Of each node by path, or of those of which no one span says it all, and that asked a model."""
+    return tuple(one.record() for _, one in sorted(sums.items()) if every or one.calls > 1 or one.has_asked)

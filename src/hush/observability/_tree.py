@@ -30,7 +30,7 @@ from hush.observability._heard import HEARD
 from hush.observability._preview import clean
 from hush.observability._sampling import ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
-from hush.observability._totals import CONTAINERS, Sums, sums_of
+from hush.observability._totals import CONTAINERS, Sums, records_of
 from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, sink, trace_id
 
 Place = tuple[str, tuple[int, ...]]
@@ -94,7 +94,6 @@ class Tree:
         run = self.run
         assert run is not None
         request_id, user_id, session_id = self._about
-        all_of_them = bool(self.dropped or self.left_out)
         return RunRecord(
             trace=self.trace,
             request_id=request_id,
@@ -111,13 +110,7 @@ class Tree:
             dropped=self.dropped,
             items=self._items_done,
             items_failed=self._items_failed,
-            totals=tuple(
-                sums.record()
-                for _, sums in sorted(self._sums.items())
-                if all_of_them or sums.calls > 1 or sums.has_asked
-            )
-            if totals
-            else (),
+            totals=records_of(self._sums, every=bool(self.dropped or self.left_out)) if totals else (),
         )
 
     def begun(self, *, tell: bool = True) -> list[Span]:
@@ -224,7 +217,7 @@ class Tree:
             place = one.path if one.kind != "item" else f"{one.path}\0item"  # after its map, before what is in that
             sums = self._sums.get(place)
             if sums is None:
-                sums = self._sums[place] = sums_of(one.path, one.kind)
+                sums = self._sums[place] = Sums(one.path, one.kind)
             sums.add(one, status, at_ns)
         if one.kind != "item":
             if failed:
@@ -334,7 +327,7 @@ class Tree:
         one = self._nodes.pop((event.path, event.outer if item is None else (*event.outer, item)), None)
         if one is None:
             return
-        if event.thread_ns is not None:
+        if one.resource is None:  # else it only made a request there
             one.thread_ns = event.thread_ns
         gave: Any = event.outputs
         if gave is not None:
@@ -355,7 +348,7 @@ class Tree:
         kind = self._kinds.get(path, "node")
         sums = self._sums.get(path)
         if sums is None:
-            sums = self._sums[path] = sums_of(path, kind)
+            sums = self._sums[path] = Sums(path, kind)
         sums.add_quick(ready_ns, started_ns, at_ns)
         self.produced += 1
         wall_ns = self._wall_ns
@@ -395,8 +388,10 @@ class Tree:
         if one is None:
             return
         self._count_last(one)
-        one.failure, one.thread_ns = event.error, event.thread_ns  # type: ignore[assignment]  # condensed
-        if one.resource is not None:
+        one.failure = event.error  # type: ignore[assignment]  # condensed
+        if one.resource is None:
+            one.thread_ns = event.thread_ns
+        else:
             one.generation = (one.generation or Generation())._replace(resource=one.resource)
         if not event.handled:
             sink(one)
