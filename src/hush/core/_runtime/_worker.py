@@ -173,6 +173,8 @@ class Worker:
             if spent and self.domain.errors and not self.domain.dropped:
                 # The item has failed. Told before anything is awaited: a cancellation there would take its place.
                 self._settle(combined(self.domain.errors))
+            elif spent and self.frame is not None and not (strand.ready or strand.pending or self.domain.dropped):
+                self._settle(None)  # it has ended: others may take many turns before this worker has one again
             if tracing is not None and tracing.held and not fanout.domain.closing:  # nobody cancels who failed himself
                 await tracing.room()
                 self._check_cancelled()
