@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 def ran(program: str, path: Path) -> set[bytes]:
     """The keys in the file after the program, which is a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", BEGINNING + dedent(program), str(path)],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", BEGINNING + dedent(program), str(path)],
         check=False,
         capture_output=True,
         text=True,
