@@ -156,8 +156,8 @@ class Hush(Drawn):
         """
         slots = bind_inputs(self._root, inputs)
         tracers = tracers_of(tracer)
-        if not tracers:
-            del inputs
+        given = inputs if tracers else None
+        del inputs
         if timeout_s is not None:
             _check_seconds(timeout_s)
         if not (request_id is None and user_id is None and session_id is None):
@@ -177,10 +177,8 @@ class Hush(Drawn):
             run.keeps = bool(keep)
             if keep:
                 run.tracing.kept = {}
-            self._tell_started(run, user_id, session_id, inputs if tracers else None)
-        if tracers:
-            del inputs
-        del tracer, tracers  # failures that a tracer keeps remember this frame, as they do ``_execute``'s
+            self._tell_started(run, user_id, session_id, given)
+        del tracer, tracers, given  # failures that a tracer keeps remember this frame, as they do ``_execute``'s
         frame = Frame(self._root.plan, slots)
         del slots
         budget.run_began(run)

@@ -59,12 +59,12 @@ class Tracing(Telling):
     __slots__ = ("_at_work", "_enters", "_inputs", "_threads_ns", "kept", "sees_calls", "terse")
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
-        tracers = [one.for_run() if hasattr(one, "for_run") else one for one in tracers]
+        own: list[Any] = [getattr(one, "for_run", None) for one in tracers]
+        tracers = [one if make is None else make() for one, make in zip(tracers, own, strict=True)]
         super().__init__(run, tracers)
         self.kept: dict[str, dict[str, Any]] | None = None
-        self._enters: list[Callable[[Event], Callable[[], object]]] = [
-            enter for enter in (getattr(tracer, "enter", None) for tracer in tracers) if callable(enter)
-        ]
+        enters: list[Any] = [getattr(one, "enter", None) for one in tracers]
+        self._enters: list[Callable[[Event], Callable[[], object]]] = [one for one in enters if callable(one)]
         self.terse = bool(tracers) and all(getattr(one, "terse", False) for one in tracers)
         self._at_work: tuple[Frame, StepPlan, int] | None = None
         self._inputs: Mapping[str, Any] | None = None
@@ -300,7 +300,7 @@ class _Entered:
     def __init__(self, enters: Sequence[Callable[[Event], Callable[[], object]]], event: Event, call: Any) -> None:
         self._enters = enters
         self._event = event
-        self._call = call
+        self._call: Any = call
 
     def __call__(self) -> Any:
         for enter in self._enters:
