@@ -63,8 +63,8 @@ class Tracing(Telling):
         tracers = [one if make is None else make() for one, make in zip(tracers, own, strict=True)]
         super().__init__(run, tracers)
         self.kept: dict[str, dict[str, Any]] | None = None
-        enters: list[Any] = [getattr(one, "enter", None) for one in tracers]
-        self._enters: list[Callable[[Event], Callable[[], object]]] = [one for one in enters if callable(one)]
+        enters: list[Any] = [one for one in (getattr(tracer, "enter", None) for tracer in tracers) if callable(one)]
+        self._enters: list[Callable[[Event], Callable[[], object]]] = enters
         self.terse = bool(tracers) and all(getattr(one, "terse", False) for one in tracers)
         self._at_work: tuple[Frame, StepPlan, int] | None = None
         self._inputs: Mapping[str, Any] | None = None
