@@ -49,7 +49,7 @@ def differences(actual: Any, expected: Any, where: str = "outputs") -> Iterator[
     """How a value differs from what the reference says of it."""
     match expected:
         case Failure(labels):
-            # What an item reported as its error need be no exception; where it is one of several, its text stands there.
+            # What an item reported as its error need be no exception; as one of several, its text stands there.
             called = {label(each) for each in members(actual)} if isinstance(actual, BaseException) else {str(actual)}
             if not called <= labels:
                 yield f"{where} is {actual!r}, not an error of {sorted(labels)}"
