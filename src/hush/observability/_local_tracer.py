@@ -40,9 +40,10 @@ class LocalTracer(SpanTracer):
     ) -> None:
         file = self.path = traces_file(path, type(self).__name__)
 
-        def make() -> Exporter:
-            from hush.observability._local._writer import LocalWriter
+        # Here, and not in the thread that uses it: beside a busy loop each file that is imported there waits its turn.
+        from hush.observability._local._writer import LocalWriter
 
+        def make() -> Exporter:
             return LocalWriter(file)
 
         super().__init__(

@@ -67,6 +67,7 @@ class RunRecorder:
         self._lock = Lock()
         self.tree = Tree(sampling, tags)
         self.finished = False
+        self._wanted = False  # whether the pipeline's thread waits for its turn
         self._told_ns = 0
         self._named = False  # whether it was told whose run it is
         self._entered = entered
@@ -94,7 +95,7 @@ class RunRecorder:
             self._put(condensed)
             if kind is RunStarted:
                 self._pipeline.add(self)
-            elif len(self._queue) > MOST_QUEUED:
+            elif len(self._queue) > MOST_QUEUED and not self._wanted:
                 self.fold(SLICE, wait=False)
         else:
             self._put(event)
@@ -140,7 +141,11 @@ class RunRecorder:
 
         Without ``wait`` it does nothing if another thread is at it.
         """
-        if not self._lock.acquire(blocking=wait):
+        if wait:
+            self._wanted = True  # or a run that folds all the time would never let the pipeline's thread have its turn
+            self._lock.acquire()
+            self._wanted = False
+        elif not self._lock.acquire(blocking=False):
             return True
         try:
             queue, feed = self._queue, self.tree.feed
