@@ -48,12 +48,12 @@ class Watch:
 
 
 class Terse(Watch):
-    """Takes one event for a quick call."""
+    """Takes one event for a call that nothing came between."""
 
     terse = True
 
-    def attach(self, at_work: Callable[[], Any]) -> None:
-        self.at_work = at_work
+    def attach(self, under_way: Callable[[int, int], Any]) -> None:
+        self.under_way = under_way
 
 
 def watched(engine: Any, inputs: Any, seed: object, cancel_at: int | None = None, *, terse: bool = False) -> Watch:
@@ -164,7 +164,7 @@ def wrong_counts(watch: Watch) -> Iterator[str]:
     last = watch.events[-1]
     if not record.status == last.status == watch.spans[-1].status:
         yield f"the run is {record.status}, not {last.status}"
-    if tree._nodes or tree._items or tree._rounds or tree._told:
+    if tree._nodes or tree._rounds or tree._told:
         yield f"it holds {tree._nodes}, {tree._items}, {tree._rounds}, {tree._told}"
 
 

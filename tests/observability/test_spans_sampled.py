@@ -69,7 +69,7 @@ class Large:
         tree = self.tree
         sampler = next((one.sampler for one in tree._nodes.values() if one.sampler is not None), None)
         if sampler is not None:
-            self.held = max(self.held, sum(len(spans) for _, _, spans in sampler._slow) + len(tree._items))
+            self.held = max(self.held, sum(whole.size() for _, _, whole in sampler._slow))
         ended, tree.ended = tree.ended, []
         self.spans += len(ended)
         for span in ended:
@@ -114,7 +114,7 @@ def check(count: int, *, known: bool, order: str, seed: int = 0) -> None:
     assert totals["g/m/n"].seconds == pytest.approx(sum(took) / 1e9)
     assert totals["g/m/n"].slowest_s == max(took) / 1e9
     assert large.held <= min(2 * share if known else MOST_HELD, MOST_HELD) + 4
-    assert not tree._items
+    assert not tree._nodes
     again = Large(count, took, failing, rule, known=known)
     assert again.kept == large.kept  # the same events, the same choice
 

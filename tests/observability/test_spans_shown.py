@@ -146,27 +146,57 @@ def tree_of(kinds: dict[str, str], *events: object) -> Tree:
     return tree
 
 
-def test_a_call_on_the_loop_is_told_of_once_with_the_id_that_its_span_will_have():
-    tree = tree_of({"g/a": "code"}, NodeRan("r", "g/a", None, 5, (), 2, 3, {}, {}))
-    at_work = NodeStarted("r", "g/a", None, 10)
-    (running,) = tree.called(at_work)
-    assert (running.status, running.kind, running.ended_ns) == ("running", "code", None)
-    assert tree.called(at_work) == []
-    tree.feed(NodeRan("r", "g/a", None, 20, (), 9, 10, {}, {}))
-    assert tree.ended[-1].id == running.id
-    assert tree.ended[-1].started_ns == running.started_ns
+def test_calls_under_way_are_told_of_once_with_the_ids_that_their_spans_will_have():
+    tree = tree_of({"g/a": "code"}, NodeRan("r", "g/a", None, 5, (), 2, 3, {}, {}, 1))
+    calls = [NodeStarted("r", "g/a", None, at_ns, (), number) for at_ns, number in ((10, 2), (11, 3), (12, 4))]
+    running = tree.called(calls[:2])
+    assert [(one.status, one.kind, one.ended_ns) for one in running] == 2 * [("running", "code", None)]
+    (third,) = tree.called(calls)
+    for started_ns, number in ((11, 3), (10, 2), (12, 4)):  # not in the order in which they began
+        tree.feed(NodeRan("r", "g/a", None, 20, (), 9, started_ns, {}, {}, number))
+    ended = {span.id: span.started_ns for span in tree.ended[1:]}
+    assert ended == {span.id: span.started_ns for span in (*running, third)}
+    assert len(ended) == 3
+    assert tree.ended[0].id not in ended
 
 
 def test_so_it_is_when_the_call_was_not_quick_and_in_an_item_that_nobody_heard_of():
     kinds = {"g/m": "map", "g/m/n": "code"}
-    tree = tree_of(kinds, NodeStarted("r", "g/m", None, 1), MapStarted("r", "g/m", None, 2, 1))
-    (running,) = tree.called(NodeStarted("r", "g/m/n", 0, 10))
+    tree = tree_of(kinds, NodeStarted("r", "g/m", None, 1, (), 1), MapStarted("r", "g/m", None, 2, 1))
+    (running,) = tree.called([NodeStarted("r", "g/m/n", 0, 10, (), 2)])
     tree.feed(NodeReady("r", "g/m/n", 0, 9))
-    tree.feed(NodeStarted("r", "g/m/n", 0, 10))
+    tree.feed(NodeStarted("r", "g/m/n", 0, 10, (), 2))
     tree.feed(NodeFinished("r", "g/m/n", 0, 20))
     tree.feed(ItemFinished("r", "g/m", 0, 21))
     node, item = tree.ended
-    assert (node.id, node.parent, item.kind) == (running.id, running.parent, "item")
+    assert (node.id, node.parent, item.kind, item.started_ns) == (running.id, running.parent, "item", 10**18 + 9)
+
+
+def test_a_call_is_not_told_of_before_what_it_lies_in():
+    """The start of that may still wait to be heard, however long the call takes already."""
+    tree = tree_of({"g/m": "map", "g/m/n": "code"})
+    call = NodeStarted("r", "g/m/n", 0, 10, (), 2)
+    assert tree.called([call]) == []
+    tree.feed(NodeStarted("r", "g/m", None, 1, (), 1))
+    tree.feed(MapStarted("r", "g/m", None, 2, 1))
+    (running,) = tree.called([call])
+    assert running.parent is not None
+    assert tree.run is not None
+    assert running.parent != tree.run.id
+
+
+def test_an_item_of_quick_calls_in_which_one_is_under_way():
+    """Its quick calls become spans in the item that is told of, and all of it is one item in the end."""
+    kinds = {"g/m": "map", "g/m/a": "code", "g/m/b": "code"}
+    tree = tree_of(kinds, NodeStarted("r", "g/m", None, 1, (), 1), MapStarted("r", "g/m", None, 2, 1))
+    tree.feed(NodeRan("r", "g/m/a", 0, 6, (), 4, 5, {"x": 1}, {"y": 2}, 2))
+    (running,) = tree.called([NodeStarted("r", "g/m/b", 0, 10, (), 3)])
+    tree.feed(NodeRan("r", "g/m/b", 0, 20, (), 9, 10, {}, {}, 3))
+    tree.feed(ItemFinished("r", "g/m", 0, 21))
+    a, b, item = tree.ended
+    assert (a.parent, b.parent, b.id) == (item.id, item.id, running.id)
+    assert (item.started_ns, item.ended_ns, a.outputs) == (10**18 + 4, 10**18 + 21, {"y": 2})
+    assert tree.produced == 3
 
 
 def test_what_blocks_the_loop_is_told_of_as_running():
@@ -174,10 +204,10 @@ def test_what_blocks_the_loop_is_told_of_as_running():
     fake = Fake()
     tracer = SpanTracer(fake)
     told = Told(tracer)
-    told.recorder.attach(lambda: NodeStarted("r", "g/a", None, 1))  # it began long ago
+    told.recorder.attach(lambda before_ns, most: [NodeStarted("r", "g/a", None, 1, (), 1)])  # it began long ago
     assert tracer.flush(PATIENCE_S)
     running = {span.id: span for batch in fake.batches for span in batch.running}
-    told.recorder.attach(lambda: None)
+    told.recorder.attach(lambda before_ns, most: ())
     told.quick().end()
     assert tracer.flush(PATIENCE_S)
     (ended,) = [span for span in fake.spans if span.path == "g/a"]

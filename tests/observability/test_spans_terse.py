@@ -1,10 +1,17 @@
-"""What a terse tracer is told of quick calls must fit what else it is told."""
+"""What a terse tracer is told of calls must fit what else it is told."""
 
 from __future__ import annotations
 
-from hush.core import PARENT, CodeNode, GraphNode, Hush
+import asyncio
+from typing import Any
+
+import pytest
+
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core.errors import RunTimeout
 from hush.core.events import NodeRan, NodeStarted
-from kit.span_laws import watched
+from hush.testing import run_virtual
+from kit.span_laws import Terse, watched
 
 
 def test_the_first_quick_call_in_a_graph_starts_after_the_graph():
@@ -19,3 +26,53 @@ def test_the_first_quick_call_in_a_graph_starts_after_the_graph():
         (ran,) = [event for event in watch.events if type(event) is NodeRan and event.path == "g/inner/n"]
         assert ran.ready_ns is not None
         assert started.at_ns <= ran.ready_ns <= ran.started_ns
+
+
+def test_an_awaited_call_is_one_event_and_until_then_among_those_under_way():
+    found: list[list[tuple[str, tuple[int, ...], int]]] = []
+
+    async def slow(x: int) -> dict[str, int]:
+        await asyncio.sleep(1)
+        found.append([(one.path, (*one.outer, one.item), one.number) for one in watch.under_way(2**63, 100)])
+        found.append([one.number for one in watch.under_way(2**63, 1)])
+        found.append([one.number for one in watch.under_way(0, 100)])
+        return {"y": x}
+
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, max_concurrency=3):
+        CodeNode(name="n", code_fn=slow, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]})
+    watch = Terse()
+    run_virtual(lambda: Hush(graph).run({"xs": [1, 2, 3]}, tracer=watch))
+    under_way, first, none = found[:3]
+    assert [(path, item) for path, item, _ in under_way] == [("g/m/n", (0,)), ("g/m/n", (1,)), ("g/m/n", (2,))]
+    assert first == [under_way[0][2]]
+    assert none == []
+    assert watch.under_way(2**63, 100) == []
+    ran = [event for event in watch.events if type(event) is NodeRan]
+    assert sorted(event.number for event in ran) == [number for _, _, number in under_way]
+    assert not [event for event in watch.events if type(event) is NodeStarted and event.path == "g/m/n"]
+
+
+@pytest.mark.parametrize("ending", ["fails", "tags", "cancelled"])
+def test_an_awaited_call_of_which_there_is_more_to_tell_is_told_of_as_ever(ending):
+    async def call(x: int) -> dict[str, Any]:
+        await asyncio.sleep(1)
+        if ending == "fails":
+            raise ValueError("no")
+        if ending == "cancelled":
+            await asyncio.sleep(1_000)
+        return {"y": x, "$tags": ["a"]}
+
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=call, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]})
+    watch = Terse()
+    try:
+        run_virtual(lambda: Hush(graph).run({"x": 1}, tracer=watch, timeout_s=10))
+    except (ValueError, RunTimeout):
+        assert ending != "tags"
+    about = [event for event in watch.events if event.path == "g/n"]
+    names = ["NodeReady", "NodeStarted", "NodeCalled"]
+    ends = {"fails": ["NodeFailed"], "tags": ["NodeFinished"], "cancelled": []}
+    assert [type(event).__name__ for event in about] == names + ends[ending]
+    assert about[2].inputs == {"x": 1}
+    assert about[1].number == about[2].number == 1
+    assert about[0].at_ns <= about[1].at_ns == about[2].at_ns

@@ -93,8 +93,9 @@ class NodeReady(NamedTuple):
 class NodeStarted(NamedTuple):
     """A node's function, graph, map or loop is about to be called.
 
-    One that is cancelled then, with the run or because another failed, has no further event but the ``NodeReleased`` of
-    a call that had been admitted.
+    ``number`` counts the starts of nodes in the run, from 1; it is 0 where nobody counted. One that is cancelled then,
+    with the run or because another failed, has no further event but the ``NodeReleased`` of a call that had been
+    admitted.
     """
 
     run: str
@@ -102,6 +103,7 @@ class NodeStarted(NamedTuple):
     item: int | None
     at_ns: int
     outer: tuple[int, ...] = ()
+    number: int = 0
 
 
 class NodeQueued(NamedTuple):
@@ -148,8 +150,9 @@ class NodeReleased(NamedTuple):
 class NodeCalled(NamedTuple):
     """A node's function is called now with ``inputs``, or its graph, map or loop has read them; see above.
 
-    ``attempt`` counts from 1. Where a resource serves a node, its function only makes a request, and is told of once;
-    then each request is told of without ``inputs``, with the key of the ``resource`` that is asked.
+    ``attempt`` counts from 1, ``number`` is that of its ``NodeStarted``. Where a resource serves a node, its function
+    only makes a request, and is told of once; then each request is told of without ``inputs``, with the key of the
+    ``resource`` that is asked.
     """
 
     run: str
@@ -160,6 +163,7 @@ class NodeCalled(NamedTuple):
     attempt: int = 1
     resource: str | None = None
     outer: tuple[int, ...] = ()
+    number: int = 0
 
 
 class NodeFinished(NamedTuple):
@@ -179,10 +183,11 @@ class NodeFinished(NamedTuple):
 
 
 class NodeRan(NamedTuple):
-    """A node was called on the loop and has ended well: ``NodeReady``, ``Started``, ``Called`` and ``Finished`` in one.
+    """A node's function ran on the loop and ended well: ``NodeReady``, ``Started``, ``Called`` and ``Finished`` in one.
 
     Only tracers that ask for it get it (``protocols.TerseTracer``), in place of those, for a call that nothing came
-    between. ``at_ns`` is its end. A branch has no ``inputs``.
+    between: no limit, no second attempt, no thread. It may have been awaited. ``at_ns`` is its end, and ``inputs`` are
+    as they are then. A branch has no ``inputs``. ``number`` is as of ``NodeStarted``.
     """
 
     run: str
@@ -194,6 +199,7 @@ class NodeRan(NamedTuple):
     started_ns: int
     inputs: Mapping[str, Any] | None
     outputs: Mapping[str, Any]
+    number: int = 0
 
 
 class NodeFailed(NamedTuple):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from hush.core.events import Event
+from hush.core.events import Event, NodeStarted
 
 __all__ = ("CallTracer", "EnteringTracer", "RunTracer", "TerseTracer", "Tracer", "run_alone", "run_waiting")
 
@@ -34,10 +34,10 @@ class CallTracer(Tracer, Protocol):
 
 
 class TerseTracer(CallTracer, Protocol):
-    """A tracer that takes one ``NodeRan`` for a quick call in place of four events, if all tracers of the run do.
+    """A tracer that takes one ``NodeRan`` in place of four events for most calls, if all tracers of the run do.
 
-    It hears of readiness only when a node starts. A call on the loop that has not ended is told of by nobody; so it is
-    given a function that says what is being called there now, from any thread.
+    It hears of such a call when that has ended, and of readiness only when a node starts. So it is given a function
+    that says what is under way of which nobody was told.
 
     Attributes:
         terse: ``True``.
@@ -45,8 +45,12 @@ class TerseTracer(CallTracer, Protocol):
 
     terse: bool
 
-    def attach(self, at_work: Callable[[], Event | None]) -> None:
-        """The run begins; ``at_work`` gives the ``NodeStarted`` of the call that is under way on the loop, if any."""
+    def attach(self, under_way: Callable[[int, int], Sequence[NodeStarted]]) -> None:
+        """The run begins.
+
+        ``under_way(before_ns, most)`` gives the ``NodeStarted`` of at most so many calls that began before an instant,
+        oldest first; it may be called in any thread.
+        """
         ...
 
 

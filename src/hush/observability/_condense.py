@@ -94,8 +94,8 @@ class Condenser:
             kept = preview(inputs, self._bounds)
         if self._asks and self._kinds.get(event.path) in _ANSWERS:
             kept = Gave(kept, (), Generation(parameters=_parameters(inputs)))
-        run, path, item, at_ns, _, attempt, resource, outer = event
-        return _new(NodeCalled, (run, path, item, at_ns, kept, attempt, resource, outer))  # type: ignore[no-any-return]
+        run, path, item, at_ns, _, attempt, resource, outer, number = event
+        return _new(NodeCalled, (run, path, item, at_ns, kept, attempt, resource, outer, number))  # type: ignore[no-any-return]
 
     def _node_answered(self, event: NodeAnswered) -> Event:
         about: Any = _generation(event.resource, event.about)
@@ -104,13 +104,13 @@ class Condenser:
     def _node_ran(self, event: NodeRan) -> Event:
         inputs: Any
         outputs: Any
-        run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs = event
+        run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number = event
         if self._bounds is None:
             inputs = outputs = None
         else:
             inputs = None if inputs is None else preview(inputs, self._bounds)
             outputs = preview(outputs, self._bounds)
-        return _new(NodeRan, (run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs))  # type: ignore[no-any-return]
+        return _new(NodeRan, (run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number))  # type: ignore[no-any-return]
 
     def _node_finished(self, event: NodeFinished) -> Event:
         outputs: Any = event.outputs

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from threading import Lock, get_ident
+from collections.abc import Callable, Sequence
+from threading import Lock
 from time import monotonic_ns
 from typing import Protocol
 
-from hush.core.events import Event, NodeCalled, NodeFailed, NodeFinished, NodeRan, NodeStarted, RunFinished, RunStarted
+from hush.core.events import Event, NodeCalled, NodeStarted, RunFinished, RunStarted
 from hush.observability._condense import ACTS, Condenser
-from hush.observability._preview import Bounds
+from hush.observability._ids import NO_IDS, Ids, trace_id
+from hush.observability._preview import Bounds, said
 from hush.observability._sampling import Sampling
 from hush.observability._span import RunRecord, Span
 from hush.observability._tree import Tree
-from hush.observability._under_way import NO_IDS, Ids, trace_id
 
 MOST_QUEUED = 8_192
 """Events that wait to become spans. With more, the run's own thread makes spans of some, which takes microseconds each
@@ -73,15 +73,20 @@ class RunRecorder:
         self._entered = entered
         self._trace = ""
         self._ids = NO_IDS
-        self._thread = 0
-        self._starts: dict[tuple[str, int | None, tuple[int, ...]], str] = {}  # the ids of nodes that are under way
-        self._at_work: Callable[[], Event | None] = _nothing
+        self._calls: Callable[[int, int], Sequence[NodeStarted]] = _none
         if entered is not None:
             self.enter = self._enter
 
-    def attach(self, at_work: Callable[[], Event | None]) -> None:
-        """The run begins; ``at_work`` says which call is under way on its loop."""
-        self._at_work = at_work
+    def attach(self, under_way: Callable[[int, int], Sequence[NodeStarted]]) -> None:
+        """The run begins; ``under_way`` says which calls are, of which no event has told."""
+        self._calls = under_way
+
+    def _begin(self, event: Event) -> None:
+        assert isinstance(event, RunStarted)
+        if self._entered is not None:
+            self._trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
+            self._ids = Ids(self._trace, nodes=True)
+        self._pipeline.add(self)
 
     # --- in the run's thread -------------------------------------------------------------------------------
     def emit(self, event: Event, /) -> None:
@@ -94,41 +99,19 @@ class RunRecorder:
                 return
             self._put(condensed)
             if kind is RunStarted:
-                self._pipeline.add(self)
+                self._begin(event)
             elif len(self._queue) > MOST_QUEUED and not self._wanted:
                 self.fold(SLICE, wait=False)
         else:
             self._put(event)
-        if self._entered is not None:
-            self._note(event)
-
-    def _note(self, event: Event) -> None:
-        """Count the starts of nodes, as the tree does: so the ids of their spans are known while they are called."""
-        kind = type(event)
-        if kind is NodeRan:
-            self._ids.next()
-        elif kind is NodeStarted:
-            self._starts[event.path, event.item, event.outer] = self._ids.next()
-        elif kind is NodeFinished or kind is NodeFailed:
-            self._starts.pop((event.path, event.item, event.outer), None)
-        elif isinstance(event, RunStarted):
-            self._trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
-            self._ids = Ids(self._trace, nodes=True)
-            self._thread = get_ident()
 
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""
         assert self._entered is not None
-        span = self._starts.get((event.path, event.item, event.outer))
-        if span is None:
-            if get_ident() != self._thread:
-                return _nothing  # it has been given up, and is called nevertheless
-            # A quick call is told of when it has ended; until then no other node of the run can start.
-            span = self._ids.following()
         try:
-            return self._entered(self._trace, span)
-        except Exception:
-            self._pipeline.complain("the context of a call could not be prepared")
+            return self._entered(self._trace, self._ids.of(event.number))
+        except Exception as exc:
+            self._pipeline.complain(f"the context of a call could not be prepared: {type(exc).__name__}: {said(exc)}")
             return _nothing
 
     # --- in the pipeline's thread --------------------------------------------------------------------------
@@ -183,19 +166,17 @@ class RunRecorder:
                     self._told_ns = now_ns
                     before_ns = now_ns - int(AFTER_S * 1e9)
                     running += tree.under_way(before_ns, _MOST_UNDER_WAY)
-                    running += self._called(before_ns)
+                    # What is under way then has no event in the queue, and none that has been folded.
+                    running += tree.called(self._calls(before_ns, _MOST_UNDER_WAY))
             gone, tree.gone = tree.gone, []
             told = self.finished or due or not self._named or any(span.kind == "run" for span in running)
             self._named = True
             return running, gone, tree.record() if told else None
 
-    def _called(self, before_ns: int) -> list[Span]:
-        """The call that is under way on the loop, of which no event tells before it has ended."""
-        event = self._at_work()
-        # With nothing in the queue after it was asked for, its own event is the next to come, so its id is known.
-        if not isinstance(event, NodeStarted) or event.at_ns > before_ns or self._queue:
-            return []
-        return self.tree.called(event)
+
+def _none(before_ns: int, most: int) -> Sequence[NodeStarted]:
+    """Nobody has said what is under way."""
+    return ()
 
 
 def _nothing() -> None:

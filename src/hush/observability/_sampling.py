@@ -5,12 +5,12 @@ Pure: the same ends of items in the same order give the same choice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from hush.core.errors import UsageError
-from hush.observability._span import Span
 
 
 class Sampling(NamedTuple):
@@ -46,7 +46,18 @@ MOST_HELD = 20_000
 the slowest share is exact up to so many spans, and the slowest of all are kept in any case."""
 
 
-class ItemSampler:
+class Sized(Protocol):
+    """All of one item."""
+
+    def size(self) -> int:
+        """How many spans it is."""
+        ...
+
+
+_Whole = TypeVar("_Whole", bound=Sized)
+
+
+class ItemSampler(Generic[_Whole]):
     """The choice for one map that is under way.
 
     Args:
@@ -58,35 +69,35 @@ class ItemSampler:
     def __init__(self, rule: Sampling, total: int | None = None) -> None:
         self._rule = rule
         self._done = 0
-        self._most = MOST_HELD if total is None else int(rule.slowest * total)
-        self._slow: list[tuple[int, int, list[Span]]] = []  # a heap, the fastest on top
+        self._most = 0 if not rule.slowest else MOST_HELD if total is None else int(rule.slowest * total)
+        self._slow: list[tuple[int, int, _Whole]] = []  # a heap, the fastest on top
         self._held = 0
         self._order = count()
 
-    def choose(self, spans: list[Span], *, failed: bool, took_ns: int) -> tuple[list[Span], list[Span]]:
-        """An item has ended, with the item's own span last: which spans are kept now, and which are left out for good.
+    def choose(self, whole: _Whole, share: float, *, failed: bool, took_ns: int) -> tuple[bool, Sequence[_Whole]]:
+        """An item has ended. Gives whether it is kept now, and the items that are left out for good, maybe itself.
 
-        What is in neither is held, until slower ones come or ``rest`` is asked for.
+        What is neither is held, until slower ones come or ``rest`` is asked for. ``share`` says where its id lies among
+        all ids, from 0 to 1.
         """
         self._done += 1
         rule = self._rule
-        if failed or self._done <= rule.first or int(spans[-1].id[:8], 16) < rule.random * 2**32:
-            return spans, []
-        if not rule.slowest:
-            return [], spans
+        if failed or self._done <= rule.first or share < rule.random:
+            return True, ()
         slow = self._slow
-        heappush(slow, (took_ns, -next(self._order), spans))
-        self._held += len(spans)
-        out: list[Span] = []
+        if not self._most or (len(slow) >= self._most and took_ns <= slow[0][0]):
+            return False, (whole,)  # nearly all of them
+        heappush(slow, (took_ns, -next(self._order), whole))
+        self._held += whole.size()
+        out: list[_Whole] = []
         while len(slow) > self._most or (self._held > MOST_HELD and len(slow) > 1):
             fastest = heappop(slow)[2]
-            self._held -= len(fastest)
-            out += fastest
-        return [], out
+            self._held -= fastest.size()
+            out.append(fastest)
+        return False, out
 
-    def rest(self) -> tuple[list[Span], list[Span]]:
-        """The map has ended: the spans of the slowest items, and those that were held in vain."""
+    def rest(self) -> tuple[list[_Whole], list[_Whole]]:
+        """The map has ended: the slowest items, and those that were held in vain."""
         slow, self._slow = sorted(self._slow, reverse=True), []
         most = int(self._rule.slowest * self._done)
-        kept, out = slow[:most], slow[most:]
-        return [span for each in kept for span in each[2]], [span for each in out for span in each[2]]
+        return [each[2] for each in slow[:most]], [each[2] for each in slow[most:]]

@@ -6,7 +6,7 @@ when it has ended; what a node had in it that never ended, because it was cancel
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hush.core.events import (
@@ -26,54 +26,32 @@ from hush.core.events import (
     RunStarted,
 )
 from hush.core.extend import without_secrets
+from hush.observability._growing import Growing
 from hush.observability._heard import HEARD
+from hush.observability._ids import Ids, trace_id
 from hush.observability._preview import clean
 from hush.observability._sampling import ItemSampler, Sampling
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
 from hush.observability._totals import CONTAINERS, Sums, records_of
-from hush.observability._under_way import NO_IDS, Ids, UnderWay, inside_out, sink, trace_id
-
-Place = tuple[str, tuple[int, ...]]
+from hush.observability._under_way import QuickItem, UnderWay, sink
 
 
-_new: Any = tuple.__new__
-_names = Span._fields
-_QUICK = tuple(Span._field_defaults[name] for name in _names[_names.index("first_ns") : _names.index("inputs")])
-_REST = tuple(Span._field_defaults[name] for name in _names[_names.index("generation") :])
-
-
-class Tree:
+class Tree(Growing):
     """The spans of one run. Events must be condensed: without values and exceptions.
 
     Attributes:
-        ended: Spans that have ended and are kept; whoever takes them empties it.
-        gone: Ids of spans that were told as being under way, and are left out.
-        produced: How many spans have ended, ``left_out`` of which were left out.
         tags: Added to those of the run.
     """
 
     def __init__(self, sampling: Sampling, tags: tuple[str, ...] = ()) -> None:
-        self.ended: list[Span] = []
-        self.gone: list[tuple[str, str]] = []
-        self.produced = self.left_out = self.dropped = 0
+        super().__init__(sampling)
         self._items_done = self._items_failed = 0
-        self.trace = ""
-        self._ids = self._others = NO_IDS
-        self.run: UnderWay | None = None
         self._tags = tags
-        self._sampling = sampling
         self._status: Status = "running"
         self._ended_ns: int | None = None
-        self._wall_ns = 0  # what makes the run's time one since the epoch
-        self._kinds: Any = {}
         self._about: tuple[str, str | None, str | None] = ("", None, None)
-        self._told: set[str] = set()  # ids of spans in items that were told as being under way
-        self._nodes: dict[Place, UnderWay] = {}
-        self._items: dict[Place, UnderWay] = {}
-        self._rounds: dict[Place, UnderWay] = {}
-        self._told_call = ""  # the id of the last that was told of while it was called on the loop
+        self._told_calls: set[int] = set()  # numbers of those that were told of before any event
         self._begun: list[UnderWay] = []  # containers that nobody has been told of
-        self._sums: dict[str, Sums] = {}
 
     # --- what is known so far ------------------------------------------------------------------------------
     def feed(self, event: Event) -> None:
@@ -120,6 +98,11 @@ class Tree:
             return []
         return [self._running(one) for one in begun if not one.told and self._is_under_way(one)]
 
+    def _is_under_way(self, one: UnderWay) -> bool:
+        if one is self.run:
+            return self._status == "running"
+        return one.around is not None and one.around.inside is not None and id(one) in one.around.inside
+
     def under_way(self, before_ns: int, most: int) -> list[Span]:
         """At most ``most`` spans that have been under way since ``before_ns`` and nobody knows of, or that changed."""
         found: list[Span] = []
@@ -132,24 +115,40 @@ class Tree:
                 todo += list(one.inside.values())[:most]
         return found
 
-    def called(self, event: NodeStarted) -> list[Span]:
-        """The span of a call that is under way and whose event will be the next; none if that has been told."""
-        id_ = self._ids.following()
-        if self.run is None or self._status != "running" or id_ == self._told_call:
+    def called(self, events: Iterable[NodeStarted]) -> list[Span]:
+        """The spans of calls under way of which no event tells before they have ended; of those that are new."""
+        if self.run is None or self._status != "running":
             return []
-        self._told_call = id_
+        return [self._called(event) for event in events if event.number not in self._told_calls and self._knows(event)]
+
+    def _knows(self, event: NodeStarted) -> bool:
+        """Whether the start of what ``event`` lies in has come; if not it is told of the next time."""
+        assert self.run is not None
+        above = self._place(event.path).above
+        items = event.outer if event.item is None else (*event.outer, event.item)
+        if not items and above in ("", self.run.path):
+            return True
+        return (above, items) in self._nodes or (above, items[:-1]) in self._nodes
+
+    def _called(self, event: NodeStarted) -> Span:
+        self._told_calls.add(event.number)
         path, items = event.path, event.outer if event.item is None else (*event.outer, event.item)
-        around = self._around(path, items, event.at_ns)
+        around, id_ = self._around(path, items, event.at_ns), self._ids.of(event.number)
         if items or around.kind == "round":
             self._told.add(id_)
-        at_ns = event.at_ns + self._wall_ns
-        kind, name = self._kinds.get(path, "node"), path.rpartition("/")[2]
-        return [Span(self.trace, id_, around.id, kind, name, path, items, "running", started_ns=at_ns, called_ns=at_ns)]
-
-    def _is_under_way(self, one: UnderWay) -> bool:
-        if one is self.run:
-            return self._status == "running"
-        return one.around is not None and one.around.inside is not None and id(one) in one.around.inside
+        at_ns, node = event.at_ns + self._wall_ns, self._place(path)
+        return Span(
+            self.trace,
+            id_,
+            around.id,
+            node.kind,
+            node.name,
+            path,
+            items,
+            "running",
+            started_ns=at_ns,
+            called_ns=at_ns,
+        )
 
     def _running(self, one: UnderWay) -> Span:
         if not one.told:
@@ -159,124 +158,6 @@ class Tree:
         one.changed = False
         return one.span(self.trace, self._wall_ns, "running", None)
 
-    # --- where things are ----------------------------------------------------------------------------------
-    def _around(self, path: str, items: tuple[int, ...], at_ns: int) -> UnderWay:
-        """The span that a node at ``path`` lies in; an item or a round begins with the first that is heard of it."""
-        assert self.run is not None
-        above = path.rpartition("/")[0]
-        if not above:
-            return self.run
-        if items:
-            node = self._nodes.get((above, items[:-1]))
-            if node is not None and node.sampler is not None:
-                item = self._items.get((above, items))
-                if item is None:
-                    item = self._items[above, items] = UnderWay(self._others.next(), node, "item", above, items, at_ns)
-                    item.name = f"{node.name}[{items[-1]}]"
-                    item.held = []
-                return item
-        node = self._nodes.get((above, items))
-        if node is None:
-            return self.run
-        if node.kind == "while":
-            inner = self._rounds.get((above, items))
-            if inner is None:
-                inner = self._rounds[above, items] = UnderWay(self._others.next(), node, "round", above, items, at_ns)
-                inner.round = node.rounds
-                inner.name = f"{node.name}, round {node.rounds}"
-            return inner
-        return node
-
-    def _find(self, event: Any) -> UnderWay | None:
-        item = event.item
-        return self._nodes.get((event.path, event.outer if item is None else (*event.outer, item)))
-
-    # --- ends ----------------------------------------------------------------------------------------------
-    def _close(self, one: UnderWay, status: Status, at_ns: int) -> None:
-        """``one`` has ended, and with it what is still under way in it."""
-        if one.inside:
-            for inner in inside_out(one):
-                self._forget(inner)
-                inner.failure = inner.sunk
-                self._close_alone(inner, "failed" if inner.sunk else "cancelled", at_ns)
-        self._close_alone(one, status, at_ns)
-
-    def _close_alone(self, one: UnderWay, status: Status, at_ns: int) -> None:
-        around = one.around
-        if around is not None and around.inside is not None:
-            around.inside.pop(id(one), None)
-        spans = one.attempt_spans(self.trace, self._others, self._wall_ns, status, at_ns)
-        if one.sampler is not None:
-            kept, out = one.sampler.rest()
-            self._keep(around, kept)
-            self._leave_out(one, out)
-        spans.append(one.span(self.trace, self._wall_ns, status, at_ns))
-        self.produced += len(spans)
-        failed = status in ("failed", "handled")
-        if one.kind not in ("run", "item", "round") or (one.kind == "item" and one.called_ns is not None):
-            place = one.path if one.kind != "item" else f"{one.path}\0item"  # after its map, before what is in that
-            sums = self._sums.get(place)
-            if sums is None:
-                sums = self._sums[place] = Sums(one.path, one.kind)
-            sums.add(one, status, at_ns)
-        if one.kind != "item":
-            if failed:
-                self._err(around)
-            self._keep(around, spans)
-            return
-        assert one.held is not None
-        node = around
-        assert node is not None
-        whole = [*one.held, *spans]
-        if node.sampler is None:
-            self._keep(node.around, whole)
-            return
-        surely = failed or one.erred or status == "cancelled"  # the last are few: those that were in flight
-        kept, out = node.sampler.choose(whole, failed=surely, took_ns=at_ns - one.started_ns)
-        if failed or one.erred:
-            self._err(node)
-        if kept:
-            self._keep(node, kept)
-        if out:
-            self._leave_out(node, out)
-
-    def _forget(self, one: UnderWay) -> None:
-        """``one`` is no longer found by its place."""
-        place = (one.path, one.items)
-        table = self._items if one.kind == "item" else self._rounds if one.kind == "round" else self._nodes
-        if table.get(place) is one:
-            del table[place]
-
-    def _err(self, one: UnderWay | None) -> None:
-        """Something in ``one`` failed: the items around it are kept, whatever else is left out."""
-        while one is not None:
-            if one.kind == "item":
-                if one.erred:
-                    return
-                one.erred = True
-            one = one.around
-
-    def _keep(self, around: UnderWay | None, spans: list[Span]) -> None:
-        """Give spans away, or to the item that they lie in."""
-        if not spans:
-            return
-        while around is not None:
-            if around.held is not None:
-                around.held += spans
-                return
-            around = around.around
-        self.ended += spans
-        if self._told:
-            self._told.difference_update([span.id for span in spans])
-
-    def _leave_out(self, node: UnderWay, spans: list[Span]) -> None:
-        self.left_out += len(spans)
-        node.left_out = (node.left_out or 0) + sum(span.kind == "item" and span.path == node.path for span in spans)
-        for span in spans:
-            if span.id in self._told:
-                self._told.discard(span.id)
-                self.gone.append((self.trace, span.id))
-
     # --- events --------------------------------------------------------------------------------------------
     def _run_started(self, event: RunStarted) -> None:
         self.trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
@@ -285,7 +166,7 @@ class Tree:
         self._kinds = event.kinds or {}
         self._about = (clean(event.run, 1_000), event.user_id, event.session_id)
         self._tags = tuple(map(without_secrets, self._tags))
-        self.run = UnderWay(self._others.next(), None, "run", event.path, (), event.at_ns)
+        self.run = UnderWay(self._others.of(self._others.next()), None, "run", event.path, (), event.at_ns)
         self.run.inputs = event.inputs
         self.run.tags = self._tags
         self._begun.append(self.run)
@@ -315,7 +196,11 @@ class Tree:
         if before is not None:  # its end was never told: it was cancelled
             self._close(before, "cancelled", at_ns)
         around = self._around(path, items, at_ns)
-        one = UnderWay(self._ids.next(), around, self._kinds.get(path, "node"), path, items, at_ns)
+        number = event.number or self._ids.next()
+        one = UnderWay(self._ids.of(number), around, self._place(path).kind, path, items, at_ns)
+        if number in self._told_calls:
+            self._told_calls.discard(number)
+            one.told = True
         if around.readies:
             one.ready_ns = around.readies.pop(path, None)
         self._nodes[place] = one
@@ -339,48 +224,28 @@ class Tree:
         self._close(one, status, event.at_ns)
 
     def _node_ran(self, event: NodeRan) -> None:
-        _, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs = event
-        items = outer if item is None else (*outer, item)
-        first_ns = started_ns if ready_ns is None else ready_ns
-        around = self._around(path, items, first_ns)
-        if first_ns < around.started_ns and around.kind in ("item", "round"):
-            around.started_ns = first_ns  # it was told of by the call that is under way in it
-        kind = self._kinds.get(path, "node")
-        sums = self._sums.get(path)
+        _, path, item, at_ns, outer, ready_ns, started_ns, _, _, number = event
+        node = self._places.get(path) or self._place(path)
+        sums = node.sums
         if sums is None:
-            sums = self._sums[path] = Sums(path, kind)
+            sums = node.sums = self._sums.setdefault(path, Sums(path, node.kind))
         sums.add_quick(ready_ns, started_ns, at_ns)
         self.produced += 1
-        wall_ns = self._wall_ns
-        started_wall_ns = started_ns + wall_ns
-        # By position, past a constructor that takes names: this is most of what a small node costs.
-        span = _new(
-            Span,
-            (
-                self.trace,
-                self._ids.next(),
-                around.id,
-                kind,
-                path.rpartition("/")[2],
-                path,
-                items,
-                "ok",
-                started_wall_ns,
-                at_ns + wall_ns,
-                None if ready_ns is None else ready_ns + wall_ns,
-                started_wall_ns,
-                *_QUICK,
-                inputs,
-                outputs,
-                *_REST,
-            ),
-        )
-        while around.held is None:
-            if around.around is None:
-                self.ended.append(span)
-                return
-            around = around.around
-        around.held.append(span)
+        if self._told_calls:
+            self._told_calls.discard(number)
+        if item is not None:
+            around = self._nodes.get((node.above, outer))
+            if around is not None and around.within is not None:
+                within = around.within.get(item)
+                if within is None:
+                    around.within[item] = [event]
+                    return
+                if type(within) is list:
+                    within.append(event)
+                    return
+        items = outer if item is None else (*outer, item)
+        around = self._around(path, items, started_ns if ready_ns is None else ready_ns)
+        self._keep(around, [self._quick_span(event, around.id)])
 
     def _node_failed(self, event: NodeFailed) -> None:
         item = event.item
@@ -406,13 +271,14 @@ class Tree:
         item, at_ns = event.item, event.at_ns
         items = event.outer if item is None else (*event.outer, item)
         around = self._around(event.path, items, at_ns)
-        one = UnderWay(self._others.next(), around, self._kinds.get(event.path, "node"), event.path, items, at_ns)
+        kind, id_ = self._place(event.path).kind, self._others.of(self._others.next())
+        one = UnderWay(id_, around, kind, event.path, items, at_ns)
         self._close(one, "skipped", at_ns)
 
     def _map_started(self, event: MapStarted) -> None:
         one = self._find(event)
         if one is not None:
-            one.sampler = ItemSampler(self._sampling, event.total)
+            one.sampler, one.within = ItemSampler(self._sampling, event.total), {}
             one.total = event.total
             one.done = one.failed = 0
             if one.kind == "node":
@@ -427,23 +293,33 @@ class Tree:
         assert event.item is not None
         self._items_done += 1
         node = self._nodes.get((event.path, event.outer))
-        items = (*event.outer, event.item)
-        item = self._items.pop((event.path, items), None)
-        if node is None:
-            return item
+        if node is None or node.within is None:
+            return None
         node.done = (node.done or 0) + 1
         node.changed = True
-        if item is None:  # nothing in it was told: it ran in another process, or there is nothing to run
-            began_ns = event.at_ns - (event.took_ns or 0)
-            item = UnderWay(self._others.next(), node, "item", event.path, items, began_ns)
-            item.name = f"{node.name}[{event.item}]"
-            item.held = []
-            if event.took_ns is not None:  # the call itself, of whose nodes nothing is told
-                item.called_ns = began_ns
+        known = event.item in node.within
+        began_ns = event.at_ns if known else event.at_ns - (event.took_ns or 0)
+        item = self._item_under_way(node, event.item, began_ns)
+        del node.within[event.item]
+        if not known and event.took_ns is not None:
+            # Nothing in it was told: it ran in another process, and this is the call itself.
+            item.called_ns = began_ns
         item.key = event.key
         return item
 
     def _item_finished(self, event: ItemFinished) -> None:
+        _, path, index, at_ns, outer, key, _, _ = event
+        node = self._nodes.get((path, outer))
+        if node is not None and node.within is not None and index is not None:
+            ran = node.within.get(index)
+            if type(ran) is list:
+                del node.within[index]
+                self._items_done += 1
+                node.done = (node.done or 0) + 1
+                node.changed = True
+                began_ns = min([one.started_ns if one.ready_ns is None else one.ready_ns for one in ran])
+                self._quick_item_ended(QuickItem(node, self._others.next(), index, key, began_ns, at_ns, ran))
+                return
         item = self._item(event)
         if item is not None:
             self._close(item, "ok", event.at_ns)

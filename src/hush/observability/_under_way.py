@@ -3,45 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+from hush.core.events import NodeRan
+from hush.observability._ids import Ids
 from hush.observability._sampling import ItemSampler
 from hush.observability._span import Failure, Generation, Kind, Span, Status, Wait
-
-
-def trace_id(run: str, path: str, wall_ns: int, at_ns: int) -> str:
-    """The id of a run's trace: made of what no two runs have in common, however they are called."""
-    return blake2b(f"{run}\0{path}\0{wall_ns}\0{at_ns}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-_STEP = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: steps of it are spread evenly, and come back after 2**64
-
-
-class Ids:
-    """Ids of the spans of one trace, in order: whoever counts the same starts of nodes gets the same ids for them.
-
-    Args:
-        trace: The trace's id.
-        nodes: Whether they are for calls of nodes, which are told from all other spans.
-    """
-
-    __slots__ = ("_last",)
-
-    def __init__(self, trace: str, *, nodes: bool) -> None:
-        self._last = int(trace[:16] if nodes else trace[16:], 16)
-
-    def next(self) -> str:
-        """The next id: 16 hexadecimal digits, not all of them 0."""
-        last = self._last = (self._last + _STEP) & 0xFFFFFFFFFFFFFFFF
-        return f"{last or 1:016x}"
-
-    def following(self) -> str:
-        """What ``next`` will give."""
-        return f"{((self._last + _STEP) & 0xFFFFFFFFFFFFFFFF) or 1:016x}"
-
-
-NO_IDS = Ids("0" * 32, nodes=True)
 
 
 class Try(NamedTuple):
@@ -52,6 +19,41 @@ class Try(NamedTuple):
     ended_ns: int | None = None
     failure: Failure | None = None
     resource: str | None = None
+
+
+class QuickItem(NamedTuple):
+    """An item that has ended well, in which there were only quick calls: spans are made of it only if it is kept.
+
+    Attributes:
+        map: The span of its map.
+        number: That of its span's id.
+        ran: What ran in it, one or more.
+    """
+
+    map: UnderWay
+    number: int
+    item: int
+    key: str | None
+    began_ns: int
+    at_ns: int
+    ran: list[NodeRan]
+
+    def size(self) -> int:
+        """How many spans it is."""
+        return len(self.ran) + 1
+
+
+class SpansOfItem(NamedTuple):
+    """An item that has ended, and all that happened in it."""
+
+    spans: list[Span]
+
+    def size(self) -> int:
+        """How many spans it is."""
+        return len(self.spans)
+
+
+Whole: TypeAlias = QuickItem | SpansOfItem
 
 
 class UnderWay:
@@ -65,6 +67,7 @@ class UnderWay:
         erred: Of an item: whether something in it failed.
         pause: When the wait for its next attempt began, and how long it is to be; ``retry_s`` has all of it.
         sampler: Of a map.
+        within: Of a map: its items under way, by index; of one in which there were only quick calls, those.
         sunk: Of a graph, loop or round: what failed in it, unhandled; it ends with that unless its own end is told.
         told: Whether a live exporter has been told that it is under way.
         changed: Whether something of it has changed since then.
@@ -98,7 +101,8 @@ class UnderWay:
     failed: int | None = None
     left_out: int | None = None
     total: int | None = None
-    sampler: ItemSampler | None = None
+    sampler: ItemSampler[Whole] | None = None
+    within: dict[int, list[NodeRan] | UnderWay] | None = None
     held: list[Span] | None = None
     erred = False
     told = False
@@ -190,7 +194,7 @@ class UnderWay:
             found.append(
                 Span(
                     trace=trace,
-                    id=ids.next(),
+                    id=ids.of(ids.next()),
                     parent=self.id,
                     kind="attempt",
                     name=f"{self.name}, attempt {one.number}",

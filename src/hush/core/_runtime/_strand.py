@@ -71,8 +71,9 @@ class Strand(Settling):
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
         more, timed = self.more, self.timed
         call = None if tracing is None or not tracing.sees_calls else tracing.call
-        terse = tracing is not None and tracing.terse
+        terse = tracing if tracing is not None and tracing.terse else None
         slots: Any
+        begun: Any = None
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = 0  # read when the first function is to be called
         told_ns = 0  # when the call ended whose telling followed
@@ -84,7 +85,7 @@ class Strand(Settling):
                     step = frame.plan.steps[then]
                     then = None
                 else:
-                    if tracing is not None and not terse:
+                    if tracing is not None and terse is None:
                         mode = NO_MODE
                         if hidden:  # tracers see the loop
                             hidden = False
@@ -117,7 +118,7 @@ class Strand(Settling):
                         if tracing is not None:
                             now_ns = 0  # what is entered begins now, and what it begins with not before
                         continue
-                    if tracing is not None and not terse:
+                    if tracing is not None and terse is None:
                         tracing.node_started(frame, step, now_ns)
                         now_ns = told_ns = 0  # telling it is not the step's time
                     mode = gate.mode
@@ -133,9 +134,10 @@ class Strand(Settling):
                 before_ns = now_ns
                 try:
                     slots = frame.slots
-                    if terse:
+                    if terse is not None:
                         told_ns = 0
-                        out = tracing.call_quickly(frame, step, now_ns)  # type: ignore[union-attr]
+                        begun = terse.begin(frame, step, now_ns)
+                        out = terse.call_begun(begun)
                     else:
                         out = step.call(slots) if call is None else call(frame, step)
                     if type(out) is dict and tracing is None and TAGS not in out:
@@ -164,12 +166,12 @@ class Strand(Settling):
                                         frame.arrive(step, ready)
                                     else:
                                         frame.left -= 1
-                    elif terse and type(out) is dict and TAGS not in out:
+                    elif terse is not None and type(out) is dict and TAGS not in out:
                         told_ns = perf_counter_ns()
-                        tracing.node_ran(frame, step, out, ready, told_ns)  # type: ignore[union-attr]
+                        terse.node_ran(begun, out, ready, told_ns)
                     elif type(out) is not dict and hasattr(out, "__await__"):
-                        if terse:
-                            tracing.not_quick()  # type: ignore[union-attr]
+                        if terse is not None:
+                            terse.tell_begun(begun)
                         self.later(frame, step, out)
                     elif tracing is None:
                         self.settle(frame, step, out)
@@ -178,15 +180,15 @@ class Strand(Settling):
                             hidden, mode = False, NO_MODE
                             _set_running_loop(run.loop)
                         told_ns = perf_counter_ns()
-                        if terse:
-                            tracing.not_quick()
+                        if terse is not None:
+                            terse.tell_begun(begun)
                         self.settle(frame, step, out, told_ns)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
                     if hidden:
                         hidden, mode = False, NO_MODE
                         _set_running_loop(run.loop)
-                    if terse:
-                        tracing.not_quick()  # type: ignore[union-attr]
+                    if terse is not None:
+                        terse.tell_begun(begun)
                     self.failed(frame, step, exc)
                 out = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
@@ -204,7 +206,9 @@ class Strand(Settling):
             budget.at = None
             if hidden:
                 _set_running_loop(run.loop)
-            frame = slots = out = None  # a failure that is kept keeps this frame of Python's alive, and must not these
+            frame = slots = out = begun = (
+                None  # a failure that is kept keeps this frame of Python's alive, and must not these
+            )
 
     def stop(self) -> None:
         """Forget what was still to do: the domain is ending."""
@@ -223,7 +227,9 @@ class Strand(Settling):
         """
         run, domain, ready = self.run, self.domain, self.ready
         budget, tracing, floor = run.budget, run.tracing, self.floor
+        terse = tracing if tracing is not None and tracing.terse else None
         frame: Any = None
+        begun: Any = None
         if self.task is None:
             self.task = asyncio.current_task()  # an eager task begins before its maker can tell
         try:
@@ -259,27 +265,39 @@ class Strand(Settling):
                     domain.loop.call_soon(self._suspended)
                 try:
                     if awaitable is None:
-                        if tracing is not None:
-                            tracing.node_started(frame, step)
-                        if step.begin is not None:
-                            awaitable = step.begin(self, frame, step)
-                        elif tracing is None or not tracing.sees_calls:
-                            awaitable = step.call(frame.slots)
+                        if terse is not None and step.begin is None:
+                            begun = terse.begin(frame, step, perf_counter_ns())
+                            awaitable = terse.call_begun(begun)
                         else:
-                            awaitable = tracing.call(frame, step)
+                            if tracing is not None:
+                                tracing.node_started(frame, step)
+                            if step.begin is not None:
+                                awaitable = step.begin(self, frame, step)
+                            elif tracing is None or not tracing.sees_calls:
+                                awaitable = step.call(frame.slots)
+                            else:
+                                awaitable = tracing.call(frame, step)
                     out = await awaitable
                     awaitable = None
                     if type(out) is Raised:
                         self.failed(frame, step, out.error, own=True)
                     elif domain.closing or self.task.cancelling() > floor:
+                        if terse is not None and begun is not None:
+                            terse.tell_begun(begun)
                         self._check_cancelled()
                     elif type(out) is dict and TAGS not in out and tracing is None:
                         frame.settle(step, out, ready)
+                    elif terse is not None and begun is not None and type(out) is dict and TAGS not in out:
+                        terse.node_ran(begun, out, ready, perf_counter_ns())
                     else:
+                        if terse is not None and begun is not None:
+                            terse.tell_begun(begun)
                         self.settle(frame, step, out)
                 except BaseException as exc:  # whatever a user's function raises is the step's failure
+                    if terse is not None and begun is not None:
+                        terse.tell_begun(begun)
                     self.failed(frame, step, exc)
-                awaitable = out = None  # what nobody reads dies now
+                awaitable = out = begun = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
                     self.complete(frame)
                 if not ready and not self.pending:
@@ -303,7 +321,7 @@ class Strand(Settling):
             if not (isinstance(exc, CancelledError) and domain.closing):
                 domain.fail(exc, self.task)
         finally:
-            frame = tracing = None  # as in ``drive``
+            frame = tracing = terse = begun = None  # as in ``drive``
             if self.spawned:
                 domain.leave(self)
 

@@ -8,7 +8,7 @@ from time import get_clock_info, monotonic_ns, perf_counter_ns
 from typing import Any, NamedTuple
 
 from hush.core import events
-from hush.core._plan._model import StepPlan
+from hush.core._plan._model import AWAITED, StepPlan
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._telling import Telling, place_of
 from hush.core._spec._model import ERROR, TAGS
@@ -52,11 +52,11 @@ class Tracing(Telling):
 
     Attributes:
         kept: What the nodes outside maps gave, by path, if the run keeps it.
-        terse: Whether all tracers take one event for a quick call.
+        terse: Whether all tracers take one event for most calls.
         sees_calls: Whether a tracer wants to be told what nodes read and gave, or to prepare the context of calls.
     """
 
-    __slots__ = ("_at_work", "_enters", "_inputs", "_threads_ns", "kept", "sees_calls", "terse")
+    __slots__ = ("_begun", "_enters", "_numbers", "_started", "_threads_ns", "kept", "sees_calls", "terse")
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
         own: list[Any] = [getattr(one, "for_run", None) for one in tracers]
@@ -66,12 +66,13 @@ class Tracing(Telling):
         enters: list[Any] = [one for one in (getattr(tracer, "enter", None) for tracer in tracers) if callable(one)]
         self._enters: list[Callable[[Event], Callable[[], object]]] = enters
         self.terse = bool(tracers) and all(getattr(one, "terse", False) for one in tracers)
-        self._at_work: tuple[Frame, StepPlan, int] | None = None
-        self._inputs: Mapping[str, Any] | None = None
+        self._started = 0  # how many nodes have
+        self._begun: dict[int, Begun] = {}  # calls under way of which nobody was told, by number
+        self._numbers: dict[tuple[str, tuple[int, ...]], int] = {}  # of nodes under way that were told of
         self._threads_ns: dict[tuple[str, tuple[int, ...]], int] = {}  # of nodes that have not ended
         if self.terse:
             for one in tracers:
-                one.attach(self._at_work_now)  # type: ignore[attr-defined]
+                one.attach(self._under_way)  # type: ignore[attr-defined]
         self.sees_calls = bool(self._enters) or any(getattr(tracer, "sees_calls", False) for tracer in tracers)
         for tracer in tracers:
             if isinstance(tracer, Listener):
@@ -85,46 +86,51 @@ class Tracing(Telling):
         """``step`` is about to be called, now or ``at_ns`` by ``perf_counter_ns``."""
         if self.terse:
             self._tell_ready(frame, step)
-        at_ns = (at_ns or perf_counter_ns()) + CLOCK_NS
-        item = frame.item
-        self.tell(_new(_NodeStarted, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
+        self._tell_started(frame, step, (at_ns or perf_counter_ns()) + CLOCK_NS, self._next_number())
 
-    # --- quick calls, where all tracers take one event for them -----------------------------------------------
-    def call_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
-        """Call a function on the loop; whether that was quick is known when it has returned."""
-        self._at_work = (frame, step, started_ns)
+    def _next_number(self) -> int:
+        self._started = number = self._started + 1
+        return number
+
+    def _tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int) -> None:
+        item = frame.item
         if self._enters and step.bind is not None:
-            return self._enter_quickly(frame, step, started_ns)
+            self._numbers[step.path, item] = number
+        self.tell(_new(_NodeStarted, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1], number)))
+
+    # --- calls of which all tracers take one event, when they have ended ------------------------------------------
+    def begin(self, frame: Frame, step: StepPlan, started_ns: int) -> Begun:
+        """A function is about to be called on the loop, of which nobody is told before it has ended."""
+        self._started = number = self._started + 1
+        begun = self._begun[number] = Begun(frame, step, started_ns, number)
+        return begun
+
+    def call_begun(self, begun: Begun) -> Any:
+        """Call it, as ``step.call`` does."""
+        step = begun.step
         reading = step.reading or _reading_of(step)
-        slots = frame.slots
+        slots = begun.frame.slots
+        if self._enters and step.bind is not None:
+            call: Any = step.bind(slots)
+            begun.inputs = {**dict(zip(reading.names, call.args, strict=False)), **call.keywords}
+            if step.gate.mode == AWAITED:  # an ``async def``: all of it runs where it is awaited
+                return _within(self._enters, begun.called(self._run), call())
+            return copy_context().run(_Entered(self._enters, begun.called(self._run), call))
         if reading.slots is not None:
-            inputs = self._inputs = {}
-            for name, slot in reading.slots:
-                inputs[name] = slots[slot]
+            begun.inputs = {name: slots[slot] for name, slot in reading.slots}
             return step.call(slots)
         if step.bind is None:
-            self._inputs = None
             return step.call(slots)
-        call: Any = step.bind(slots)
-        self._inputs = {**dict(zip(reading.names, call.args, strict=False)), **call.keywords}
+        call = step.bind(slots)
+        begun.inputs = {**dict(zip(reading.names, call.args, strict=False)), **call.keywords}
         return copy_context().run(call)
 
-    def _enter_quickly(self, frame: Frame, step: StepPlan, started_ns: int) -> Any:
-        assert step.bind is not None
-        call: Any = step.bind(frame.slots)
-        names = (step.reading or _reading_of(step)).names
-        self._inputs = {**dict(zip(names, call.args, strict=False)), **call.keywords}
-        item, outer = place_of(frame.item)
-        event = events.NodeCalled(self._run, step.path, item, started_ns + CLOCK_NS, None, 1, None, outer)
-        return copy_context().run(_Entered(self._enters, event, call))
-
-    def node_ran(self, frame: Frame, step: StepPlan, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
-        """The call was quick: settle the step, and tell of all at once."""
-        assert self._at_work is not None
-        started_ns = self._at_work[2]
+    def node_ran(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
+        """It has ended well, ``at_ns`` by ``perf_counter_ns``: settle the step, and tell of all at once."""
+        frame, step, started_ns = begun.frame, begun.step, begun.started_ns
         before = len(ready)
         frame.settle(step, out, ready)
-        self._at_work = None  # not before: if that raises, the call was not quick
+        del self._begun[begun.number]  # not before: if that raises, there is more to tell
         if self.kept is not None:
             self._keep(frame, step, out)
         item = frame.item
@@ -140,35 +146,32 @@ class Tracing(Telling):
             item[:-1],
             ready_ns,
             started_ns + CLOCK_NS,
-            self._inputs,
+            begun.inputs,
             out,
+            begun.number,
         )
-        self._inputs = None
         self.tell(_new(_NodeRan, told))
         if len(ready) > before:
             self._note_ready(ready, before, at_ns)
 
-    def not_quick(self) -> None:
-        """Something came of the call that was begun: tell now what would have been told then."""
-        if self._at_work is None:
+    def tell_begun(self, begun: Begun) -> None:
+        """More came of it than an end: tell now what would have been told then."""
+        if self._begun.pop(begun.number, None) is None:
             return
-        (frame, step, started_ns), self._at_work = self._at_work, None
-        inputs, self._inputs = self._inputs, None
-        self._tell_ready(frame, step)
-        item, outer = place_of(frame.item)
-        at_ns = started_ns + CLOCK_NS
-        self.tell(events.NodeStarted(self._run, step.path, item, at_ns, outer))
-        if inputs is not None:
-            self.tell(events.NodeCalled(self._run, step.path, item, at_ns, inputs, 1, None, outer))
+        self._tell_ready(begun.frame, begun.step)
+        self._tell_started(begun.frame, begun.step, begun.started_ns + CLOCK_NS, begun.number)
+        if begun.inputs is not None:
+            self.tell(begun.called(self._run, begun.inputs))
 
-    def _at_work_now(self) -> Event | None:
-        """What is being called on the loop; from any thread."""
-        at_work = self._at_work
-        if at_work is None:
-            return None
-        frame, step, started_ns = at_work
-        item, outer = place_of(frame.item)
-        return events.NodeStarted(self._run, step.path, item, started_ns + CLOCK_NS, outer)
+    def _under_way(self, before_ns: int, most: int) -> list[events.NodeStarted]:
+        found: list[events.NodeStarted] = []
+        for begun in list(self._begun.values()):  # at once, since the loop goes on meanwhile
+            if begun.started_ns + CLOCK_NS > before_ns or len(found) == most:
+                break
+            item, outer = place_of(begun.item)
+            at_ns = begun.started_ns + CLOCK_NS
+            found.append(events.NodeStarted(self._run, begun.step.path, item, at_ns, outer, begun.number))
+        return found
 
     def _note_ready(self, ready: Ready, before: int, at_ns: int) -> None:
         """Remember when steps became ready, by ``perf_counter_ns``; it is told with what they start with."""
@@ -200,7 +203,8 @@ class Tracing(Telling):
         names = (step.reading or _reading_of(step)).names
         inputs = {**dict(zip(names, call.args, strict=False)), **call.keywords}
         item, outer = place_of(frame.item)
-        event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, attempt, None, outer)
+        number = self._numbers.get((step.path, frame.item), 0)
+        event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, attempt, None, outer, number)
         self.tell(event)
         return _Entered(self._enters, event._replace(inputs=None), call) if self._enters else call
 
@@ -219,7 +223,8 @@ class Tracing(Telling):
     ) -> Awaitable[Any]:
         """A resource is asked: what ``call`` awaits, in the context that tracers prepare for it."""
         item, outer = place_of(frame.item)
-        event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), None, attempt, resource, outer)
+        number = self._numbers.get((step.path, frame.item), 0)
+        event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), None, attempt, resource, outer, number)
         self.tell(event)
         return _within(self._enters, event, call()) if self._enters else call()
 
@@ -233,6 +238,8 @@ class Tracing(Telling):
         item = frame.item
         told = out if self.sees_calls else None
         took_ns = self._threads_ns.pop((step.path, item), None) if self._threads_ns else None
+        if self._numbers:
+            self._numbers.pop((step.path, item), None)
         index = item[-1] if item else None
         self.tell(_new(_NodeFinished, (self._run, step.path, index, at_ns, item[:-1], told, took_ns)))
         if len(ready) > before:
@@ -242,6 +249,7 @@ class Tracing(Telling):
         """``step`` raised: settle it if the graph goes on."""
         item, outer = place_of(frame.item)
         took_ns = self._threads_ns.pop((step.path, frame.item), None)
+        self._numbers.pop((step.path, frame.item), None)
         self.tell(events.NodeFailed(self._run, step.path, item, monotonic_ns(), error, handled, outer, took_ns))
         if handled:
             self._keep(frame, step, {ERROR: error})
@@ -275,6 +283,26 @@ class Tracing(Telling):
             if frame.marks is None or frame.runs(step):
                 item = frame.item
                 self.tell(_new(_NodeReady, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
+
+
+class Begun:
+    """A call under way of which no tracer was told."""
+
+    __slots__ = ("frame", "inputs", "item", "number", "started_ns", "step")
+
+    def __init__(self, frame: Frame, step: StepPlan, started_ns: int, number: int) -> None:
+        self.frame = frame
+        self.step = step
+        self.item = frame.item  # the frame may be another item's by the time that a thread looks at it
+        self.started_ns = started_ns
+        self.number = number
+        self.inputs: Mapping[str, Any] | None = None
+
+    def called(self, run: str, inputs: Mapping[str, Any] | None = None) -> events.NodeCalled:
+        """The event of the call."""
+        item, outer = place_of(self.item)
+        at_ns = self.started_ns + CLOCK_NS
+        return events.NodeCalled(run, self.step.path, item, at_ns, inputs, 1, None, outer, self.number)
 
 
 class _Reading(NamedTuple):

@@ -1,0 +1,44 @@
+"""Ids of traces and spans: made of what a run's events say, so the same events give the same ids."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+_STEP = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiples of it are spread evenly, and come back after 2**64
+_BITS = 0xFFFFFFFFFFFFFFFF
+
+
+def trace_id(run: str, path: str, wall_ns: int, at_ns: int) -> str:
+    """The id of a run's trace: made of what no two runs have in common, however they are called."""
+    return blake2b(f"{run}\0{path}\0{wall_ns}\0{at_ns}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+class Ids:
+    """Ids of the spans of one trace, by number: whoever knows the number of a node's start knows its span's id.
+
+    Args:
+        trace: The trace's id.
+        nodes: Whether they are for nodes, by the numbers of their starts; all other spans are counted here.
+    """
+
+    __slots__ = ("_base", "_last")
+
+    def __init__(self, trace: str, *, nodes: bool) -> None:
+        self._base = int(trace[:16] if nodes else trace[16:], 16)
+        self._last = 0
+
+    def of(self, number: int) -> str:
+        """The id with this number: 16 hexadecimal digits, not all of them 0."""
+        return f"{(self._base + number * _STEP) & _BITS or 1:016x}"
+
+    def next(self) -> int:
+        """The next number, from 1, for whoever is not told one."""
+        self._last += 1
+        return self._last
+
+    def share(self, number: int) -> float:
+        """Where the id with this number lies among all ids, from 0 to 1."""
+        return ((self._base + number * _STEP) & _BITS) / 2**64
+
+
+NO_IDS = Ids("0" * 32, nodes=True)
