@@ -7,12 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.trace import SpanContext
 
 from hush.observability._otel._conventions import conventional
 from hush.observability._otel._convert import Converter
 from hush.observability._otel._encode import encoded
 from hush.observability._otel._exporter import resource_of
 from hush.observability._otel._langfuse_form import LangfuseForm
+from hush.observability._otel._links import LinkedSpan
 from hush.observability._span import Failure, Generation, Wait
 from kit.span_records import ALL, run_record, span
 
@@ -29,6 +31,13 @@ def agree(form, spans):
 @pytest.mark.parametrize("form", FORMS, ids=["otel", "langfuse"])
 def test_every_kind_of_span(form):
     agree(form, ALL)
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_a_span_that_is_linked(remote):
+    linked = LinkedSpan._make(ALL[-1])
+    linked.link = SpanContext(2**127 + 1, 2**63 + 1, is_remote=remote)
+    agree(conventional, [linked])
 
 
 TEXT = st.text()

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from hush.observability._otel import _attributes as names
+from hush.observability._otel._links import LinkedSpan
 from hush.observability._otel._packages import hush_version
 from hush.observability._otel._text import encodable, stacktrace
 from hush.observability._span import Failure, RunRecord, Span
@@ -69,6 +70,7 @@ class Converter:
             resource=self._resource,
             attributes=described.attributes,
             events=events(span),
+            links=(Link(span.link),) if isinstance(span, LinkedSpan) else (),
             kind=SpanKind.CLIENT if described.call else SpanKind.INTERNAL,
             status=_status(span),
             start_time=span.started_ns,
