@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from dataclasses import replace
+from email.utils import formatdate
 
 import pytest
 
@@ -96,8 +98,20 @@ def test_a_server_that_is_busy_is_asked_again(receiver, exporter, status):
 
 
 def test_a_date_in_retry_after_is_read(receiver, exporter):
-    receiver.plan.append(Answer(503, {"retry-after": "Wed, 21 Oct 2065 07:28:00 GMT"}))
-    assert refused(exporter).retry_after_s > 1e8
+    receiver.plan.append(Answer(503, {"retry-after": formatdate(time.time() + 200, usegmt=True)}))
+    assert 0 < refused(exporter).retry_after_s <= 200
+
+
+@pytest.mark.parametrize("value", ["301", "86400", "1e300", "Wed, 21 Oct 2065 07:28:00 GMT"])
+def test_a_server_that_asks_for_a_day_is_asked_again_in_five_minutes(receiver, exporter, value):
+    receiver.plan.append(Answer(429, {"retry-after": value}))
+    assert refused(exporter).retry_after_s == 300.0
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_time_that_has_passed_is_now(receiver, exporter, value):
+    receiver.plan.append(Answer(429, {"retry-after": value}))
+    assert refused(exporter).retry_after_s == 0.0
 
 
 @pytest.mark.parametrize("value", ["soon", "nan", "inf", ""])
