@@ -25,8 +25,8 @@ _AGAIN = frozenset({429, 502, 503, 504})
 _MOST_ANSWER = 65_536
 _SHOWN = 300
 _LONGEST_WAIT_S = 300.0
-"""A server may ask for no longer. OTLP wants ``Retry-After`` to be heeded, but a header of a day, by mistake, would keep
-this process from sending for good; and to be asked once in five minutes bothers no server."""
+"""A server may ask for no longer. OTLP wants ``Retry-After`` to be heeded, but one of a day, by mistake, would keep
+a process from sending for good, and to be asked once in five minutes bothers no server."""
 _HINTS = {
     401: "Are its keys, or its headers, right?",
     403: "Are its keys, or its headers, right?",
