@@ -7,20 +7,13 @@ import weakref
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
 
 from hush.core import PARENT, CodeNode, GraphNode, Hush
 from hush.observability import LangfuseTracer, OTelTracer
 from hush.observability._otel._links import LinkedSpan, linked
-from kit.otlp_receiver import Answer, otlp_receiver
+from kit.otlp_receiver import Answer
 from kit.span_records import LLM, RUN
 from observability.fakes import Told, flushed
-
-
-@pytest.fixture
-def receiver():
-    with otlp_receiver() as found:
-        yield found
 
 
 @pytest.fixture
@@ -28,14 +21,6 @@ def tracer(receiver):
     made = OTelTracer(receiver.url)
     yield made
     made._pipeline.close(5.0)
-
-
-@pytest.fixture
-def users():
-    """A user's own tracer, as an instrumentation would use it."""
-    provider = TracerProvider()
-    yield provider.get_tracer("users")
-    provider.shutdown()
 
 
 def engine(function=lambda: {"x": 1}):
@@ -68,10 +53,10 @@ async def by_run_sync(tracer):
 
 @pytest.mark.parametrize("run", [by_run, by_start, by_stream, by_run_sync])
 async def test_a_run_is_linked_to_the_span_around_it_and_to_no_other(receiver, tracer, users, run):
-    with users.start_as_current_span("request") as request:
+    with users.tracer.start_as_current_span("request") as request:
         await run(tracer)
     await run(tracer)  # nothing is around it
-    with users.start_as_current_span("other") as other:
+    with users.tracer.start_as_current_span("other") as other:
         await run(tracer)
     flushed(tracer)
     runs = [one for one in receiver.spans if one.name == "shop"]
@@ -99,7 +84,7 @@ async def test_of_two_tracers_both_link_it_and_a_batch_that_is_sent_again_does(r
     host = receiver.url.removesuffix("/v1/traces")
     langfuse = LangfuseTracer(public_key="pk", secret_key="sk-planted", host=host)
     receiver.plan.append(Answer(503))
-    with users.start_as_current_span("request") as request:
+    with users.tracer.start_as_current_span("request") as request:
         await engine().run(inputs={}, tracer=[tracer, langfuse])
     for one in (tracer, langfuse):
         while not one.flush():
@@ -109,7 +94,7 @@ async def test_of_two_tracers_both_link_it_and_a_batch_that_is_sent_again_does(r
 
 
 def test_a_run_that_is_told_by_hand_is_linked_too(receiver, tracer, users):
-    with users.start_as_current_span("request") as request:
+    with users.tracer.start_as_current_span("request") as request:
         told = Told(tracer)
     told.quick(3).end()
     flushed(tracer)
@@ -139,7 +124,7 @@ def test_without_a_span_nothing_stands_in_between():
 
 def test_nothing_is_kept_of_a_run_whose_span_is_gone(users):
     to = Kept()
-    with users.start_as_current_span("request") as request:
+    with users.tracer.start_as_current_span("request") as request:
         way = linked(to)
     assert way.take([LLM]) == 7
     assert way.take([]) == 7

@@ -15,17 +15,11 @@ from hush.observability._exporter import ExportError
 from hush.observability._otel._conventions import conventional
 from hush.observability._otel._endpoint import Endpoint
 from hush.observability._otel._exporter import GivenExporter, OTLPExporter, resource_of
-from hush.observability._span import Batch
-from kit.otlp_receiver import RESET, SILENT, Answer, otlp_receiver
-from kit.span_records import ALL, LLM, RUN, batch, span
+from hush.observability._span import Batch, Failure, Wait
+from kit.otlp_receiver import RESET, SILENT, Answer
+from kit.span_records import ALL, LLM, RUN, START, batch, span
 
 SECRET = "Bearer planted-5up3r-s3cret"
-
-
-@pytest.fixture
-def receiver():
-    with otlp_receiver() as found:
-        yield found
 
 
 @pytest.fixture
@@ -238,9 +232,10 @@ def test_one_span_that_cannot_be_sent_does_not_cost_the_others(receiver, exporte
 
 def test_text_that_no_wire_holds_is_sent_nevertheless(receiver, exporter):
     broken = "\ud800 half"
-    exporter.export(
-        batch(span(9, name=broken, path=broken, key=broken, tags=(broken,), inputs={broken: broken, "n": 2**70}))
-    )
+    values = {broken: broken, "n": 2**70}
+    failure = Failure(broken, broken, notes=(broken,))
+    texts = {"name": broken, "path": broken, "key": broken, "tags": (broken,), "inputs": values, "failure": failure}
+    exporter.export(batch(span(9, status="failed", waits=(Wait((broken,), START, START, START),), **texts)))
     (got,) = receiver.spans
     assert got.name == "? half"
     assert got.attributes["input.value"] == '{"? half": "? half", "n": 1180591620717411303424}'

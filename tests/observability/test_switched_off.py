@@ -13,7 +13,6 @@ from hush.core import PARENT, CodeNode, GraphNode, Hush, ResourceHub
 from hush.core.errors import UsageError
 from hush.observability import LangfuseTracer, LocalTracer, OTelTracer, TraceStore
 from hush.observability._otel import _sending
-from kit.otlp_receiver import otlp_receiver
 
 SDK, LANGFUSE = "OTEL_SDK_DISABLED", "LANGFUSE_TRACING_ENABLED"
 
@@ -25,12 +24,6 @@ def nothing_said_yet(monkeypatch):
     _sending._say_once.cache_clear()
     yield
     _sending._say_once.cache_clear()
-
-
-@pytest.fixture
-def receiver():
-    with otlp_receiver() as found:
-        yield found
 
 
 def otel(receiver, **given):

@@ -11,7 +11,7 @@ from hush.observability._otel._endpoint import endpoint_of
 from hush.observability._otel._langfuse import found_project
 from hush.observability._otel._project import Project, endpoint_to
 from hush.observability._otel._resources import TraceTarget, target
-from kit.otlp_receiver import Answer, otlp_receiver
+from kit.otlp_receiver import Answer
 
 VARIABLES = (
     "ENDPOINT", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY",
@@ -236,12 +236,6 @@ def test_a_collector_as_a_resource(tmp_path, monkeypatch):
     assert found.headers["x-api-key"].get_secret_value() == "planted-5"
     assert (found.service_name, found.timeout_s) == ("shop", None)
     assert "planted" not in repr(found)
-
-
-@pytest.fixture
-def receiver():
-    with otlp_receiver() as found:
-        yield found
 
 
 def both(receiver):

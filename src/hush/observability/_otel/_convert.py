@@ -101,7 +101,7 @@ def events(span: Span) -> tuple[Event, ...]:
     """What happened in ``span``, in order: admissions, the call, its first answer, reroutes, the failure."""
     found: list[Event] = []
     for wait in span.waits:
-        of: dict[str, Any] = {names.LIMITS: wait.limits, names.ATTEMPT: wait.attempt}
+        of: dict[str, Any] = {names.LIMITS: tuple(map(encodable, wait.limits)), names.ATTEMPT: wait.attempt}
         if wait.admitted_ns != wait.queued_ns:
             found.append(Event(names.QUEUED, of, wait.queued_ns))
         if wait.admitted_ns is not None:
@@ -125,7 +125,7 @@ def events(span: Span) -> tuple[Event, ...]:
 
 
 def _raised(failure: Failure) -> Mapping[str, str]:
-    return {names.EXCEPTION_TYPE: failure.type, names.EXCEPTION_MESSAGE: encodable(failure.message)}
+    return {names.EXCEPTION_TYPE: encodable(failure.type), names.EXCEPTION_MESSAGE: encodable(failure.message)}
 
 
 def _at(event: Event) -> int:
