@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Got:
-    """A span as it came: ``kind`` and ``status`` by their names, times in nanoseconds."""
+    """A span as it came: ``kind`` and ``status`` by their names, times in nanoseconds, links as trace and span."""
 
     trace: str
     id: str
@@ -57,6 +57,7 @@ class Got:
     events: tuple[tuple[str, int, dict[str, Any]], ...]
     resource: dict[str, Any]
     scope: str
+    links: tuple[tuple[str, str], ...]
 
     def event(self, name: str) -> dict[str, Any]:
         """The attributes of the one event that is called so."""
@@ -215,6 +216,7 @@ def parsed(body: bytes) -> Iterator[Got]:
                     tuple((event.name, event.time_unix_nano, plain(event.attributes)) for event in span.events),
                     resource,
                     of_scope.scope.name,
+                    tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
                 )
 
 

@@ -6,9 +6,11 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,11 +33,13 @@ class Phoenix:
         self.endpoint = f"{url}/v1/traces"
 
     def spans(self, number: int) -> list[dict[str, Any]]:
-        """All spans of the project ``default``, as soon as there are so many: they are written in the background."""
+        """All spans of the project ``default``, as soon as there are so many.
+
+        They are written in the background, which it tells nobody of: it is asked again as soon as it has answered.
+        """
         until = time.monotonic() + _ARRIVES_S
         found: list[dict[str, Any]] = []
         while len(found) < number and time.monotonic() < until:
-            time.sleep(0.2)
             try:
                 found = self._asked("/v1/projects/default/spans?limit=1000")["data"]
             except urllib.error.HTTPError as error:
@@ -74,12 +78,12 @@ def phoenix(folder: Path) -> Iterator[Phoenix]:
         "PHOENIX_TELEMETRY_ENABLED": "false",
     }
     command = [python, "-m", "phoenix.server.main", "serve"]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, cwd=folder, env=mine, stdout=log, stderr=subprocess.STDOUT)
+    server = subprocess.Popen(command, cwd=folder, env=mine, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = _Said(server)
     try:
-        found = Phoenix(f"http://127.0.0.1:{port}")
-        _wait(found, server, folder / "log")
-        yield found
+        if not said.enough.wait(_STARTS_S) or not said.listens:
+            raise RuntimeError("Phoenix did not start:\n" + "".join(said.last))
+        yield Phoenix(f"http://127.0.0.1:{port}")
     finally:
         server.terminate()
         try:
@@ -87,18 +91,35 @@ def phoenix(folder: Path) -> Iterator[Phoenix]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+        said.thread.join()
 
 
-def _wait(found: Phoenix, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + _STARTS_S
-    while True:
-        try:
-            with urllib.request.urlopen(f"{found.url}/healthz", timeout=5.0):
-                return
-        except OSError:
-            if server.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"Phoenix did not start:\n{log.read_text()[-2_000:]}") from None
-            time.sleep(0.2)
+class _Said:
+    """What a server prints, which has to be read lest it wait for that.
+
+    Attributes:
+        last: The last lines.
+        listens: Whether it has said that it does.
+        enough: Set when it has, or will say nothing more.
+    """
+
+    def __init__(self, server: subprocess.Popen[bytes]) -> None:
+        self.last: deque[str] = deque(maxlen=60)
+        self.listens = False
+        self.enough = threading.Event()
+        self._server = server
+        self.thread = threading.Thread(target=self._read, name="phoenix-said")
+        self.thread.start()
+
+    def _read(self) -> None:
+        assert self._server.stdout is not None
+        with self._server.stdout as lines:
+            for line in lines:
+                self.last.append(line.decode("utf-8", "replace"))
+                if b"Uvicorn running on" in line:
+                    self.listens = True
+                    self.enough.set()
+        self.enough.set()
 
 
 def _free_ports(number: int) -> list[int]:

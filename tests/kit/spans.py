@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hush.observability._span import Failure, Frame, Generation, ModelUse, RunRecord, Span, Totals, Wait
 
 STATUSES = ["ok", "ok", "ok", "failed", "handled", "partial", "skipped", "cancelled"]
-KINDS = ["run", "item", "round", "attempt", "code", "graph", "map", "branch", "prompt", "llm", "mine"]
+KINDS = ["run", "item", "round", "attempt", "code", "graph", "map", "branch", "prompt", "llm", "embedding", "mine"]
 # What is cut, quoted, encoded or ended early somewhere.
 NASTY = [
     "",
@@ -72,10 +72,10 @@ generations = built(
     Generation,
     st.none() | texts,
     st.none() | texts,
-    st.none() | st.dictionaries(texts, amounts, max_size=2),
+    st.none() | st.dictionaries(st.sampled_from(["input_tokens", "cached_tokens"]) | texts, amounts, max_size=2),
     st.none() | seconds,
     st.none() | texts,
-    st.none() | values,
+    st.none() | st.dictionaries(st.sampled_from(["seed", "stop", "top_p"]) | texts, plain, max_size=3),
 )
 totals = built(
     Totals,

@@ -23,3 +23,27 @@ def writer(file: Path):
 @pytest.fixture
 def store(file: Path) -> TraceStore:
     return TraceStore(file)
+
+
+@pytest.fixture
+def receiver():
+    """A real receiver of OTLP."""
+    from kit.otlp_receiver import otlp_receiver
+
+    with otlp_receiver() as found:
+        yield found
+
+
+@pytest.fixture
+def users():
+    """What a user's own provider, which is not the global one, has exported; its ``tracer`` is an instrumentation's."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    made = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(made))
+    made.tracer = provider.get_tracer("users")
+    yield made
+    provider.shutdown()

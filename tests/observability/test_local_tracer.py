@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import hush
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode, UsageError
 from hush.observability import LocalTracer, TraceError, TraceStore
+from kit.trace_file import ENV
 
 
 def pipeline_of_three() -> GraphNode:
@@ -102,7 +100,7 @@ def test_a_run_that_was_killed_shows_what_it_was_at(file):
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, str(file)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(hush.__file__).parents[1])},
+        env=ENV,
     ) as process:
         process.stdout.readline()
         store = TraceStore(file)
@@ -137,7 +135,7 @@ Hush(graph).run_sync(tracer=LocalTracer(sys.argv[1]), request_id="short")
         [sys.executable, "-c", code, str(file)],
         check=True,
         timeout=30,
-        env={**os.environ, "PYTHONPATH": str(Path(hush.__file__).parents[1])},
+        env=ENV,
     )
     assert store.find("short").status == "ok"
     assert {span.path for span in store.spans(store.find("short").trace)} == {"g", "g/one"}

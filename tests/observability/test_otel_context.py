@@ -6,26 +6,11 @@ import asyncio
 import contextvars
 import threading
 
-import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from hush.observability._otel._context import entered
 
 TRACE, NODE, OTHER = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7", "00f067aa0ba902b8"
-
-
-@pytest.fixture
-def users():
-    """A user's own provider, which is not the global one."""
-    made = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(made))
-    made.tracer = provider.get_tracer("users")
-    yield made
-    provider.shutdown()
 
 
 def parents(users):

@@ -11,8 +11,6 @@ import threading
 import time
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import hush.observability
@@ -23,13 +21,7 @@ from hush.observability._sampling import Sampling
 from hush.observability._tracer import SpanTracer
 from hush.providers import EmbeddingNode, LLMNode
 from hush.testing import ScriptedLLM
-from kit.otlp_receiver import SILENT, Answer, otlp_receiver
-
-
-@pytest.fixture
-def receiver():
-    with otlp_receiver() as found:
-        yield found
+from kit.otlp_receiver import SILENT, Answer
 
 
 @pytest.fixture
@@ -160,17 +152,6 @@ async def test_many_spans_of_one_run_all_say_whose_they_are(receiver, made):
     assert {one.attributes.get("user.id") for one in receiver.spans} == {"ann"}
     assert receiver.connected == 1
     assert len({one.id for one in receiver.spans}) == len(receiver.spans)
-
-
-@pytest.fixture
-def users():
-    """A user's own provider, as an instrumentation would use it."""
-    theirs = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(theirs))
-    theirs.tracer = provider.get_tracer("users")
-    yield theirs
-    provider.shutdown()
 
 
 @pytest.mark.parametrize("executor", ["inline", "thread", "auto"])

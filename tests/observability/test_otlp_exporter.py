@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from dataclasses import replace
+from email.utils import formatdate
 
 import pytest
 
@@ -13,17 +15,11 @@ from hush.observability._exporter import ExportError
 from hush.observability._otel._conventions import conventional
 from hush.observability._otel._endpoint import Endpoint
 from hush.observability._otel._exporter import GivenExporter, OTLPExporter, resource_of
-from hush.observability._span import Batch
-from kit.otlp_receiver import RESET, SILENT, Answer, otlp_receiver
-from kit.span_records import ALL, LLM, RUN, batch, span
+from hush.observability._span import Batch, Failure, Wait
+from kit.otlp_receiver import RESET, SILENT, Answer
+from kit.span_records import ALL, LLM, RUN, START, batch, span
 
 SECRET = "Bearer planted-5up3r-s3cret"
-
-
-@pytest.fixture
-def receiver():
-    with otlp_receiver() as found:
-        yield found
 
 
 @pytest.fixture
@@ -96,8 +92,20 @@ def test_a_server_that_is_busy_is_asked_again(receiver, exporter, status):
 
 
 def test_a_date_in_retry_after_is_read(receiver, exporter):
-    receiver.plan.append(Answer(503, {"retry-after": "Wed, 21 Oct 2065 07:28:00 GMT"}))
-    assert refused(exporter).retry_after_s > 1e8
+    receiver.plan.append(Answer(503, {"retry-after": formatdate(time.time() + 200, usegmt=True)}))
+    assert 0 < refused(exporter).retry_after_s <= 200
+
+
+@pytest.mark.parametrize("value", ["301", "86400", "1e300", "Wed, 21 Oct 2065 07:28:00 GMT"])
+def test_a_server_that_asks_for_a_day_is_asked_again_in_five_minutes(receiver, exporter, value):
+    receiver.plan.append(Answer(429, {"retry-after": value}))
+    assert refused(exporter).retry_after_s == 300.0
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_time_that_has_passed_is_now(receiver, exporter, value):
+    receiver.plan.append(Answer(429, {"retry-after": value}))
+    assert refused(exporter).retry_after_s == 0.0
 
 
 @pytest.mark.parametrize("value", ["soon", "nan", "inf", ""])
@@ -224,9 +232,10 @@ def test_one_span_that_cannot_be_sent_does_not_cost_the_others(receiver, exporte
 
 def test_text_that_no_wire_holds_is_sent_nevertheless(receiver, exporter):
     broken = "\ud800 half"
-    exporter.export(
-        batch(span(9, name=broken, path=broken, key=broken, tags=(broken,), inputs={broken: broken, "n": 2**70}))
-    )
+    values = {broken: broken, "n": 2**70}
+    failure = Failure(broken, broken, notes=(broken,))
+    texts = {"name": broken, "path": broken, "key": broken, "tags": (broken,), "inputs": values, "failure": failure}
+    exporter.export(batch(span(9, status="failed", waits=(Wait((broken,), START, START, START),), **texts)))
     (got,) = receiver.spans
     assert got.name == "? half"
     assert got.attributes["input.value"] == '{"? half": "? half", "n": 1180591620717411303424}'

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-import hush
 from hush.observability import TraceError, TraceStore
 from hush.observability._exporter import ExportError
 from hush.observability._local._writer import LocalWriter
 from hush.observability._span import Batch
 from kit import records as kit
+from kit.trace_file import ENV, assert_whole, change, take_for_dead
 
 A, B = "a" * 32, "b" * 32
 
@@ -142,14 +142,13 @@ writer.close()
 
 
 def python(code: str, *arguments: str) -> str:
-    places = [str(Path(hush.__file__).parents[1]), str(Path(kit.__file__).parents[1])]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         check=False,
         capture_output=True,
         text=True,
         timeout=30,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        env=ENV,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -194,7 +193,7 @@ def test_a_place_that_is_read_only_is_read_and_what_crashed_is_seen(what):
         writer = LocalWriter(str(path))
         begun = kit.span(1, status="running", ended_ns=None)
         writer.export(Batch(ended=(kit.span(2),), running=(begun,), runs=(kit.run(status="running"),)))
-        kill_in(path)
+        take_for_dead(path)
         writer.close()
         path.chmod(0o444)
         folder.chmod(0o555 if what == "folder" else 0o777)
@@ -206,13 +205,6 @@ def test_a_place_that_is_read_only_is_read_and_what_crashed_is_seen(what):
     finally:
         folder.chmod(0o700)
         shutil.rmtree(folder)
-
-
-def kill_in(path: Path) -> None:
-    """Let the file say that the process which wrote it began at another time."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("UPDATE processes SET began = '1'")
-    connection.close()
 
 
 # ── Others ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -261,17 +253,9 @@ def test_a_file_that_went_is_begun_anew_with_what_is_under_way(writer, file, sto
 def test_a_run_that_somebody_took_for_dead_and_pruned_goes_on(writer, store):
     begun = kit.span(2, status="running", ended_ns=None)
     writer.export(Batch(ended=(kit.span(1),), running=(begun,), runs=(kit.run(status="running"),)))
-    connection = sqlite3.connect(store.path, isolation_level=None)
-    connection.execute("DELETE FROM runs")
-    connection.execute("DELETE FROM spans")
-    connection.close()
+    change(store.path, "DELETE FROM runs")
+    change(store.path, "DELETE FROM spans")
     writer.export(Batch(ended=(kit.span(3),)))
     writer.export(Batch(ended=(kit.span(2),), runs=(kit.run(),)))
     assert ids(store) == [2, 3]
     assert store.runs() == [kit.run()]
-
-
-def assert_whole(file: Path) -> None:
-    connection = sqlite3.connect(file)
-    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    connection.close()

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-import hush
 from hush.observability import TraceStore
 from hush.observability._local._process import SILENT_NS, Identity, began_of, is_gone, this_process
 from hush.observability._span import Batch
 from kit import records as kit
+from kit.trace_file import ENV, assert_whole, take_for_dead
 
 A, B = "a" * 32, "b" * 32
 RUNNING = kit.run(status="running")
@@ -54,12 +54,11 @@ writer.close()
 @contextmanager
 def python(code: str, *arguments: str, **options: int):
     """A process whose standard output is read; it is gone afterwards."""
-    places = [str(Path(hush.__file__).parents[1]), str(Path(kit.__file__).parents[1])]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        env=ENV,
         **options,
     )
     try:
@@ -178,14 +177,14 @@ def test_a_run_whose_process_was_killed_is_crashed_and_that_is_written_down_once
 def test_a_number_that_another_process_has_now_does_not_hide_a_crash(writer, file, store):
     writer.export(Batch(running=(BEGUN,), runs=(RUNNING,)))
     assert store.runs() == [RUNNING]
-    change(file, "UPDATE processes SET began = '1'")
+    take_for_dead(file)
     [run] = store.runs()
     assert run == RUNNING._replace(status="crashed", seen_ns=run.seen_ns)
 
 
 def test_a_run_that_was_taken_for_dead_goes_on(writer, file, store):
     writer.export(Batch(running=(BEGUN,), runs=(RUNNING,)))
-    change(file, "UPDATE processes SET began = '1'")
+    take_for_dead(file)
     assert store.runs()[0].status == "crashed"
     writer.export(Batch(ended=(kit.span(1),), runs=(kit.run(),)))
     assert store.runs() == [kit.run()]
@@ -300,15 +299,3 @@ def open_files(file: Path) -> list[str]:
         except OSError:
             continue
     return [each for each in found if each.startswith(str(file))]
-
-
-def change(file: Path, statement: str) -> None:
-    connection = sqlite3.connect(file, isolation_level=None)
-    connection.execute(statement)
-    connection.close()
-
-
-def assert_whole(file: Path) -> None:
-    connection = sqlite3.connect(file)
-    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    connection.close()

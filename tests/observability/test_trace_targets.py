@@ -10,8 +10,8 @@ from hush.core.extend import without_secrets
 from hush.observability._otel._endpoint import endpoint_of
 from hush.observability._otel._langfuse import found_project
 from hush.observability._otel._project import Project, endpoint_to
-from hush.observability._otel._resources import target
-from kit.otlp_receiver import Answer, otlp_receiver
+from hush.observability._otel._resources import TraceTarget, target
+from kit.otlp_receiver import Answer
 
 VARIABLES = (
     "ENDPOINT", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY",
@@ -238,16 +238,15 @@ def test_a_collector_as_a_resource(tmp_path, monkeypatch):
     assert "planted" not in repr(found)
 
 
-@pytest.fixture
-def receiver():
-    with otlp_receiver() as found:
-        yield found
-
-
 def both(receiver):
     host = receiver.url.removesuffix("/v1/traces")
     langfuse = {"public_key": "pk-lf-3", "secret_key": "sk-lf-planted-4", "host": host}
     return ResourceHub({"langfuse:default": langfuse, "otel:main": {"endpoint": receiver.url}})
+
+
+def test_a_target_that_does_not_say_where_it_sends_cannot_be_made():
+    with pytest.raises(TypeError, match="abstract"):
+        TraceTarget("otel:x", None)
 
 
 def test_checking_sends_a_request_without_spans(receiver):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hush.core import ResourceHub
+from hush.core.extend import resource_in
 from hush.providers._model import ChatRequest
 from hush.testing import Fault, Reply, Rule, ScriptedLLM, ToolCall, llm_server
 from hush.testing._scripted._client import ScriptedClient
@@ -23,7 +24,7 @@ def scripted() -> ScriptedLLM:
 
 
 def opened(settings: dict) -> object:
-    resource = ResourceHub({"llm:m": settings})._get("llm", "m")
+    resource = resource_in(ResourceHub({"llm:m": settings}), "llm", "m")
     return resource.open()
 
 

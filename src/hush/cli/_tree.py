@@ -197,14 +197,8 @@ def _order(span: Span) -> tuple[int, int, int]:
 
 
 def _title(span: Span) -> str:
-    if span.kind == "item":
-        index = f"[{span.items[-1]}]" if span.items else "[]"
-        return index if span.key is None else f"{index} {shortened(span.key, 30)}"
-    if span.kind == "round":
-        return f"round {span.round}"
-    if span.kind == "attempt":
-        return f"attempt {span.attempt}"
-    return named(span.name, 40)
+    """Its title in short: of a name, which may be a path, the end says most."""
+    return (shortened if span.kind in ("item", "round", "attempt") else named)(span.title, 40)
 
 
 def _note(span: Span) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hush.core._expr._ref import Handle, Ref
 from hush.core._expr._where import Where, caller
 from hush.core._logs import logger
+from hush.core._resources._hub import resource_in
 from hush.core._resources._limit import SPELLINGS as LIMIT_SPELLINGS
 from hush.core._resources._limit import limit_of, limit_settings
 from hush.core._resources._secrets import (
@@ -46,6 +47,7 @@ __all__ = (
     "looks_secret",
     "nearest",
     "remember_secrets",
+    "resource_in",
     "signature_of",
     "without_named_secrets",
     "without_secrets",

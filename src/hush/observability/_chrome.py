@@ -157,7 +157,7 @@ def _event(one: _Stretch, lane: int, zero_ns: int) -> dict[str, Any]:
     span = one.span
     event: dict[str, Any] = {
         "ph": "X",
-        "name": _name(span),
+        "name": span.title,
         "cat": span.kind,
         "pid": _PID,
         "tid": lane,
@@ -174,17 +174,6 @@ def _event(one: _Stretch, lane: int, zero_ns: int) -> dict[str, Any]:
     if span.status in _CNAMES:
         event["cname"] = _CNAMES[span.status]
     return event
-
-
-def _name(span: Span) -> str:
-    if span.kind == "item":
-        index = f"[{span.items[-1]}]" if span.items else "[]"
-        return index if span.key is None else f"{index} {span.key}"
-    if span.kind == "round":
-        return f"round {span.round}"
-    if span.kind == "attempt":
-        return f"attempt {span.attempt}"
-    return span.name
 
 
 def _arguments(span: Span) -> dict[str, Any]:

@@ -131,6 +131,16 @@ class Span(NamedTuple):
     thread_s: float | None = None
 
     @property
+    def title(self) -> str:
+        """What it is among those beside it: ``[12] key`` of an item, ``round 3``, ``attempt 2``, else its name."""
+        if self.kind == "item":
+            index = f"[{self.items[-1]}]" if self.items else "[]"
+            return index if self.key is None else f"{index} {self.key}"
+        if self.kind == "round":
+            return f"round {self.round}"
+        return f"attempt {self.attempt}" if self.kind == "attempt" else self.name
+
+    @property
     def seconds(self) -> float | None:
         """How long it took; ``None`` while it is under way."""
         return None if self.ended_ns is None else (self.ended_ns - self.started_ns) / 1e9

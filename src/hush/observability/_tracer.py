@@ -7,10 +7,11 @@ from weakref import finalize
 
 from hush.core.errors import UsageError
 from hush.core.events import Event, RunFinished, RunStarted
+from hush.core.protocols import Tracer
 from hush.observability._exporter import Exporter
 from hush.observability._pipeline import Counts, pipeline_of
 from hush.observability._preview import EVERYTHING, PREVIEW
-from hush.observability._recorder import RunRecorder
+from hush.observability._recorder import RunRecorder, Sink
 from hush.observability._sampling import USUAL, Sampling
 
 __all__ = ("Counts", "SpanTracer")
@@ -62,11 +63,15 @@ class SpanTracer:
         self._pipeline = pipeline_of(key, make, max_pending)
         if key is None:
             finalize(self, self._pipeline.retire).atexit = False
-        self._told: dict[str, RunRecorder] = {}  # runs that are told of by ``emit`` itself
+        self._told: dict[str, Tracer] = {}  # runs that are told of by ``emit`` itself
 
-    def for_run(self) -> RunRecorder:
-        """What hears one run."""
-        return RunRecorder(self._pipeline, self._bounds, self._sampling, self._tags, self.entered)
+    def for_run(self) -> Tracer:
+        """What hears one run, which begins in this context."""
+        return RunRecorder(self._sink(), self._bounds, self._sampling, self._tags, self.entered)
+
+    def _sink(self) -> Sink:
+        """Where the spans of a run go that begins in this context."""
+        return self._pipeline
 
     def emit(self, event: Event, /) -> None:
         """Take one event of any run, in the run's thread: for whoever passes events on. It never blocks."""

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from hush.core import ResourceError, ResourceHub, UsageError
+from hush.core.extend import resource_in
 
 HERE = __file__
 
@@ -38,6 +39,20 @@ def test_bare_and_prefixed_names_mean_the_same():
     assert hub.limit("a:b") is hub.limit("limit:a:b")
     assert hub.limit("limit:c") is hub.limit("limit:limit:c")
     assert hub.limit("a:b").name == "a:b"
+
+
+def test_what_is_served_without_being_a_node_looks_its_resource_up(nowhere):
+    hub = ResourceHub({"limit:crm": {"rpm": 5}, "otel:main": {"endpoint": "http://c"}})
+    found = resource_in(hub, "otel", "main")
+    assert found is resource_in(hub, "otel", "otel:main")
+    assert repr(found) == "<otel:main>"
+    assert resource_in(hub, "limit", "crm") is hub.limit("crm")
+    with pytest.raises(ResourceError, match=r"there is no otel:crm [^\n]*\n +There are: main\."):
+        resource_in(hub, "otel", "crm")
+    with pytest.raises(ResourceError, match=r"there is no otel:main \(no file was found"):
+        resource_in(None, "otel", "main")
+    write(nowhere / "here" / "resources.yaml", "otel:main: {endpoint: 'http://d'}\n")
+    assert resource_in(None, "otel", "main") is resource_in(ResourceHub.default(), "otel", "main") is not found
 
 
 def test_a_hub_lists_its_keys_and_knows_them():

@@ -39,15 +39,15 @@ class Checked(list[Problem]):
 
 def checked(ready: Mapping[str, tuple[object, Written]], result: Checked, timeout_s: float | None) -> None:
     """Add to ``result`` what is found of resources whose settings are right; without ``timeout_s`` none is opened."""
-    to_open = {key: one for key, one in ready.items() if callable(getattr(one[0], "open", None))}
-    if timeout_s is None or not to_open:
+    to_try = {key: one for key, one in ready.items() if _can_be_tried(one[0])}
+    if timeout_s is None or not to_try:
         result.works.update(dict.fromkeys(ready, "its settings are right"))
         return
 
     async def all_of_them() -> list[tuple[bool, str]]:
-        return await asyncio.gather(*(_tried(made, entry, timeout_s) for made, entry in to_open.values()))
+        return await asyncio.gather(*(_tried(made, entry, timeout_s) for made, entry in to_try.values()))
 
-    found = dict(zip(to_open, run_waiting(all_of_them), strict=True))
+    found = dict(zip(to_try, run_waiting(all_of_them), strict=True))
     for key, (_, entry) in ready.items():
         fine, said = found.get(key, (True, "its settings are right"))
         if fine:
@@ -56,6 +56,11 @@ def checked(ready: Mapping[str, tuple[object, Written]], result: Checked, timeou
             message, _, mend = said.partition("\n")
             result.fails[key] = [problem(key, entry.key, message.rstrip(), mend.strip())]
             result += result.fails[key]
+
+
+def _can_be_tried(made: object) -> bool:
+    """Some cannot, such as limits; and some have nothing to open, and say nevertheless whether they work."""
+    return any(callable(getattr(made, name, None)) for name in ("probe", "open"))
 
 
 async def _tried(made: Any, entry: Written, timeout_s: float) -> tuple[bool, str]:

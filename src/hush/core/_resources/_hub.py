@@ -103,7 +103,7 @@ class ResourceHub:
         Raises:
             ResourceError: There is none, or its settings are wrong: with everything that is, and each place.
         """
-        found = self._get("limit", name)
+        found = resource_in(self, "limit", name)
         assert isinstance(found, Limit)
         return found
 
@@ -182,18 +182,6 @@ class ResourceHub:
         keys = (name, f"{category}:{name}") if name.startswith(f"{category}:") else (f"{category}:{name}",)
         return next((key for key in keys if key in self._entries), None)
 
-    def _get(self, category: str, name: str) -> object:
-        from hush.core._resources._written import resource_error
-
-        key = self._key(category, name)
-        if key is None:
-            absent = self._absence(category, name)
-            raise ResourceError(f"{absent.message}\n    {absent.mend}", [absent])
-        found, problems = self._make(key)
-        if problems:
-            raise resource_error(f"the resource {key}", problems)
-        return found
-
     def _make(self, key: str) -> tuple[object | None, list[Problem]]:
         """The resource under ``key``, made if it is not yet, or what is wrong with it. What is wrong is not kept."""
         from hush.core._resources._registry import Broken, categories, category
@@ -223,7 +211,8 @@ class ResourceHub:
         bare = name.removeprefix(f"{category}:")
         of_kind = [key.partition(":")[2] for key in self._entries if key.startswith(f"{category}:")]
         near = nearest(bare, of_kind)
-        other = name if name in self._entries else nearest(f"{category}:{bare}", self._entries)
+        others = [key for key in self._entries if not key.startswith(f"{category}:")]
+        other = name if name in others else nearest(f"{category}:{bare}", others)
         if self._looked:
             looked = f"no file was found; looked for: {', '.join(self._looked)}"
         else:
@@ -243,6 +232,28 @@ class ResourceHub:
         add = f"{category}:{bare}:\n          {lines}"
         mend = f"{hint}{'Else add' if hint else 'Add'} to {where}:\n        {add}"
         return Problem(f"{category}:{bare}", where, 0, message, mend)
+
+
+def resource_in(hub: ResourceHub | None, category: str, name: str) -> object:
+    """The resource called ``name``, bare or with its category, of ``hub``, else of the one that is looked for.
+
+    It is made when it is first asked for, the same object each time, and not opened. For what is served by resources
+    without being a node, such as a tracer; what a node's ``resource_key=`` names, the engine looks up by itself.
+
+    Raises:
+        ResourceError: There is none, or its settings are wrong: with everything that is, and each place.
+    """
+    from hush.core._resources._written import resource_error
+
+    hub = ResourceHub.default() if hub is None else hub
+    key = hub._key(category, name)
+    if key is None:
+        absent = hub._absence(category, name)
+        raise ResourceError(f"{absent.message}\n    {absent.mend}", [absent])
+    found, problems = hub._make(key)
+    if problems:
+        raise resource_error(f"the resource {key}", problems)
+    return found
 
 
 def _example(name: str) -> str:

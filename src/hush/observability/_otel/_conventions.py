@@ -41,7 +41,7 @@ def conventional(span: Span, run: RunRecord | None) -> Described:
     found[names.SPAN_KIND] = names.OTHER_SPAN_KIND if operation is None else names.SPAN_KINDS[span.kind]
     _values(found, span, operation)
     if span.status in ("failed", "crashed"):
-        found[names.ERROR_TYPE] = "_OTHER" if span.failure is None else span.failure.type
+        found[names.ERROR_TYPE] = "_OTHER" if span.failure is None else encodable(span.failure.type)
     return Described(name, found, operation is not None)
 
 

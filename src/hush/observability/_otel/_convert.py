@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from hush.observability._otel import _attributes as names
+from hush.observability._otel._links import LinkedSpan
 from hush.observability._otel._packages import hush_version
 from hush.observability._otel._text import encodable, stacktrace
 from hush.observability._span import Failure, RunRecord, Span
@@ -69,6 +70,7 @@ class Converter:
             resource=self._resource,
             attributes=described.attributes,
             events=events(span),
+            links=(Link(span.link),) if isinstance(span, LinkedSpan) else (),
             kind=SpanKind.CLIENT if described.call else SpanKind.INTERNAL,
             status=_status(span),
             start_time=span.started_ns,
@@ -99,7 +101,7 @@ def events(span: Span) -> tuple[Event, ...]:
     """What happened in ``span``, in order: admissions, the call, its first answer, reroutes, the failure."""
     found: list[Event] = []
     for wait in span.waits:
-        of: dict[str, Any] = {names.LIMITS: wait.limits, names.ATTEMPT: wait.attempt}
+        of: dict[str, Any] = {names.LIMITS: tuple(map(encodable, wait.limits)), names.ATTEMPT: wait.attempt}
         if wait.admitted_ns != wait.queued_ns:
             found.append(Event(names.QUEUED, of, wait.queued_ns))
         if wait.admitted_ns is not None:
@@ -123,7 +125,7 @@ def events(span: Span) -> tuple[Event, ...]:
 
 
 def _raised(failure: Failure) -> Mapping[str, str]:
-    return {names.EXCEPTION_TYPE: failure.type, names.EXCEPTION_MESSAGE: encodable(failure.message)}
+    return {names.EXCEPTION_TYPE: encodable(failure.type), names.EXCEPTION_MESSAGE: encodable(failure.message)}
 
 
 def _at(event: Event) -> int:

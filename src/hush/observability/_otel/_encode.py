@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan
 
 _FLAGS = 0x100  # it is known that the parent is not in another process
+_REMOTE = 0x200  # it is, as what a run is linked to may be
 
 
 def encoded(spans: Sequence[ReadableSpan]) -> bytes:
@@ -50,6 +51,11 @@ def _span(to: Any, span: ReadableSpan) -> None:
     if status.description:
         to.status.message = status.description
     _fill(to, span.attributes)
+    for link in span.links:
+        other = link.context
+        linked = to.links.add(flags=_FLAGS | _REMOTE if other.is_remote else _FLAGS)
+        linked.trace_id = other.trace_id.to_bytes(16, "big")
+        linked.span_id = other.span_id.to_bytes(8, "big")
     for event in span.events:
         happened = to.events.add(name=event.name, time_unix_nano=event.timestamp)
         _fill(happened, event.attributes)

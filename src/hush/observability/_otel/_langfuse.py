@@ -10,21 +10,28 @@ from hush.observability._otel import _attributes as names
 from hush.observability._otel._packages import needed
 from hush.observability._otel._project import Project, endpoint_to, of_settings, of_variables
 from hush.observability._otel._resources import has_target, target
+from hush.observability._otel._sending import (
+    LANGFUSE_ENABLED,
+    SDK_DISABLED,
+    SendingTracer,
+    nowhere,
+    switched_off,
+)
 from hush.observability._otel._tracer import sends
 from hush.observability._sampling import USUAL, Sampling
-from hush.observability._tracer import SpanTracer
 
 _DEFAULT_KEY = "langfuse:default"
 
 
-class LangfuseTracer(SpanTracer):
+class LangfuseTracer(SendingTracer):
     """Sends every run to Langfuse, over its OTLP endpoint; Langfuse's own SDK is not needed.
 
     A run is a trace with its request id, user and session, as given to ``engine.run``; each node an observation, those
     that ask language models generations with model, parameters, tokens and cost. What is not given is looked for: the
     resource ``langfuse:default``, then ``LANGFUSE_PUBLIC_KEY``, ``LANGFUSE_SECRET_KEY``, ``LANGFUSE_BASE_URL`` or
     ``LANGFUSE_HOST``, ``LANGFUSE_TRACING_ENVIRONMENT``, ``LANGFUSE_RELEASE``. Give one to any number of runs, from any
-    thread and loop; those of one project share one thread and one connection.
+    thread and loop; those of one project share one thread and one connection. With ``LANGFUSE_TRACING_ENABLED=false``,
+    or ``OTEL_SDK_DISABLED=true``, it does nothing, and needs no keys.
 
     Args:
         public_key: ``pk-lf-...``.
@@ -64,20 +71,24 @@ class LangfuseTracer(SpanTracer):
         timeout_s: float | None = None,
         max_pending: int = 40_000,
     ) -> None:
-        needed("LangfuseTracer")
-        given = Project(public_key, secret_key, host, environment, release, timeout_s)
-        project = found_project(given, resource_key, resources)
-        to = endpoint_to(project)
-        from hush.observability._otel._context import entered
-        from hush.observability._otel._langfuse_form import LangfuseForm
+        self._off = switched_off("LangfuseTracer", {SDK_DISABLED: "true", LANGFUSE_ENABLED: "false"})
+        make, key = nowhere, None
+        if not self._off:
+            needed("LangfuseTracer")
+            given = Project(public_key, secret_key, host, environment, release, timeout_s)
+            project = found_project(given, resource_key, resources)
+            to = endpoint_to(project)
+            from hush.observability._otel._context import entered
+            from hush.observability._otel._langfuse_form import LangfuseForm
 
-        self.entered = entered
-        _require_environment(project.environment)
-        form = LangfuseForm(project.environment, project.release)
-        of_all = ((names.LF_ENVIRONMENT, form.environment), (names.LF_RELEASE, form.release))
+            self.entered = entered
+            _require_environment(project.environment)
+            form = LangfuseForm(project.environment, project.release)
+            of_all = ((names.LF_ENVIRONMENT, form.environment), (names.LF_RELEASE, form.release))
+            make, key = sends(to, form, None, *of_all), ("langfuse", to, form)
         super().__init__(
-            sends(to, form, None, *of_all),
-            key=("langfuse", to, form),
+            make,
+            key=key,
             keep_values=keep_values,
             tags=tags,
             sampling=sampling,

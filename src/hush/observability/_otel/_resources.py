@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hush.core import ResourceHub
-from hush.core.extend import ResourceKind, ResourceType, Service
+from hush.core.extend import ResourceKind, ResourceType, resource_in
 from hush.observability._otel._endpoint import Endpoint, endpoint_of
 from hush.observability._otel._packages import needed
 from hush.observability._otel._project import endpoint_to, of_settings
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 _PROBE_S = 4.0
 
 
-class TraceTarget:
-    """Where traces may be sent: what a key stands for. Tracers ask for its settings; it is opened by nobody.
+class TraceTarget(ABC):
+    """Where traces may be sent: what a key stands for. Tracers ask for its settings; there is nothing to open.
 
     Attributes:
         name: Its key in the hub.
@@ -31,10 +32,6 @@ class TraceTarget:
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
-
-    def open(self) -> Service:
-        """There is nothing to open: whoever checks resources asks ``probe``."""
-        raise NotImplementedError
 
     async def probe(self) -> str:
         """Send a request without a span: whoever takes it can be reached, and takes the keys."""
@@ -53,8 +50,9 @@ class TraceTarget:
         finally:
             sender.close()
 
+    @abstractmethod
     def _endpoint(self) -> Endpoint:
-        raise NotImplementedError
+        """Where a request is sent to see whether it is taken."""
 
 
 class OTelTarget(TraceTarget):
@@ -123,7 +121,7 @@ def target(category: str, key: str, hub: ResourceHub | None) -> Any:
     Raises:
         ResourceError: There is none, or its settings are wrong.
     """
-    found = (ResourceHub.default() if hub is None else hub)._get(category, key)
+    found = resource_in(hub, category, key)
     assert isinstance(found, TraceTarget)
     return found.settings
 

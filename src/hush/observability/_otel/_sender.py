@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _AGAIN = frozenset({429, 502, 503, 504})
 _MOST_ANSWER = 65_536
 _SHOWN = 300
+_LONGEST_WAIT_S = 300.0
+"""A server may ask for no longer. OTLP wants ``Retry-After`` to be heeded, but one of a day, by mistake, would keep
+a process from sending for good, and to be asked once in five minutes bothers no server."""
 _HINTS = {
     401: "Are its keys, or its headers, right?",
     403: "Are its keys, or its headers, right?",
@@ -242,7 +245,7 @@ def _shown(text: str) -> str:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds, or a date, as RFC 9110 has it."""
+    """In seconds, of seconds or a date, as RFC 9110 has it; within bounds."""
     if value is None:
         return None
     try:
@@ -252,4 +255,4 @@ def _retry_after(value: str | None) -> float | None:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
         except (TypeError, ValueError, OverflowError):
             return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+    return min(max(seconds, 0.0), _LONGEST_WAIT_S) if math.isfinite(seconds) else None

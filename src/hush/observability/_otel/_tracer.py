@@ -11,8 +11,8 @@ from hush.core.errors import UsageError
 from hush.observability._exporter import Exporter
 from hush.observability._otel._endpoint import Endpoint, endpoint_of
 from hush.observability._otel._packages import load, needed
+from hush.observability._otel._sending import SDK_DISABLED, SendingTracer, nowhere, switched_off
 from hush.observability._sampling import USUAL, Sampling
-from hush.observability._tracer import SpanTracer
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     from hush.observability._otel._convert import Form
 
 
-class OTelTracer(SpanTracer):
+class OTelTracer(SendingTracer):
     """Sends every run as OpenTelemetry spans over OTLP/HTTP: to a collector, Phoenix, Jaeger, Tempo and many others.
 
     ``OTelTracer()`` alone heeds OpenTelemetry's variables, as its own exporter does: ``OTEL_EXPORTER_OTLP_ENDPOINT``,
     ``_HEADERS``, ``_TIMEOUT``, ``_COMPRESSION``, ``_CERTIFICATE``, ``_CLIENT_CERTIFICATE``, ``_CLIENT_KEY``, each also
     with ``_TRACES_`` in it, ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES``; without them it sends to
-    ``http://localhost:4318/v1/traces``. Give one to any number of runs, ``engine.run(tracer=tracer)``, from any
-    thread and loop; those that send to the same place share one thread and one connection.
+    ``http://localhost:4318/v1/traces``. With ``OTEL_SDK_DISABLED=true`` it does nothing. Give one to any number of
+    runs, ``engine.run(tracer=tracer)``, from any thread and loop; those that send to the same place share one thread
+    and one connection.
 
     Spans that other code makes inside a node, in an instrumented HTTP client or by hand, hang under the node's span,
-    in worker threads too; they go where that code's tracer provider sends them. None is made or changed here.
+    in worker threads too; they go where that code's tracer provider sends them. None is made or changed here. A run's
+    own span is linked to the one that is current where the run begins, such as that of a web request.
 
     Args:
         endpoint: The whole address, ``https://collector.example.com/v1/traces``; ``/v1/traces`` is added to one without
@@ -68,37 +70,32 @@ class OTelTracer(SpanTracer):
         sampling: Sampling = USUAL,
         max_pending: int = 40_000,
     ) -> None:
-        needed("OTelTracer")
-        from hush.observability._otel._context import entered
-        from hush.observability._otel._conventions import conventional
+        self._off = switched_off("OTelTracer", {SDK_DISABLED: "true"})
+        make, key = nowhere, None
+        if not self._off:
+            needed("OTelTracer")
+            from hush.observability._otel._context import entered
+            from hush.observability._otel._conventions import conventional
 
-        self.entered = entered
+            self.entered = entered
+            if exporter is not None:
+                if any(one is not None for one in (endpoint, headers, resource_key, timeout_s)):
+                    raise UsageError("OTelTracer(exporter=...): it knows where and how it sends; leave out the rest.")
+                make = _given(exporter, conventional, service_name)
+            else:
+                if resource_key is not None:
+                    from hush.observability._otel._resources import target
 
-        if exporter is not None:
-            if not callable(getattr(exporter, "export", None)) or not callable(getattr(exporter, "shutdown", None)):
-                raise UsageError(f"OTelTracer(exporter={type(exporter).__name__}): it is a SpanExporter of the SDK's.")
-            if any(one is not None for one in (endpoint, headers, resource_key, timeout_s)):
-                raise UsageError("OTelTracer(exporter=...): it knows where and how it sends; leave out the rest.")
-            super().__init__(
-                _given(exporter, conventional, service_name),
-                keep_values=keep_values,
-                tags=tags,
-                sampling=sampling,
-                max_pending=max_pending,
-            )
-            return
-        if resource_key is not None:
-            from hush.observability._otel._resources import target
-
-            found = target("otel", resource_key, resources)
-            endpoint = endpoint or (None if found.endpoint is None else found.endpoint.get_secret_value())
-            headers = {**found.headers, **(headers or {})}
-            service_name = service_name or found.service_name
-            timeout_s = found.timeout_s if timeout_s is None else timeout_s
-        to = endpoint_of("OTelTracer", endpoint, headers, timeout_s)
+                    found = target("otel", resource_key, resources)
+                    endpoint = endpoint or (None if found.endpoint is None else found.endpoint.get_secret_value())
+                    headers = {**found.headers, **(headers or {})}
+                    service_name = service_name or found.service_name
+                    timeout_s = found.timeout_s if timeout_s is None else timeout_s
+                to = endpoint_of("OTelTracer", endpoint, headers, timeout_s)
+                make, key = sends(to, conventional, service_name), ("otel", to, service_name)
         super().__init__(
-            sends(to, conventional, service_name),
-            key=("otel", to, service_name),
+            make,
+            key=key,
             keep_values=keep_values,
             tags=tags,
             sampling=sampling,
@@ -121,4 +118,6 @@ def sends(to: Endpoint, form: Form, service_name: str | None, *more: tuple[str, 
 def _given(exporter: SpanExporter, form: Form, service_name: str | None) -> Callable[[], Exporter]:
     from hush.observability._otel._exporter import GivenExporter, resource_of
 
+    if not callable(getattr(exporter, "export", None)) or not callable(getattr(exporter, "shutdown", None)):
+        raise UsageError(f"OTelTracer(exporter={type(exporter).__name__}): it is a SpanExporter of the SDK's.")
     return partial(GivenExporter, exporter, form, resource_of(service_name))
