@@ -336,19 +336,26 @@ class Pipeline:
             # What ends a file's run comes with its last spans; a collector is told whose spans they are with the first.
             runs = tuple(self._runs.values()) if not left or not exporter.live else ()
             batch = Batch(ended, running, tuple(self._gone), runs)
+            kept = False
             try:
                 exporter.export(batch)
             except BaseException as exc:  # a border: a task of theirs that was cancelled must not end this thread
                 if not self._refused(exc, batch):
                     return False
+                # What became of runs is worth more than their spans, and may fit where these did not: it is offered
+                # once more without them, and again from time to time, as when the process ends.
+                kept = exporter.live and not self._retired
             else:
                 self._done(batch, len(ended))
                 self._pause_s = 0.0
                 self._wrong = ""
-            if not left:
+            if not left and not kept:
                 self._runs.clear()
             self._running.clear()
             self._gone.clear()
+            if kept and runs and not ended:
+                self._pause(0.0)  # the spans are off our hands, and nobody need wait for the rest
+                break
         return True
 
     def _done(self, batch: Batch, exported: int) -> None:
@@ -367,14 +374,12 @@ class Pipeline:
         again = isinstance(exc, ExportError) and exc.again
         if again:
             asked_s = exc.retry_after_s if isinstance(exc, ExportError) else None
-            self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
-            with self._lock:
-                self._paused_until_s = monotonic() + max(self._pause_s, asked_s or 0.0)
+            self._pause(asked_s or 0.0)
             self._wrong = said(exc)
             self._say(f"spans cannot be exported for now: {self._wrong}", 0)
             return False
         self._wrong = _said(exc)
-        taken = exc.taken if isinstance(exc, ExportError) else 0
+        taken = min(exc.taken, len(batch.ended)) if isinstance(exc, ExportError) else 0
         self._done(batch, taken)
         lost = Counter(span.trace for span in batch.ended[taken:])
         for recorder in self._recorders:
@@ -384,12 +389,16 @@ class Pipeline:
         self._say(f"spans cannot be exported: {_said(exc)}", len(batch.ended) - taken)
         return True
 
+    def _pause(self, least_s: float) -> None:
+        """Leave the exporter alone for a while, longer each time, unless somebody flushes."""
+        self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
+        with self._lock:
+            self._paused_until_s = monotonic() + max(self._pause_s, least_s)
+
     def _fail(self, exc: BaseException, *, again: bool) -> None:
         """There is no exporter."""
         if again:
-            self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
-            with self._lock:
-                self._paused_until_s = monotonic() + self._pause_s
+            self._pause(0.0)
             self._wrong = _said(exc)
             self._say(f"spans cannot be exported for now: {self._wrong}", 0)
             return

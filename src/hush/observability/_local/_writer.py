@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import chain
 from threading import Lock
 from typing import Any
 
@@ -19,9 +21,12 @@ from hush.observability._local._rows import RUN_COLUMNS, SPAN_COLUMNS, Row, run_
 from hush.observability._local._schema import BUSY_S, RUN_BITS, prepare, version_of
 from hush.observability._span import Batch, RunRecord, Span
 
-_PLACES = ", ".join("?" * len(SPAN_COLUMNS))
-_INSERT = f"INSERT INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES ({_PLACES})"
-_REPLACE = f"INSERT OR REPLACE INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES ({_PLACES})"
+_INSERT = f"INSERT INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES "
+_REPLACE = f"INSERT OR REPLACE INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES "
+_PLACES = f"({', '.join('?' * len(SPAN_COLUMNS))})"
+_AT_ONCE = 256
+"""Rows in one statement. SQLite lets the interpreter go for each statement, and beside a busy loop Python gives it back
+after 5 ms only; besides, it is twice as fast. A statement may have 32,766 values: https://www.sqlite.org/limits.html"""
 _INSERT_RUN = f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
 _UPDATE_RUN = f"UPDATE runs SET {', '.join(f'{name} = ?' for name in RUN_COLUMNS)} WHERE id = ?"
 _BEAT_NS = 400_000_000  # a run under way writes every 0.5 s: of a crash that is all that tells when it was
@@ -188,6 +193,9 @@ class _Writing:
         self._known = known
         self._process = process
         self._clean = clean
+        # Where SQLite was built to take fewer values.
+        limit = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        self._at_once = min(_AT_ONCE, max(1, limit // len(SPAN_COLUMNS)))
         self._found: dict[str, _Run] = {}
 
     def remember(self) -> None:
@@ -228,7 +236,9 @@ class _Writing:
             if rows:
                 if self._clean is storable:
                     rows = [tuple(map(storable, row)) for row in rows]
-                self._connection.executemany(statement, rows)
+                for first, count in _portions(len(rows), self._at_once):
+                    values = chain.from_iterable(rows[first : first + count])
+                    self._connection.execute(_many(statement, count), tuple(values))
 
     def gone(self, gone: Iterable[tuple[str, str]]) -> None:
         for trace, span in gone:
@@ -312,6 +322,20 @@ class _Writing:
             first if last[0] is None else int(last[0]),
             {_text(span): (int(at), None) for span, at in under_way},
         )
+
+
+@cache
+def _many(statement: str, count: int) -> str:
+    return statement + ", ".join([_PLACES] * count)
+
+
+def _portions(count: int, most: int) -> Iterator[tuple[int, int]]:
+    """The first and the number of rows of each statement: powers of two, so that there are few different ones."""
+    first = 0
+    while first < count:
+        size = min(most, 1 << ((count - first).bit_length() - 1))
+        yield first, size
+        first += size
 
 
 def _text(value: Any) -> str:
