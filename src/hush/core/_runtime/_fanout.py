@@ -230,7 +230,8 @@ class Fanout:
             return  # it is told of at the end, as one that has failed, by its name
         if self.run.tracing is not None:
             count = self.done, self.columns.failed
-            self.run.tracing.item_finished(self.step, self.item(index), self._keys.get(index), out, count, self.took_ns)
+            key = self._keys.get(index) if self._keys else None
+            self.run.tracing.item_finished(self.step, self.around, index, key, out, count, self.took_ns)
         if self._keys:
             self._keys.pop(index, None)
 

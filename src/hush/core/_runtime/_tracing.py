@@ -269,7 +269,13 @@ class Tracing(Telling):
         """A graph or an item begins."""
         before = len(ready)
         frame.start(ready)
-        self._became_ready(ready, before, monotonic_ns())
+        if not self.terse:
+            self._became_ready(ready, before, monotonic_ns())
+            return
+        readied, at_ns = {}, perf_counter_ns()
+        for step in frame.plan.first:
+            readied[step.index] = at_ns
+        frame.readied = readied
 
     def became_ready(self, ready: Ready) -> None:
         """A map begins, and with it what streams from it."""
