@@ -20,6 +20,7 @@ from benchmarks import (
     rows_maps,
     rows_million,
     rows_processes,
+    rows_silent,
     rows_streams,
     rows_tracing,
 )
@@ -39,6 +40,7 @@ ROWS: tuple[Row, ...] = (
     *rows_compile.ROWS,
     *rows_engine.ROWS,
     *rows_tracing.ROWS,
+    *rows_silent.ROWS,
     *rows_import.ROWS,
     *rows_first.ROWS,
 )
