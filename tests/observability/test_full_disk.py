@@ -32,7 +32,7 @@ async def test_a_row_fits_where_the_spans_did_not(tmp_path):
     assert await asyncio.to_thread(tracer.flush, PATIENCE_S)
     store = TraceStore(tmp_path / "traces.db")
     assert store.find("full").status == "running"
-    disk = tracer._pipeline._exporter._connection
+    disk = tracer._pipeline._delivery.exporter._connection
     pages = disk.execute("PRAGMA page_count").fetchone()[0]
     disk.execute(f"PRAGMA max_page_count = {pages + 1}")
     go.set()
@@ -77,6 +77,6 @@ def test_one_that_never_takes_anything_is_asked_now_and_then():
         tracer.flush(PATIENCE_S)
     # At each flush: once with the spans, once with the runs alone. Between two it is left alone.
     assert fake.calls <= 110
-    assert len(tracer._pipeline._runs) <= 50
+    assert len(tracer._pipeline._delivery._runs) <= 50
     tracer._pipeline.close(PATIENCE_S)
     assert tracer.counts == (1_050, 0, 0, 1_050, 0)

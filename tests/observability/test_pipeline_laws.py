@@ -185,9 +185,9 @@ def test_twenty_thousand_runs_into_one_that_refuses():
         Told(tracer, f"r{number}").end()
     tracer.flush(PATIENCE_S)
     pipeline = tracer._pipeline
-    assert len(pipeline._runs) <= 10_000
+    assert len(pipeline._delivery._runs) <= 10_000
     assert len(pipeline._pending) <= 1_000
-    assert len(pipeline._running) <= 10_000
+    assert len(pipeline._delivery._running) <= 10_000
     assert not pipeline._recorders
     assert holds(tracer.counts).produced == 12_000
     refusing.refuse = lambda _: None
@@ -343,7 +343,7 @@ def test_tracers_with_one_key_share_one_exporter():
         flushed(first)
         assert len(made) == 1
         assert holds(first.counts) == second.counts == (2, 2, 0, 0, 0)
-        assert first._pipeline.max_pending == 50_000
+        assert first._pipeline._pending.most == 50_000
     finally:
         first._pipeline.retire()
         del _pipeline._shared[key]

@@ -1,0 +1,170 @@
+"""``Delivery``: hands an exporter what waits for it, and leaves it alone for a while when it cannot take it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from threading import Condition
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from hush.observability._complaints import Complaints
+from hush.observability._exporter import Exporter, ExportError
+from hush.observability._pending import Pending
+from hush.observability._preview import said
+from hush.observability._span import Batch, RunRecord, Span
+
+if TYPE_CHECKING:
+    from hush.observability._recorder import RunRecorder
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_MOST_RUNS = 10_000
+"""Records of runs that wait while nobody takes them: then the oldest are forgotten, their spans are not."""
+
+
+class Delivery:
+    """What one exporter is to be told. Used in the pipeline's thread, but for ``paused_until_s``.
+
+    Args:
+        make: Makes the exporter, when there is first something for it.
+        lock: The pipeline's.
+
+    Attributes:
+        exporter: Once it is made.
+        paused_until_s: Until then it is left alone; whoever flushes sets it to 0.
+        wrong: Why it is.
+        retired: Whether nobody will begin a run any more.
+    """
+
+    def __init__(self, make: Callable[[], Exporter], pending: Pending, complaints: Complaints, lock: Condition) -> None:
+        self.exporter: Exporter | None = None
+        self.paused_until_s = 0.0
+        self.wrong = ""
+        self.retired = False
+        self._make = make
+        self._pending = pending
+        self._complaints = complaints
+        self._lock = lock
+        self._runs: dict[str, RunRecord] = {}
+        self._running: dict[str, Span] = {}
+        self._gone: list[tuple[str, str]] = []
+        self._pause_s = 0.0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the exporter is left alone for now."""
+        return monotonic() < self.paused_until_s
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is something to hand over."""
+        return bool(self._pending or self._runs)
+
+    def open(self) -> bool:
+        """Make the exporter; whether it wants to be told of what is under way."""
+        try:
+            self.exporter = self._make()
+        except BaseException as exc:
+            self._fail(exc, again=not isinstance(exc, ExportError) or exc.again)
+            return False
+        return self.exporter.live
+
+    def tell(self, running: Sequence[Span], gone: Sequence[tuple[str, str]], run: RunRecord | None) -> None:
+        """What has changed of a run, besides the spans that have ended."""
+        for span in running:
+            self._running[span.id] = span
+        for trace, span_id in gone:
+            if self._running.pop(span_id, None) is None:
+                self._gone.append((trace, span_id))
+        if run is not None:
+            self._runs[run.trace] = run
+            if len(self._runs) > _MOST_RUNS:
+                del self._runs[next(iter(self._runs))]
+
+    def export(self, recorders: Sequence[RunRecorder], *, surely: bool) -> bool:
+        """Hand over what waits, unless the exporter is to be left alone for a while; ``True`` if that is done.
+
+        ``recorders`` are those of runs that have not ended.
+        """
+        left = len(self._pending)  # what comes meanwhile is for the next time: runs have something to tell too
+        while left or self._runs or self._running or self._gone:
+            if not surely and self.is_paused:
+                return False
+            if self.exporter is None and not self.open():
+                return False
+            exporter = self.exporter
+            assert exporter is not None
+            ended = self._pending.first(min(max(exporter.most, 1), left))
+            if self._running:
+                for span in ended:
+                    self._running.pop(span.id, None)
+            left -= len(ended)
+            running = tuple(self._running.values())
+            # What ends a file's run comes with its last spans; a collector is told whose spans they are with the first.
+            runs = tuple(self._runs.values()) if not left or not exporter.live else ()
+            batch = Batch(ended, running, tuple(self._gone), runs)
+            kept = False
+            try:
+                exporter.export(batch)
+            except BaseException as exc:  # a border: a task of theirs that was cancelled must not end this thread
+                if not self._refused(exc, batch, recorders):
+                    return False
+                # What became of runs is worth more than their spans, and may fit where these did not: it is offered
+                # once more without them, and again from time to time, as when the process ends.
+                kept = exporter.live and not self.retired
+            else:
+                self._pending.done(len(ended), len(ended))
+                self._pause_s = 0.0
+                self.wrong = ""
+            if not left and not kept:
+                self._runs.clear()
+            self._running.clear()
+            self._gone.clear()
+            if kept and runs and not ended:
+                self._pause(0.0)  # the spans are off our hands, and nobody need wait for the rest
+                break
+        return True
+
+    def _refused(self, exc: BaseException, batch: Batch, recorders: Sequence[RunRecorder]) -> bool:
+        """The exporter could not take a batch; ``True`` if it is dropped, so that the next one can be tried."""
+        again = isinstance(exc, ExportError) and exc.again
+        if again:
+            asked_s = exc.retry_after_s if isinstance(exc, ExportError) else None
+            self._pause(asked_s or 0.0)
+            self.wrong = said(exc)
+            self._complaints.say(f"spans cannot be exported for now: {self.wrong}", 0)
+            return False
+        self.wrong = described(exc)
+        taken = min(exc.taken, len(batch.ended)) if isinstance(exc, ExportError) else 0
+        self._pending.done(len(batch.ended), taken)
+        lost = Counter(span.trace for span in batch.ended[taken:])
+        for recorder in recorders:
+            recorder.tree.dropped += lost[recorder.tree.trace]
+        for trace, run in self._runs.items():
+            self._runs[trace] = run._replace(dropped=run.dropped + lost[trace])
+        self._complaints.say(f"spans cannot be exported: {described(exc)}", len(batch.ended) - taken)
+        return True
+
+    def _pause(self, least_s: float) -> None:
+        """Leave the exporter alone for a while, longer each time, unless somebody flushes."""
+        self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
+        with self._lock:
+            self.paused_until_s = monotonic() + max(self._pause_s, least_s)
+
+    def _fail(self, exc: BaseException, *, again: bool) -> None:
+        """There is no exporter."""
+        if again:
+            self._pause(0.0)
+            self.wrong = described(exc)
+            self._complaints.say(f"spans cannot be exported for now: {self.wrong}", 0)
+            return
+        waiting = self._pending.drop()
+        self._runs.clear()
+        self._running.clear()
+        self._gone.clear()
+        self._complaints.say(f"spans cannot be exported: {described(exc)}", waiting)
+
+
+def described(exc: BaseException) -> str:
+    """An error in a line."""
+    return said(exc) if isinstance(exc, ExportError) else f"{type(exc).__name__}: {said(exc)}"
