@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeCached, NodeTimeout, RunFinished
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeCached, NodeFailed, NodeTimeout, RunFinished
 from hush.testing import Recorder, cancel_everywhere, run_virtual
 
 salts = count()
@@ -81,6 +81,21 @@ def test_calls_at_once_are_one_and_each_gets_a_copy(cache):
     run_virtual(main)
     assert (work.begun, work.ended, work.cancelled) == (1, 1, 0)
     assert [event.joined for event in recorder.events if type(event) is NodeCached] == [True] * 9
+
+
+def test_who_joined_a_call_that_fails_is_told_to_have_joined(cache):
+    """So that ten failures of one call are not taken for ten calls."""
+    recorder, work.error = Recorder(), ValueError("no")
+
+    async def main():
+        tasks = [task for task in started(engine_of(cache=cache, salt=f"fails {cache}"), 5, tracer=recorder)]
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [str(error) for error in found] == ["no"] * 5
+
+    run_virtual(main)
+    assert work.begun == 1
+    assert [event.joined for event in recorder.events if type(event) is NodeCached] == [True] * 4
+    assert len([event for event in recorder.events if type(event) is NodeFailed]) == 5
 
 
 @pytest.mark.parametrize("who", range(3))

@@ -29,6 +29,7 @@ from hush.core import (
     RunFinished,
     RunStarted,
 )
+from hush.core.errors import UsageError
 from hush.testing import Recorder
 from kit.faults import Boom, label
 from runtime.observing import outcome
@@ -485,3 +486,12 @@ async def test_runs_side_by_side_tell_their_own_tracers():
     for number, tracer in enumerate(tracers):
         assert {event.run for event in tracer.events} == {str(number)}
         assert len(tracer.of(ItemFinished)) == 9
+
+
+async def test_a_tracer_that_is_given_twice_is_a_slip():
+    tracer = Recorder()
+    with GraphNode(name="g") as graph:
+        leaf("n")
+    with pytest.raises(UsageError, match="there twice"):
+        await Hush(graph).run(tracer=[tracer, Recorder(), tracer])
+    assert not tracer.events

@@ -161,6 +161,8 @@ class Flight:
         if error is not None:
             if not first:
                 error = copied(error, self._notes)
+                if strand.run.tracing is not None and not isinstance(error, CancelledError):
+                    strand.run.tracing.node_cached(frame, step, joined=True)
             strand.run.locate(error, frame.item, step, self.fetched.attempt, self.fetched.bound)
         return error
 

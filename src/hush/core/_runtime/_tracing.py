@@ -44,6 +44,8 @@ def tracers_of(tracer: Any) -> list[Tracer]:
     for one in found:
         if isinstance(one, type) or not callable(getattr(one, "emit", None)):
             raise UsageError(f"tracer={one!r}: a tracer is an object with a method emit(event).")
+    if len({id(one) for one in found}) < len(found):
+        raise UsageError("tracer=[...]: one of them is there twice, and would be told everything twice.")
     return found
 
 
