@@ -45,6 +45,8 @@ LONG = 1.2  # memories: of an episode as long, a refusal that costs a pause tell
 OUTAGE = 8  # refusals in a row, whenever they started, that close the gate
 REOPEN_AGAIN = 0.6  # of the plateau's rate, where the last reopening failed
 
+NO_EPISODE = -1  # that of calls that do not count
+
 DOUBLING, PACED, SLOTS = "doubling", "paced", "slots"
 
 
@@ -150,16 +152,21 @@ class Adaptive:
     def started(self, now_s: float) -> object:
         """A call starts. What is returned goes to ``ended``, once."""
         beside = self.in_flight = self.in_flight + 1
+        if self._last_s == -inf:  # whatever the clock says then, it begins here
+            self._episode.opened_s = self._chance.past.stretch.began_s = now_s
+            self._signs.begin(now_s)
         since_s, self._last_s = now_s - self._last_s, now_s
         self._measure.started(now_s)
         self._look_at_young(now_s)
         if self._probes.closed:
             if self._probes.starts(now_s, self._measure.refusal_s):
-                return self._call(now_s, beside, False)
+                return self._call(now_s, beside, full=False, waited=False)
             self._reopen(now_s)
+        waited = beside >= self._cap
         if self.mode == PACED:
             spacing_s = 1 / self._rate
             if now_s - self._next_s <= max(spacing_s / 2, 2 * CREDIT_S):  # it waited for the pace
+                waited = True
                 if self._chance.tries:
                     self._rate = min(max(self._low, self._plateau.base), self._low * self._chance.grown())
                 else:
@@ -174,12 +181,12 @@ class Adaptive:
             elif beside >= self._cap:
                 self._grow(min(since_s, 1.0))
         self._next_s = max(self._next_s, now_s - CREDIT_S) + spacing_s
-        return self._call(now_s, beside, beside * 4 >= self._cap * 3)
+        return self._call(now_s, beside, full=beside * 4 >= self._cap * 3, waited=waited)
 
-    def _call(self, now_s: float, beside: int, full: bool) -> Call:
+    def _call(self, now_s: float, beside: int, *, full: bool, waited: bool) -> Call:
         stretch = self._chance.past.stretch
         stretch.started += 1
-        call = Call(now_s, beside, self._episode.number, full, stretch)
+        call = Call(now_s, beside, self._episode.number, stretch, full=full, waited=waited)
         self._young.append(call)
         return call
 
@@ -235,6 +242,27 @@ class Adaptive:
         self._fit()
         if self._episode.calm(now_s, self._probes.gap_s):
             self._probes.over()
+
+    def was_at_ease(self, token: object) -> bool:
+        """Whether the level was far from binding when the call started for which ``token`` was given.
+
+        That is, it had not waited for the level, and since the last overload calls were served that had as many beside
+        them.
+        """
+        assert isinstance(token, Call)
+        return not self._probes.closed and not token.waited and self._signs.is_safe(token.beside)
+
+    def withdrawn(self, token: object) -> None:
+        """In place of ``ended``, of a call that says nothing of the server: it was never made, or refused for else."""
+        assert isinstance(token, Call)
+        self.in_flight = max(0, self.in_flight - 1)
+        self._measure.withdrawn(token.at_s)
+        token.stretch.started -= 1
+        token.stretch.served -= token.known
+        token.known = True
+        token.episode = NO_EPISODE
+        if self._probes.closed:
+            self._probes.withdrawn(token.at_s)
 
     def _grow(self, used_s: float) -> None:
         """Go on along the curve, by a time in which the level was in full use."""
@@ -398,6 +426,8 @@ class Adaptive:
                 known = max(known, min(made, measure.per_s(now_s)))
         if self.mode != DOUBLING and not measure.is_whole(call.at_s):
             known = max(known, LEAST_AT_ONCE * (plateau.base if self.mode == PACED else self._signs.rate))
+        if not call.waited:  # little was asked for lately
+            known = max(known, min(self._rate, call.stretch.per_s))
         if self.mode == PACED and probed:  # the plateau was held without a refusal
             known = max(known, plateau.base)
         long_open = open_s > LONG * measure.memory_s
