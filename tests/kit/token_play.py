@@ -1,4 +1,4 @@
-"""Calls of mixed sizes under a limit of tokens a minute, and a server that counts them: admission alone, without a loop.
+"""Calls of mixed sizes under a limit of tokens a minute, and a server that counts them: admission alone, no loop.
 
 Ten minutes of 100,000 tokens take about a tenth of a second. The server counts what a call takes, its answer too, from
 when it comes, refuses it at once if its prompt does not fit, and says when it will: as `hush.testing.ScriptedLLM` does.
@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any
 
 from hush.core import Limit
-from hush.core._admission._limiter import End, Tokens
+from hush.core._admission._limiter import End
 from unit.admission.desk import Desk, is_in
 
 PERIOD_S = 60.0
@@ -88,69 +88,79 @@ def played(
     seconds: float = 600.0,
     clients: int = 64,
 ) -> Played:
-    """Ask for ``seconds``, as many calls at a time as there are clients."""
-    chance = random.Random(f"{seed} {tpm} {most_answered}")
-    desk, server, limit = Desk(), TokenServer(tpm), Limit(tokens_per_minute=tpm, concurrency="auto")
-    order = count()
-    events: list[tuple[float, int, str, Any, int, Any]] = []
-    waiting: dict[Any, int] = {}
-    calls = refused = 0
-
-    def at(at_s: float, kind: str, ticket: Any, sent: int, more: Any = None) -> None:
-        heapq.heappush(events, (at_s, next(order), kind, ticket, sent, more))
-
-    def ask(sent: int) -> None:
-        prompt, answer = estimate(sent)
-        tokens: Tokens = (prompt + answer, prompt, answer)
-        ticket = desk.ask(limit, tokens=tokens)
-        if is_in(ticket) and ticket not in desk.bell.woken:
-            start(ticket, sent)
-        else:
-            waiting[ticket] = sent
-
-    def start(ticket: Any, sent: int) -> None:
-        nonlocal calls, refused
-        desk.admission.begin(ticket)
-        calls += 1
-        pause_s = server.refuses_for_s(sent, desk.now_s)
-        if pause_s is not None:
-            refused += 1
-            at(desk.now_s, "refused", ticket, sent, pause_s)
-            return
-        answered = chance.randint(*ANSWER)
-        if most_answered is not None:
-            answered = min(answered, most_answered)
-        server.take(sent + answered, desk.now_s)
-        at(desk.now_s + chance.uniform(*LATENCY_S), "answered", ticket, sent, answered)
-
-    def look() -> None:
-        while desk.bell.woken:
-            woken, desk.bell.woken = desk.bell.woken, []
-            for ticket in woken:
-                start(ticket, waiting.pop(ticket))
-
-    def size() -> int:
-        return chance.choice((50, 200, 1000, 5000)) if chance.random() < 0.5 else chance.randint(50, 5000)
-
+    """Ask for ``seconds``, as many calls at a time as there are clients; ``learn`` is told what each answer took."""
+    play = _Play(random.Random(f"{seed} {tpm} {most_answered}"), tpm, estimate, most_answered)
     for _ in range(clients):
-        at(0.0, "asks", None, size())
-    at(math.inf, "", None, 0)
+        play.plan(0.0, "asks", None, play.size())
+    play.plan(math.inf, "", None, 0)
+    desk, events = play.desk, play.events
     while (next_s := min(desk.bell.at_s, events[0][0])) <= seconds:
-        desk.go_to(next_s, look)
+        desk.go_to(next_s, play.look)
         if events[0][0] > desk.now_s:
             continue
         _, _, kind, ticket, sent, more = heapq.heappop(events)
         if kind == "asks":
-            ask(sent)
+            play.ask(sent)
         elif kind == "answered":
             learn(sent, more)
             desk.end(ticket, End((sent + more, sent, more)))
-            at(desk.now_s, "asks", None, size())
+            play.plan(desk.now_s, "asks", None, play.size())
         else:
             desk.end(ticket, End(failed=True, overloaded=True, retry_after_s=more))
-            at(desk.now_s + more + chance.random() / 2, "asks", None, sent)
-        look()
-    return _seen(server, tpm, seconds, refused, calls)
+            play.plan(desk.now_s + more + play.chance.random() / 2, "asks", None, sent)
+        play.look()
+    return _seen(play.server, tpm, seconds, play.refused, play.calls)
+
+
+class _Play:
+    """Who asks, and the server; what is to come stands in ``events``."""
+
+    def __init__(self, chance: random.Random, tpm: int, estimate: Estimate, most_answered: int | None) -> None:
+        self.chance = chance
+        self.estimate = estimate
+        self.most_answered = most_answered
+        self.desk, self.server = Desk(), TokenServer(tpm)
+        self.limit = Limit(tokens_per_minute=tpm, concurrency="auto")
+        self.events: list[tuple[float, int, str, Any, int, Any]] = []
+        self.calls = self.refused = 0
+        self._order = count()
+        self._waiting: dict[Any, int] = {}
+
+    def plan(self, at_s: float, kind: str, ticket: Any, sent: int, more: Any = None) -> None:
+        heapq.heappush(self.events, (at_s, next(self._order), kind, ticket, sent, more))
+
+    def size(self) -> int:
+        """As many tokens as a prompt has."""
+        if self.chance.random() < 0.5:
+            return self.chance.choice((50, 200, 1000, 5000))
+        return self.chance.randint(50, 5000)
+
+    def ask(self, sent: int) -> None:
+        prompt, answer = self.estimate(sent)
+        ticket = self.desk.ask(self.limit, tokens=(prompt + answer, prompt, answer))
+        if is_in(ticket) and ticket not in self.desk.bell.woken:
+            self._start(ticket, sent)
+        else:
+            self._waiting[ticket] = sent
+
+    def look(self) -> None:
+        """Start what was admitted."""
+        woken, self.desk.bell.woken = self.desk.bell.woken, []
+        for ticket in woken:
+            self._start(ticket, self._waiting.pop(ticket))
+
+    def _start(self, ticket: Any, sent: int) -> None:
+        now_s = self.desk.now_s
+        self.desk.admission.begin(ticket)
+        self.calls += 1
+        pause_s = self.server.refuses_for_s(sent, now_s)
+        if pause_s is not None:
+            self.refused += 1
+            self.plan(now_s, "refused", ticket, sent, pause_s)
+            return
+        answered = min(self.chance.randint(*ANSWER), self.most_answered or ANSWER[1])
+        self.server.take(sent + answered, now_s)
+        self.plan(now_s + self.chance.uniform(*LATENCY_S), "answered", ticket, sent, answered)
 
 
 def _seen(server: TokenServer, tpm: int, seconds: float, refused: int, calls: int) -> Played:

@@ -29,9 +29,7 @@ class Call:
 
     __slots__ = ("at_s", "beside", "episode", "full", "known", "refused", "stretch", "waited")
 
-    def __init__(
-        self, at_s: float, beside: int, episode: int, stretch: Stretch, *, full: bool, waited: bool
-    ) -> None:
+    def __init__(self, at_s: float, beside: int, episode: int, stretch: Stretch, *, full: bool, waited: bool) -> None:
         self.at_s = at_s
         self.beside = beside
         self.episode = episode

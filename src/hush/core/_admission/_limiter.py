@@ -16,8 +16,8 @@ STARTS, TOTAL, INPUT, OUTPUT = range(4)
 _FORGETS_S = 60.0
 """Refusals that are further apart are not of one row: nobody has asked in between."""
 _EXCUSED_OF = 100
-"""Of so many calls that are served one may be refused and that be put down to the tokens. Where more are, it is something
-else that the server refuses for, or it counts otherwise."""
+"""For so many calls that are served, one refusal may be put down to the tokens. Where there are more, the server
+refuses for something else, or counts otherwise."""
 _EXCUSED_MOST = 4
 """Refusals in a row, at most, that are put down to the tokens."""
 _SMALL = 20  # to round a rate above it down to a whole number costs less than 5 % of it
