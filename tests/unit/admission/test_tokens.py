@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 
 from hush.core import Limit
-from hush.core._admission._adaptive import DOUBLING, PACED, Adaptive
+from hush.core._admission._adaptive import Adaptive
+from hush.core._admission._level import DOUBLING, PACED
 from hush.core._admission._limiter import End
 from kit.token_play import played
 from unit.admission.desk import Desk, is_in
