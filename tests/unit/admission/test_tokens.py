@@ -122,6 +122,23 @@ def test_for_each_hundred_calls_that_are_served_it_is_one_more():
     assert model.refuse(10)
 
 
+def test_nothing_is_expected_of_calls_any_more_however_they_ended():
+    desk, limit = Desk(), Limit(tokens_per_minute=1000)
+    window = desk.admission._limiter(limit)._counters[0].window
+    answered, refused, withdrawn, late, never_ended = [desk.ask(limit, tokens=(100, 100, 0)) for _ in range(5)]
+    assert window._open == 500
+    desk.end(answered, End((700, 700, 0)))
+    desk.end(refused, REFUSED)
+    desk.withdraw(withdrawn)
+    assert window._open == 200
+    desk.now_s = 200.0  # both have left the minute
+    desk.ask(limit, tokens=(50, 50, 0))
+    assert window._open == 50
+    desk.end(late, End((300, 300, 0)))
+    desk.withdraw(never_ended)
+    assert window._open == 50
+
+
 def test_a_probe_that_was_never_made_opens_no_gate():
     adaptive = Adaptive(start=16)
     for call in [adaptive.started(number / 100) for number in range(12)]:
