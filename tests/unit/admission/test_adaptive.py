@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hush.core._admission._adaptive import OUTAGE, Adaptive
+from hush.core._admission._adaptive import Adaptive
+from hush.core._admission._overload import OUTAGE
 from kit.adaptive_servers import (
     Blips,
     Capacity,
@@ -210,7 +211,7 @@ class Watched(Adaptive):
         self.old = 0
 
     def ended(self, token, now_s, *, overloaded, retry_after_s):
-        episodes, streak = self.episodes, self._episode.in_row
+        episodes, streak = self.episodes, self._overload.episode.in_row
         super().ended(token, now_s, overloaded=overloaded, retry_after_s=retry_after_s)
         assert self.episodes - episodes in (0, 1)
         if self.episodes > episodes:

@@ -124,7 +124,7 @@ def test_no_capacity_is_taken_for_chance(capacity: Capacity, kind, latency_s, pa
             seconds=60,
             seed=seed,
             retry_after_s=pause_s,
-            look=lambda _now_s, adaptive=adaptive: adaptive._chance.share,
+            look=lambda _now_s, adaptive=adaptive: adaptive.chance.share,
         )
         assert not any(share for _, share in result.levels)
 

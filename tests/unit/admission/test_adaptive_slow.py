@@ -60,7 +60,7 @@ def test_it_is_never_taken_for_chance(kind, per_s, pause_s):
             seconds=SECONDS,
             seed=seed,
             retry_after_s=pause_s,
-            look=lambda _now_s, adaptive=adaptive: adaptive._chance.share,
+            look=lambda _now_s, adaptive=adaptive: adaptive.chance.share,
         )
         assert not any(share for _, share in result.levels)
 

@@ -21,18 +21,20 @@ class Call:
         beside: Calls in flight then, itself among them.
         episode: The episode that it belongs to, by number.
         full: Whether about as many calls were in flight as were allowed.
+        waited: Whether it is the level that it waited for, or the next one will.
         stretch: The stretch that it belongs to.
         known: Whether it is known if it was let in, and if so,
         refused: whether it was not.
     """
 
-    __slots__ = ("at_s", "beside", "episode", "full", "known", "refused", "stretch")
+    __slots__ = ("at_s", "beside", "episode", "full", "known", "refused", "stretch", "waited")
 
-    def __init__(self, at_s: float, beside: int, episode: int, full: bool, stretch: Stretch) -> None:
+    def __init__(self, at_s: float, beside: int, episode: int, stretch: Stretch, *, full: bool, waited: bool) -> None:
         self.at_s = at_s
         self.beside = beside
         self.episode = episode
         self.full = full
+        self.waited = waited
         self.stretch = stretch
         self.known = False
         self.refused = False

@@ -15,6 +15,11 @@ STARTS, TOTAL, INPUT, OUTPUT = range(4)
 
 _FORGETS_S = 60.0
 """Refusals that are further apart are not of one row: nobody has asked in between."""
+_EXCUSED_OF = 100
+"""For so many calls that are served, one refusal may be put down to the tokens. Where there are more, the server
+refuses for something else, or counts otherwise."""
+_EXCUSED_MOST = 4
+"""Refusals in a row, at most, that are put down to the tokens."""
 _SMALL = 20  # to round a rate above it down to a whole number costs less than 5 % of it
 
 Tokens = tuple[int | None, int | None, int | None]
@@ -114,6 +119,7 @@ class Limiter:
     __slots__ = (
         "__weakref__",
         "_counters",
+        "_excuses",
         "_pace",
         "_plain",
         "adaptive",
@@ -147,6 +153,7 @@ class Limiter:
             if each is not None:
                 counters.append(Counter(kind, Window(each, 60.0, spreads=False)))
         self._counters = tuple(counters)
+        self._excuses = _EXCUSED_MOST * _EXCUSED_OF  # calls that were served for refusals that were not taken for load
         self._pace: Pace | None = None
         if limit.burst is not None:
             self._pace = Pace(limit.burst, max(period_s / rate for rate, period_s in rates))
@@ -194,14 +201,34 @@ class Limiter:
     def give(self, taken: Taken, tokens: Tokens, now_s: float, end: End) -> None:
         """What a call has taken besides its place, when it has ended."""
         if self.adaptive is not None:
-            self.adaptive.ended(taken.run, now_s, overloaded=end.overloaded, retry_after_s=end.retry_after_s)
+            if end.overloaded and self._is_of_tokens(self.adaptive, taken):
+                self.adaptive.withdrawn(taken.run)
+            else:
+                self.adaptive.ended(taken.run, now_s, overloaded=end.overloaded, retry_after_s=end.retry_after_s)
+            if not end.failed:
+                self._excuses = min(self._excuses + 1, _EXCUSED_MOST * _EXCUSED_OF)
         for counter, entry in zip(self._counters, taken.entries, strict=True):
             counter.window.end(entry, now_s, counter.learn(tokens, entry.amount, end), failed=end.failed)
+
+    def _is_of_tokens(self, adaptive: Adaptive, taken: Taken) -> bool:
+        """Whether a refusal is put down to calls that took more tokens than was expected, and not to the level.
+
+        When a minute's tokens are all but used up, the server may have counted more of them than are known here. No
+        lower level would help against that; and how many calls started in the seconds before was decided by how many
+        tokens were left, which says nothing of how many the server bears.
+        """
+        if self._excuses < _EXCUSED_OF or not adaptive.was_at_ease(taken.run):
+            return False
+        for counter, entry in zip(self._counters, taken.entries, strict=True):
+            if counter.kind != STARTS and entry.tight:
+                self._excuses -= _EXCUSED_OF
+                return True
+        return False
 
     def undo(self, taken: Taken, now_s: float) -> None:
         """As ``give``, of a call that was admitted and then never made."""
         if self.adaptive is not None:
-            self.adaptive.ended(taken.run, now_s, overloaded=False, retry_after_s=None)
+            self.adaptive.withdrawn(taken.run)
         if self._pace is not None:
             self._pace.undo(taken.full_s)
         for counter, entry in zip(self._counters, taken.entries, strict=True):

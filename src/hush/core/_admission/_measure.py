@@ -53,8 +53,12 @@ class Measure:
 
     def refused(self, at_s: float, took_s: float) -> None:
         """A call that started at ``at_s`` was refused."""
-        self._wasted.append(at_s)
+        self.withdrawn(at_s)
         self.refusal_s += (min(took_s, 5.0) - self.refusal_s) / 4
+
+    def withdrawn(self, at_s: float) -> None:
+        """A call that started at ``at_s`` was not served either, and says nothing of how long refusals take."""
+        self._wasted.append(at_s)
 
     def forget(self, now_s: float) -> None:
         """Measure anew from here on: what was before tells nothing of what is to come."""

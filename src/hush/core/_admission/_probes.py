@@ -66,6 +66,11 @@ class Probes:
         self.widen()
         return now_s + self.gap_s
 
+    def withdrawn(self, at_s: float) -> None:
+        """The call that started at ``at_s`` was never made: if it was the probe, another may start at once."""
+        if self.under_way and at_s == self.at_s:
+            self.under_way = False
+
     def open(self) -> None:
         """Open the gate."""
         self.closed = self.under_way = False

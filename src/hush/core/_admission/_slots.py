@@ -45,6 +45,10 @@ class SlotSigns:
         if beside > self._safe_new:
             self._safe_new = beside
 
+    def is_safe(self, beside: int) -> bool:
+        """Whether a call with so many in flight was served in this episode."""
+        return beside <= max(self._safe, self._safe_new)
+
     def is_sign(self, beside: int, served: int) -> bool:
         """Whether a refusal is a sign, of a call with so many in flight, after so many were served in the episode."""
         return beside > self._safe > 0 and served >= max(LEAST_SERVED, self._safe)

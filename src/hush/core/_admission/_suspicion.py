@@ -69,6 +69,11 @@ class Stretch:
         """Measure its time until now."""
         self.open_s = max(0.02, now_s - self.began_s)
 
+    @property
+    def per_s(self) -> float:
+        """Calls a second that were served in all of it, when it has ended; of less than a second, in a second."""
+        return self.served / max(WINDOW_S, self.open_s)
+
 
 class Suspicion:
     """The last stretches.

@@ -39,15 +39,17 @@ class Entry:
 
     Attributes:
         took_s: How long the call took; ``None`` while it is under way.
+        tight: Whether it would not have fitted if it, and all others under way then, took twice what is expected.
     """
 
-    __slots__ = ("amount", "gone", "start_s", "took_s")
+    __slots__ = ("amount", "gone", "start_s", "tight", "took_s")
 
-    def __init__(self, start_s: float, amount: int) -> None:
+    def __init__(self, start_s: float, amount: int, *, tight: bool) -> None:
         self.start_s = start_s
         self.took_s: float | None = None
         self.amount = amount
         self.gone = False
+        self.tight = tight
 
 
 class Shortest:
@@ -142,6 +144,7 @@ class Window:
         "_entries",
         "_gap_s",
         "_last_s",
+        "_open",
         "_shortest",
         "_slack_s",
         "_spread",
@@ -158,6 +161,7 @@ class Window:
         self._slack_s = SLACK * period_s
         self._entries: deque[Entry] = deque()
         self._used = 0
+        self._open = 0  # of that, what is expected of those under way
         self._awaited = False  # whether somebody waits for the first entry to leave
         self._shortest = Shortest()
         self._credit = Credit(period_s)
@@ -224,15 +228,18 @@ class Window:
             entries.popleft()
             entry.gone = True
             self._used -= entry.amount
+            if entry.took_s is None:
+                self._open -= entry.amount
             self._awaited = bool(entries) and self._awaited
 
     def enter(self, amount: int, now_s: float) -> Entry:
         """A call starts that takes ``amount``."""
         self._awaited = False
         self._last_s = now_s
-        entry = Entry(now_s, amount)
-        self._entries.append(entry)
         self._used += amount
+        self._open += amount
+        entry = Entry(now_s, amount, tight=self._used + self._open > self.most)
+        self._entries.append(entry)
         return entry
 
     def end(self, entry: Entry, now_s: float, amount: int, *, failed: bool) -> None:
@@ -242,6 +249,7 @@ class Window:
         if entry.gone:
             return
         entry.took_s = now_s - entry.start_s
+        self._open -= entry.amount
         self._used += amount - entry.amount
         entry.amount = amount
 
@@ -250,6 +258,7 @@ class Window:
         self._last_s = -math.inf
         if not entry.gone:
             self._used -= entry.amount
+            self._open -= entry.amount
             entry.amount = 0
             entry.start_s = -math.inf
 

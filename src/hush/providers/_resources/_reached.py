@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from hush.core import Limit
 from hush.core.extend import Service, limit_of
 from hush.providers._model import Usage
+from hush.providers._resources._expected import Expected
 from hush.providers._resources._prices import Cost
 
 if TYPE_CHECKING:
     from hush.providers._clients._settings import ClientSettings
 
-_LEARNS = 1 / 8
-_FIRST_ANSWER = 256
 _MOST_CONNECTIONS = 1024
 _FEWEST_CONNECTIONS = 64
 
@@ -62,9 +60,7 @@ class Model:
         self._client = client
         self._probe = probe
         self._loading: asyncio.Future[object] | None = None
-        self._lock = Lock()
-        self._ratio = 1.0  # of the tokens that were sent to those that were counted
-        self._answer: float | None = None
+        self._expected = Expected()
 
     def open(self) -> Service:
         """A client with connections of its own. Raises ``ImportError`` if a package that it needs is not there."""
@@ -85,18 +81,11 @@ class Model:
 
     def expected_tokens(self, input_tokens: int, max_tokens: int | None) -> Mapping[str, int]:
         """How many tokens a request is expected to take, of which ``input_tokens`` were counted roughly."""
-        sent = max(1, round(input_tokens * self._ratio))
-        usual = _FIRST_ANSWER if self._answer is None else round(self._answer)
-        return {"input_tokens": sent, "output_tokens": usual if max_tokens is None else max_tokens}
+        return self._expected.tokens(input_tokens, max_tokens)
 
     def learn(self, input_tokens: int, usage: Usage) -> None:
         """What a request took that was counted at ``input_tokens``. From any thread."""
-        with self._lock:
-            if usage.input_tokens and input_tokens:
-                self._ratio += (usage.input_tokens / input_tokens - self._ratio) * _LEARNS
-            if usage.output_tokens is not None:
-                before = usage.output_tokens if self._answer is None else self._answer
-                self._answer = before + (usage.output_tokens - before) * _LEARNS
+        self._expected.learn(input_tokens, usage)
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.model} at {self.settings.host or 'nowhere'}>"
