@@ -88,7 +88,7 @@ def test_who_joined_a_call_that_fails_is_told_to_have_joined(cache):
     recorder, work.error = Recorder(), ValueError("no")
 
     async def main():
-        tasks = [task for task in started(engine_of(cache=cache, salt=f"fails {cache}"), 5, tracer=recorder)]
+        tasks = started(engine_of(cache=cache, salt=f"fails {cache}"), 5, tracer=recorder)
         found = await asyncio.gather(*tasks, return_exceptions=True)
         assert [str(error) for error in found] == ["no"] * 5
 
