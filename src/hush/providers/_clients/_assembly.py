@@ -8,6 +8,7 @@ from typing import Any
 from hush.providers._clients._lenient import NO_JSON, Joined, as_mapping, as_word, dumps, parsed
 from hush.providers._clients._limits import hold_s
 from hush.providers._clients._media import Media
+from hush.providers._clients._thoughts import Thoughts
 from hush.providers._model import Kind, OnChunk, Reply, ToolCall, Usage
 
 
@@ -89,6 +90,7 @@ class Assembly:
         on_chunk: Who listens.
         blocks: The answer as it is to be sent back, for who wants that.
         media: What is no text.
+        thoughts: What was thought, as it is to be sent back.
     """
 
     def __init__(self, on_chunk: OnChunk | None) -> None:
@@ -102,6 +104,7 @@ class Assembly:
         self.usage: dict[str, int] = {}
         self.blocks: list[dict[str, Any]] = []
         self.media = Media()
+        self.thoughts = Thoughts()
         self._texts: dict[Kind, Joined] = {}
         self._untold: list[tuple[str, Kind]] = []
 
@@ -172,6 +175,7 @@ class Assembly:
             hold_s=hold_s(headers),
             id=self.id,
             blocks=self.blocks,
+            thoughts=self.thoughts.whole(),
             images=self.media.images,
             audio=self.media.audio(),
         )

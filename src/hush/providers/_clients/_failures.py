@@ -24,6 +24,8 @@ _KEPT = re.compile(
 )
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 
+_THOUGHTS = re.compile(r"reasoning_content|reasoning_details|thinking`? blocks?", re.IGNORECASE)
+
 _CLIENTS = frozenset(("anthropic", "anyio", "h11", "h2", "httpcore2", "httpx2", "openai"))
 
 # No pause helps against these, though their status is that of too many requests.
@@ -117,6 +119,11 @@ class Failures:
             return f"\n    Write where it leads into base_url{whose}, now {self.clean(settings.shown_url)}."
         if status == 402 or not _SPENT.isdisjoint(told.words):
             return "\n    The account has nothing left to spend; waiting does not help."
+        if status in (400, 422) and _THOUGHTS.search(told.message):
+            return (
+                "\n    What a model thought goes back to it unaltered: put the output message of the node that asked "
+                "into the history as it is."
+            )
         if status in (400, 422) and re.search(r"response_format|json_schema", f"{told.message} {told.param}"):
             return f"\n    If it cannot enforce schemas, set schema_mode{whose} to json_object or none."
         return ""

@@ -12,7 +12,8 @@ from hush.providers._clients._assembly import Assembly, extra_of
 from hush.providers._clients._failures import Failures
 from hush.providers._clients._lenient import as_count, as_list, as_mapping, as_text, as_word
 from hush.providers._clients._reading import Reader
-from hush.providers._model import OnChunk, Reply
+from hush.providers._clients._thoughts import text_in
+from hush.providers._model import DETAILS, OnChunk, Reply
 
 _FINISHED = {
     "eos": "stop",
@@ -33,6 +34,7 @@ class ChatReader(Reader):
     def __init__(self, failures: Failures, on_chunk: OnChunk | None) -> None:
         super().__init__(failures)
         self.assembly = Assembly(on_chunk)
+        self._tells_thoughts = False  # other than in details, which say the same
 
     def event(self, name: str, data: Any) -> None:
         self._chunk(data, is_error=name == "error")
@@ -93,7 +95,10 @@ class ChatReader(Reader):
         assembly.role = as_word(message.get("role")) or assembly.role
         # DeepSeek and llama.cpp; OpenRouter and newer vLLM. Who sends both sends the same text twice.
         thought = next((as_text(message[name]) for name in ("reasoning_content", "reasoning") if message.get(name)), "")
-        assembly.add("thinking", thought or _thinking_in(message.get("content")))
+        self._tells_thoughts = self._tells_thoughts or bool(thought)
+        details = text_in(message[DETAILS]) if not self._tells_thoughts and message.get(DETAILS) else ""
+        assembly.add("thinking", thought or details or _thinking_in(message.get("content")))
+        assembly.thoughts.add(message, in_parts=bool(self.streamed))
         assembly.add("content", as_text(message.get("content")))
         assembly.add("refusal", as_text(message.get("refusal")))
         assembly.media.add_images(message.get("content"))
