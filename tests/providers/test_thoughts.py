@@ -175,7 +175,7 @@ async def test_those_who_have_no_such_field_are_not_sent_it(settled):
 
 
 REFUSALS = [
-    "for 'role:assistant' the following must be satisfied[('messages.2' : property 'reasoning_content' is unsupported)]",
+    "for 'role:assistant' the following must be satisfied[('m.2' : property 'reasoning_content' is unsupported)]",
     "messages.2.assistant.reasoning_content: property 'messages.2.assistant.reasoning_content' is unsupported",
     "reasoning_content must not be in the input messages",
 ]
