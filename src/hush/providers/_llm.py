@@ -269,7 +269,8 @@ def _mismatch(reply: Reply, misfit: Misfit, name: str) -> AnswerMismatch:
         "length": " It was cut off: give it more max_tokens.",
         "content_filter": " It was filtered by the provider.",
     }.get(reply.finish_reason or "", "")
-    shown = reply.content if len(reply.content) <= 200 else f"{reply.content[:200]}…"
+    text = reply.content or next((f"{call.name}({call.arguments})" for call in reply.tool_calls), "")
+    shown = text if len(text) <= 200 else f"{text[:200]}…"
     return AnswerMismatch(
         f"the answer of {name} is not what was asked for: {misfit}{ended} It begins: {shown!r}",
         reply.content,

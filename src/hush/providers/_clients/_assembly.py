@@ -59,12 +59,18 @@ class Calls:
         if call is not None and call_id is None and name is not None and call.name:
             is_other = index is None or (not call.id and call.is_whole())
         if call is None or is_other:
-            call = Call()
-            self._calls.append(call)
+            call = self.another(None, None)
             if index is not None:
                 self._by_index[index] = call
         call.id = call.id or call_id or ""
         call.name = call.name or name or ""
+        return call
+
+    def another(self, call_id: str | None, name: str | None) -> Call:
+        """A new one, whatever the others are."""
+        call = Call()
+        call.id, call.name = call_id or "", name or ""
+        self._calls.append(call)
         return call
 
     def __bool__(self) -> bool:

@@ -68,7 +68,8 @@ def events_of(exchange: Exchange, created: int) -> list[Event]:
         if reply.refusal is not None:
             events.append(event(CHUNK, {"refusal": reply.refusal}, tokens_of(reply.refusal)))
         events += [event(CHUNK, delta, tokens) for delta, tokens in _spoken(exchange)]
-        events += [event(CHUNK, {"images": [{**image, "index": at}]}) for at, image in enumerate(reply.images)]
+        images = (image for image in reply.images if isinstance(image, Mapping))  # all are, once they are checked
+        events += [event(CHUNK, {"images": [{**image, "index": at}]}) for at, image in enumerate(images)]
         for place, call in enumerate(reply.tool_calls):
             named = {"name": call.name, "arguments": ""}
             opened = {"index": place, "id": _call_id(exchange, place, call.id), "type": "function", "function": named}
