@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from array import array
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from hush.core import Retry
 from hush.core._runtime._signals import signal_of
+from hush.providers._clients._embedding import EmbeddingClient
+from hush.providers._clients._settings import ClientSettings
 from hush.providers._clients._told import told_of
 from hush.providers._model import ChatRequest
 from hush.providers.errors import AnswerMismatch, BadReply, ProviderTimeout, RefusedByProvider, Unreachable
@@ -136,6 +140,12 @@ async def test_arguments_that_are_written_twice_cost_no_second_answer(arguments,
     steps = stream([chunk({"tool_calls": [{"index": 0, **call(arguments)}]}), chunk({}, "tool_calls")])
     found, requests = await given(steps, streams=streams, inputs={"tools": [TOOL]})
     assert ([one["arguments"] for one in found["tool_calls"]], requests) == ([{"n": 1}], 1)
+
+
+async def test_no_arguments_may_be_null():
+    bare = {"name": "f", "parameters": {"type": "object", "properties": {}}}
+    found, requests = await given(answer(said({"tool_calls": [call("null")]}, "tool_calls")), inputs={"tools": [bare]})
+    assert ([one["arguments"] for one in found["tool_calls"]], requests) == ([{}], 1)
 
 
 @pytest.mark.parametrize("arguments", ['"{"', '"1"', '"[1]"', '{"n": "one"}', "null"])
@@ -297,3 +307,34 @@ async def test_a_resource_that_has_no_name_is_called_so():
         with pytest.raises(BadReply, match="Look at base_url of the resource"):
             await client.chat(ASKED)
         await client.aclose()
+
+
+# --- vectors ----------------------------------------------------------------------------------------------------------
+async def embedded(body: Any, count: int = 2) -> Any:
+    async with serving(lambda _: answer(body)) as server:
+        settings = ClientSettings(vendor="openai", model="m", resource="embedding:m", base_url=f"{server.url}/v1")
+        client = EmbeddingClient(settings)
+        try:
+            return (await client.embed(["a", "b"][:count])).vectors
+        finally:
+            await client.aclose()
+
+
+def rows(*vectors: Any) -> dict[str, Any]:
+    return {"data": [{"embedding": one} for one in vectors]}
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        (rows([1.0], [float("nan")]), "none, at place 1"),
+        (rows([1.0], [float("inf")]), "none, at place 1"),
+        (rows([1.0], [float("inf"), float("-inf")]), "none, at place 1"),
+        (rows([1.0], b64encode(array("f", [float("nan")]).tobytes()).decode()), "none, at place 1"),
+        (rows([1.0], [1.0, 2.0]), "of different lengths"),
+        (rows([1.0], []), "none, at place 1"),
+    ],
+)
+async def test_vectors_that_are_none_are_no_answer(body, wrong):
+    with pytest.raises(BadReply, match=wrong):
+        await embedded(body)

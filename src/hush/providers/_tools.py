@@ -99,7 +99,7 @@ def _read(text: str) -> Any:
     value = json.loads(text, strict=False)
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = json.loads(value, strict=False)
-    return value
+    return {} if value is None else value
 
 
 def as_openai(call: ToolCall) -> dict[str, Any]:
