@@ -47,6 +47,7 @@ def parts_of(detail: dict[str, Any]) -> list[dict[str, Any]]:
 THOUGHTS = {
     "deepseek": ({"reasoning_content": "Tôi nghĩ, 👩‍👩‍👧."}, "Tôi nghĩ, 👩‍👩‍👧."),
     "deepseek, not at all": ({"reasoning_content": ""}, None),
+    "vllm": ({"reasoning": "Tôi nghĩ, 👩‍👩‍👧."}, "Tôi nghĩ, 👩‍👩‍👧."),
     "signed": ({"reasoning": SIGNED["text"], "reasoning_details": [SIGNED]}, SIGNED["text"]),
     "hidden": ({"reasoning_details": [SUMMED, HIDDEN]}, "I look."),
     "hidden twice": ({"reasoning_details": [HIDDEN, {**HIDDEN, "id": "rs_2"}]}, None),
@@ -72,9 +73,14 @@ def streamed(message: dict[str, Any], reason: str) -> list[bytes]:
     return [*found, chunk({}, reason), event("[DONE]")]
 
 
+def what_goes_back(fields: dict[str, Any]) -> dict[str, Any]:
+    """All but what says the same in another place."""
+    return {name: value for name, value in fields.items() if name != "reasoning" or len(fields) == 1}
+
+
 def strict(fields: dict[str, Any]):
     """A server that thinks, calls a tool, and refuses a turn in which what it thought is not as it was."""
-    kept = {name: value for name, value in fields.items() if name != "reasoning"}
+    kept = what_goes_back(fields)
 
     def script(seen):
         turns = [message for message in seen.json["messages"] if message["role"] == "assistant"]
@@ -137,7 +143,7 @@ async def test_it_goes_back_as_it_came(name, streams):
             found = await engine.run()
     assert (found["content"], found["thinking"], len(server.seen)) == ("Done.", text, 2)
     kept = {key: value for key, value in found["message"].items() if key.startswith("reasoning")}
-    assert kept == {key: value for key, value in fields.items() if key != "reasoning"}
+    assert kept == what_goes_back(fields)
 
 
 @pytest.mark.parametrize("streams", [False, True])
@@ -160,6 +166,7 @@ async def test_the_server_of_these_tests_refuses_what_is_missing_and_is_asked_on
 async def test_those_who_have_no_such_field_are_not_sent_it(settled):
     """Groq, Cerebras and Mistral refuse a message that has a field which they do not know."""
     fields = {**THOUGHTS["deepseek"][0], **THOUGHTS["signed"][0]}
+    fields.pop("reasoning")
 
     def other(seen):
         if settled["type"] == "anthropic":
@@ -181,16 +188,20 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "reasoning_details"])
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_who_refuses_it_is_asked_again_without_and_never_sent_it_again(refusal):
+async def test_who_refuses_it_is_asked_again_without_and_never_sent_it_again(refusal, field):
+    refusal = refusal.replace("reasoning_content", field)
+    thought = [SIGNED] if field == "reasoning_details" else "Hm."
+
     def script(seen):
-        if b"reasoning_content" in seen.body:
+        if f'"{field}"'.encode() in seen.body:
             return answer({"error": {"message": refusal, "type": "invalid_request_error"}}, 400)
         return answer(said({"content": "Fine."}, "stop"))
 
     history = [
         {"role": "user", "content": "?"},
-        {"role": "assistant", "content": None, "tool_calls": [CALL], "reasoning_content": "Hm."},
+        {"role": "assistant", "content": None, "tool_calls": [CALL], field: thought},
         {"role": "tool", "tool_call_id": "c-1", "content": "5"},
     ]
     async with serving(script) as server:
@@ -198,7 +209,7 @@ async def test_who_refuses_it_is_asked_again_without_and_never_sent_it_again(ref
         for _ in range(2):
             assert (await client.chat(ChatRequest(messages=history))).content == "Fine."
         await client.aclose()
-    assert ["reasoning_content" in seen.body.decode() for seen in server.seen] == [True, False, False]
+    assert [f'"{field}"' in seen.body.decode() for seen in server.seen] == [True, False, False]
 
 
 async def test_without_tools_it_is_not_sent_unless_the_server_asks_for_it():

@@ -4,7 +4,8 @@
 missing is refused; before there were tools, DeepSeek refused one that has it, and now ignores it there
 (https://api-docs.deepseek.com/guides/thinking_mode). ``reasoning_details`` is OpenRouter's, which has the signatures
 and the hidden thoughts of those behind it, and wants it back as it was
-(https://openrouter.ai/docs/guides/best-practices/reasoning-tokens#preserving-reasoning).
+(https://openrouter.ai/docs/guides/best-practices/reasoning-tokens#preserving-reasoning). ``reasoning`` is vLLM's, which
+wants it where ``reasoning_content`` is wanted (https://docs.vllm.ai/en/latest/features/interleaved_thinking/).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hush.providers._clients._lenient import Joined, as_list, as_mapping, as_text
-from hush.providers._model import DETAILS, REASONING, ChatRequest, Message
+from hush.providers._model import DETAILS, PLAIN, REASONING, ChatRequest, Message
 
-FIELDS = (REASONING, DETAILS)
+FIELDS = (REASONING, DETAILS, PLAIN)
 _TEXTS = ("text", "summary")
 _ONCE = ("id", "index")
 _DEMANDED = re.compile(
@@ -25,10 +26,11 @@ _DEMANDED = re.compile(
 
 
 class Thoughts:
-    """Takes both fields as they come."""
+    """Takes the fields as they come."""
 
     def __init__(self) -> None:
         self._reasoning: Joined | None = None
+        self._plain = Joined()
         self._details: list[dict[str, Any]] = []
         self._texts: list[tuple[str, Joined] | None] = []
 
@@ -38,6 +40,9 @@ class Thoughts:
         if isinstance(reasoning, str):  # an empty one too: it is asked for again
             self._reasoning = self._reasoning or Joined()
             self._reasoning.add(reasoning)
+        plain = message.get(PLAIN)
+        if isinstance(plain, str):
+            self._plain.add(plain)
         for detail in as_list(message.get(DETAILS)):
             if not isinstance(detail, Mapping):
                 continue
@@ -78,6 +83,10 @@ class Thoughts:
                 detail[kept[0]] = str(kept[1])
         if self._details:
             found[DETAILS] = self._details
+        self._plain.end()
+        plain = str(self._plain)
+        if plain and not found:  # else it says the same
+            found[PLAIN] = plain
         return found
 
 
@@ -90,7 +99,7 @@ class Returning:
     """Which of the fields one server is sent. It learns from refusals, once for all later requests.
 
     Args:
-        none: Whether the server knows neither of them.
+        none: Whether the server knows none of them.
     """
 
     def __init__(self, *, none: bool = False) -> None:
@@ -108,7 +117,7 @@ class Returning:
         """Whether a request that was refused should be sent again, with more or less of it."""
         sent = self.of(request)
         for field in FIELDS:
-            if field not in refusal or not any(field in message for message in request.messages):
+            if not re.search(rf"\b{field}\b", refusal) or not any(field in message for message in request.messages):
                 continue
             if _DEMANDED.search(refusal):
                 if field == REASONING and field not in sent | self._never:
@@ -123,10 +132,12 @@ class Returning:
 def fields_for(request: ChatRequest) -> frozenset[str]:
     """Those that a server takes of which nothing else is known."""
     calls = bool(request.tools) or any(message.get("tool_calls") for message in request.messages)
-    return frozenset(FIELDS if calls else (DETAILS,))
+    return frozenset(FIELDS) if calls else frozenset((DETAILS,))
 
 
 def without(message: Message, fields: frozenset[str]) -> Message:
     """A message with no more than ``fields`` of what was thought."""
     left_out = [field for field in FIELDS if field in message and field not in fields]
+    if PLAIN in message and not isinstance(message[PLAIN], str):
+        left_out.append(PLAIN)  # null, or what somebody else calls so
     return {name: value for name, value in message.items() if name not in left_out} if left_out else message
