@@ -338,3 +338,13 @@ def rows(*vectors: Any) -> dict[str, Any]:
 async def test_vectors_that_are_none_are_no_answer(body, wrong):
     with pytest.raises(BadReply, match=wrong):
         await embedded(body)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+async def test_no_word_holds_half_a_character():
+    """It could be written nowhere: not into a cache, a trace or the next request."""
+    body = said({"role": "\ud800", "tool_calls": [call("{}", "c\udc00")]}, "ế\ud800", model="m\ud800")
+    bare = {"name": "f", "parameters": {"type": "object", "properties": {}}}
+    found, _ = await given(answer(body), inputs={"tools": [bare]})
+    json.dumps(found, ensure_ascii=False, default=str).encode()
+    assert (found["finish_reason"], found["tool_calls"][0]["id"]) == ("ế?", "c?")
