@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hush.core import Retry
+from hush.core import Hush, Retry
 from hush.core._runtime._signals import signal_of
 from hush.providers._clients._embedding import EmbeddingClient
 from hush.providers._clients._settings import ClientSettings
@@ -19,7 +19,7 @@ from hush.providers._model import ChatRequest
 from hush.providers.errors import AnswerMismatch, BadReply, ProviderTimeout, RefusedByProvider, Unreachable
 from kit.llm_forms import ANTHROPIC, OPENAI, chunk
 from kit.llm_wire import CLOSE, HANG, Steps, answer, event, serving, stream
-from kit.model_places import SOON, asked
+from kit.model_places import SOON, asked, asking
 
 TOOL = {"name": "f", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}}
 SHAPE = {"type": "object", "properties": {"a": {}}, "required": ["a"]}
@@ -348,3 +348,28 @@ async def test_no_word_holds_half_a_character():
     found, _ = await given(answer(body), inputs={"tools": [bare]})
     json.dumps(found, ensure_ascii=False, default=str).encode()
     assert (found["finish_reason"], found["tool_calls"][0]["id"]) == ("ế?", "c?")
+
+
+# --- connections ------------------------------------------------------------------------------------------------------
+FAREWELL = answer(b"<html>408</html>", 408, {"connection": "close"}, kind="text/html")
+TIMED_OUT = answer({"error": {"message": "timed out"}}, 408, {"connection": "close"})
+
+
+@pytest.mark.parametrize(("said_first", "attempts", "requests"), [(FAREWELL, 1, 3), (TIMED_OUT, 2, 3)])
+async def test_a_farewell_to_nobody_is_no_answer(said_first, attempts, requests):
+    """On a kept connection a proxy says that it closes it, just when it is used again; an API's own 408 is one."""
+
+    def script(seen):
+        return [*said_first, CLOSE] if seen.number == 2 else answer(said({"content": "a"}))
+
+    async with serving(script) as server:
+        settings = {"type": "openai", "base_url": f"{server.url}/v1", "api_key": "k", "model": "m"}
+        async with Hush(asking(retry=SOON), resources={"llm:m": settings}) as engine:
+            found = [await engine.run({"messages": "?"}) for _ in range(2)]
+    assert [one["attempts"] for one in found] == [1, attempts]
+    assert (len(server.seen), server.connections, len(server.open)) == (requests, 2, 0)
+
+
+async def test_a_new_connection_has_nobody_to_say_farewell_to():
+    found, requests = await given([*FAREWELL, CLOSE], answer(said({"content": "a"})))
+    assert (found["attempts"], requests) == (2, 2)
