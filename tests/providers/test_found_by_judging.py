@@ -262,12 +262,46 @@ PAGE = answer(b"<html><title>Sign in</title></html>", kind="text/html")
         ),
         (answer({"error": {"message": "prompt is too long: 9 > 8"}}, 400), "anthropic", "shorten the messages"),
         (answer({"error": {"message": "Your credit balance is too low"}}, 400), "anthropic", "nothing left to spend"),
+        (answer({"error": {"message": "Insufficient balance"}}, 403), "openai", "nothing left to spend"),
         (answer({"error": {"message": "Your input was flagged"}}, 403), "openai", "it is the messages that it refuses"),
         (answer({"error": {"message": "no access"}}, 403), "openai", "Look at api_key of llm:m"),
     ],
 )
 async def test_a_refusal_says_what_to_do(steps, kind, words):
     assert words in await refused(steps, kind=kind)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        (answer({"error": "Unexpected endpoint or method. (POST /chat/completions)"}), "look at model and base_url"),
+        (
+            answer({"error": {"code": "1113", "message": "余额不足或无可用资源包,请充值。"}}, 429),
+            "nothing left to spend",
+        ),
+        (answer({"error": {"type": "exceeded_current_quota_error", "message": "x"}}, 429), "nothing left to spend"),
+    ],
+)
+async def test_what_waiting_does_not_mend_is_asked_once(steps, words, streams):
+    async with serving(lambda _: steps) as server:
+        settings = {"type": "openai", "base_url": f"{server.url}/v1", "api_key": "k", "model": "m"}
+        with pytest.raises(RefusedByProvider, match=words):
+            await asked({"llm:m": settings}, streams=streams)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        answer({"error": {"message": "Flex tier capacity exceeded"}}, 498),
+        answer({"error": "Model is overloaded", "error_type": "overloaded"}),
+        answer({"error": {"type": "engine_overloaded_error", "message": "The engine is currently overloaded"}}),
+    ],
+)
+async def test_what_waiting_mends_is_asked_again(steps):
+    found, requests = await given(steps, answer(said({"content": "a"})))
+    assert (found["content"], found["attempts"], requests) == ("a", 2, 2)
 
 
 @BOTH

@@ -31,7 +31,10 @@ _THOUGHTS = re.compile(r"reasoning_content|reasoning_details|thinking`? blocks?"
 _CLIENTS = frozenset(("anthropic", "anyio", "h11", "h2", "httpcore2", "httpx2", "openai"))
 
 # No pause helps against these, though their status is that of too many requests.
-_SPENT = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
+_SPENT = frozenset(
+    ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "exceeded_current_quota_error")
+)
+_NO_MONEY = re.compile(r"insufficient (account )?balance|credit balance is too low|余额不足", re.IGNORECASE)
 
 
 class Failures:
@@ -104,8 +107,11 @@ class Failures:
     def _refused(self, status: int, told: Told, kept: dict[str, str]) -> ProviderError:
         for name, value in kept_headers(told.headers).items():
             kept.setdefault(name, value)
-        if status == 429 and not _SPENT.isdisjoint(told.words):
+        spent = not _SPENT.isdisjoint(told.words) or _NO_MONEY.search(told.message) is not None
+        if status == 429 and spent:
             kept["x-should-retry"] = "false"
+        elif status == 498:  # Groq: no room at this tier at the moment
+            kept.setdefault("x-should-retry", "true")
         elif not any(asks_back(kept.get(name)) for name in ("retry-after", "retry-after-ms", "x-ms-retry-after-ms")):
             after_s = told.retry_after_s or duration_s(kept.get("retry-after", "")) or None
             if after_s is None and status == 429:
@@ -129,6 +135,8 @@ class Failures:
     def _mend(self, status: int, told: Told) -> str:
         settings = self._settings
         whose = f" of {settings.resource}" if settings.resource else ""
+        if status == 402 or not _SPENT.isdisjoint(told.words) or _NO_MONEY.search(told.message):
+            return "\n    The account has nothing left to spend; waiting does not help."
         if status == 403 and _JUDGED.search(told.message):
             return "\n    What was asked is not allowed there: it is the messages that it refuses, not the key."
         if status == 413 or _LONG.search(f"{told.message} {' '.join(told.words)}"):
@@ -143,8 +151,6 @@ class Failures:
             )
         if 300 <= status < 400:
             return f"\n    Write where it leads into base_url{whose}, now {self.clean(settings.shown_url)}."
-        if status == 402 or not _SPENT.isdisjoint(told.words) or "credit balance is too low" in told.message:
-            return "\n    The account has nothing left to spend; waiting does not help."
         if status in (400, 422) and _THOUGHTS.search(told.message):
             return (
                 "\n    What a model thought goes back to it unaltered: put the output message of the node that asked "

@@ -31,6 +31,8 @@ _STATUSES: Mapping[str, int] = {
     "rate_limit_exceeded": 429,
     "insufficient_quota": 429,
     "resource_exhausted": 429,
+    "rate_limit_reached_error": 429,
+    "engine_overloaded_error": 429,
     "too_many_requests": 429,
     "api_error": 500,
     "server_error": 500,
@@ -101,7 +103,11 @@ def told_of(found: Any) -> Told:
         return Told(found if isinstance(found, str) else dumps(found))
     inner = found.get("error")
     if isinstance(inner, str) and inner:
-        return Told(" ".join(filter(None, [inner, as_text(found.get("message"))])), (), _status(found), None)
+        told = " ".join(filter(None, [inner, as_text(found.get("message"))]))
+        # LM Studio says so with the status 200 (https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/618).
+        status = 404 if inner.lower().startswith("unexpected endpoint") else _status(found)
+        word = as_word(found.get("error_type"))  # of text-generation-inference
+        return Told(told, (word,) if word else (), status, wording_s=_worded_s(told))
     error = as_mapping(inner) or found
     message = next((as_text(error[key]) for key in ("message", "detail", "msg", "errors") if error.get(key)), "")
     beside = as_mapping(error.get("metadata"))  # OpenRouter: what the one behind it said
@@ -130,7 +136,7 @@ def _status(error: Mapping[str, Any]) -> int | None:
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
             return value
-    for key in ("code", "type", "status"):
+    for key in ("code", "type", "status", "error_type"):
         word = as_word(error.get(key))
         if word and word.lower() in _STATUSES:
             return _STATUSES[word.lower()]
