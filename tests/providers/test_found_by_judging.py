@@ -158,6 +158,28 @@ async def test_other_arguments_are_sent_back_once_and_then_shown(arguments):
     assert repr(f"f({arguments})") in str(caught.value)
 
 
+SLIP = "Failed to call a function. See 'failed_generation' for more details."
+
+
+@pytest.mark.parametrize(
+    ("code", "inputs"), [("tool_use_failed", "tools"), ("json_validate_failed", "response_format")]
+)
+@BOTH
+async def test_what_a_model_slipped_at_and_the_server_kept_is_asked_for_once_more(code, inputs, streams):
+    """Groq's 400 is the model's mistake, and nobody's who asked."""
+    given_ = {"tools": {"tools": [TOOL]}, "response_format": {"response_format": SHAPE}}[inputs]
+    slip = answer({"error": {"message": SLIP, "type": "invalid_request_error", "code": code}}, 400)
+    good = {"tool_calls": [call('{"n":1}')]} if inputs == "tools" else {"content": '{"a": 1}'}
+    found, requests = await given(slip, answer(said(good)), streams=streams, inputs=given_)
+    assert (found["attempts"], requests) == (2, 2)
+    async with serving(lambda _: slip) as server:
+        settings = {"type": "openai", "base_url": f"{server.url}/v1", "api_key": "k", "model": "m"}
+        with pytest.raises(RefusedByProvider, match="Failed to call"):
+            await asked({"llm:m": settings}, inputs=given_)
+    assert len(server.seen) == 2
+    assert [len(seen.json["messages"]) for seen in server.seen] == [1, 2]
+
+
 # --- data -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("content", "parsed"),
