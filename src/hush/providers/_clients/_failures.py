@@ -124,7 +124,7 @@ class Failures:
         text = f"{self._settings.who} answered {status}{f' ({self.clean(about)})' if about else ''}"
         mend = self._mend(status, told)
         return RefusedByProvider(
-            f"{text}: {self.clean(told.message) or 'nothing more'}{f' {mend}' if mend else ''}",
+            f"{text}: {self.clean(told.message) or 'nothing more'}{mend}",
             resource=self._settings.resource,
             status_code=status,
             code=next((self.clean(word) for word in told.words), None),
