@@ -106,8 +106,8 @@ def told_of(found: Any) -> Told:
         told = " ".join(filter(None, [inner, as_text(found.get("message"))]))
         # LM Studio says so with the status 200 (https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/618).
         status = 404 if inner.lower().startswith("unexpected endpoint") else _status(found)
-        word = as_word(found.get("error_type"))  # of text-generation-inference
-        return Told(told, (word,) if word else (), status, wording_s=_worded_s(told))
+        kind = as_word(found.get("error_type"))  # of text-generation-inference
+        return Told(told, (kind,) if kind else (), status, wording_s=_worded_s(told))
     error = as_mapping(inner) or found
     message = next((as_text(error[key]) for key in ("message", "detail", "msg", "errors") if error.get(key)), "")
     beside = as_mapping(error.get("metadata"))  # OpenRouter: what the one behind it said
