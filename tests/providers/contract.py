@@ -39,6 +39,7 @@ class Subject:
         repeats: Whether the same question gets the same answer.
         counts: Whether the server tells how many tokens there were.
         tools: A request that is answered with a call of a tool, if there is one.
+        media: A request that is answered with a picture and with speech, if there is one.
         refused: A request that the server refuses with a status, if there is one.
         sockets: How many connections the server sees open, if it says so.
         settled: Wait until the server has seen what the client did last.
@@ -49,6 +50,7 @@ class Subject:
     repeats: bool = True
     counts: bool = True
     tools: ChatRequest | None = None
+    media: ChatRequest | None = None
     refused: ChatRequest | None = None
     sockets: Callable[[], int] | None = None
     settled: Callable[[], Any] | None = None
@@ -120,6 +122,20 @@ async def calls_of_tools_are_the_same(subject: Subject) -> None:
         for call in reply.tool_calls:
             assert call.id
             assert call.name
+    if subject.repeats:
+        assert told(whole) == told(streamed)
+
+
+async def pictures_and_speech_are_the_same(subject: Subject) -> None:
+    if subject.media is None:
+        return
+    async with subject.client() as client:
+        whole, streamed = await client.chat(subject.media), await client.chat(subject.media, Heard())
+    for reply in (whole, streamed):
+        assert reply.images
+        assert all(set(image) == {"type", "image_url"} for image in reply.images)
+        assert reply.audio is not None
+        assert reply.audio["id"]
     if subject.repeats:
         assert told(whole) == told(streamed)
 
@@ -214,6 +230,7 @@ CHECKS: tuple[Check, ...] = (
     an_answer_is_whole,
     a_streamed_answer_is_the_same,
     calls_of_tools_are_the_same,
+    pictures_and_speech_are_the_same,
     many_at_once_are_answered,
     a_cancelled_stream_leaves_nothing,
     cancelled_anywhere_it_leaves_nothing,

@@ -12,7 +12,7 @@ from hush.core import Limit, ResourceHub, UsageError, code_node
 from hush.testing import ScriptedLLM
 from kit.llm_forms import Said, anthropic_whole
 from kit.model_server import Asked, ModelServer, serving_models
-from kit.tls_server import ELSEWHERE, GOOD, SELF_SIGNED, serving_tls
+from kit.tls_server import CERTIFICATES, ELSEWHERE, GOOD, SELF_SIGNED, serving_tls
 
 
 @pytest.fixture(scope="module")
@@ -266,3 +266,30 @@ def test_nothing_of_it_is_logged(server, caplog):
     caplog.set_level(logging.WARNING)
     ResourceHub({"llm:key": settings(server, api_key="bad-key")}).check()
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"limits": {"concurrency": 101}}, True),
+        ({"limits": {"concurrency": 100}}, False),
+        ({"limits": {"rpm": 6000}}, False),
+        ({"limits": {"concurrency": 200}, "http2": False}, False),
+        ({"limits": {"concurrency": 200}, "base_url": "http"}, False),
+    ],
+)
+async def test_more_at_a_time_than_http2_carries_is_said(more, said, caplog):
+    pytest.importorskip("h2")
+    listed = b'{"data": [{"id": "m"}]}'
+    with serving_tls(GOOD, listed) as secure, serving_models() as plain:
+        where = {"base_url": f"{secure.url}/v1", "verify": str(CERTIFICATES / "authority.pem")}
+        if more.get("base_url") == "http":
+            more = {**more, "base_url": plain.url}
+        given = {"type": "openai", "api_key": "good", "model": "m", "http2": True, **where, **more}
+        hub = ResourceHub({"llm:a": given})
+        found = await asyncio.to_thread(hub.check)
+        service = hub._get("llm", "a").open()
+        await service.aclose()
+    assert found == []
+    assert (f"no more than 100 of concurrency {more['limits'].get('concurrency')}" in found.works["llm:a"]) is said
+    assert [record.levelname for record in caplog.records if record.name == "hush.resources"] == ["WARNING"] * said

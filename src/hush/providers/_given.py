@@ -13,7 +13,7 @@ from typing import Any
 
 from hush.core.extend import nearest
 from hush.providers._files import File
-from hush.providers._model import BLOCK_KINDS, BLOCKS
+from hush.providers._model import BLOCK_KINDS, BLOCKS, DETAILS, REASONING
 from hush.providers._text import as_text
 from hush.providers.errors import PromptError
 
@@ -67,6 +67,10 @@ def message_of(value: Any, where: str) -> dict[str, Any]:
         message["content"] = content_of(content, f"the content of {where}")
     if message.get(BLOCKS) is not None:
         message[BLOCKS] = _blocks(message[BLOCKS], f"the {BLOCKS} of {where}")
+    if not is_a(message.get(REASONING, ""), str | None):
+        raise PromptError(f"the {REASONING} of {where} is of type {type(message[REASONING]).__name__}; it is text")
+    if message.get(DETAILS) is not None:
+        message[DETAILS] = _details(message[DETAILS], f"the {DETAILS} of {where}")
     if message.get("images") is not None:
         message["images"] = content_of(message["images"], f"the images of {where}")
     if role == "tool" and not is_a(message.get("tool_call_id"), str):
@@ -104,6 +108,17 @@ def _blocks(value: Any, where: str) -> list[dict[str, Any]]:
         kind = one.get("type") if is_a(one, Mapping) else None
         if not (is_a(kind, str) and kind in BLOCK_KINDS):
             raise PromptError(f"{where}[{at}] is of the type {_short(kind)}; there are: {', '.join(BLOCK_KINDS)}")
+    return [dict(one) for one in value]
+
+
+def _details(value: Any, where: str) -> list[dict[str, Any]]:
+    """What OpenRouter gave of the thinking: texts, and what is hidden. Nothing of it names what would be fetched."""
+    if not is_a(value, list | tuple):
+        raise PromptError(f"{where} are of type {type(value).__name__}; they are a list")
+    for at, one in enumerate(value):
+        kind: Any = one.get("type") if is_a(one, Mapping) else None
+        if not (is_a(kind, str) and kind.startswith("reasoning.")):
+            raise PromptError(f"{where}[{at}] is of the type {_short(kind)}; it is reasoning.text or the like")
     return [dict(one) for one in value]
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from hush.core import Limit, Retry, UsageError
 from hush.core.extend import Again, Leaf, Serving, Uses
 from hush.providers._asked import PATIENT, about, keys_of, refuse_unknown, usage_given
-from hush.providers._model import ChatClient, ChatResource, Reply
+from hush.providers._model import ChatClient, ChatResource, Reply, Usage
 from hush.providers._request import LLMRequest, request_of
 from hush.providers._said import said
 from hush.providers._structured import Misfit
 from hush.providers._tools import read_calls
-from hush.providers.errors import AnswerMismatch
+from hush.providers.errors import AnswerMismatch, RefusedByProvider
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,13 +225,22 @@ def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
+_SLIPS = frozenset(("tool_use_failed", "json_validate_failed"))
+"""What Groq refuses with the status 400 though the request was right: the model's answer does not fit it."""
+
+
 # --- one attempt ------------------------------------------------------------------------------------------------------
 async def _serve(
     stream: bool | None, request: LLMRequest, client: ChatClient, serving: Serving
 ) -> Mapping[str, Any] | Again:
     resource: ChatResource = serving.resource
     streams = serving.streams if stream is None else stream
-    reply = await client.chat(request.chat, serving.chunk if streams else None)
+    try:
+        reply = await client.chat(request.chat, serving.chunk if streams else None)
+    except RefusedByProvider as refusal:
+        if refusal.code not in _SLIPS or serving.corrections:
+            raise
+        return Again(request.after_slip(), Usage())
     resource.learn(request.input_tokens(), reply.usage)
     serving.answered(lambda: about(resource, reply.usage, reply.model, reply.finish_reason))
     if reply.hold_s is not None:
@@ -269,7 +278,8 @@ def _mismatch(reply: Reply, misfit: Misfit, name: str) -> AnswerMismatch:
         "length": " It was cut off: give it more max_tokens.",
         "content_filter": " It was filtered by the provider.",
     }.get(reply.finish_reason or "", "")
-    shown = reply.content if len(reply.content) <= 200 else f"{reply.content[:200]}…"
+    text = reply.content or next((f"{call.name}({call.arguments})" for call in reply.tool_calls), "")
+    shown = text if len(text) <= 200 else f"{text[:200]}…"
     return AnswerMismatch(
         f"the answer of {name} is not what was asked for: {misfit}{ended} It begins: {shown!r}",
         reply.content,

@@ -126,7 +126,7 @@ def _reader(parser: Any) -> tuple[Callable[[str], Any] | None, Any]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(bare_json(text))
+        return json.loads(bare_json(text), strict=False)
     except (ValueError, RecursionError) as exc:
         shown = text if len(text) <= 200 else f"{text[:200]}…"
         raise AnswerMismatch(f"the answer is no JSON: {exc}. It begins: {shown!r}", text) from None

@@ -14,6 +14,9 @@ BLOCKS = "anthropic_blocks"
 """The key of a message of the assistant under which Anthropic's answer stands in blocks that go back unaltered. Other
 vendors are not sent it."""
 
+REASONING, DETAILS, PLAIN = "reasoning_content", "reasoning_details", "reasoning"
+"""The keys under which other vendors want to see again what was thought: DeepSeek's, OpenRouter's and vLLM's."""
+
 THOUGHTS = ("thinking", "redacted_thinking")
 BLOCK_KINDS = ("text", "tool_use", *THOUGHTS)
 """The blocks that may stand there. None names anything that would be fetched."""
@@ -98,6 +101,8 @@ class Reply:
         hold_s: Seconds for which nobody should ask again, if the headers say that the allowance is used up.
         id: The server's id of the answer.
         blocks: The answer as Anthropic gave it, if it thought: text, thinking with its signature, calls. Empty if not.
+        thoughts: What else of the message of the assistant goes back with it: ``reasoning_content`` and
+            ``reasoning_details``, as the server gave them, or if it gave neither, ``reasoning``.
         images: Pictures, as parts that may stand in a message: ``{"type": "image_url", "image_url": {"url": ...}}``.
         audio: What was spoken, in OpenAI's form: ``id``, ``data`` in base64, ``transcript``, ``expires_at``.
     """
@@ -114,6 +119,7 @@ class Reply:
     hold_s: float | None = None
     id: str | None = None
     blocks: Sequence[Mapping[str, Any]] = ()
+    thoughts: Mapping[str, Any] = field(default_factory=dict)
     images: Sequence[Mapping[str, Any]] = ()
     audio: Mapping[str, Any] | None = None
 

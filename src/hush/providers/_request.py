@@ -62,6 +62,12 @@ class LLMRequest:
         chat = replace(self.chat, messages=[*self.chat.messages, *turns])
         return replace(self, chat=chat, before=(*self.before, reply))
 
+    def after_slip(self) -> LLMRequest:
+        """The request again, of which the server has looked at the answer by itself and kept it: it did not fit."""
+        what = "the calls of tools" if self.tools else "JSON that fits the schema"
+        told = {"role": "user", "content": f"Your last answer could not be read. Give it again, with {what} as asked."}
+        return replace(self, chat=replace(self.chat, messages=[*self.chat.messages, told]))
+
 
 def request_of(
     messages: Any,

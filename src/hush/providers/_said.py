@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from hush.providers._model import BLOCKS, Reply
@@ -21,6 +22,7 @@ def said(reply: Reply) -> dict[str, Any]:
         found["refusal"] = reply.refusal
     if reply.blocks:
         found[BLOCKS] = [dict(block) for block in reply.blocks]
+    found |= deepcopy(dict(reply.thoughts))
     if reply.audio is not None and reply.audio.get("id"):
         found["audio"] = {"id": reply.audio["id"]}
     return found

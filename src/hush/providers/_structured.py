@@ -12,6 +12,7 @@ from typing import Any
 from hush.providers.errors import RequestError
 
 _FENCED = re.compile(r"\A\s*```[\w-]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _MOST_TOLD = 3
 
 
@@ -32,7 +33,7 @@ class Shape:
     def read(self, text: str) -> Any:
         """The answer as data that fits. Raises ``Misfit``, which says what does not."""
         try:
-            value = json.loads(bare_json(text))
+            value = json.loads(bare_json(text), strict=False)
         except (ValueError, RecursionError) as exc:
             raise Misfit(f"This is no JSON: {exc}.") from None
         if not self.schema:
@@ -134,7 +135,8 @@ def _validator(schema: str) -> Any:
 
 
 def bare_json(text: str) -> str:
-    """The text without a fence of Markdown around it."""
+    """The text without what was thought before it, between tags, and without a fence of Markdown around it."""
+    text = _THOUGHT.sub("", text, count=1)
     found = _FENCED.match(text)
     return found[1] if found else text
 

@@ -79,7 +79,7 @@ def read_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool]) -> list[dic
         if tool is None:
             raise Misfit(f"There is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}.")
         try:
-            arguments = json.loads(call.arguments) if call.arguments.strip() else {}
+            arguments = _read(call.arguments)
         except (ValueError, RecursionError) as exc:
             raise Misfit(f"The arguments of {call.name} are no JSON: {exc}.") from None
         if not isinstance(arguments, dict):
@@ -90,6 +90,16 @@ def read_calls(calls: Sequence[ToolCall], tools: Mapping[str, Tool]) -> list[dic
             raise Misfit(f"The arguments of {call.name}: {exc}") from None
         found.append({**as_openai(call), "name": call.name, "arguments": arguments})
     return found
+
+
+def _read(text: str) -> Any:
+    """The arguments of a call. Some models break lines within strings, and some servers write it as JSON twice."""
+    if not text.strip():
+        return {}
+    value = json.loads(text, strict=False)
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        value = json.loads(value, strict=False)
+    return {} if value is None else value
 
 
 def as_openai(call: ToolCall) -> dict[str, Any]:

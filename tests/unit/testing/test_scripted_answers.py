@@ -276,3 +276,20 @@ def test_a_request_that_is_wrong_is_refused(body, says):
     with pytest.raises(ScriptedFault, match=says) as caught:
         one(ScriptedLLM(), body)
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong", "at"),
+    [
+        ({"images": "data:x"}, "list of URLs", ("images",)),
+        ({"images": [3]}, "a URL, or a part", ("images", 0)),
+        ({"images": [{"type": "text", "text": "x"}]}, "a URL, or a part", ("images", 0)),
+        ({"audio": "x"}, "mapping of id, data", ("audio",)),
+        ({"audio": {"dat": ""}}, "did you mean 'data'", ("audio", "dat")),
+        ({"audio": {"data": b""}}, "data is text", ("audio", "data")),
+    ],
+)
+def test_pictures_and_speech_are_looked_at_when_the_script_is_read(more, wrong, at):
+    with pytest.raises(ScriptError, match=wrong) as caught:
+        ScriptedLLM([more])
+    assert caught.value.at[-len(at) :] == at

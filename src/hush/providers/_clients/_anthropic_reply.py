@@ -58,7 +58,8 @@ class MessageReader(Reader):
         self._message(message)
         self._flush()
         if self.assembly.is_empty and self.assembly.finish_reason is None:
-            raise self.failures.bad("gave an answer without content and stop reason.", self.headers)
+            other = "It answers in OpenAI's form: write type: openai." if "choices" in message else ""
+            raise self.failures.bad("gave an answer without content and stop reason.", self.headers, mend=other)
         self.finished = True
 
     def reply(self) -> Reply:
@@ -88,7 +89,7 @@ class MessageReader(Reader):
             self.assembly.add("thinking", as_text(block.get("thinking")))
         elif kind == "tool_use":
             call_id = as_word(block.get("id")) or f"call_{index}"
-            call = self.assembly.calls.at(None, call_id, as_word(block.get("name")) or "")
+            call = self.assembly.calls.another(call_id, as_word(block.get("name")))
             self._calls[index] = (call, block.get("input"))
         elif kind == "image":
             self.assembly.media.add_images([block])
@@ -114,7 +115,7 @@ class MessageReader(Reader):
             text = str(call.arguments)
             try:
                 # In a message in one piece the input is JSON, not text: written here as it is written there.
-                value = loads(text) if text else as_mapping(given)
+                value = loads(text or given) if text or isinstance(given, str) else as_mapping(given)
             except ValueError:
                 continue
             call.arguments = Joined()

@@ -8,6 +8,7 @@ from typing import Any
 from hush.providers._clients._lenient import NO_JSON, Joined, as_mapping, as_word, dumps, parsed
 from hush.providers._clients._limits import hold_s
 from hush.providers._clients._media import Media
+from hush.providers._clients._thoughts import Thoughts
 from hush.providers._model import Kind, OnChunk, Reply, ToolCall, Usage
 
 
@@ -58,12 +59,18 @@ class Calls:
         if call is not None and call_id is None and name is not None and call.name:
             is_other = index is None or (not call.id and call.is_whole())
         if call is None or is_other:
-            call = Call()
-            self._calls.append(call)
+            call = self.another(None, None)
             if index is not None:
                 self._by_index[index] = call
         call.id = call.id or call_id or ""
         call.name = call.name or name or ""
+        return call
+
+    def another(self, call_id: str | None, name: str | None) -> Call:
+        """A new one, whatever the others are."""
+        call = Call()
+        call.id, call.name = call_id or "", name or ""
+        self._calls.append(call)
         return call
 
     def __bool__(self) -> bool:
@@ -89,6 +96,7 @@ class Assembly:
         on_chunk: Who listens.
         blocks: The answer as it is to be sent back, for who wants that.
         media: What is no text.
+        thoughts: What was thought, as it is to be sent back.
     """
 
     def __init__(self, on_chunk: OnChunk | None) -> None:
@@ -102,6 +110,7 @@ class Assembly:
         self.usage: dict[str, int] = {}
         self.blocks: list[dict[str, Any]] = []
         self.media = Media()
+        self.thoughts = Thoughts()
         self._texts: dict[Kind, Joined] = {}
         self._untold: list[tuple[str, Kind]] = []
 
@@ -172,6 +181,7 @@ class Assembly:
             hold_s=hold_s(headers),
             id=self.id,
             blocks=self.blocks,
+            thoughts=self.thoughts.whole(),
             images=self.media.images,
             audio=self.media.audio(),
         )

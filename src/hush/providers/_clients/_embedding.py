@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from array import array
 from base64 import b64decode
@@ -82,6 +83,8 @@ class _VectorReader(Reader):
             if vector is None or index >= len(self._vectors):
                 raise self.failures.bad(f"gave an embedding that is none, at place {index}.", self.headers)
             self._vectors[index] = vector
+        if len({len(vector) for vector in self._vectors if vector is not None}) > 1:
+            raise self.failures.bad("gave embeddings of different lengths.", self.headers)
         missing = self._vectors.count(None)
         if missing:
             text = f"gave {len(self._vectors) - missing} embeddings for {len(self._vectors)} texts."
@@ -105,11 +108,16 @@ def _vector(found: Any) -> Sequence[float] | None:
             return None
         if sys.byteorder == "big":
             numbers.byteswap()
-        return numbers.tolist() or None
+        return _finite(numbers.tolist())
     if isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
         found = found[0]  # llama.cpp, of pooled ones
-    if not isinstance(found, list) or not found:
+    if not isinstance(found, list):
         return None
     if not all(isinstance(number, float | int) and not isinstance(number, bool) for number in found):
         return None
-    return [float(number) for number in found]
+    return _finite([float(number) for number in found])
+
+
+def _finite(numbers: list[float]) -> list[float] | None:
+    """Those that a vector may have; the sum of others is no number either."""
+    return numbers if numbers and math.isfinite(sum(numbers)) else None

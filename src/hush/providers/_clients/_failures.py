@@ -15,7 +15,7 @@ from hush.providers._clients._charset import as_utf8, charset_of
 from hush.providers._clients._limits import asks_back, duration_s, hold_s
 from hush.providers._clients._redaction import redacted, shortened
 from hush.providers._clients._settings import ClientSettings
-from hush.providers._clients._told import Told, told_by, told_of
+from hush.providers._clients._told import PAGE, Told, told_by, told_of
 from hush.providers.errors import BadReply, ProviderError, ProviderTimeout, RefusedByProvider, Unreachable
 
 _KEPT = re.compile(
@@ -24,10 +24,17 @@ _KEPT = re.compile(
 )
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 
+_JUDGED = re.compile(r"moderation|flagged|content polic|safety", re.IGNORECASE)
+_LONG = re.compile(r"context_length_exceeded|string_above_max_length|maximum context length|prompt is too long")
+_THOUGHTS = re.compile(r"reasoning_content|reasoning_details|thinking`? blocks?", re.IGNORECASE)
+
 _CLIENTS = frozenset(("anthropic", "anyio", "h11", "h2", "httpcore2", "httpx2", "openai"))
 
 # No pause helps against these, though their status is that of too many requests.
-_SPENT = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
+_SPENT = frozenset(
+    ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "exceeded_current_quota_error")
+)
+_NO_MONEY = re.compile(r"insufficient (account )?balance|credit balance is too low|余额不足", re.IGNORECASE)
 
 
 class Failures:
@@ -62,13 +69,29 @@ class Failures:
             return self.bad(f"sent an error in its answer: {told.message}", kept, code=next(iter(told.words), None))
         return self._refused(told.status, told, kept)
 
+    def no_json(self, body: bytes, headers: Mapping[str, str]) -> BadReply:
+        """Of an answer that is no JSON."""
+        told = told_by(body).message
+        settings = self._settings
+        mend = ""
+        if told.startswith(PAGE):
+            whose, end = settings.resource or "the resource", "; most end in /v1" if settings.vendor == "openai" else ""
+            mend = f"Is {self.clean(settings.shown_url)} the address of an API? Look at base_url of {whose}{end}."
+        return self.bad(f"gave an answer that is no JSON: {told}", headers, mend=mend)
+
     def bad(
-        self, what: str, headers: Mapping[str, str] | None = None, kind: type[BadReply] = BadReply, **more: Any
+        self,
+        what: str,
+        headers: Mapping[str, str] | None = None,
+        kind: type[BadReply] = BadReply,
+        *,
+        mend: str = "",
+        **more: Any,
     ) -> BadReply:
-        """Of an answer that is none: ``what`` follows after who answered."""
+        """Of an answer that is none: ``what`` follows after who answered, and behind it what to do."""
         kept = kept_headers(headers or {})
         return kind(
-            f"{self._settings.who} {self.clean(what)}",
+            f"{self._settings.who} {self.clean(what)}" + (f"\n    {mend}" if mend else ""),
             resource=self._settings.resource,
             headers=kept,
             request_id=_request_id(kept),
@@ -82,19 +105,26 @@ class Failures:
         )
 
     def _refused(self, status: int, told: Told, kept: dict[str, str]) -> ProviderError:
-        if status == 429 and not _SPENT.isdisjoint(told.words):
+        for name, value in kept_headers(told.headers).items():
+            kept.setdefault(name, value)
+        spent = not _SPENT.isdisjoint(told.words) or _NO_MONEY.search(told.message) is not None
+        if status == 429 and spent:
             kept["x-should-retry"] = "false"
+        elif status == 498:  # Groq: no room at this tier at the moment
+            kept.setdefault("x-should-retry", "true")
         elif not any(asks_back(kept.get(name)) for name in ("retry-after", "retry-after-ms", "x-ms-retry-after-ms")):
             after_s = told.retry_after_s or duration_s(kept.get("retry-after", "")) or None
             if after_s is None and status == 429:
                 after_s = hold_s(kept, refused=True)
+            if after_s is None and status in (429, 503):
+                after_s = told.wording_s
             if after_s is not None:
                 kept["retry-after-ms"] = f"{after_s * 1000:.0f}"
         about = ", ".join(filter(None, [next(iter(told.words), ""), told.param and f"parameter {told.param}"]))
         text = f"{self._settings.who} answered {status}{f' ({self.clean(about)})' if about else ''}"
         mend = self._mend(status, told)
         return RefusedByProvider(
-            f"{text}: {self.clean(told.message) or 'nothing more'}{f' {mend}' if mend else ''}",
+            f"{text}: {self.clean(told.message) or 'nothing more'}{mend}",
             resource=self._settings.resource,
             status_code=status,
             code=next((self.clean(word) for word in told.words), None),
@@ -105,6 +135,12 @@ class Failures:
     def _mend(self, status: int, told: Told) -> str:
         settings = self._settings
         whose = f" of {settings.resource}" if settings.resource else ""
+        if status == 402 or not _SPENT.isdisjoint(told.words) or _NO_MONEY.search(told.message):
+            return "\n    The account has nothing left to spend; waiting does not help."
+        if status == 403 and _JUDGED.search(told.message):
+            return "\n    What was asked is not allowed there: it is the messages that it refuses, not the key."
+        if status == 413 or _LONG.search(f"{told.message} {' '.join(told.words)}"):
+            return "\n    It is asked for more than it takes at once: shorten the messages, the files or max_tokens."
         if status in (401, 403):
             has = "it has none" if settings.api_key is None else "it was sent"
             return f"\n    Look at api_key{whose} ({has})."
@@ -115,8 +151,11 @@ class Failures:
             )
         if 300 <= status < 400:
             return f"\n    Write where it leads into base_url{whose}, now {self.clean(settings.shown_url)}."
-        if status == 402 or not _SPENT.isdisjoint(told.words):
-            return "\n    The account has nothing left to spend; waiting does not help."
+        if status in (400, 422) and _THOUGHTS.search(told.message):
+            return (
+                "\n    What a model thought goes back to it unaltered: put the output message of the node that asked "
+                "into the history as it is."
+            )
         if status in (400, 422) and re.search(r"response_format|json_schema", f"{told.message} {told.param}"):
             return f"\n    If it cannot enforce schemas, set schema_mode{whose} to json_object or none."
         return ""
@@ -165,13 +204,22 @@ class Failures:
         if isinstance(error, OSError) or not _CLIENTS.isdisjoint(
             str(base.__module__).partition(".")[0] for base in type(error).__mro__
         ):
-            return Unreachable(f"{settings.who}: no connection, or one that was lost: {why}", **about), None
+            text = f"{settings.who}: no connection, or one that was lost: {why}"
+            if "ConnectError" in names or isinstance(deepest, ConnectionRefusedError):
+                text = (
+                    f"{settings.who}: no connection to {self.clean(settings.shown_url)}: {why}\n    Is it up, and is "
+                    f"base_url of {settings.resource or 'the resource'} right?"
+                )
+            return Unreachable(text, **about), None
         return self.bad(f"gave an answer that could not be read: {type(error).__name__}: {why}"), None
 
     def too_slow(self, limit_s: float, what: str) -> ProviderTimeout:
         """Of a time that is over."""
         settings = self._settings
-        return ProviderTimeout(f"{settings.who}: no {what} within {limit_s:g} s.", resource=settings.resource)
+        setting = "silence_timeout_s" if "stream" in what else "timeout_s"
+        mend = f"If it may take longer, set a greater {setting} of {settings.resource or 'the resource'}."
+        text = f"{settings.who}: no {what} within {limit_s:g} s.\n    {mend}"
+        return ProviderTimeout(text, resource=settings.resource)
 
 
 def _in_utf8(body: bytes, headers: Mapping[str, str]) -> bytes:

@@ -57,8 +57,10 @@ def as_count(value: Any) -> int | None:
 
 
 def as_word(value: Any) -> str | None:
-    """A text that is not empty."""
-    return value if isinstance(value, str) and value else None
+    """A text that is not empty. Half a character in it, which nobody could write, is replaced."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def as_text(value: Any) -> str:

@@ -9,6 +9,7 @@ from hush.providers._clients._http import Post, Wire
 from hush.providers._clients._openai_reply import ChatReader
 from hush.providers._clients._openai_request import TOKEN_PARAMETERS, body_of
 from hush.providers._clients._settings import ClientSettings
+from hush.providers._clients._thoughts import Returning
 from hush.providers._model import ChatRequest, OnChunk, Reply
 from hush.providers.errors import RefusedByProvider
 
@@ -22,15 +23,16 @@ _MOST_LESSONS = 4
 class OpenAIClient:
     """A ``ChatClient``.
 
-    It learns from refusals, once for all later requests: that a server knows no ``stream_options``, and which of
-    ``max_tokens`` and ``max_completion_tokens`` it wants if ``token_parameter`` does not say so. A request that taught
-    it something is sent again at once.
+    It learns from refusals, once for all later requests: that a server knows no ``stream_options``, which of
+    ``max_tokens`` and ``max_completion_tokens`` it wants if ``token_parameter`` does not say so, and what it wants to
+    see again of what was thought. A request that taught it something is sent again at once.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
         self._wire = Wire(settings, "openai", openai_poster)
         self._tells_usage = True
+        self._returning = Returning(none=settings.vendor == "gemini" or _is_openai_itself(settings))
         self._token_parameter: str = settings.token_parameter or (
             "max_completion_tokens" if _is_openai_itself(settings) else "max_tokens"
         )
@@ -45,7 +47,7 @@ class OpenAIClient:
                 await self._wire.ask("/chat/completions", body, reader, tell)
             except RefusedByProvider as error:
                 lessons += 1
-                if lessons > _MOST_LESSONS or not self._learns(error, body):
+                if lessons > _MOST_LESSONS or not self._learns(error, request, body):
                     raise
             else:
                 return reader.reply()
@@ -62,6 +64,7 @@ class OpenAIClient:
             model=settings.model,
             schema_mode=settings.schema_mode,
             token_parameter=self._token_parameter,
+            thoughts=self._returning.of(request),
         )
         if streamed:
             body["stream"] = True
@@ -69,13 +72,15 @@ class OpenAIClient:
                 body.setdefault("stream_options", {"include_usage": True})
         return body
 
-    def _learns(self, error: RefusedByProvider, body: Mapping[str, Any]) -> bool:
+    def _learns(self, error: RefusedByProvider, request: ChatRequest, body: Mapping[str, Any]) -> bool:
         """Whether another request should be sent in place of the one that was refused."""
         if error.status_code not in (400, 422):
             return False
         text = str(error)
         if "stream_options" in body and "stream_options" in text:
             self._tells_usage = False
+            return True
+        if self._returning.learns(text, request):
             return True
         if self._settings.token_parameter is not None:
             return False

@@ -5,26 +5,40 @@ https://platform.openai.com/docs/api-reference/chat/object and .../chat-streamin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from hush.providers._clients._assembly import Assembly, extra_of
 from hush.providers._clients._failures import Failures
-from hush.providers._clients._lenient import as_count, as_list, as_mapping, as_text, as_word
+from hush.providers._clients._lenient import as_count, as_list, as_mapping, as_text, as_word, dumps
 from hush.providers._clients._reading import Reader
-from hush.providers._model import OnChunk, Reply
+from hush.providers._clients._thoughts import text_in
+from hush.providers._model import DETAILS, OnChunk, Reply
 
 _FINISHED = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
     "eos": "stop",
     "eos_token": "stop",
     "end_turn": "stop",
     "stop_sequence": "stop",
+    "complete": "stop",  # Cohere
     "max_tokens": "length",
+    "model_length": "length",  # Mistral
     "safety": "content_filter",
+    "recitation": "content_filter",
+    "sensitive": "content_filter",  # Zhipu
     "function_call": "tool_calls",
     "tool_use": "tool_calls",
 }
-_BROKEN_OFF = frozenset(("error", "abort", "aborted", "cancelled"))  # OpenRouter, vLLM
+# OpenRouter, vLLM; DeepSeek, Zhipu; Gemini, of a call of a tool that came to nothing, with an empty answer.
+_BROKEN_OFF = re.compile(
+    r"error|abort(ed)?|cancell?ed|insufficient_system_resource|network_error|(.*\W)?malformed_function_call",
+    re.IGNORECASE,
+)
 
 
 class ChatReader(Reader):
@@ -33,6 +47,7 @@ class ChatReader(Reader):
     def __init__(self, failures: Failures, on_chunk: OnChunk | None) -> None:
         super().__init__(failures)
         self.assembly = Assembly(on_chunk)
+        self._tells_thoughts = False  # other than in details, which say the same
 
     def event(self, name: str, data: Any) -> None:
         self._chunk(data, is_error=name == "error")
@@ -45,7 +60,10 @@ class ChatReader(Reader):
         self.assembly.flush()
         if self.assembly.is_empty and self.assembly.finish_reason is None:
             keys = ", ".join(map(str, found)) if isinstance(found, Mapping) else ""
-            raise self.failures.bad(f"gave an answer without choices, text and finish reason: {keys}.", self.headers)
+            own = isinstance(found, Mapping) and found.get("type") == "message"
+            other = "It answers in Anthropic's form: write type: anthropic." if own else ""
+            what = f"gave an answer without choices, text and finish reason: {keys}."
+            raise self.failures.bad(what, self.headers, mend=other)
         self.finished = True
 
     def reply(self) -> Reply:
@@ -83,35 +101,48 @@ class ChatReader(Reader):
             assembly.add("content", as_text(choice.get("text")))
         assembly.add_logprobs(choice.get("logprobs"))
         reason = as_word(choice.get("finish_reason"))
-        if reason in _BROKEN_OFF:
+        if reason and _BROKEN_OFF.fullmatch(reason):
             raise self.failures.bad(f"broke its answer off: finish reason {reason!r}.", self.headers)
         if reason:
-            assembly.finish_reason = _FINISHED.get(reason.lower(), reason)
+            assembly.finish_reason = _FINISHED.get(reason.partition(":")[0].lower(), reason)
+        usage = choice.get("usage")  # Moonshot
+        if usage:
+            assembly.add_usage(usage_of(usage))
 
     def _message(self, message: Mapping[str, Any]) -> None:
         assembly = self.assembly
         assembly.role = as_word(message.get("role")) or assembly.role
         # DeepSeek and llama.cpp; OpenRouter and newer vLLM. Who sends both sends the same text twice.
         thought = next((as_text(message[name]) for name in ("reasoning_content", "reasoning") if message.get(name)), "")
-        assembly.add("thinking", thought or _thinking_in(message.get("content")))
-        assembly.add("content", as_text(message.get("content")))
+        self._tells_thoughts = self._tells_thoughts or bool(thought)
+        details = text_in(message[DETAILS]) if not self._tells_thoughts and message.get(DETAILS) else ""
+        assembly.add("thinking", thought or details or _thinking_in(message.get("content")))
+        assembly.thoughts.add(message, in_parts=bool(self.streamed))
+        assembly.add("content", _text_of(message.get("content")))
         assembly.add("refusal", as_text(message.get("refusal")))
         assembly.media.add_images(message.get("content"))
         assembly.media.add_images(message.get("images"))  # OpenRouter
         if message.get("audio"):
             assembly.media.add_audio(message["audio"])
         for call in as_list(message.get("tool_calls")):
-            self._call(as_mapping(call))
+            self._call(as_mapping(call), is_whole=not self.streamed)
         if isinstance(message.get("function_call"), Mapping):  # as it was before there were tools
-            self._call({"index": 0, "function": message["function_call"]})
+            self._call({"index": 0, "function": message["function_call"]}, is_whole=not self.streamed)
 
-    def _call(self, call: Mapping[str, Any]) -> None:
+    def _call(self, call: Mapping[str, Any], *, is_whole: bool) -> None:
         function = as_mapping(call.get("function")) or call
-        given = self.assembly.calls.at(
-            as_count(call.get("index")), as_word(call.get("id")), as_word(function.get("name"))
-        )
+        call_id, name = as_word(call.get("id")), as_word(function.get("name"))
+        calls = self.assembly.calls
+        given = calls.another(call_id, name) if is_whole else calls.at(as_count(call.get("index")), call_id, name)
         given.add_arguments(function.get("arguments"))
         given.extra.update(extra_of(call))
+
+
+def _text_of(content: Any) -> str:
+    # Where a schema was asked for, some proxies give the data itself.
+    if isinstance(content, Mapping) and "type" not in content and not as_text(content):
+        return dumps(content) if content else ""
+    return as_text(content)
 
 
 def _thinking_in(content: Any) -> str:
@@ -132,8 +163,16 @@ def usage_of(found: Any) -> dict[str, int | None]:
     return {
         "input_tokens": _first(usage.get("prompt_tokens"), usage.get("input_tokens")),
         "output_tokens": _first(usage.get("completion_tokens"), usage.get("output_tokens")),
-        "cached_tokens": _first(into.get("cached_tokens"), usage.get("prompt_cache_hit_tokens")),  # DeepSeek
-        "cache_write_tokens": _first(into.get("cache_write_tokens"), into.get("cache_creation_tokens")),
+        # OpenAI's; DeepSeek's; Moonshot's and Together's; Anthropic's through proxies, whose input has them in it.
+        "cached_tokens": _first(
+            into.get("cached_tokens"),
+            usage.get("prompt_cache_hit_tokens"),
+            usage.get("cached_tokens"),
+            usage.get("cache_read_input_tokens"),
+        ),
+        "cache_write_tokens": _first(
+            into.get("cache_write_tokens"), into.get("cache_creation_tokens"), usage.get("cache_creation_input_tokens")
+        ),
         "reasoning_tokens": _first(out.get("reasoning_tokens"), usage.get("reasoning_tokens")),
     }
 

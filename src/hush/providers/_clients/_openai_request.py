@@ -8,14 +8,32 @@ from typing import Any
 from hush.providers._clients._lenient import as_list, as_mapping, dumps
 from hush.providers._clients._schema import instructed, narrowed
 from hush.providers._clients._settings import SchemaMode
+from hush.providers._clients._thoughts import fields_for, without
 from hush.providers._model import BLOCKS, ChatRequest, Message
 
 TOKEN_PARAMETERS = ("max_tokens", "max_completion_tokens")
 
 
-def body_of(request: ChatRequest, *, model: str, schema_mode: SchemaMode, token_parameter: str) -> dict[str, Any]:
-    """The body of a request. ``token_parameter`` is what a ``max_tokens`` that was given is called in it."""
-    messages: Sequence[Message] = [message_of(message) for message in request.messages]
+def body_of(
+    request: ChatRequest,
+    *,
+    model: str,
+    schema_mode: SchemaMode,
+    token_parameter: str,
+    thoughts: frozenset[str] | None = None,
+) -> dict[str, Any]:
+    """The body of a request.
+
+    Args:
+        request: What is asked.
+        model: As the server calls it.
+        schema_mode: What the server can enforce.
+        token_parameter: What a ``max_tokens`` that was given is called.
+        thoughts: Which fields of earlier answers that tell what was thought are sent; ``None``: those that servers want
+            that have them.
+    """
+    kept = fields_for(request) if thoughts is None else thoughts
+    messages: Sequence[Message] = [without(message_of(message), kept) for message in request.messages]
     parameters = dict(request.parameters)
     if "max_tokens" in parameters and "max_completion_tokens" not in parameters:
         parameters[token_parameter] = parameters.pop("max_tokens")

@@ -61,11 +61,17 @@ class Pool(AsyncBaseTransport):
         return response
 
     async def _sent(self, one: AsyncBaseTransport, request: Request, *, kept: bool) -> Response:
+        may_be_gone = kept and isinstance(request.stream, ByteStream)
         try:
-            return await one.handle_async_request(request)
+            response = await one.handle_async_request(request)
+            if not (may_be_gone and _is_farewell(response) and one in self._all):
+                return response
+            await response.aclose()
+            await one.aclose()  # what it said was for whoever had not asked by then
+            first = self._first
         except (ReadError, RemoteProtocolError) as error:
             unanswered = isinstance(error, ReadError) or "without sending a response" in str(error)
-            if not (kept and unanswered and one in self._all and isinstance(request.stream, ByteStream)):
+            if not (may_be_gone and unanswered and one in self._all):
                 raise
             first = self._first
             if first is not None:
@@ -107,6 +113,16 @@ class Pool(AsyncBaseTransport):
         self._idle.clear()
         for one in found:
             await one.aclose()
+
+
+def _is_farewell(response: Response) -> bool:
+    """Whether it is what some servers say before they close a connection that nobody uses (RFC 9110, 15.5.9).
+
+    Who uses it again at that moment reads it as the answer. One of an API to a request that it has read is JSON.
+    """
+    headers = response.headers
+    closes = "close" in headers.get("connection", "").lower()
+    return response.status_code == 408 and closes and "json" not in headers.get("content-type", "")
 
 
 def _has_more(one: Any) -> bool:

@@ -13,8 +13,7 @@ from hush.providers._clients import _sse
 from hush.providers._clients._charset import as_utf8, charset_of
 from hush.providers._clients._failures import Failures
 from hush.providers._clients._lenient import NO_JSON, parsed
-from hush.providers._clients._told import told_by
-from hush.providers.errors import UnfinishedReply
+from hush.providers.errors import ProviderError, UnfinishedReply
 
 _DONE = "[DONE]"
 _LINES = re.compile(r"application/(x-)?(ndjson|jsonl|jsonlines|json-lines|stream\+json)\b", re.IGNORECASE)
@@ -95,7 +94,7 @@ class Reader:
         if found is NO_JSON and self._are_lines(body):
             return
         if found is NO_JSON:
-            raise self.failures.bad(f"gave an answer that is no JSON: {told_by(body).message}", self.headers)
+            raise self.failures.no_json(body, self.headers)
         self._understood(self.document, found)
 
     def _are_lines(self, body: bytes) -> bool:
@@ -140,10 +139,16 @@ class Reader:
                 continue
             if self.lines == "":
                 self.lines = data
-            found = parsed(data)
-            for each in [found] if found is not NO_JSON else self._one_a_line(name, data, at_end=at_end):
-                if each is not None:
-                    self._understood(self.event, name, each)
+            finished = self.finished
+            try:
+                found = parsed(data)
+                for each in [found] if found is not NO_JSON else self._one_a_line(name, data, at_end=at_end):
+                    if each is not None:
+                        self._understood(self.event, name, each)
+            except ProviderError:
+                if not finished:
+                    raise
+                self.done = True  # what was wrong came after the answer, which has been paid for
 
     def _one_a_line(self, name: str, data: str, *, at_end: bool) -> list[Any]:
         """Events that have no blank line between them, or the last one, which was cut."""

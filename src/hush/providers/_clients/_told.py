@@ -31,6 +31,8 @@ _STATUSES: Mapping[str, int] = {
     "rate_limit_exceeded": 429,
     "insufficient_quota": 429,
     "resource_exhausted": 429,
+    "rate_limit_reached_error": 429,
+    "engine_overloaded_error": 429,
     "too_many_requests": 429,
     "api_error": 500,
     "server_error": 500,
@@ -47,14 +49,37 @@ _STATUSES: Mapping[str, int] = {
 }
 
 
+_UNIT = r"(?:milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d)(?![a-z])"
+_AGAIN = re.compile(
+    rf"(?:try again|retry) (?:in|after) ((?:[0-9]+(?:\.[0-9]+)? ?{_UNIT}[ ,]*(?:and )?)+)", re.IGNORECASE
+)
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|mil|s|m|h|d)", re.IGNORECASE)
+_SPAN_S = {"ms": 0.001, "mil": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+PAGE = "a web page"
+
+
 class Told(NamedTuple):
-    """What an error object says."""
+    """What an error object says.
+
+    Attributes:
+        message: In its words.
+        words: Its code, type and status, as far as they are words.
+        status: Of HTTP, or what one of these stands for.
+        param: What of the request it is about.
+        retry_after_s: When to come back.
+        headers: What stands in the body of the headers that whoever is behind the server has sent, by small names.
+        wording_s: When to come back by the words of the message alone.
+    """
 
     message: str
-    words: tuple[str, ...] = ()  # its code, type and status, as far as they are words
+    words: tuple[str, ...] = ()
     status: int | None = None
     param: str | None = None
     retry_after_s: float | None = None
+    headers: Mapping[str, str] = {}
+    wording_s: float | None = None
 
 
 def told_by(body: bytes) -> Told:
@@ -65,7 +90,7 @@ def told_by(body: bytes) -> Told:
         if "<" in text:
             title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
             text = title[1] if title else re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
-            return Told(f"a web page: {text}")
+            return Told(f"{PAGE}: {text}")
         return Told(text)
     return told_of(found)
 
@@ -78,21 +103,29 @@ def told_of(found: Any) -> Told:
         return Told(found if isinstance(found, str) else dumps(found))
     inner = found.get("error")
     if isinstance(inner, str) and inner:
-        return Told(" ".join(filter(None, [inner, as_text(found.get("message"))])), (), _status(found), None)
+        told = " ".join(filter(None, [inner, as_text(found.get("message"))]))
+        # LM Studio says so with the status 200 (https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/618).
+        status = 404 if inner.lower().startswith("unexpected endpoint") else _status(found)
+        kind = as_word(found.get("error_type"))  # of text-generation-inference
+        return Told(told, (kind,) if kind else (), status, wording_s=_worded_s(told))
     error = as_mapping(inner) or found
     message = next((as_text(error[key]) for key in ("message", "detail", "msg", "errors") if error.get(key)), "")
-    raw = as_text(as_mapping(error.get("metadata")).get("raw"))  # OpenRouter: what the one behind it said
+    beside = as_mapping(error.get("metadata"))  # OpenRouter: what the one behind it said
+    raw = as_text(beside.get("raw"))
+    told = " ".join(filter(None, [message, raw])) or dumps(found)
     words = tuple(
         dict.fromkeys(
             word for key in ("code", "type", "status") if (word := as_word(error.get(key))) and word != "error"
         )
     )
     return Told(
-        " ".join(filter(None, [message, raw])) or dumps(found),
+        told,
         tuple(word for word in words if not word.isdecimal()),
         _status(error),
         as_word(error.get("param")),
         _google_retry_s(error),
+        {str(name).lower(): str(value) for name, value in as_mapping(beside.get("headers")).items()},
+        _worded_s(told),
     )
 
 
@@ -103,11 +136,19 @@ def _status(error: Mapping[str, Any]) -> int | None:
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
             return value
-    for key in ("code", "type", "status"):
+    for key in ("code", "type", "status", "error_type"):
         word = as_word(error.get(key))
         if word and word.lower() in _STATUSES:
             return _STATUSES[word.lower()]
     return None
+
+
+def _worded_s(message: str) -> float | None:
+    # "Please try again in 1m2.5s", "Please retry after 20 seconds": some send no header, and proxies lose them.
+    found = _AGAIN.search(message[:2000])
+    if found is None:
+        return None
+    return sum(float(number) * _SPAN_S[unit.lower()] for number, unit in _SPAN.findall(found[1])) or None
 
 
 def _google_retry_s(error: Mapping[str, Any]) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hush.core import Limit
-from hush.core.extend import Service, limit_of
+from hush.core.extend import Service, limit_of, logger
 from hush.providers._model import Usage
 from hush.providers._resources._expected import Expected
 from hush.providers._resources._prices import Cost
@@ -16,8 +16,13 @@ from hush.providers._resources._prices import Cost
 if TYPE_CHECKING:
     from hush.providers._clients._settings import ClientSettings
 
+log = logger("hush.resources")
+
 _MOST_CONNECTIONS = 1024
 _FEWEST_CONNECTIONS = 64
+_STREAMS = 100
+"""What one connection over HTTP/2 carries at a time, of which there is one; what httpcore2 allows, whatever the server
+says."""
 
 
 class Model:
@@ -65,6 +70,8 @@ class Model:
     def open(self) -> Service:
         """A client with connections of its own. Raises ``ImportError`` if a package that it needs is not there."""
         made: Service = self._client(self.settings)
+        if slower := self._held_up():
+            log.warning("%s: %s", self.name, slower)
         if (loads := self._cost.loads()) is not None:
             # It takes a fifth of a second, and is not waited for: it goes on beside the first request.
             self._loading = asyncio.get_running_loop().run_in_executor(None, loads)
@@ -73,7 +80,18 @@ class Model:
     async def probe(self) -> str:
         """For ``hub.check()``: what was found. Raises what is wrong."""
         await self._client(self.settings).aclose()
-        return "nothing was asked" if self._probe is None else await self._probe(self.settings)
+        found = "nothing was asked" if self._probe is None else await self._probe(self.settings)
+        slower = self._held_up()
+        return f"{found}; {slower}" if slower else found
+
+    def _held_up(self) -> str:
+        """What keeps it from being asked as much at a time as its settings say."""
+        bound = None if self.limit is None else self.limit.concurrency
+        if not (self.settings.http2 and isinstance(bound, int) and bound > _STREAMS):
+            return ""
+        if not self.settings.url.lower().startswith("https:"):
+            return ""  # without TLS it is HTTP/1.1 anyway
+        return f"with http2 no more than {_STREAMS} of concurrency {bound} go on at a time: leave http2 off"
 
     def cost(self, usage: Usage, model: str) -> float | None:
         """What a request cost, in US dollars; ``None`` if no price is known."""

@@ -223,7 +223,8 @@ class ScriptedCore:
         request, bends = exchange.request, exchange.bends
         draw = Random((self.seed << 32) ^ request.number)
         if "empty_content" in bends:
-            reply = replace(reply, content="", tool_calls=(), chunks=None, finish_reason=reply.finish_reason or "stop")
+            reason = reply.finish_reason or "stop"
+            reply = replace(reply, content="", tool_calls=(), images=(), audio=None, chunks=None, finish_reason=reason)
         exchange.finish_reason = reply.reason()
         for kind in ("length", "content_filter"):
             if kind in bends:

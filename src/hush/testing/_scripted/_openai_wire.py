@@ -26,6 +26,10 @@ def completion(exchange: Exchange, created: int) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": reply.text(), "refusal": reply.refusal}
     if reply.thinking is not None:
         message["reasoning_content"] = reply.thinking
+    if reply.images:
+        message["images"] = list(reply.images)
+    if reply.audio is not None:
+        message["audio"] = {"id": f"audio_{exchange.name}", "data": "", "transcript": "", **reply.audio}
     if reply.tool_calls:
         message["tool_calls"] = [
             {
@@ -63,6 +67,9 @@ def events_of(exchange: Exchange, created: int) -> list[Event]:
         events += [event(CHUNK, {"content": piece}, tokens_of(piece)) for piece in exchange.pieces]
         if reply.refusal is not None:
             events.append(event(CHUNK, {"refusal": reply.refusal}, tokens_of(reply.refusal)))
+        events += [event(CHUNK, delta, tokens) for delta, tokens in _spoken(exchange)]
+        images = (image for image in reply.images if isinstance(image, Mapping))  # all are, once they are checked
+        events += [event(CHUNK, {"images": [{**image, "index": at}]}) for at, image in enumerate(images)]
         for place, call in enumerate(reply.tool_calls):
             named = {"name": call.name, "arguments": ""}
             opened = {"index": place, "id": _call_id(exchange, place, call.id), "type": "function", "function": named}
@@ -78,6 +85,22 @@ def events_of(exchange: Exchange, created: int) -> list[Event]:
         events.append(Event(CLOSING, None, {**_mapping(last), "usage": usage_of(usage)}))
     events.append(Event(DONE, None, "[DONE]"))
     return events
+
+
+def _spoken(exchange: Exchange) -> list[tuple[dict[str, Any], int]]:
+    """What chunks bring of what is spoken, and how many tokens each: its id, its text, its sound, when it expires."""
+    assert exchange.reply is not None
+    audio = exchange.reply.audio
+    if audio is None:
+        return []
+    named = {"id": audio.get("id", f"audio_{exchange.name}")}
+    found: list[tuple[dict[str, Any], int]] = [({"audio": named}, 0)]
+    transcript = str(audio.get("transcript", ""))
+    found += [({"audio": {"transcript": piece}}, tokens_of(piece)) for piece in _cut(transcript)]
+    found += [({"audio": {"data": piece}}, 0) for piece in _cut(str(audio.get("data", "")))]
+    if "expires_at" in audio:
+        found.append(({"audio": {"expires_at": audio["expires_at"]}}, 0))
+    return found
 
 
 def error_event(exchange: Exchange, created: int) -> Event:

@@ -60,6 +60,10 @@ class Reply:
         finish_reason: OpenAI's word; if not given, ``"tool_calls"`` where there are some, else ``"stop"``.
         thinking: What it says of how it came to the answer.
         refusal: Why it refuses, as OpenAI sends it.
+        images: Pictures: the URL of each, such as a ``data:`` URL, or the part ``{"type": "image_url", ...}`` itself.
+            They are sent as OpenRouter does; Anthropic's form has none, and they are left out there.
+        audio: What it speaks, as OpenAI sends it: ``data`` in base64, ``transcript``, ``id`` (made up if not given),
+            ``expires_at``. Left out as ``images`` are.
         usage: Its tokens; counted by `tokens_of` if not given. A mapping may give a part of them.
         model: The model that it says it is; if not given, the one that was asked for.
         chunks: How a stream cuts ``content``; if not given, at places that the seed decides.
@@ -72,6 +76,8 @@ class Reply:
     finish_reason: str | None = None
     thinking: str | None = None
     refusal: str | None = None
+    images: Sequence[str | Mapping[str, Any]] = ()
+    audio: Mapping[str, Any] | None = None
     usage: Usage | Mapping[str, int] | None = None
     model: str | None = None
     chunks: Sequence[str] | None = None
@@ -93,7 +99,7 @@ class Reply:
         if isinstance(self.usage, Usage):
             return self.usage
         reasoning = tokens_of(self.thinking or "")
-        written = tokens_of((self.text() or "") + (self.refusal or ""))
+        written = tokens_of((self.text() or "") + (self.refusal or "") + str((self.audio or {}).get("transcript", "")))
         written += sum(tokens_of(call.name + call.text()) for call in self.tool_calls)
         made: dict[str, int] = {
             "prompt_tokens": prompt_tokens,
@@ -106,6 +112,7 @@ class Reply:
 
 _REPLY = tuple(each.name for each in fields(Reply))
 _CALL = tuple(each.name for each in fields(ToolCall))
+_AUDIO = ("id", "data", "transcript", "expires_at")
 _USAGE = tuple(each.name for each in fields(Usage))
 
 
@@ -146,6 +153,14 @@ def _checked(given: Reply) -> Reply:
             given = _with(given, content=joined)
         elif given.text() != joined:
             raise ScriptError("chunks, put together, are not the content", ("chunks",))
+    given = _with(given, images=_images_of(given.images))
+    if given.audio is not None:
+        if not isinstance(given.audio, Mapping):
+            raise ScriptError(f"audio is a mapping of {', '.join(_AUDIO)}, not {given.audio!r}", ("audio",))
+        check_keys(given.audio, _AUDIO, "an audio", ("audio",))
+        for name in ("id", "data", "transcript"):
+            if not isinstance(given.audio.get(name, ""), str):
+                raise ScriptError(f"{name} is text, not {given.audio[name]!r}", ("audio", name))
     if isinstance(given.tool_calls, str | Mapping) or not isinstance(given.tool_calls, Sequence):
         raise ScriptError("tool_calls is a list of {name: , arguments: }", ("tool_calls",))
     if isinstance(given.faults, str | Mapping) or not isinstance(given.faults, Sequence):
@@ -153,6 +168,19 @@ def _checked(given: Reply) -> Reply:
     faults = tuple(as_fault(each, ("faults", place), here=True) for place, each in enumerate(given.faults))
     calls = tuple(_as_call(each, place) for place, each in enumerate(given.tool_calls))
     return _with(given, tool_calls=calls, faults=faults)
+
+
+def _images_of(given: Any) -> tuple[dict[str, Any], ...]:
+    """The parts that they are sent as."""
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+        raise ScriptError('images is a list of URLs, such as "data:image/png;base64,..."', ("images",))
+    found: list[dict[str, Any]] = []
+    for place, each in enumerate(given):
+        part = {"type": "image_url", "image_url": {"url": each}} if isinstance(each, str) else each
+        if not isinstance(part, Mapping) or part.get("type") != "image_url":
+            raise ScriptError(f"an image is a URL, or a part of the type image_url, not {each!r}", ("images", place))
+        found.append(dict(part))
+    return tuple(found)
 
 
 def _as_call(given: Any, place: int) -> ToolCall:
