@@ -19,9 +19,9 @@ from hush.cli._timeline import UNICODE, Stretch, cells, stretches
 from hush.cli._tree import Tree
 from hush.core.errors import HushError
 from hush.observability._report import report
-from hush.observability._span import Failure, Frame, Generation
+from hush.observability._span import Failure, Frame, Generation, Totals, Wait
 from kit import runs_seen
-from kit.runs_seen import Seen, failure
+from kit.runs_seen import Seen, failure, ns
 from kit.tiers import every_change
 
 SCREENS = Path(__file__).parent / "screens"
@@ -320,3 +320,76 @@ def test_a_map_in_worker_processes_was_under_way_though_nothing_tells_of_its_ite
     seen.add(root, "map", "rows", 0, None, status="crashed", done=5, failed=0, total=100)
     found = report(seen.record(status="crashed"), seen.spans)
     assert [(call.path, call.kind) for call in found.under_way] == [("shop/rows", "map")]
+
+
+# ── What others found who looked at runs that they knew ──────────────────────────────────────────────────────────────
+
+
+def refused() -> Seen:
+    """A second in which a limit was closed, because of what a server said in more than one line."""
+    seen = Seen()
+    root = seen.run(2000, "partial")
+    no = failure("httpx.HTTPStatusError", "429 Too Many Requests\nFor more information check: https://example.com/429")
+    ask = seen.add(root, "code", "ask", 0, 2000, called=0, attempts=2, retry_s=1.0)
+    waits = (Wait(("api",), ns(0), ns(0), ns(20), 1), Wait(("api",), ns(1000), ns(1020), ns(2000), 2))
+    seen.end(ask, waits=waits)
+    seen.add(ask, "attempt", "ask, attempt 1", 0, 20, status="failed", failure=no, attempt=1)
+    seen.add(ask, "attempt", "ask, attempt 2", 1000, 2000, attempt=2)
+    for number in range(3):
+        call = seen.add(root, "code", f"wait_{number}", 10, 1500, called=1020)
+        seen.end(call, waits=(Wait(("api",), ns(10), ns(1020), ns(1500)),))
+    return seen
+
+
+def test_what_stopped_a_limit_is_said_where_the_time_went():
+    text = said(refused(), width=200)
+    assert "for 1.01 s by the clock api held fewer than 2 calls, of 4 at most, though others waited: closed" in text
+
+
+def test_a_reason_is_its_first_line():
+    text = said(refused(), width=200)
+    assert "    429 Too Many Requests\n" in text
+    assert "For more" not in text
+
+
+def test_a_node_that_waited_for_most_of_its_time_is_not_taken_for_a_slow_one():
+    [row] = [line for line in said(refused()).splitlines() if line.startswith("  wait_0 ")]
+    assert row.endswith("  68 %")
+
+
+@pytest.mark.parametrize("scene", [*SCENES, "refused"])
+def test_in_a_narrow_terminal_no_number_is_cut(scene):
+    """Names are, and lines of source; sentences go on below, and a column that has no room is left out."""
+    seen = refused() if scene == "refused" else getattr(runs_seen, scene)()
+    told = said(seen, width=40).partition("Timeline")[0].partition("Where the time went")[2]
+    for line in told.partition("Tried again")[0].splitlines() + told.partition("Slowest nodes")[2].splitlines():
+        assert line == line.rstrip()
+        assert not line.endswith("…") or line.startswith(("  longest", "  …"))
+
+
+def test_a_cause_in_a_narrow_terminal_says_how_often_and_what_became_of_it():
+    text = said(runs_seen.failed_thousand(), width=40)
+    assert "   32 times, the run went on\n" in text
+    assert all(cell_len(line) <= 40 for line in text.splitlines())
+
+
+def test_a_killed_map_of_short_calls_is_not_said_to_wait_for_its_source():
+    seen = Seen()
+    root = seen.run(None, "crashed")
+    seen.add(root, "map", "rows", 0, None, status="crashed", done=2, failed=0, total=100)
+    totals = (Totals("shop/rows/read", "code", 7, attempts=7, seconds=0.1),)
+    file = io.StringIO()
+    store = Store(seen)
+    store.record = seen.record(status="crashed")._replace(totals=totals)
+    shown(store, width=100, file=file)
+    assert "rows  with at least 5 items, none at a call that had taken half a second\n" in file.getvalue()
+
+
+def test_items_in_worker_processes_leave_time_that_is_explained():
+    seen = Seen()
+    root = seen.run(400)
+    rows = seen.add(root, "map", "rows", 0, 400, done=3, failed=0, total=3)
+    for index in range(3):
+        seen.add(rows, "item", "rows", 390, 400, index=index, called=390)
+    text = re.sub(r"\s+", " ", said(seen))
+    assert "no call was under way for at least 370 ms: worker processes start then, and items go there and back" in text

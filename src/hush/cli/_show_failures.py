@@ -62,13 +62,17 @@ def _block(
     failure = group.failure
     often = "" if group.number == 1 else f"{group.number:,} times, "
     most = max(20, width - len(group.type) - 40)
-    yield Text.assemble(
-        (f"{number:>2} ", "dim"),
-        (name(group.path, most), "bold"),
-        "  ",
-        (shortened(failure.type, 60), "bold red"),
-        (f"  {often}{_WHAT_BECAME[group.outcome]}", ""),
-    )
+    where = Text.assemble((f"{number:>2} ", "dim"), (name(group.path, most), "bold"))
+    what = Text(shortened(failure.type, 60), style="bold red")
+    became = Text(f"{often}{_WHAT_BECAME[group.outcome]}")
+    head = where
+    for part in (what, became):
+        if head.cell_len + 2 + part.cell_len <= width:
+            head = Text.assemble(head, "  ", part)
+        else:
+            yield head
+            head = Text.assemble("   ", part)
+    yield head
     yield from _message(failure, width, everything=everything)
     yield from _traceback(failure, lines, glyphs, width, everything=everything)
     for note in failure.notes[:3]:
