@@ -243,10 +243,10 @@ def nodes_of(run: RunRecord, leaves: Iterable[Span], until_ns: int) -> tuple[Nod
         of_node.add(span, until_ns)
     totals = {one.path: one for one in run.totals if of_calls(one)}
     found = {path: _of_totals(one) for path, one in totals.items() if path not in ended}
-    for path, sums in ended.items():
-        use = sums.use(totals.get(path))
+    for path, of_node in ended.items():
+        use = of_node.use(totals.get(path))
         # Failures are written at once, and the totals of a run under way from time to time.
-        found[path] = use if run.ended_ns is not None else use._replace(failed=max(use.failed, sums.failed))
+        found[path] = use if run.ended_ns is not None else use._replace(failed=max(use.failed, of_node.failed))
     for path, of_node in unfinished.items():
         use = of_node.use(None)
         found[path] = _plus(found[path], use) if path in found else use
