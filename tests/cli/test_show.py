@@ -380,8 +380,9 @@ def test_a_killed_map_of_short_calls_is_not_said_to_wait_for_its_source():
     totals = (Totals("shop/rows/read", "code", 7, attempts=7, seconds=0.1),)
     file = io.StringIO()
     store = Store(seen)
-    store.record = seen.record(status="crashed")._replace(totals=totals)
+    store.record = seen.record(status="crashed")._replace(totals=totals, produced=len(seen.spans) + 35)
     shown(store, width=100, file=file)
+    assert "at least 2 items, 0 failed; 2 spans, at least 35 lost with its process\n" in file.getvalue()
     assert "rows  with at least 5 items, none at a call that had taken half a second\n" in file.getvalue()
 
 
@@ -393,3 +394,23 @@ def test_items_in_worker_processes_leave_time_that_is_explained():
         seen.add(rows, "item", "rows", 390, 400, index=index, called=390)
     text = re.sub(r"\s+", " ", said(seen))
     assert "no call was under way for at least 370 ms: worker processes start then, and items go there and back" in text
+
+
+def test_what_has_left_the_terminal_is_said_once_more_at_its_end(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("LINES", "30")
+
+    def last_of(file, width=80):
+        text = said(runs_seen.failed_thousand(), file=file, width=width)
+        return re.sub("\x1b\\[[0-9;]*m", "", text).splitlines()[-3:]
+
+    assert last_of(Terminal()) == [
+        "✗ shop  failed after 9.00 s",
+        "  37 failures, at the top; the first of 3 causes: load",
+        '    psycopg.errors.UniqueViolation: duplicate key value violates "orders_pkey"',
+    ]
+    assert all(cell_len(line) <= 40 for line in last_of(Terminal(), 40))
+    assert "failures, at the top" not in "".join(last_of(io.StringIO()))
+    monkeypatch.setenv("LINES", "300")
+    assert "failures, at the top" not in "".join(last_of(Terminal()))

@@ -155,13 +155,16 @@ def _write(
         file.write(safe_json(json.dumps(document, indent=2, ensure_ascii=not is_unicode(file), default=str)))
         file.write("\n")
         return
-    from hush.cli._show_text import screen
+    from hush.cli._show_text import closing, screen
     from hush.cli._timeline import ASCII, UNICODE
 
     with Pages(file, width) as pages:
         glyphs = UNICODE if pages.is_unicode else ASCII
         for text in screen(found, spans, width=pages.width, glyphs=glyphs, lines=lines, everything=everything):
             pages.line(text)
+        if pages.has_scrolled:
+            for text in closing(found, glyphs, pages.width):
+                pages.line(text)
 
 
 def is_unicode(file: Any) -> bool:
@@ -190,6 +193,7 @@ class Pages:
         self.is_unicode = is_unicode(file)
         there = Console(file=file)
         self.width = width or (there.width if there.is_terminal else _WIDTH)
+        self._height = there.height if there.is_terminal else None
         colors = None if there.legacy_windows else there.color_system
         self._buffer = StringIO()
         self._console = Console(
@@ -204,6 +208,11 @@ class Pages:
             emoji=False,
         )
         self._lines = 0
+
+    @property
+    def has_scrolled(self) -> bool:
+        """Whether it is a terminal whose first lines are no longer to be seen."""
+        return self._height is not None and self._lines >= self._height
 
     def line(self, text: Any) -> None:
         """Write one line, a ``rich.text.Text`` whose characters are safe for a terminal."""

@@ -86,7 +86,26 @@ def _headline(report: Report, glyphs: Glyphs, width: int) -> Iterator[Text]:
         said += f", {run.left_out:,} left out by sampling"
     if run.dropped:
         said += f", {run.dropped:,} dropped"
+    lost = run.produced - report.kept - run.left_out - run.dropped
+    if run.status == "crashed" and lost > 0:  # those of items that had not ended, and those on their way to the file
+        said += f", at least {lost:,} lost with its process"
     yield from _prose(said, width, "dim")
+
+
+def closing(report: Report, glyphs: Glyphs, width: int) -> Iterator[Text]:
+    """How it ended and what failed, once more in a few lines: the first ones have left the terminal by now."""
+    width = max(40, width)
+    yield Text()
+    yield next(_headline(report, glyphs, width))
+    groups = report.failures
+    if groups:
+        total = sum(group.number for group in groups) + sum(one.number for one in report.unseen)
+        first = groups[0]
+        reason = f"{shortened(first.failure.type, 60)}: {shortened(_first_line(first.failure.message), 200)}"
+        said = f"  {counted(total, 'failure')}, at the top; the first of {counted(len(groups), 'cause')}: "
+        if len(groups) == 1:
+            said = f"  {counted(total, 'failure')}, at the top: "
+        yield from _prose(f"{said}{_below(report, first.path)}  {reason}", width, "red")
 
 
 def _under_way(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:
