@@ -22,7 +22,8 @@ def test_all_columns_are_on_the_page(page, tmp_path):
     Hush(graph).run_sync({"x": 1}, tracer=tracer)
     tracer.flush()
     text = (DOCS / page).read_text(encoding="utf-8")
-    rows = {table: set(re.findall(r"`(\w+)`", row)) for table, row in re.findall(r"^\| `(\w+)` \| (.*)$", text, re.M)}
+    found = re.findall(r"^\| `(\w+)` \| (.*)$", text, re.MULTILINE)
+    rows = {table: set(re.findall(r"`(\w+)`", row)) for table, row in found}
     with sqlite3.connect(tmp_path / "traces.db") as file:
         for table in ("runs", "spans", "processes"):
             columns = {row[1] for row in file.execute(f"PRAGMA table_xinfo({table})")}

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hush.observability._chrome import chrome_events, write_chrome
+from hush.observability._span import Wait
 from kit import runs_seen
-from kit.runs_seen import Seen
+from kit.runs_seen import Seen, failure, ns
 from kit.tiers import every_change
 
 SCENES = {
@@ -66,7 +67,7 @@ def test_events_are_as_the_format_has_them(scene):
             assert event["dur"] >= 0
             assert event["tid"] in named
     assert_nested(events)
-    ids = [event["args"]["id"] for event in events if event["ph"] == "X" and event["cat"] != "wait"]
+    ids = [event["args"]["id"] for event in events if event["ph"] == "X" and event["cat"] not in ("wait", "retry")]
     assert sorted(ids) == sorted(span.id for span in seen.spans)
     waits = [event for event in events if event.get("cat") == "wait"]
     assert len(waits) == sum(wait.admitted_ns != wait.queued_ns for span in seen.spans for wait in span.waits)
@@ -116,7 +117,7 @@ def test_no_lane_has_a_collision_whatever_the_spans(drawn):
     seen, spans = drawn
     events = list(chrome_events(seen.record(), spans))
     assert_nested(events)
-    ids = [event["args"]["id"] for event in events if event["ph"] == "X" and event["cat"] != "wait"]
+    ids = [event["args"]["id"] for event in events if event["ph"] == "X" and event["cat"] not in ("wait", "retry")]
     assert sorted(ids) == sorted(span.id for span in spans)
 
 
@@ -127,3 +128,19 @@ def test_names_and_messages_are_data():
     assert "\x1b" not in text.getvalue()
     assert text.getvalue().isascii()
     json.loads(text.getvalue())
+
+
+def test_what_was_between_attempts_is_an_event_with_its_reason():
+    seen = Seen()
+    root = seen.run(3000)
+    no = failure("app.Busy", "come back in 1 s")
+    ask = seen.add(root, "code", "ask", 0, 2500, called=0, attempts=2, retry_s=1.0)
+    seen.end(ask, waits=(Wait(("api",), ns(0), ns(0), ns(20), 1), Wait(("api",), ns(1020), ns(1500), ns(2500), 2)))
+    seen.add(ask, "attempt", "ask, attempt 1", 0, 20, status="failed", failure=no, attempt=1)
+    seen.add(ask, "attempt", "ask, attempt 2", 1500, 2500, attempt=2)
+    events = written(seen)["traceEvents"]
+    assert_nested(events)
+    (pause,) = (event for event in events if event.get("cat") == "retry")
+    assert (pause["name"], pause["ts"], pause["dur"]) == ("between attempts", 20_000.0, 1_000_000.0)
+    assert pause["args"] == {"path": "shop/ask", "attempt": 1, "error": "app.Busy: come back in 1 s"}
+    assert len({event["tid"] for event in events if event["ph"] == "X"}) == 1
