@@ -24,7 +24,7 @@ _CNAMES = {"failed": "terrible", "crashed": "terrible", "cancelled": "grey", "ha
 
 
 class _Stretch(NamedTuple):
-    """What becomes an event: a span, or its wait number ``wait``, or what was between ``failed``, an attempt, and the next."""
+    """What becomes an event: a span, or its wait number ``wait``, or what was between the attempt ``failed`` and the next."""
 
     started_ns: int
     ended_ns: int

@@ -335,7 +335,7 @@ def _idle_s(run: RunRecord, spans: Iterable[Span], until_ns: int) -> float:
 def _stopped(spans: Iterable[Span], until_ns: int) -> tuple[Stopped, ...]:
     """When calls waited for limits that fewer than half as many held as at other times."""
     steps: dict[tuple[str, ...], list[tuple[int, int, int]]] = defaultdict(list)  # when, how many more wait, and hold
-    held: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    held: dict[tuple[str, ...], list[tuple[int, int, int]]] = defaultdict(list)
     for span in spans:
         ended_ns = until_ns if span.ended_ns is None else span.ended_ns
         for wait in span.waits:
@@ -344,11 +344,11 @@ def _stopped(spans: Iterable[Span], until_ns: int) -> tuple[Stopped, ...]:
                 steps[wait.limits] += [(wait.queued_ns, 1, 0), (admitted_ns, -1, 0)]
             if wait.admitted_ns is not None:
                 released_ns = max(admitted_ns, ended_ns if wait.released_ns is None else wait.released_ns)
-                for name in dict.fromkeys(wait.limits):
-                    held[name] += [(admitted_ns, 0, 1), (released_ns, 0, -1)]
+                held[wait.limits] += [(admitted_ns, 0, 1), (released_ns, 0, -1)]
     found: list[Stopped] = []
     for limits, waiting in steps.items():
-        stopped_ns, most = _stopped_ns(waiting + [step for name in dict.fromkeys(limits) for step in held[name]])
+        in_them = [step for others, holds in held.items() if not set(limits).isdisjoint(others) for step in holds]
+        stopped_ns, most = _stopped_ns(waiting + in_them)
         if stopped_ns > 0:
             found.append(Stopped(",".join(limits), stopped_ns / 1e9, most))
     return tuple(sorted(found, key=lambda one: (-one.seconds, one.name)))
