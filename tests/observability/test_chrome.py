@@ -33,14 +33,15 @@ def written(seen: Seen, **more):
 
 
 def assert_nested(events):
-    """In each lane whatever begins inside an event ends inside it, to the nanosecond."""
-    lanes: dict[int, list[tuple[int, int]]] = {}
+    """In each lane whatever begins inside an event ends inside it, to the nanosecond, and as viewers add it up."""
+    lanes: dict[tuple[int, str], list[tuple[float, float]]] = {}
     for event in events:
         if event["ph"] == "X":
-            start = round(event["ts"] * 1000)
-            lanes.setdefault(event["tid"], []).append((start, start + round(event["dur"] * 1000)))
+            start, tid = round(event["ts"] * 1000), event["tid"]
+            lanes.setdefault((tid, "ns"), []).append((start, start + round(event["dur"] * 1000)))
+            lanes.setdefault((tid, "us"), []).append((event["ts"], event["ts"] + event["dur"]))
     for stretches in lanes.values():
-        open_until: list[int] = []
+        open_until: list[float] = []
         for start, end in sorted(stretches, key=lambda one: (one[0], -one[1])):
             while open_until and open_until[-1] <= start:
                 open_until.pop()
@@ -144,3 +145,19 @@ def test_what_was_between_attempts_is_an_event_with_its_reason():
     assert (pause["name"], pause["ts"], pause["dur"]) == ("between attempts", 20_000.0, 1_000_000.0)
     assert pause["args"] == {"path": "shop/ask", "attempt": 1, "error": "app.Busy: come back in 1 s"}
     assert len({event["tid"] for event in events if event["ph"] == "X"}) == 1
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=2, max_size=30))
+@every_change
+def test_what_follows_at_once_is_not_taken_to_be_inside(ends_ns):
+    """Speedscope drew all that came after an attempt inside it: `ts + dur` was a rounding above the next `ts`."""
+    seen = Seen()
+    root = seen.run(40_000)
+    at_ns = runs_seen.START_NS
+    for number, took_ns in enumerate(ends_ns):
+        call = seen.add(root, "code", f"call_{number}", 0, 1)
+        seen.end(call, started_ns=at_ns, ended_ns=at_ns + took_ns)
+        at_ns += took_ns
+    events = [event for event in written(seen)["traceEvents"] if event["ph"] == "X"]
+    assert len({event["tid"] for event in events}) == 1
+    assert_nested(events)

@@ -24,7 +24,7 @@ _CNAMES = {"failed": "terrible", "crashed": "terrible", "cancelled": "grey", "ha
 
 
 class _Stretch(NamedTuple):
-    """What becomes an event: a span, or its wait number ``wait``, or what was between the attempt ``failed`` and the next."""
+    """What becomes an event: a span, its wait number ``wait``, or the time after ``failed``, an attempt of it."""
 
     started_ns: int
     ended_ns: int
@@ -174,8 +174,8 @@ def _event(one: _Stretch, lane: int, zero_ns: int) -> dict[str, Any]:
         "cat": span.kind,
         "pid": _PID,
         "tid": lane,
-        "ts": (one.started_ns - zero_ns) / 1000,
-        "dur": (one.ended_ns - one.started_ns) / 1000,
+        "ts": _microseconds(one.started_ns - zero_ns),
+        "dur": _microseconds(one.ended_ns - zero_ns) - _microseconds(one.started_ns - zero_ns),
     }
     if one.wait is not None:
         wait = span.waits[one.wait]
@@ -193,6 +193,14 @@ def _event(one: _Stretch, lane: int, zero_ns: int) -> dict[str, Any]:
     if span.status in _CNAMES:
         event["cname"] = _CNAMES[span.status]
     return event
+
+
+def _microseconds(ns: int) -> float:
+    """As a multiple of 1/4096, so that sums are exact.
+
+    Viewers add ``ts`` and ``dur``, and what ends a rounding after the next event has begun is taken to be around it.
+    """
+    return (ns * 4096 + 500) // 1000 / 4096
 
 
 def _name(span: Span) -> str:
