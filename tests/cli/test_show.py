@@ -414,3 +414,11 @@ def test_what_has_left_the_terminal_is_said_once_more_at_its_end(monkeypatch):
     assert "failures, at the top" not in "".join(last_of(io.StringIO()))
     monkeypatch.setenv("LINES", "300")
     assert "failures, at the top" not in "".join(last_of(Terminal()))
+
+
+def test_where_there_is_no_terminal_columns_says_how_wide_it_is(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    seen = runs_seen.failed_thousand()
+    assert max(map(cell_len, said(seen, width=None).splitlines())) == 100
+    monkeypatch.setenv("COLUMNS", "120")
+    assert max(map(cell_len, said(seen, width=None).splitlines())) == 120

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -179,7 +180,7 @@ class Pages:
     The file is written to directly, because rich ends the process when whoever reads has gone.
 
     Attributes:
-        width: How many columns there are: as given, the terminal's, or 100.
+        width: How many columns there are: as given, the terminal's, those of ``COLUMNS``, or 100.
         is_unicode: Whether all characters can be written.
     """
 
@@ -192,7 +193,8 @@ class Pages:
         self._encoding = getattr(file, "encoding", None) or "utf-8"
         self.is_unicode = is_unicode(file)
         there = Console(file=file)
-        self.width = width or (there.width if there.is_terminal else _WIDTH)
+        is_said = there.is_terminal or os.environ.get("COLUMNS", "").isdigit()  # which rich heeds in both cases
+        self.width = width or (there.width if is_said else _WIDTH)
         self._height = there.height if there.is_terminal else None
         colors = None if there.legacy_windows else there.color_system
         self._buffer = StringIO()
