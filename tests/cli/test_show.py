@@ -422,3 +422,20 @@ def test_where_there_is_no_terminal_columns_says_how_wide_it_is(monkeypatch):
     assert max(map(cell_len, said(seen, width=None).splitlines())) == 100
     monkeypatch.setenv("COLUMNS", "120")
     assert max(map(cell_len, said(seen, width=None).splitlines())) == 120
+
+
+def test_a_traceback_from_a_worker_process_is_shown_as_others_are():
+    seen = Seen()
+    note = (
+        'Hush: in the worker process:\n  File "/home/me/shop/shapes.py", line 5, in shape\n    return record["id"]\n'
+        '  File "/usr/lib/python3.11/json/decoder.py", line 355, in raw_decode\n    raise'
+    )
+    boom = Failure("KeyError", "'id'", notes=(note,))
+    root = seen.run(10, "partial")
+    rows = seen.add(root, "map", "rows", 0, 9, status="partial", done=2, failed=1, total=2)
+    seen.add(rows, "item", "rows", 1, 2, index=0, called=1, status="failed", failure=boom)
+    text = said(seen)
+    assert "   /home/me/shop/shapes.py:5 in shape\n" in text
+    assert "   … raised 1 call further, in raw_decode, decoder.py:355\n" in text
+    assert "worker process:" not in text
+    assert "worker process:" in said(seen, everything=True)

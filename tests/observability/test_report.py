@@ -467,3 +467,29 @@ def test_what_the_spans_of_a_killed_run_know_better_than_its_record_counts():
     assert found.items == (4, 4)
     assert (found.nodes[0].calls, found.nodes[0].failed) == (9, 4)
     assert sum(group.number for group in found.failures) == 4
+
+
+def in_a_worker(message: str, line: int) -> Failure:
+    note = (
+        "Hush: in the worker process:\n"
+        '  File "/home/me/shop/graph.py", line 11, in <lambda>\n    shape(n)\n    ~~~~~^^^\n'
+        f'  File "/home/me/shop/shapes.py", line {line}, in shape\n    return record["id"]\n'
+        '  File "/usr/lib/python3.11/json/decoder.py", line 355, in raw_decode\n    raise'
+    )
+    return Failure("KeyError", message, notes=(note,))
+
+
+def test_two_bugs_in_worker_processes_are_two_causes():
+    """Their tracebacks are texts; without the lines in them both are a `KeyError` with some quoted text."""
+    seen = Seen()
+    root = seen.run(10, "partial")
+    rows = seen.add(root, "map", "rows", 0, 9, status="partial", done=4, failed=4, total=4)
+    for index in range(4):
+        boom = in_a_worker("'id'", 5) if index % 2 else in_a_worker("'amount'", 7)
+        seen.add(rows, "item", "rows", 1, 2, index=index, called=1, status="failed", failure=boom)
+    found = seen_in(seen).failures
+    assert [(group.number, group.failure.message) for group in found] == [(2, "'amount'"), (2, "'id'")]
+    assert [group.place for group in found] == [
+        Frame("/home/me/shop/shapes.py", 7, "shape"),
+        Frame("/home/me/shop/shapes.py", 5, "shape"),
+    ]

@@ -13,7 +13,7 @@ from rich.text import Text
 from hush.cli._safe import safe, shortened
 from hush.cli._timeline import Glyphs
 from hush.cli._words import counted, item, name, value
-from hush.observability._causes import FailureGroup, is_users
+from hush.observability._causes import WORKERS, FailureGroup, frames_of, is_users
 from hush.observability._report import Report
 from hush.observability._source import SourceLines
 from hush.observability._span import Failure, Frame
@@ -78,6 +78,8 @@ def _block(
     for note in failure.notes[:3]:
         if note.startswith("Hush: raised in ") and not everything:
             continue  # what stands above
+        if note.startswith(WORKERS) and not everything and frames_of(failure) is not failure.frames:
+            continue  # the traceback above
         yield from _note(note, width, everything=everything)
     for cause in _causes(failure):
         yield _indented(f"caused by {shortened(cause.type, 60)}: {shortened(cause.message, 300)}", width, "")
@@ -152,7 +154,7 @@ def _causes(failure: Failure) -> list[Failure]:
 
 def _traceback(failure: Failure, lines: SourceLines, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:
     """The frames of the user's code, and how many there are between them."""
-    frames: Sequence[Frame] = failure.frames
+    frames: Sequence[Frame] = frames_of(failure)
     shown = [number for number, frame in enumerate(frames) if everything or is_users(frame)]
     if not shown and frames:
         made = next((found[1] for note in failure.notes if (found := _MADE.match(note))), None)

@@ -15,6 +15,9 @@ Outcome: TypeAlias = Literal["raised", "collected", "handled"]
 MOST_CALLS = 20
 MOST_PATTERNS = 10
 """So many kinds of messages may errors of one type have that one line raised; if there are more they are one cause."""
+WORKERS = "Hush: in the worker process:"
+"""How the note begins that has the traceback of a failure in a worker process."""
+_FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d{1,9}), in (.+)$', re.MULTILINE)
 _LONGEST = 500  # characters of a message that tell causes apart
 _CONTAINERS = frozenset({"run", "item", "round", "graph", "map", "for", "while"})
 _GROUPS = frozenset({"ExceptionGroup", "BaseExceptionGroup"})
@@ -279,7 +282,16 @@ def is_users(frame: Frame) -> bool:
 
 def place_of(failure: Failure) -> Frame | None:
     """The last frame in the user's code, else the last one."""
-    for frame in reversed(failure.frames):
+    frames = frames_of(failure)
+    for frame in reversed(frames):
         if is_users(frame):
             return frame
-    return failure.frames[-1] if failure.frames else None
+    return frames[-1] if frames else None
+
+
+def frames_of(failure: Failure) -> tuple[Frame, ...]:
+    """Its frames; of one from a worker process, which come as text in a note, those that are told there."""
+    if any(is_users(frame) for frame in failure.frames):
+        return failure.frames
+    told = next((note for note in failure.notes if note.startswith(WORKERS)), "")
+    return tuple(Frame(file, int(line), function) for file, line, function in _FRAME.findall(told)) or failure.frames
