@@ -493,3 +493,20 @@ def test_two_bugs_in_worker_processes_are_two_causes():
         Frame("/home/me/shop/shapes.py", 7, "shape"),
         Frame("/home/me/shop/shapes.py", 5, "shape"),
     ]
+
+
+def test_one_line_that_wraps_two_failures_is_two_causes():
+    """`except Exception as error: raise Wrapped(...) from error`: why it failed is what it was raised from."""
+    seen = Seen()
+    root = seen.run(10, "partial")
+    rows = seen.add(root, "map", "rows", 0, 9, status="partial", done=30, failed=30, total=30)
+    for index in range(30):
+        why = failure("KeyError", "'price'", 4) if index % 3 else failure("TimeoutError", f"no answer in {index} s", 5)
+        boom = failure("app.Wrapped", f"row {index} could not be imported", 11, causes=(why,))
+        item = seen.add(rows, "item", "rows", 1, 2, index=index, status="failed", failure=boom)
+        seen.add(item, "code", "load", 1, 2, status="failed", failure=boom)
+    found = seen_in(seen).failures
+    assert [(group.number, group.type, group.failure.causes[0].type) for group in found] == [
+        (20, "app.Wrapped", "KeyError"),
+        (10, "app.Wrapped", "TimeoutError"),
+    ]

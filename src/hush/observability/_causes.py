@@ -1,4 +1,4 @@
-"""Failures of a run grouped by cause: same node, error, line and message, but for what differs from item to item."""
+"""Failures of a run grouped by cause: same node, error, line, origin and message, but for numbers, ids and quotes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ MOST_PATTERNS = 10
 WORKERS = "Hush: in the worker process:"
 """How the note begins that has the traceback of a failure in a worker process."""
 _FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d{1,9}), in (.+)$', re.MULTILINE)
+_ORIGINS = 5
 _LONGEST = 500  # characters of a message that tell causes apart
 _CONTAINERS = frozenset({"run", "item", "round", "graph", "map", "for", "while"})
 _GROUPS = frozenset({"ExceptionGroup", "BaseExceptionGroup"})
@@ -151,19 +152,30 @@ def _key(span: Span, failure: Failure, outcome: Outcome) -> tuple[Any, ...]:
 
 def key_of(path: str, failure: Failure, outcome: Outcome) -> tuple[Any, ...]:
     """What failures with the same cause have in common, but for what ``fewer`` puts together."""
-    return (path, failure.type, place_of(failure), pattern_of(failure.message), outcome)
+    return (path, failure.type, place_of(failure), pattern_of(failure.message), outcome, _origins(failure))
+
+
+def _origins(failure: Failure) -> tuple[tuple[str, Frame | None], ...]:
+    """What it was raised from, and where: one line that wraps whatever fails in it stands for many causes."""
+    found: dict[tuple[str, Frame | None], None] = {}
+    todo = list(failure.causes)
+    while todo and len(found) < _ORIGINS:
+        cause = todo.pop(0)
+        found[cause.type, place_of(cause)] = None
+        todo = [*cause.causes, *todo]
+    return tuple(sorted(found, key=repr))
 
 
 def fewer(keys: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], list[tuple[Any, ...]]]:
     """The keys by the one they are grouped under: messages that all differ, as by names in them, are one cause."""
     by_place: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
     for key in keys:
-        path, kind, place, _, outcome = key
-        by_place[path, kind, place, outcome].append(key)
+        path, kind, place, _, outcome, origins = key
+        by_place[path, kind, place, outcome, origins].append(key)
     found: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-    for (path, kind, place, outcome), alike in by_place.items():
+    for (path, kind, place, outcome, origins), alike in by_place.items():
         if len(alike) > MOST_PATTERNS:
-            found[path, kind, place, "…", outcome] = alike
+            found[path, kind, place, "…", outcome, origins] = alike
         else:
             found |= {key: [key] for key in alike}
     return found
@@ -194,7 +206,7 @@ def _group(
     failure = first.failure
     if failure is None:
         raise AssertionError
-    path, kind, place, pattern, outcome = key
+    path, kind, place, pattern, outcome, _ = key
     counts: dict[str, int] = {}
     for one in passed:
         for where, count in one.items():
