@@ -430,11 +430,13 @@ def test_a_traceback_from_a_worker_process_is_shown_as_others_are():
         'Hush: in the worker process:\n  File "/home/me/shop/shapes.py", line 5, in shape\n    return record["id"]\n'
         '  File "/usr/lib/python3.11/json/decoder.py", line 355, in raw_decode\n    raise'
     )
-    boom = Failure("KeyError", "'id'", notes=(note,))
+    where = "Hush: raised in shop/rows/shape, item 0 (/home/me/shop/graph.py:13), run order-7"
+    boom = Failure("KeyError", "'id'", notes=(where, note))
     root = seen.run(10, "partial")
     rows = seen.add(root, "map", "rows", 0, 9, status="partial", done=2, failed=1, total=2)
     seen.add(rows, "item", "rows", 1, 2, index=0, called=1, status="failed", failure=boom)
     text = said(seen)
+    assert " 1 shop/rows/shape  KeyError  the run went on\n" in text
     assert "   /home/me/shop/shapes.py:5 in shape\n" in text
     assert "   … raised 1 call further, in raw_decode, decoder.py:355\n" in text
     assert "worker process:" not in text

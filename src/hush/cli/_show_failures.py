@@ -25,6 +25,7 @@ _ITEMS = 4
 _FRAMES = 6
 _INPUTS = 6
 _MADE = re.compile(r"Hush: raised in .* \((.*:\d+)\), run ", re.DOTALL)
+_RAISED = re.compile(r"Hush: raised in (\S+?)(?:, item .*)? \(.*:\d+\), run ", re.DOTALL)
 _WHAT_BECAME = {
     "raised": "ended the run",
     "collected": "the run went on",
@@ -62,7 +63,7 @@ def _block(
     failure = group.failure
     often = "" if group.number == 1 else f"{group.number:,} times, "
     most = max(20, width - len(group.type) - 40)
-    where = Text.assemble((f"{number:>2} ", "dim"), (name(group.path, most), "bold"))
+    where = Text.assemble((f"{number:>2} ", "dim"), (name(_node(group), most), "bold"))
     what = Text(shortened(failure.type, 60), style="bold red")
     became = Text(f"{often}{_WHAT_BECAME[group.outcome]}")
     head = where
@@ -104,6 +105,16 @@ def _block(
         yield _indented(f"tried {f'{few} to {many}' if few != many else many} times{each}", width, "dim")
     for path, count in group.passed_on:
         yield _indented(f"and so {counted(count, 'item')} of {name(path)} failed without having run", width, "dim")
+
+
+def _node(group: FailureGroup) -> str:
+    """The node that failed: of an item that ran in a worker process, only the note on its error says which it was."""
+    if group.kind == "item":
+        for note in group.failure.notes:
+            found = _RAISED.match(note)
+            if found is not None and found[1].startswith(f"{group.path}/"):
+                return found[1]
+    return group.path
 
 
 def _indented(text: str, width: int, style: str) -> Text:
