@@ -337,3 +337,22 @@ def test_a_file_of_resources_can_be_named(write):
     ran = hush("run", "graph.py", "-i", "path=x", "--resources", "conf/gone.yaml")
     assert ran.code == 2
     assert "it cannot be read" in ran.err
+
+
+def test_failures_that_one_line_wraps_are_told_apart_and_told_why():
+    def load(number):
+        try:
+            return {}["price"] if number % 2 else [][number]
+        except Exception as error:
+            raise ValueError(f"row {number} could not be imported") from error
+
+    errors = []
+    for number in range(4):
+        try:
+            load(number)
+        except ValueError as error:
+            errors.append(error)
+    assert failures_text(errors, 4).splitlines()[1:] == [
+        "  2 × ValueError, such as: row 0 could not be imported, from IndexError: list index out of range",
+        "  2 × ValueError, such as: row 1 could not be imported, from KeyError: 'price'",
+    ]

@@ -19,9 +19,9 @@ from hush.cli._timeline import UNICODE, Stretch, cells, stretches
 from hush.cli._tree import Tree
 from hush.core.errors import HushError
 from hush.observability._report import report
-from hush.observability._span import Failure, Frame, Generation
+from hush.observability._span import Failure, Frame, Generation, Totals, Wait
 from kit import runs_seen
-from kit.runs_seen import Seen, failure
+from kit.runs_seen import Seen, failure, ns
 from kit.tiers import every_change
 
 SCREENS = Path(__file__).parent / "screens"
@@ -320,3 +320,124 @@ def test_a_map_in_worker_processes_was_under_way_though_nothing_tells_of_its_ite
     seen.add(root, "map", "rows", 0, None, status="crashed", done=5, failed=0, total=100)
     found = report(seen.record(status="crashed"), seen.spans)
     assert [(call.path, call.kind) for call in found.under_way] == [("shop/rows", "map")]
+
+
+# ── What others found who looked at runs that they knew ──────────────────────────────────────────────────────────────
+
+
+def refused() -> Seen:
+    """A second in which a limit was closed, because of what a server said in more than one line."""
+    seen = Seen()
+    root = seen.run(2000, "partial")
+    no = failure("httpx.HTTPStatusError", "429 Too Many Requests\nFor more information check: https://example.com/429")
+    ask = seen.add(root, "code", "ask", 0, 2000, called=0, attempts=2, retry_s=1.0)
+    waits = (Wait(("api",), ns(0), ns(0), ns(20), 1), Wait(("api",), ns(1000), ns(1020), ns(2000), 2))
+    seen.end(ask, waits=waits)
+    seen.add(ask, "attempt", "ask, attempt 1", 0, 20, status="failed", failure=no, attempt=1)
+    seen.add(ask, "attempt", "ask, attempt 2", 1000, 2000, attempt=2)
+    for number in range(3):
+        call = seen.add(root, "code", f"wait_{number}", 10, 1500, called=1020)
+        seen.end(call, waits=(Wait(("api",), ns(10), ns(1020), ns(1500)),))
+    return seen
+
+
+def test_what_stopped_a_limit_is_said_where_the_time_went():
+    text = said(refused(), width=200)
+    assert "for 1.01 s by the clock api held fewer than 2 calls, of 4 at most, though others waited: closed" in text
+
+
+def test_a_reason_is_its_first_line():
+    text = said(refused(), width=200)
+    assert "    429 Too Many Requests\n" in text
+    assert "For more" not in text
+
+
+def test_a_node_that_waited_for_most_of_its_time_is_not_taken_for_a_slow_one():
+    [row] = [line for line in said(refused()).splitlines() if line.startswith("  wait_0 ")]
+    assert row.endswith("  68 %")
+
+
+@pytest.mark.parametrize("scene", [*SCENES, "refused"])
+def test_in_a_narrow_terminal_no_number_is_cut(scene):
+    """Names are, and lines of source; sentences go on below, and a column that has no room is left out."""
+    seen = refused() if scene == "refused" else getattr(runs_seen, scene)()
+    told = said(seen, width=40).partition("Timeline")[0].partition("Where the time went")[2]
+    for line in told.partition("Tried again")[0].splitlines() + told.partition("Slowest nodes")[2].splitlines():
+        assert line == line.rstrip()
+        assert not line.endswith("…") or line.startswith(("  longest", "  …", "    "))
+
+
+def test_a_cause_in_a_narrow_terminal_says_how_often_and_what_became_of_it():
+    text = said(runs_seen.failed_thousand(), width=40)
+    assert "   32 times, the run went on\n" in text
+    assert all(cell_len(line) <= 40 for line in text.splitlines())
+
+
+def test_a_killed_map_of_short_calls_is_not_said_to_wait_for_its_source():
+    seen = Seen()
+    root = seen.run(None, "crashed")
+    seen.add(root, "map", "rows", 0, None, status="crashed", done=2, failed=0, total=100)
+    totals = (Totals("shop/rows/read", "code", 7, attempts=7, seconds=0.1),)
+    file = io.StringIO()
+    store = Store(seen)
+    store.record = seen.record(status="crashed")._replace(totals=totals, produced=len(seen.spans) + 35)
+    shown(store, width=100, file=file)
+    assert "at least 2 items, 0 failed; 2 spans, at least 35 lost with its process\n" in file.getvalue()
+    assert "rows  with at least 5 items, none at a call that had taken half a second\n" in file.getvalue()
+
+
+def test_items_in_worker_processes_leave_time_that_is_explained():
+    seen = Seen()
+    root = seen.run(400)
+    rows = seen.add(root, "map", "rows", 0, 400, done=3, failed=0, total=3)
+    for index in range(3):
+        seen.add(rows, "item", "rows", 390, 400, index=index, called=390)
+    text = re.sub(r"\s+", " ", said(seen))
+    assert "no call was under way for at least 370 ms: worker processes start then, and items go there and back" in text
+
+
+def test_what_has_left_the_terminal_is_said_once_more_at_its_end(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("LINES", "30")
+
+    def last_of(file, width=80):
+        text = said(runs_seen.failed_thousand(), file=file, width=width)
+        return re.sub("\x1b\\[[0-9;]*m", "", text).splitlines()[-3:]
+
+    assert last_of(Terminal()) == [
+        "✗ shop  failed after 9.00 s",
+        "  37 failures, at the top; the first of 3 causes: load",
+        '    psycopg.errors.UniqueViolation: duplicate key value violates "orders_pkey"',
+    ]
+    assert all(cell_len(line) <= 40 for line in last_of(Terminal(), 40))
+    assert "failures, at the top" not in "".join(last_of(io.StringIO()))
+    monkeypatch.setenv("LINES", "300")
+    assert "failures, at the top" not in "".join(last_of(Terminal()))
+
+
+def test_where_there_is_no_terminal_columns_says_how_wide_it_is(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    seen = runs_seen.failed_thousand()
+    assert max(map(cell_len, said(seen, width=None).splitlines())) == 100
+    monkeypatch.setenv("COLUMNS", "120")
+    assert max(map(cell_len, said(seen, width=None).splitlines())) == 120
+
+
+def test_a_traceback_from_a_worker_process_is_shown_as_others_are():
+    seen = Seen()
+    note = (
+        'Hush: in the worker process:\n  File "/home/me/shop/shapes.py", line 5, in shape\n    return record["id"]\n'
+        '  File "/usr/lib/python3.11/json/decoder.py", line 355, in raw_decode\n    raise'
+    )
+    where = "Hush: raised in shop/rows/shape, item 0 (/home/me/shop/graph.py:13), run order-7"
+    boom = Failure("KeyError", "'id'", notes=(where, note))
+    root = seen.run(10, "partial")
+    rows = seen.add(root, "map", "rows", 0, 9, status="partial", done=2, failed=1, total=2)
+    seen.add(rows, "item", "rows", 1, 2, index=0, called=1, status="failed", failure=boom)
+    text = said(seen)
+    assert " 1 shop/rows/shape  KeyError  the run went on\n" in text
+    assert "   /home/me/shop/shapes.py:5 in shape\n" in text
+    assert "   … raised 1 call further, in raw_decode, decoder.py:355\n" in text
+    assert "worker process:" not in text
+    assert "worker process:" in said(seen, everything=True)

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from hush.cli._exit import Stop
 from hush.cli._traces import bytes_of, listed, seconds_of, size
+from hush.observability._report import report
 from kit import runs_seen
 
 SEEN = [runs_seen.failed_thousand(items=60), runs_seen.killed(), runs_seen.llm_batch(10)]
@@ -37,18 +38,43 @@ def said(store=None, *, width=100, **more):
 
 
 def test_the_list():
-    assert said() == (
-        "run       began                graph      status     time  failed     cost  items failed\n"
-        "00000000  2026-09-21 12:00:00  shop       failed   9.00 s       4                3 of 60  UniqueVio…\n"
+    assert said(width=108) == (
+        "run       began                graph      status     time  failed     cost  items failed  request\n"
+        "00000000  2026-09-21 12:00:00  shop       failed   9.00 s       4                3 of 60  order-7  UniqueVi…\n"
         "11111111  2026-09-21 12:00:00  summaries  crashed                                0 of 40  order-7\n"
         "22222222  2026-09-21 12:00:00  answers    ok       3.10 s          $0.0279       0 of 10  order-7\n"
     )
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+def test_however_narrow_it_is_a_run_has_its_name_how_it_ended_and_its_request(width):
+    lines = said(width=width).splitlines()
+    assert all(len(line) <= width for line in lines)
+    for line, run, status in zip(lines[1:], "012", ("failed", "crashed", "ok"), strict=True):
+        assert line.startswith(run * 8)
+        assert status in line
+        assert "order-7" in line
+
+
+def test_as_many_failures_as_the_run_is_shown_with():
+    """A loop that fails by itself is a failure too, and what fails because of it is none."""
+    seen = runs_seen.Seen()
+    late = runs_seen.failure("hush.core.errors.TooManyIterations", "5 rounds")
+    root = seen.run(100, "partial")
+    rows = seen.add(root, "map", "rows", 0, 99, status="partial", done=2, failed=2, total=2)
+    for index in range(2):
+        item = seen.add(rows, "item", "rows", 1, 9, index=index, status="failed", failure=late)
+        loop = seen.add(item, "while", "wait", 2, 8, status="failed", failure=late)
+        seen.add(loop, "code", "poll", 3, 7)
+    [run] = json.loads(said(Store([seen]), as_json=True))["runs"]
+    found = report(seen.record(), seen.spans)
+    assert run["failed"] == sum(group.number for group in found.failures) == 2
+
+
 def test_columns_that_no_run_has_are_not_shown():
     assert said(Store([runs_seen.one_node("no")])) == (
-        "run       began                graph  status    time  failed\n"
-        "00000000  2026-09-21 12:00:00  tiny   failed  3.0 ms       1  ValueError: no\n"
+        "run       began                graph  status    time  failed  request\n"
+        "00000000  2026-09-21 12:00:00  tiny   failed  3.0 ms       1  order-7  ValueError: no\n"
     )
 
 

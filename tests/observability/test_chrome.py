@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hush.observability._chrome import chrome_events, write_chrome
+from hush.observability._span import Wait
 from kit import runs_seen
-from kit.runs_seen import Seen
+from kit.runs_seen import Seen, failure, ns
 from kit.tiers import every_change
 
 SCENES = {
@@ -32,14 +33,15 @@ def written(seen: Seen, **more):
 
 
 def assert_nested(events):
-    """In each lane whatever begins inside an event ends inside it, to the nanosecond."""
-    lanes: dict[int, list[tuple[int, int]]] = {}
+    """In each lane whatever begins inside an event ends inside it, to the nanosecond, and as viewers add it up."""
+    lanes: dict[tuple[int, str], list[tuple[float, float]]] = {}
     for event in events:
         if event["ph"] == "X":
-            start = round(event["ts"] * 1000)
-            lanes.setdefault(event["tid"], []).append((start, start + round(event["dur"] * 1000)))
+            start, tid = round(event["ts"] * 1000), event["tid"]
+            lanes.setdefault((tid, "ns"), []).append((start, start + round(event["dur"] * 1000)))
+            lanes.setdefault((tid, "us"), []).append((event["ts"], event["ts"] + event["dur"]))
     for stretches in lanes.values():
-        open_until: list[int] = []
+        open_until: list[float] = []
         for start, end in sorted(stretches, key=lambda one: (one[0], -one[1])):
             while open_until and open_until[-1] <= start:
                 open_until.pop()
@@ -66,7 +68,7 @@ def test_events_are_as_the_format_has_them(scene):
             assert event["dur"] >= 0
             assert event["tid"] in named
     assert_nested(events)
-    ids = [event["args"]["id"] for event in events if event["ph"] == "X" and event["cat"] != "wait"]
+    ids = [event["args"]["id"] for event in events if event["ph"] == "X" and event["cat"] not in ("wait", "retry")]
     assert sorted(ids) == sorted(span.id for span in seen.spans)
     waits = [event for event in events if event.get("cat") == "wait"]
     assert len(waits) == sum(wait.admitted_ns != wait.queued_ns for span in seen.spans for wait in span.waits)
@@ -116,7 +118,7 @@ def test_no_lane_has_a_collision_whatever_the_spans(drawn):
     seen, spans = drawn
     events = list(chrome_events(seen.record(), spans))
     assert_nested(events)
-    ids = [event["args"]["id"] for event in events if event["ph"] == "X" and event["cat"] != "wait"]
+    ids = [event["args"]["id"] for event in events if event["ph"] == "X" and event["cat"] not in ("wait", "retry")]
     assert sorted(ids) == sorted(span.id for span in spans)
 
 
@@ -127,3 +129,35 @@ def test_names_and_messages_are_data():
     assert "\x1b" not in text.getvalue()
     assert text.getvalue().isascii()
     json.loads(text.getvalue())
+
+
+def test_what_was_between_attempts_is_an_event_with_its_reason():
+    seen = Seen()
+    root = seen.run(3000)
+    no = failure("app.Busy", "come back in 1 s")
+    ask = seen.add(root, "code", "ask", 0, 2500, called=0, attempts=2, retry_s=1.0)
+    seen.end(ask, waits=(Wait(("api",), ns(0), ns(0), ns(20), 1), Wait(("api",), ns(1020), ns(1500), ns(2500), 2)))
+    seen.add(ask, "attempt", "ask, attempt 1", 0, 20, status="failed", failure=no, attempt=1)
+    seen.add(ask, "attempt", "ask, attempt 2", 1500, 2500, attempt=2)
+    events = written(seen)["traceEvents"]
+    assert_nested(events)
+    (pause,) = (event for event in events if event.get("cat") == "retry")
+    assert (pause["name"], pause["ts"], pause["dur"]) == ("between attempts", 20_000.0, 1_000_000.0)
+    assert pause["args"] == {"path": "shop/ask", "attempt": 1, "error": "app.Busy: come back in 1 s"}
+    assert len({event["tid"] for event in events if event["ph"] == "X"}) == 1
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=2, max_size=30))
+@every_change
+def test_what_follows_at_once_is_not_taken_to_be_inside(ends_ns):
+    """Speedscope drew all that came after an attempt inside it: `ts + dur` was a rounding above the next `ts`."""
+    seen = Seen()
+    root = seen.run(40_000)
+    at_ns = runs_seen.START_NS
+    for number, took_ns in enumerate(ends_ns):
+        call = seen.add(root, "code", f"call_{number}", 0, 1)
+        seen.end(call, started_ns=at_ns, ended_ns=at_ns + took_ns)
+        at_ns += took_ns
+    events = [event for event in written(seen)["traceEvents"] if event["ph"] == "X"]
+    assert len({event["tid"] for event in events}) == 1
+    assert_nested(events)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hush.observability._causes import is_users, pattern_of, place_of
 from hush.observability._report import report
-from hush.observability._span import Failure, Frame, Totals
+from hush.observability._span import Failure, Frame, Totals, Wait
 from kit import runs_seen
 from kit.runs_seen import Seen, failure, ns
 from kit.tiers import every_change
@@ -59,7 +59,7 @@ def test_sampling_changes_no_number():
     one, other = seen_in(full), seen_in(sampled)
     assert [(g.path, g.type, g.number) for g in one.failures] == [(g.path, g.type, g.number) for g in other.failures]
     assert one.nodes == other.nodes
-    assert one.time._replace(idle_s=None) == other.time
+    assert one.time._replace(idle_s=None, stopped=()) == other.time  # only spans tell of these two
     assert one.items == other.items
 
 
@@ -383,3 +383,130 @@ def test_a_ring_of_parents_ends():
         *seen.spans[5:],
     ]
     report(seen.record(), damaged)
+
+
+# ── What others found who looked at runs that they knew ──────────────────────────────────────────────────────────────
+
+
+def with_waits(*waits: tuple[float, float, float], limits: tuple[str, ...] = ("api",)) -> Seen:
+    """A call for each of ``waits``: when it asked, was admitted and gave its place back, in ms."""
+    seen = Seen()
+    root = seen.run(10_000)
+    for number, (queued, admitted, released) in enumerate(waits):
+        call = seen.add(root, "code", f"call_{number}", queued, released, called=admitted)
+        seen.end(call, waits=(Wait(limits, ns(queued), ns(admitted), ns(released)),))
+    return seen
+
+
+def test_a_limit_that_was_closed_is_told_from_one_that_was_full():
+    full = [(0, 0, 1000), (0, 0, 1000), (0, 1000, 2000), (0, 1000, 2000)]
+    assert seen_in(with_waits(*full)).time.stopped == ()
+    closed = [(0, 0, 20), (0, 0, 30), (10, 1030, 1050), (10, 1030, 1060)]
+    (one,) = seen_in(with_waits(*closed)).time.stopped
+    assert (one.name, one.seconds, one.most) == ("api", pytest.approx(1.0), 2)
+    (one,) = seen_in(with_waits(*closed, limits=("api", "all"))).time.stopped
+    assert (one.name, one.seconds, one.most) == ("api,all", pytest.approx(1.0), 2)  # a call counts once
+
+
+def test_that_a_limit_was_closed_is_not_said_of_runs_of_which_spans_are_missing():
+    closed = with_waits((0, 0, 20), (10, 1030, 1050))
+    assert len(seen_in(closed).time.stopped) == 1
+    assert seen_in(closed, left_out=1).time.stopped == ()
+    assert seen_in(closed, ended_ns=None, status="crashed").time.stopped == ()
+
+
+def test_when_items_in_worker_processes_were_at_work_is_not_known():
+    """They are all told of at the end of their chunk, so that their spans lie upon each other there."""
+    seen = Seen()
+    root = seen.run(400)
+    rows = seen.add(root, "map", "rows", 0, 400, done=3, failed=0, total=3)
+    for index in range(3):
+        seen.add(rows, "item", "rows", 300, 400, index=index, called=300)
+    assert seen_in(seen).time.idle_s is None
+
+
+def test_how_long_a_call_was_at_what_it_was_at_when_it_was_cancelled():
+    seen = Seen()
+    root = seen.run(1000, "cancelled")
+    late = seen.add(root, "code", "late", 0, 1000, status="cancelled", called=980)
+    seen.end(late, waits=(Wait(("api",), ns(0), ns(980), ns(1000)),))
+    waits = seen.add(root, "code", "waits", 100, 1000, status="cancelled")
+    seen.end(waits, waits=(Wait(("api",), ns(400), None, None),))
+    assert [(call.path, call.lately_s) for call in seen_in(seen).under_way] == [
+        ("shop/late", pytest.approx(0.02)),
+        ("shop/waits", pytest.approx(0.6)),
+    ]
+
+
+def test_a_killed_map_of_short_calls_says_how_many_items_had_begun():
+    """The calls in them were not under way for long enough to be in the file, and their items' spans are held back."""
+    seen = Seen()
+    root = seen.run(None, "crashed")
+    rows = seen.add(root, "map", "rows", 0, None, status="crashed", done=2, failed=0, total=100)
+    for index in range(2):
+        item = seen.add(rows, "item", "rows", 0, 10, index=index)
+        seen.add(item, "code", "read", 0, 5)
+        seen.add(item, "code", "write", 5, 10)
+    totals = (
+        Totals("shop/rows/read", "code", 7, attempts=7, seconds=0.1),
+        Totals("shop/rows/write", "code", 2, attempts=2, seconds=0.1),
+    )
+    (call,) = report(seen.record(status="crashed")._replace(totals=totals), seen.spans).under_way
+    assert (call.path, call.begun) == ("shop/rows", 5)
+
+
+def test_what_the_spans_of_a_killed_run_know_better_than_its_record_counts():
+    seen = Seen()
+    root = seen.run(None, "crashed")
+    rows = seen.add(root, "map", "rows", 0, None, status="crashed", done=1, failed=0, total=100)
+    boom = failure("ValueError", "no")
+    for index in range(4):
+        seen.add(rows, "item", "rows", 0, 10, index=index, called=0, status="failed", failure=boom)
+    record = seen.record(status="crashed", items=2, items_failed=1)
+    found = report(record._replace(totals=(Totals("shop/rows", "item", 9, 1, attempts=9, seconds=0.1),)), seen.spans)
+    assert found.items == (4, 4)
+    assert (found.nodes[0].calls, found.nodes[0].failed) == (9, 4)
+    assert sum(group.number for group in found.failures) == 4
+
+
+def in_a_worker(message: str, line: int) -> Failure:
+    note = (
+        "Hush: in the worker process:\n"
+        '  File "/home/me/shop/graph.py", line 11, in <lambda>\n    shape(n)\n    ~~~~~^^^\n'
+        f'  File "/home/me/shop/shapes.py", line {line}, in shape\n    return record["id"]\n'
+        '  File "/usr/lib/python3.11/json/decoder.py", line 355, in raw_decode\n    raise'
+    )
+    return Failure("KeyError", message, notes=(note,))
+
+
+def test_two_bugs_in_worker_processes_are_two_causes():
+    """Their tracebacks are texts; without the lines in them both are a `KeyError` with some quoted text."""
+    seen = Seen()
+    root = seen.run(10, "partial")
+    rows = seen.add(root, "map", "rows", 0, 9, status="partial", done=4, failed=4, total=4)
+    for index in range(4):
+        boom = in_a_worker("'id'", 5) if index % 2 else in_a_worker("'amount'", 7)
+        seen.add(rows, "item", "rows", 1, 2, index=index, called=1, status="failed", failure=boom)
+    found = seen_in(seen).failures
+    assert [(group.number, group.failure.message) for group in found] == [(2, "'amount'"), (2, "'id'")]
+    assert [group.place for group in found] == [
+        Frame("/home/me/shop/shapes.py", 7, "shape"),
+        Frame("/home/me/shop/shapes.py", 5, "shape"),
+    ]
+
+
+def test_one_line_that_wraps_two_failures_is_two_causes():
+    """`except Exception as error: raise Wrapped(...) from error`: why it failed is what it was raised from."""
+    seen = Seen()
+    root = seen.run(10, "partial")
+    rows = seen.add(root, "map", "rows", 0, 9, status="partial", done=30, failed=30, total=30)
+    for index in range(30):
+        why = failure("KeyError", "'price'", 4) if index % 3 else failure("TimeoutError", f"no answer in {index} s", 5)
+        boom = failure("app.Wrapped", f"row {index} could not be imported", 11, causes=(why,))
+        item = seen.add(rows, "item", "rows", 1, 2, index=index, status="failed", failure=boom)
+        seen.add(item, "code", "load", 1, 2, status="failed", failure=boom)
+    found = seen_in(seen).failures
+    assert [(group.number, group.type, group.failure.causes[0].type) for group in found] == [
+        (20, "app.Wrapped", "KeyError"),
+        (10, "app.Wrapped", "TimeoutError"),
+    ]

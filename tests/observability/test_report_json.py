@@ -93,6 +93,7 @@ def test_the_names_stay():
         "idle_s",
         "at_once",
         "exact",
+        "stopped",
     ]
     assert list(found["time"]["code"][0]) == ["name", "seconds", "share", "calls"]
     assert list(found["nodes"][0]) == [
@@ -125,6 +126,8 @@ def test_the_names_stay():
         "waited_s",
         "waiting_for",
         "attempts",
+        "lately_s",
+        "begun",
     ]
 
 

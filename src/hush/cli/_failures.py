@@ -18,6 +18,7 @@ _IMPORTING = ("<frozen importlib", "<frozen runpy", os.path.dirname(importlib.__
 _NOTE = "Hush: raised in"
 _MOST_SHOWN = 5
 _LONGEST_LINE = 200
+_LONGEST_CAUSE = 80
 _LONGEST = 2000
 
 
@@ -67,6 +68,8 @@ def _group(errors: list[Any]) -> str:
     shown = [_item(info) for info in items[:_MOST_SHOWN]]
     first = next((error for error in errors if getattr(error, "hush", None) is (items or infos)[0]), errors[0])
     said = f"{type(first).__name__}{such_as}{_message(first)}"
+    if isinstance(cause := getattr(first, "__cause__", None), BaseException):
+        said += f", from {type(cause).__name__}: {shortened(_message(cause), _LONGEST_CAUSE)}"
     return f"  {len(errors):,} × {where}{said}{_items(shown, len(errors))}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -155,13 +156,16 @@ def _write(
         file.write(safe_json(json.dumps(document, indent=2, ensure_ascii=not is_unicode(file), default=str)))
         file.write("\n")
         return
-    from hush.cli._show_text import screen
+    from hush.cli._show_text import closing, screen
     from hush.cli._timeline import ASCII, UNICODE
 
     with Pages(file, width) as pages:
         glyphs = UNICODE if pages.is_unicode else ASCII
         for text in screen(found, spans, width=pages.width, glyphs=glyphs, lines=lines, everything=everything):
             pages.line(text)
+        if pages.has_scrolled:
+            for text in closing(found, glyphs, pages.width):
+                pages.line(text)
 
 
 def is_unicode(file: Any) -> bool:
@@ -176,7 +180,7 @@ class Pages:
     The file is written to directly, because rich ends the process when whoever reads has gone.
 
     Attributes:
-        width: How many columns there are: as given, the terminal's, or 100.
+        width: How many columns there are: as given, the terminal's, those of ``COLUMNS``, or 100.
         is_unicode: Whether all characters can be written.
     """
 
@@ -189,7 +193,9 @@ class Pages:
         self._encoding = getattr(file, "encoding", None) or "utf-8"
         self.is_unicode = is_unicode(file)
         there = Console(file=file)
-        self.width = width or (there.width if there.is_terminal else _WIDTH)
+        is_said = there.is_terminal or os.environ.get("COLUMNS", "").isdigit()  # which rich heeds in both cases
+        self.width = width or (there.width if is_said else _WIDTH)
+        self._height = there.height if there.is_terminal else None
         colors = None if there.legacy_windows else there.color_system
         self._buffer = StringIO()
         self._console = Console(
@@ -204,6 +210,11 @@ class Pages:
             emoji=False,
         )
         self._lines = 0
+
+    @property
+    def has_scrolled(self) -> bool:
+        """Whether it is a terminal whose first lines are no longer to be seen."""
+        return self._height is not None and self._lines >= self._height
 
     def line(self, text: Any) -> None:
         """Write one line, a ``rich.text.Text`` whose characters are safe for a terminal."""

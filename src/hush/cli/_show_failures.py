@@ -13,7 +13,7 @@ from rich.text import Text
 from hush.cli._safe import safe, shortened
 from hush.cli._timeline import Glyphs
 from hush.cli._words import counted, item, name, value
-from hush.observability._causes import FailureGroup, is_users
+from hush.observability._causes import WORKERS, FailureGroup, frames_of, is_users
 from hush.observability._report import Report
 from hush.observability._source import SourceLines
 from hush.observability._span import Failure, Frame
@@ -25,6 +25,7 @@ _ITEMS = 4
 _FRAMES = 6
 _INPUTS = 6
 _MADE = re.compile(r"Hush: raised in .* \((.*:\d+)\), run ", re.DOTALL)
+_RAISED = re.compile(r"Hush: raised in (\S+?)(?:, item .*)? \(.*:\d+\), run ", re.DOTALL)
 _WHAT_BECAME = {
     "raised": "ended the run",
     "collected": "the run went on",
@@ -62,18 +63,24 @@ def _block(
     failure = group.failure
     often = "" if group.number == 1 else f"{group.number:,} times, "
     most = max(20, width - len(group.type) - 40)
-    yield Text.assemble(
-        (f"{number:>2} ", "dim"),
-        (name(group.path, most), "bold"),
-        "  ",
-        (shortened(failure.type, 60), "bold red"),
-        (f"  {often}{_WHAT_BECAME[group.outcome]}", ""),
-    )
+    where = Text.assemble((f"{number:>2} ", "dim"), (name(_node(group), most), "bold"))
+    what = Text(shortened(failure.type, 60), style="bold red")
+    became = Text(f"{often}{_WHAT_BECAME[group.outcome]}")
+    head = where
+    for part in (what, became):
+        if head.cell_len + 2 + part.cell_len <= width:
+            head = Text.assemble(head, "  ", part)
+        else:
+            yield head
+            head = Text.assemble("   ", part)
+    yield head
     yield from _message(failure, width, everything=everything)
     yield from _traceback(failure, lines, glyphs, width, everything=everything)
     for note in failure.notes[:3]:
         if note.startswith("Hush: raised in ") and not everything:
             continue  # what stands above
+        if note.startswith(WORKERS) and not everything and frames_of(failure) is not failure.frames:
+            continue  # the traceback above
         yield from _note(note, width, everything=everything)
     for cause in _causes(failure):
         yield _indented(f"caused by {shortened(cause.type, 60)}: {shortened(cause.message, 300)}", width, "")
@@ -98,6 +105,16 @@ def _block(
         yield _indented(f"tried {f'{few} to {many}' if few != many else many} times{each}", width, "dim")
     for path, count in group.passed_on:
         yield _indented(f"and so {counted(count, 'item')} of {name(path)} failed without having run", width, "dim")
+
+
+def _node(group: FailureGroup) -> str:
+    """The node that failed: of an item that ran in a worker process, only the note on its error says which it was."""
+    if group.kind == "item":
+        for note in group.failure.notes:
+            found = _RAISED.match(note)
+            if found is not None and found[1].startswith(f"{group.path}/"):
+                return found[1]
+    return group.path
 
 
 def _indented(text: str, width: int, style: str) -> Text:
@@ -148,7 +165,7 @@ def _causes(failure: Failure) -> list[Failure]:
 
 def _traceback(failure: Failure, lines: SourceLines, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:
     """The frames of the user's code, and how many there are between them."""
-    frames: Sequence[Frame] = failure.frames
+    frames: Sequence[Frame] = frames_of(failure)
     shown = [number for number, frame in enumerate(frames) if everything or is_users(frame)]
     if not shown and frames:
         made = next((found[1] for note in failure.notes if (found := _MADE.match(note))), None)

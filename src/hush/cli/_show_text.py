@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -26,6 +27,7 @@ _ENDED = {
 }
 _STYLES: dict[Phase, str] = {"call": "cyan", "wait": "yellow", "retry": "magenta", "hold": "bright_black"}
 _FEW = 5
+_WHY_STOPPED = "closed (Retry-After), its window used up, or taken by other runs"
 
 
 def screen(
@@ -42,7 +44,7 @@ def screen(
     parts = (
         _headline(report, glyphs, width),
         failures(report, lines, glyphs, width, everything=everything),
-        _under_way(report, glyphs, everything=everything),
+        _under_way(report, glyphs, width, everything=everything),
         _time(report, glyphs, width, everything=everything),
         _retried(report, glyphs, width, everything=everything),
         _nodes(report, glyphs, width, everything=everything),
@@ -77,16 +79,36 @@ def _headline(report: Report, glyphs: Glyphs, width: int) -> Iterator[Text]:
     if told:
         yield Text(f"  {'  '.join(told)}", style="dim")
     done, failed = report.items
-    said = f"  {counted(done, 'item')}, {failed:,} failed; " if done else "  "
+    least = "at least " if run.status == "crashed" else ""
+    said = f"  {least}{counted(done, 'item')}, {failed:,} failed; " if done else "  "
     said += counted(report.kept, "span")
     if run.left_out:
         said += f", {run.left_out:,} left out by sampling"
     if run.dropped:
         said += f", {run.dropped:,} dropped"
-    yield Text(said, style="dim")
+    lost = run.produced - report.kept - run.left_out - run.dropped
+    if run.status == "crashed" and lost > 0:  # those of items that had not ended, and those on their way to the file
+        said += f", at least {lost:,} lost with its process"
+    yield from _prose(said, width, "dim")
 
 
-def _under_way(report: Report, glyphs: Glyphs, *, everything: bool) -> Iterator[Text]:
+def closing(report: Report, glyphs: Glyphs, width: int) -> Iterator[Text]:
+    """How it ended and what failed, once more in a few lines: the first ones have left the terminal by now."""
+    width = max(40, width)
+    yield Text()
+    yield next(_headline(report, glyphs, width))
+    groups = report.failures
+    if groups:
+        total = sum(group.number for group in groups) + sum(one.number for one in report.unseen)
+        first = groups[0]
+        reason = f"{shortened(first.failure.type, 60)}: {shortened(_first_line(first.failure.message), 200)}"
+        said = f"  {counted(total, 'failure')}, at the top; the first of {counted(len(groups), 'cause')}: "
+        if len(groups) == 1:
+            said = f"  {counted(total, 'failure')}, at the top: "
+        yield from _prose(f"{said}{_below(report, first.path)}  {reason}", width, "red")
+
+
+def _under_way(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:
     calls = report.under_way
     if not calls:
         return
@@ -100,21 +122,49 @@ def _under_way(report: Report, glyphs: Glyphs, *, everything: bool) -> Iterator[
     for call in calls:
         alike.setdefault((call.path, call.waiting_for), []).append(call)
     for (path, limits), those in list(alike.items())[: len(alike) if everything else _FEW]:
-        doing = f"waiting for {shortened(', '.join(limits), 40)}" if limits else "calling"
         if those[0].kind in ("map", "for"):
-            doing = "waiting for its source, or for other processes"
-        elif not limits and any(call.attempts > 1 for call in those):
-            doing += ", or between attempts"
-        longest = "" if len(those) == 1 else "the longest "
-        said = f"  {_below(report, path)}  {len(those):,} {doing}, {longest}for {duration(those[0].seconds)}"
-        items = [item(call.items, call.key) for call in those if call.items]
-        if items:
-            shown = items if everything else items[:_FEW]
-            said += f": {'item' if len(items) == 1 else 'items'} {', '.join(shown)}"
-            said += f" and {len(items) - len(shown):,} more" if len(items) > len(shown) else ""
-        yield Text(said)
+            said = f"  {_below(report, path)}  {_of_map(report, those)}"
+        else:
+            doing = f"waiting for {shortened(', '.join(limits), 40)}" if limits else "calling"
+            if not limits and any(call.attempts > 1 for call in those):
+                doing += ", or between attempts"
+            longest = "" if len(those) == 1 else "the longest "
+            lately = duration(max(call.lately_s for call in those))
+            said = f"  {_below(report, path)}  {len(those):,} {doing}, {longest}for {lately}"
+            said += _which([item(call.items, call.key) for call in those if call.items], everything=everything)
+        yield from _prose(said, width)
     if len(alike) > _FEW and not everything:
         yield Text(f"  {glyphs.more} at {counted(len(alike) - _FEW, 'other place')}", style="dim")
+
+
+def _of_map(report: Report, maps: Sequence[Call]) -> str:
+    """What is known of a map, or of several with one path, no call of which is known to be under way."""
+    often = "" if len(maps) == 1 else f"{len(maps):,} maps, "
+    if any(node.path == maps[0].path and node.kind == "item" for node in report.nodes):
+        return f"{often}with items in worker processes, or waiting for its source"
+    begun = sum(call.begun for call in maps)
+    if begun:
+        return f"{often}with at least {counted(begun, 'item')}, none at a call that had taken half a second"
+    return f"{often}with calls that had not taken half a second, or waiting for its source or for worker processes"
+
+
+def _which(items: Sequence[str], *, everything: bool) -> str:
+    if not items:
+        return ""
+    shown = items if everything else items[:_FEW]
+    more = f" and {len(items) - len(shown):,} more" if len(items) > len(shown) else ""
+    return f": {'item' if len(items) == 1 else 'items'} {', '.join(shown)}{more}"
+
+
+def _prose(text: str, width: int, style: str = "") -> Iterator[Text]:
+    """A sentence, in as many lines as it takes, whose first is indented by as much as ``text`` is."""
+    left = " " * (len(text) - len(text.lstrip()))
+    if cell_len(text) <= width:
+        yield Text(text, style=style)
+        return
+    room = max(20, (width if cell_len(text) <= len(text) else width // 2) - len(left))
+    for line in wrap(text.strip(), room, subsequent_indent="  ", break_on_hyphens=False):
+        yield Text(f"{left}{line}", style=style)
 
 
 # ── Where the time went ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -127,9 +177,9 @@ def _time(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
     yield Text("Where the time went", style="bold")
     at_once = f"{time.at_once:.1f}" if time.at_once >= 0.05 else "0"
     sums = f"{duration(time.total_s)} over all calls, {at_once} at once on average"
-    yield Text(f"  {duration(time.wall_s)} by the clock; {sums}", style="dim")
+    yield from _prose(f"  {duration(time.wall_s)} by the clock; {sums}", width, "dim")
     if not time.exact:
-        yield Text("  of the spans that were kept only: the run has no totals of the others", style="yellow")
+        yield from _prose("  of the spans that were kept only: the run has no totals of the others", width, "yellow")
     rows: list[tuple[str, float, str]] = [
         (f"waiting for {name(one.name.replace(',', ', '), 40)}", one.seconds, "yellow")
         for one in time.limits
@@ -153,22 +203,32 @@ def _time(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
         if seconds > 0
     ]
     rows.sort(key=lambda row: -row[1])
-    wide = min(max(len(row[0]) for row in rows), max(20, width - 44))
+    wide = min(max(len(row[0]) for row in rows), max(16, width - 44))
     room = min(40, width - wide - 24)
     for said, seconds, style in rows:
         part = seconds / time.total_s
         length = max(1, round(part * room)) if room > 0 else 0
         label = said if len(said) <= wide else f"{said[: wide - 1]}…"
-        yield Text.assemble(
-            f"  {label:<{wide}}  {duration(seconds):>9}  {share(part):>6}  ", (glyphs.bar * length, style)
-        )
+        text = Text(f"  {label:<{wide}}  {duration(seconds):>9}  {share(part):>6}  ")
+        text.append(glyphs.bar * length, style)
+        text.rstrip()
+        yield text
+    for one in time.stopped:
+        if one.seconds >= 0.02 * time.wall_s:
+            limit = name(one.name.replace(",", ", "), 40)
+            few = f"fewer than {(one.most + 1) // 2:,} calls, of {one.most:,} at most," if one.most > 1 else "no call"
+            said = f"  for {duration(one.seconds)} by the clock {limit} held {few} though others waited: {_WHY_STOPPED}"
+            yield from _prose(said, width, "yellow")
     if time.again_s > 0:
-        yield Text(f"  {duration(time.again_s)} of the calls were attempts that failed", style="dim")
+        yield from _prose(f"  {duration(time.again_s)} of the calls were attempts that failed", width, "dim")
     least_s = (1 - time.at_once) * time.wall_s  # not all calls can be placed, but no more than all can be side by side
     if time.idle_s is None and time.exact and least_s >= 0.01 * time.wall_s:
-        yield Text(f"  by the clock no call was under way for at least {duration(least_s)}", style="dim")
+        said = f"  by the clock no call was under way for at least {duration(least_s)}"
+        if any(node.kind == "item" for node in report.nodes):
+            said += ": worker processes start then, and items go there and back"
+        yield from _prose(said, width, "dim")
     if time.idle_s is not None and time.idle_s >= 0.01 * time.wall_s:
-        yield Text(f"  by the clock no call was under way for {duration(time.idle_s)}", style="dim")
+        yield from _prose(f"  by the clock no call was under way for {duration(time.idle_s)}", width, "dim")
 
 
 def _below(report: Report, path: str) -> str:
@@ -183,9 +243,13 @@ def _retried(report: Report, glyphs: Glyphs, width: int, *, everything: bool) ->
     for one in shown:
         said = f"{_below(report, one.path)}  {shortened(one.first.type, 60)}"
         yield Text(f"  {said}  {counted(one.times, 'time')}")
-        yield Text(f"    {shortened(one.first.message, max(40, width - 4))}", style="dim")
+        yield Text(f"    {shortened(_first_line(one.first.message), max(40, width - 4))}", style="dim")
     if len(report.retried) > len(shown):
         yield Text(f"  {glyphs.more} {counted(len(report.retried) - len(shown), 'more reason')}", style="dim")
+
+
+def _first_line(message: str) -> str:
+    return message.strip().partition("\n")[0]
 
 
 def _nodes(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:
@@ -195,19 +259,28 @@ def _nodes(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> I
     yield Text("Slowest nodes", style="bold")
     shown = nodes if everything else nodes[:_FEW]
     names = [_below(report, node.path) for node in shown]
-    wide = min(max(len(one) for one in names), max(12, width - 60))
-    yield Text(
-        f"  {'':<{wide}}  {'calls':>9}  {'failed':>7}  {'all calls':>9}  {'mean':>8}  {'slowest':>8}", style="dim"
-    )
-    for label, node in zip(names, shown, strict=True):
-        ran = node.calls - node.skipped
-        label = label if len(label) <= wide else f"…{label[-wide + 1 :]}"
-        failed = f"{node.failed:,}" if node.failed else ""
-        yield Text.assemble(
-            f"  {label:<{wide}}  {ran:>9,}  ",
-            (f"{failed:>7}", "red"),
-            f"  {duration(node.seconds):>9}  {duration(node.seconds / ran):>8}  {duration(node.slowest_s):>8}",
-        )
+    columns: list[tuple[str, list[str], str]] = [
+        ("calls", [f"{node.calls - node.skipped:,}" for node in shown], ""),
+        ("failed", [f"{node.failed:,}" if node.failed else "" for node in shown], "red"),
+        ("all calls", [duration(node.seconds) for node in shown], ""),
+        ("mean", [duration(node.seconds / (node.calls - node.skipped)) for node in shown], ""),
+        ("slowest", [duration(node.slowest_s) for node in shown], ""),
+    ]
+    waited = [sum(node.waited_s.values()) / node.seconds if node.seconds > 0 else 0.0 for node in shown]
+    if any(part >= 0.01 for part in waited):
+        columns.append(("waiting", [share(part) if part >= 0.001 else "" for part in waited], "yellow"))
+    wides = [max(len(heading), 8, *map(len, cells)) for heading, cells, _ in columns]
+    wide = min(max(len(one) for one in names), max(12, width - sum(wides) - 2 * len(wides) - 2))
+    while len(columns) > 1 and 2 + wide + sum(wides) + 2 * len(wides) > width:
+        del columns[-1], wides[-1]
+    heads = "".join(f"  {heading:>{each}}" for (heading, _, _), each in zip(columns, wides, strict=True))
+    yield Text(f"  {'':<{wide}}{heads}", style="dim")
+    for number, label in enumerate(names):
+        text = Text(f"  {label if len(label) <= wide else f'…{label[-wide + 1 :]}':<{wide}}")
+        for (_, shown_in, style), each in zip(columns, wides, strict=True):
+            text.append(f"  {shown_in[number]:>{each}}", style)
+        text.rstrip()
+        yield text
     if len(nodes) > len(shown):
         yield Text(f"  {glyphs.more} {counted(len(nodes) - len(shown), 'more node')}", style="dim")
     slow = [call for call in report.slowest if call.items][:3]
@@ -227,14 +300,16 @@ def _models(report: Report, width: int) -> Iterator[Text]:
         if model.cost is not None and model.priced < model.calls:
             cost += f" for {model.priced:,} of them"
         failed = f", {model.failed:,} failed" if model.failed else ""
-        yield Text(f"  {name(model.name, 40)}  {counted(model.calls, 'call')}{failed}{cost}  {_used(model)}".rstrip())
+        said = f"  {name(model.name, 40)}  {counted(model.calls, 'call')}{failed}{cost}  {_used(model)}"
+        yield from _prose(said.rstrip(), width)
     seen, made = report.generations
     if report.models and made > seen:
-        yield Text(f"  of {seen:,} of {made:,} calls: the others left no span", style="dim")
+        yield from _prose(f"  of {seen:,} of {made:,} calls: the others left no span", width, "dim")
     for one in report.rerouted:
         often = f"given up {counted(one.times, 'time')} for {_below(report, one.path)}"
-        yield Text(f"  {name(one.resource, 40)}  {often}, first because of {shortened(one.first.type, 60)}")
-        yield Text(f"    {shortened(one.first.message, max(60, width - 4))}", style="dim")
+        said = f"  {name(one.resource, 40)}  {often}, first because of {shortened(one.first.type, 60)}"
+        yield from _prose(said, width)
+        yield Text(f"    {shortened(_first_line(one.first.message), max(60, width - 4))}", style="dim")
 
 
 def _used(model: ModelUse) -> str:

@@ -14,12 +14,15 @@ from hush.cli._exit import Code, usage
 from hush.cli._safe import safe_json, shortened
 from hush.cli._show import Pages, Traces, is_unicode, store_at, told
 from hush.cli._words import counted, duration, money, name, when
+from hush.observability._causes import causes
 from hush.observability._span import RunRecord, Span
-from hush.observability._time_spent import is_leaf, of_calls
+from hush.observability._time_spent import of_calls
 
 Status: TypeAlias = Literal["running", "ok", "partial", "failed", "cancelled", "crashed"]
 
 _MANY = 1_000
+_LEAST = 16  # cells for a run's id, before columns go for it
+_SHORT_DATE = 11
 _STYLES = {"ok": "green", "partial": "yellow", "cancelled": "yellow", "failed": "red", "crashed": "red"}
 _UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 _UNITS_BYTES = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12} | {
@@ -40,9 +43,10 @@ class Store(Protocol):
 
 
 class Line(NamedTuple):
-    """A run in the list: ``failed`` is how many calls failed, ``cost`` what models cost, as far as that is known.
+    """A run in the list.
 
-    ``unpriced`` is of how many calls of models it is not.
+    ``failed`` is how many failures there were, ``cost`` what models cost, as far as that is known, and ``unpriced`` of
+    how many of their calls it is not.
     """
 
     run: RunRecord
@@ -97,14 +101,13 @@ def _line(store: Store, run: RunRecord) -> Line:
 
 
 def _failed(store: Store, run: RunRecord) -> int:
-    """How many calls failed: the totals say it of nodes that were called more than once, their spans of the others."""
-    told = {one.path: one.failed for one in run.totals if of_calls(one)}
-    count = sum(told.values())
-    if count > _MANY:
-        return count  # one more or less does not matter, and there are too many spans to read for it
-    for span in store.spans(run.trace, failed=True):
-        count += is_leaf(span) and span.status in ("failed", "handled") and span.path not in told
-    return count
+    """How many failures there were, as `hush show` counts them: not again what fails because of what is in it."""
+    told = sum(one.failed for one in run.totals if of_calls(one))
+    if told > _MANY:
+        return told  # one more or less does not matter, and there are too many spans to read for it
+    spans = list(store.spans(run.trace, failed=True))
+    groups, unseen = causes(run, spans, {span.id: span for span in spans})
+    return sum(group.number for group in groups) + sum(one.number for one in unseen)
 
 
 def _seconds(run: RunRecord) -> float | None:
@@ -127,45 +130,68 @@ def _json(line: Line) -> dict[str, Any]:
 
 
 def table(lines: Sequence[Line], width: int) -> Iterable[Any]:
-    """The list as lines of text, at most ``width`` cells wide: what fills the rest is why a run failed, or its id.
+    """The list as lines of text, at most ``width`` cells wide: what fills the rest is a run's id, and why it failed.
 
-    Columns of items and of what models cost are there if a run has any.
+    Columns of items and of what models cost are there if a run has any; where there is no room, less is shown of when
+    a run began, and then one column after the other is left out.
     """
     from rich.text import Text
 
     if not lines:
         yield Text("no run")
         return
-    names = [name(line.run.name, 30) for line in lines]
-    columns = [_column("graph", names, "<"), _column("status", [shortened(line.run.status, 9) for line in lines], "<")]
-    columns.append(_column("time", [_time(line.run) for line in lines]))
-    for heading, cells in (
-        ("failed", [f"{line.failed:,}" if line.failed else "" for line in lines]),
-        ("cost", [_cost(line) for line in lines]),
-        ("items failed", [_items(line.run) for line in lines]),
-    ):
-        if any(cells) or heading == "failed":
-            columns.append(_column(heading, cells))
-    styles = ["bold", "", "", "red", "", ""]
-    head = Text("  ".join(["run     ", f"{'began':<19}", *(cells[0] for cells in columns)]), style="dim")
+    columns = [
+        _Column("run", [f"{name(line.run.trace, 32)[:8]:<8}" for line in lines], "cyan"),
+        _Column("began", [when(line.run.started_ns) for line in lines], "dim"),
+        _Column("graph", [name(line.run.name, 30) for line in lines], "bold"),
+        _Column("status", [shortened(line.run.status, 9) for line in lines]),
+        _Column("time", [_time(line.run) for line in lines], side=">"),
+        _Column("failed", [f"{line.failed:,}" if line.failed else "" for line in lines], "red", ">"),
+        _Column("cost", [_cost(line) for line in lines], side=">"),
+        _Column("items failed", [_items(line.run) for line in lines], side=">"),
+    ]
+    columns = [one for one in columns if any(one.cells) or one.heading == "failed"]
+    for heading in ("began", "cost", "items failed", "began", "time", "failed"):
+        if width - sum(one.wide + 2 for one in columns) >= _LEAST:
+            break
+        found = next((number for number, one in enumerate(columns) if one.heading == heading), None)
+        if found is not None and heading == "began" and columns[found].wide > _SHORT_DATE:
+            columns[found] = _Column(heading, [cell[5:16] for cell in columns[found].cells], "dim")
+        elif found is not None:
+            del columns[found]
+    head = Text("".join(f"{one.cell(one.heading)}  " for one in columns) + "request", style="dim")
     head.truncate(width, overflow="ellipsis")
     yield head
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines):
         run = line.run
-        text = Text.assemble((f"{name(run.trace, 32)[:8]:<8}", "cyan"), (f"  {when(run.started_ns):<19}", "dim"))
-        styles[1] = _STYLES.get(run.status, "")
-        for cells, style in zip(columns, styles, strict=False):
-            text.append(f"  {cells[number]}", style)
-        why = f"{run.failure.type.rpartition('.')[2]}: {run.failure.message}" if run.failure else run.request_id
-        text.append(f"  {shortened(why, 200)}", "red" if run.failure else "dim")
+        text = Text()
+        for one in columns:
+            style = _STYLES.get(run.status, "") if one.heading == "status" else one.style
+            text.append(f"{one.cell(one.cells[number])}  ", style)
+        text.append(shortened(run.request_id, 40), "" if run.failure is None else "bold")
+        if run.failure:
+            why = f"{run.failure.type.rpartition('.')[2]}: {run.failure.message}"
+            text.append(f"  {shortened(why, 200)}", "red")
         text.truncate(width, overflow="ellipsis")
         yield text
 
 
-def _column(heading: str, cells: Sequence[str], side: str = ">") -> list[str]:
+class _Column(NamedTuple):
     """The cells under their heading, all as wide as the widest."""
-    wide = max(len(heading), *map(len, cells))
-    return [f"{cell:{side}{wide}}" for cell in (heading, *cells)]
+
+    heading: str
+    cells: Sequence[str]
+    style: str = ""
+    side: str = "<"
+
+    @property
+    def wide(self) -> int:
+        """How many cells it takes."""
+        return max(len(self.heading), *map(len, self.cells))
+
+    def cell(self, text: str) -> str:
+        """A text of it, with what fills its place."""
+        return f"{text:{self.side}{self.wide}}"
 
 
 def _time(run: RunRecord) -> str:

@@ -290,8 +290,8 @@ class NodeAnswered(NamedTuple):
 class NodeCached(NamedTuple):
     """A node's outputs came from its cache, or, if ``joined``, from an identical call that was under way.
 
-    It comes between the node's ``NodeStarted`` and ``NodeFinished``, or ``NodeFailed``, if it was the identical call that
-    failed. Whose outputs were made for it has none.
+    It comes between the node's ``NodeStarted`` and ``NodeFinished``, or ``NodeFailed``, if it was the identical call
+    that failed. Whose outputs were made for it has none.
     """
 
     run: str

@@ -1,4 +1,4 @@
-"""Failures of a run grouped by cause: same node, error, line and message, but for what differs from item to item."""
+"""Failures of a run grouped by cause: same node, error, line, origin and message, but for numbers, ids and quotes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ Outcome: TypeAlias = Literal["raised", "collected", "handled"]
 MOST_CALLS = 20
 MOST_PATTERNS = 10
 """So many kinds of messages may errors of one type have that one line raised; if there are more they are one cause."""
+WORKERS = "Hush: in the worker process:"
+"""How the note begins that has the traceback of a failure in a worker process."""
+_FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d{1,9}), in (.+)$', re.MULTILINE)
+_ORIGINS = 5
 _LONGEST = 500  # characters of a message that tell causes apart
 _CONTAINERS = frozenset({"run", "item", "round", "graph", "map", "for", "while"})
 _GROUPS = frozenset({"ExceptionGroup", "BaseExceptionGroup"})
@@ -148,19 +152,30 @@ def _key(span: Span, failure: Failure, outcome: Outcome) -> tuple[Any, ...]:
 
 def key_of(path: str, failure: Failure, outcome: Outcome) -> tuple[Any, ...]:
     """What failures with the same cause have in common, but for what ``fewer`` puts together."""
-    return (path, failure.type, place_of(failure), pattern_of(failure.message), outcome)
+    return (path, failure.type, place_of(failure), pattern_of(failure.message), outcome, _origins(failure))
+
+
+def _origins(failure: Failure) -> tuple[tuple[str, Frame | None], ...]:
+    """What it was raised from, and where: one line that wraps whatever fails in it stands for many causes."""
+    found: dict[tuple[str, Frame | None], None] = {}
+    todo = list(failure.causes)
+    while todo and len(found) < _ORIGINS:
+        cause = todo.pop(0)
+        found[cause.type, place_of(cause)] = None
+        todo = [*cause.causes, *todo]
+    return tuple(sorted(found, key=repr))
 
 
 def fewer(keys: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], list[tuple[Any, ...]]]:
     """The keys by the one they are grouped under: messages that all differ, as by names in them, are one cause."""
     by_place: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
     for key in keys:
-        path, kind, place, _, outcome = key
-        by_place[path, kind, place, outcome].append(key)
+        path, kind, place, _, outcome, origins = key
+        by_place[path, kind, place, outcome, origins].append(key)
     found: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-    for (path, kind, place, outcome), alike in by_place.items():
+    for (path, kind, place, outcome, origins), alike in by_place.items():
         if len(alike) > MOST_PATTERNS:
-            found[path, kind, place, "…", outcome] = alike
+            found[path, kind, place, "…", outcome, origins] = alike
         else:
             found |= {key: [key] for key in alike}
     return found
@@ -191,7 +206,7 @@ def _group(
     failure = first.failure
     if failure is None:
         raise AssertionError
-    path, kind, place, pattern, outcome = key
+    path, kind, place, pattern, outcome, _ = key
     counts: dict[str, int] = {}
     for one in passed:
         for where, count in one.items():
@@ -279,7 +294,16 @@ def is_users(frame: Frame) -> bool:
 
 def place_of(failure: Failure) -> Frame | None:
     """The last frame in the user's code, else the last one."""
-    for frame in reversed(failure.frames):
+    frames = frames_of(failure)
+    for frame in reversed(frames):
         if is_users(frame):
             return frame
-    return failure.frames[-1] if failure.frames else None
+    return frames[-1] if frames else None
+
+
+def frames_of(failure: Failure) -> tuple[Frame, ...]:
+    """Its frames; of one from a worker process, which come as text in a note, those that are told there."""
+    if any(is_users(frame) for frame in failure.frames):
+        return failure.frames
+    told = next((note for note in failure.notes if note.startswith(WORKERS)), "")
+    return tuple(Frame(file, int(line), function) for file, line, function in _FRAME.findall(told)) or failure.frames

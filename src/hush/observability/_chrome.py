@@ -2,7 +2,7 @@
 
 What it is made of: complete events (``"ph": "X"``) with microseconds since the run began, and metadata events that name
 the lanes. In a lane events must nest, so spans that overlap get lanes of their own: what runs side by side in a map is
-drawn side by side. Waits for limits are events inside the calls that waited.
+drawn side by side. Waits for limits, and between attempts, are events inside the calls that waited.
 
 The format is described in Google's document "Trace Event Format".
 """
@@ -10,8 +10,10 @@ The format is described in Google's document "Trace Event Format".
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
+from itertools import pairwise
 from typing import Any, NamedTuple, TextIO
 
 from hush.observability._span import RunRecord, Span
@@ -22,7 +24,7 @@ _CNAMES = {"failed": "terrible", "crashed": "terrible", "cancelled": "grey", "ha
 
 
 class _Stretch(NamedTuple):
-    """What becomes an event: a span, or the wait number ``wait`` of a span."""
+    """What becomes an event: a span, its wait number ``wait``, or the time after ``failed``, an attempt of it."""
 
     started_ns: int
     ended_ns: int
@@ -31,6 +33,7 @@ class _Stretch(NamedTuple):
     wait: int | None
     id: str
     parent: str | None
+    failed: Span | None = None
 
 
 class _Pool:
@@ -123,6 +126,10 @@ def _stretches(spans: list[Span], last_ns: int) -> list[_Stretch]:
     by_id = {span.id: span for span in spans}
     depths: dict[str, int] = {}
     attempts = {(span.parent, span.attempt): span.id for span in spans if span.kind == "attempt"}
+    tries: dict[str | None, list[Span]] = defaultdict(list)
+    for span in spans:
+        if span.kind == "attempt":
+            tries[span.parent].append(span)
     found: list[_Stretch] = []
     for span in spans:
         depth = _depth(span, by_id, depths)
@@ -135,6 +142,12 @@ def _stretches(spans: list[Span], last_ns: int) -> list[_Stretch]:
                 inner = attempt is not None and attempt.started_ns <= wait.queued_ns
                 parent = attempt.id if attempt is not None and inner else span.id
                 found.append(_Stretch(wait.queued_ns, until_ns, depth + 2, span, number, f"{span.id}.{number}", parent))
+        for earlier, later in pairwise(sorted(tries.get(span.id, ()), key=lambda one: one.attempt or 0)):
+            queued = [wait.queued_ns for wait in span.waits if wait.attempt == later.attempt]
+            until_ns = min([later.started_ns, *queued])
+            if earlier.ended_ns is not None and until_ns > earlier.ended_ns:
+                id_ = f"{span.id}-{earlier.attempt}"
+                found.append(_Stretch(earlier.ended_ns, until_ns, depth + 1, span, None, id_, span.id, earlier))
     found.sort(key=lambda one: (one.started_ns, one.depth, -one.ended_ns))
     return found
 
@@ -161,8 +174,8 @@ def _event(one: _Stretch, lane: int, zero_ns: int) -> dict[str, Any]:
         "cat": span.kind,
         "pid": _PID,
         "tid": lane,
-        "ts": (one.started_ns - zero_ns) / 1000,
-        "dur": (one.ended_ns - one.started_ns) / 1000,
+        "ts": _microseconds(one.started_ns - zero_ns),
+        "dur": _microseconds(one.ended_ns - zero_ns) - _microseconds(one.started_ns - zero_ns),
     }
     if one.wait is not None:
         wait = span.waits[one.wait]
@@ -170,10 +183,24 @@ def _event(one: _Stretch, lane: int, zero_ns: int) -> dict[str, Any]:
         event |= {"name": f"wait: {limits}", "cat": "wait"}
         event["args"] = {"path": span.path, "limits": limits, "attempt": wait.attempt}
         return event
+    if one.failed is not None:
+        event |= {"name": "between attempts", "cat": "retry"}
+        event["args"] = {"path": span.path, "attempt": one.failed.attempt}
+        if one.failed.failure is not None:
+            event["args"]["error"] = f"{one.failed.failure.type}: {one.failed.failure.message}"
+        return event
     event["args"] = _arguments(span)
     if span.status in _CNAMES:
         event["cname"] = _CNAMES[span.status]
     return event
+
+
+def _microseconds(ns: int) -> float:
+    """As a multiple of 1/4096, so that sums are exact.
+
+    Viewers add ``ts`` and ``dur``, and what ends a rounding after the next event has begun is taken to be around it.
+    """
+    return (ns * 4096 + 500) // 1000 / 4096
 
 
 def _arguments(span: Span) -> dict[str, Any]:

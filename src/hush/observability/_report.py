@@ -6,7 +6,7 @@ seconds come from the run's totals, which are exact; what only spans tell, such 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import nlargest
 from typing import NamedTuple
 
@@ -24,7 +24,15 @@ _UNFINISHED = frozenset({"running", "crashed", "cancelled"})
 
 
 class Call(NamedTuple):
-    """One call of a node: ``key`` is the nearest item's around it, ``waiting_for`` the limits that it waits for now."""
+    """One call of a node.
+
+    Attributes:
+        key: The nearest item's around it.
+        waiting_for: The limits that it waits for now.
+        lately_s: For how long it has been at what it is at: waiting for these, or being called.
+        begun: Of a map of which no call was seen at work: how many of its items had begun at least, and not ended. The
+            calls in them were under way for too short a time to be in the trace.
+    """
 
     id: str
     path: str
@@ -37,6 +45,8 @@ class Call(NamedTuple):
     waited_s: float
     waiting_for: tuple[str, ...]
     attempts: int = 1
+    lately_s: float = 0.0
+    begun: int = 0
 
 
 class Rerouted(NamedTuple):
@@ -121,7 +131,7 @@ def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) 
         time=time_spent(run, spans, nodes, until_ns),
         nodes=nodes,
         slowest=_slowest(leaves, by_id, until_ns),
-        under_way=_under_way([*leaves, *_maps_alone(spans)], by_id, until_ns),
+        under_way=(*_under_way(leaves, by_id, until_ns), *_maps_alone(spans, nodes, by_id, until_ns)),
         models=models.uses(),
         generations=(
             models.calls,
@@ -139,7 +149,12 @@ def _items(run: RunRecord, spans: list[Span]) -> tuple[int, int]:
     """What the run counts, unless its maps' spans know more, as those do that are newer than its record."""
     maps = [span for span in spans if span.done is not None]
     done, failed = sum(one.done or 0 for one in maps), sum(one.failed or 0 for one in maps)
-    return (run.items, run.items_failed) if run.items >= done else (done, failed)
+    if run.items >= done:
+        done, failed = run.items, run.items_failed
+    if run.ended_ns is not None:
+        return done, failed
+    ended = [one for one in spans if one.kind == "item" and one.ended_ns is not None and one.status != "cancelled"]
+    return max(done, len(ended)), max(failed, sum(one.status == "failed" for one in ended))
 
 
 def _until(run: RunRecord, spans: list[Span], now_ns: int | None) -> int:
@@ -186,7 +201,16 @@ def _call(span: Span, by_id: Mapping[str, Span], until_ns: int) -> Call:
         waited_s=waited_ns / 1e9,
         waiting_for=span.waits[-1].limits if span.waits and span.waits[-1].admitted_ns is None else (),
         attempts=span.attempts,
+        lately_s=max(0, (until_ns if span.ended_ns is None else span.ended_ns) - _lately_ns(span)) / 1e9,
     )
+
+
+def _lately_ns(span: Span) -> int:
+    """When that began which it was at last."""
+    if span.waits:
+        last = span.waits[-1]
+        return last.queued_ns if last.admitted_ns is None else last.admitted_ns
+    return span.started_ns if span.called_ns is None else span.called_ns
 
 
 def _slowest(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> tuple[Call, ...]:
@@ -194,11 +218,21 @@ def _slowest(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> tu
     return tuple(_call(span, by_id, until_ns) for span in longest)
 
 
-def _maps_alone(spans: list[Span]) -> list[Span]:
-    """Maps at work with nothing in them that is: they wait for their source, or for items in worker processes."""
+def _maps_alone(
+    spans: list[Span], nodes: Iterable[NodeUse], by_id: Mapping[str, Span], until_ns: int
+) -> Iterator[Call]:
+    """Maps at work with nothing in them that is seen to be.
+
+    They wait for their source or for items in worker processes, or what is at work in them began a moment ago.
+    """
     unfinished = [span for span in spans if span.status in _UNFINISHED]
     around = {span.parent for span in unfinished}
-    return [span for span in unfinished if span.kind in ("map", "for") and span.id not in around]
+    alone = [span for span in unfinished if span.kind in ("map", "for") and span.id not in around]
+    for span in sorted(alone, key=lambda one: (one.started_ns, one.path, one.items)):
+        begun = 0
+        if not span.items:  # else there may be others of this path
+            begun = max((one.calls for one in nodes if one.path.rpartition("/")[0] == span.path), default=0)
+        yield _call(span, by_id, until_ns)._replace(begun=max(0, begun - (span.done or 0)))
 
 
 def _under_way(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> tuple[Call, ...]:

@@ -75,6 +75,18 @@ class Part(NamedTuple):
     calls: int
 
 
+class Stopped(NamedTuple):
+    """For how many ``seconds``, by the clock, calls waited for limits that let hardly anybody in.
+
+    Fewer than half of ``most`` held them then, which is how many calls of the run did at most. They were closed, as
+    after a ``Retry-After``, or their windows were used up, or other runs had them. ``name`` as of ``TimeSpent.limits``.
+    """
+
+    name: str
+    seconds: float
+    most: int
+
+
 class TimeSpent(NamedTuple):
     """Where the time went.
 
@@ -91,10 +103,12 @@ class TimeSpent(NamedTuple):
             ``max_concurrency``.
         inside_s: In calls that had begun, outside of all other parts: in the engine, in a cache, or on the way into a
             worker thread and back, where many threads share one interpreter.
-        idle_s: By the clock: how long no call was under way. ``None`` if spans are missing, so that nobody knows.
+        idle_s: By the clock: how long no call was under way. ``None`` if nobody knows: if spans are missing, and of
+            items in worker processes, of which only the end and how long they took is told.
         at_once: How many calls were under way at once, on the average over the wall's time.
         exact: Whether all calls are counted. They are not if spans are missing and there are no totals, which a run
             that was killed has none of.
+        stopped: When limits let hardly anybody in, the longest first; of a run that has ended and has all its spans.
     """
 
     wall_s: float
@@ -110,6 +124,7 @@ class TimeSpent(NamedTuple):
     idle_s: float | None
     at_once: float
     exact: bool
+    stopped: tuple[Stopped, ...] = ()
 
 
 class _Sums:
@@ -228,7 +243,10 @@ def nodes_of(run: RunRecord, leaves: Iterable[Span], until_ns: int) -> tuple[Nod
         of_node.add(span, until_ns)
     totals = {one.path: one for one in run.totals if of_calls(one)}
     found = {path: _of_totals(one) for path, one in totals.items() if path not in ended}
-    found |= {path: sums.use(totals.get(path)) for path, sums in ended.items()}
+    for path, of_node in ended.items():
+        use = of_node.use(totals.get(path))
+        # Failures are written at once, and the totals of a run under way from time to time.
+        found[path] = use if run.ended_ns is not None else use._replace(failed=max(use.failed, of_node.failed))
     for path, of_node in unfinished.items():
         use = of_node.use(None)
         found[path] = _plus(found[path], use) if path in found else use
@@ -239,6 +257,7 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
     """The parts, from what ``nodes_of`` found and from all spans."""
     spans = list(spans)
     nodes = tuple(nodes)
+    is_whole = not (run.left_out or run.dropped)
     wall_s = (until_ns - run.started_ns) / 1e9
     limits: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
     for node in nodes:
@@ -277,9 +296,10 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
         joined_s=joined_s,
         ready_s=ready_s,
         inside_s=inside_s,
-        idle_s=None if run.left_out or run.dropped else _idle_s(run, spans, until_ns),
+        idle_s=_idle_s(run, spans, until_ns) if is_whole and not any(one.kind == "item" for one in nodes) else None,
         at_once=sum(node.seconds for node in nodes) / wall_s if wall_s > 0 else 0.0,
-        exact=bool(run.totals) or not (run.left_out or run.dropped),
+        exact=bool(run.totals) or is_whole,
+        stopped=_stopped(spans, until_ns) if is_whole and run.ended_ns is not None else (),
     )
 
 
@@ -310,3 +330,38 @@ def _idle_s(run: RunRecord, spans: Iterable[Span], until_ns: int) -> float:
             idle_ns += started_ns - at_ns
         at_ns = max(at_ns, ended_ns)
     return (idle_ns + max(0, until_ns - at_ns)) / 1e9
+
+
+def _stopped(spans: Iterable[Span], until_ns: int) -> tuple[Stopped, ...]:
+    """When calls waited for limits that fewer than half as many held as at other times."""
+    steps: dict[tuple[str, ...], list[tuple[int, int, int]]] = defaultdict(list)  # when, how many more wait, and hold
+    held: dict[tuple[str, ...], list[tuple[int, int, int]]] = defaultdict(list)
+    for span in spans:
+        ended_ns = until_ns if span.ended_ns is None else span.ended_ns
+        for wait in span.waits:
+            admitted_ns = ended_ns if wait.admitted_ns is None else wait.admitted_ns
+            if admitted_ns > wait.queued_ns:
+                steps[wait.limits] += [(wait.queued_ns, 1, 0), (admitted_ns, -1, 0)]
+            if wait.admitted_ns is not None:
+                released_ns = max(admitted_ns, ended_ns if wait.released_ns is None else wait.released_ns)
+                held[wait.limits] += [(admitted_ns, 0, 1), (released_ns, 0, -1)]
+    found: list[Stopped] = []
+    for limits, waiting in steps.items():
+        in_them = [step for others, holds in held.items() if not set(limits).isdisjoint(others) for step in holds]
+        stopped_ns, most = _stopped_ns(waiting + in_them)
+        if stopped_ns > 0:
+            found.append(Stopped(",".join(limits), stopped_ns / 1e9, most))
+    return tuple(sorted(found, key=lambda one: (-one.seconds, one.name)))
+
+
+def _stopped_ns(steps: list[tuple[int, int, int]]) -> tuple[int, int]:
+    """How long somebody waited while fewer than half of the most held, and how many these are."""
+    steps.sort()
+    while_held: dict[int, int] = defaultdict(int)  # how long somebody waited, by how many held
+    waiting = holding = most = before_ns = 0
+    for at_ns, more_wait, more_hold in steps:
+        if waiting:
+            while_held[holding] += at_ns - before_ns
+        waiting, holding, before_ns = waiting + more_wait, holding + more_hold, at_ns
+        most = max(most, holding)
+    return sum(ns for number, ns in while_held.items() if 2 * number < most), most
