@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from hush.core.protocols import without_secrets
 
@@ -41,8 +43,19 @@ _fit = _Fit()
 
 
 def logger(name: str) -> logging.Logger:
-    """The logger called ``name``, which begins with ``hush.``."""
+    """The logger called ``name``, which begins with ``hush.``.
+
+    A handler that raises is told of on standard error, as logging does: it ends no run, and no thread of Hush.
+    """
     found = logging.getLogger(name)
     if _fit not in found.filters:
         found.addFilter(_fit)
+        found.__dict__["handle"] = partial(_handled, found.handle)
     return found
+
+
+def _handled(handle: Callable[[logging.LogRecord], None], record: logging.LogRecord) -> None:
+    try:
+        handle(record)
+    except Exception:  # what handlers raise is theirs
+        logging.Handler().handleError(record)
