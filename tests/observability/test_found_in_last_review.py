@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 
 import pytest
 
-from hush.core import PARENT, Each, GraphNode, Hush, MapNode, code_node
-from hush.core.events import NodeStarted
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, code_node
+from hush.core.events import NodeCalled, NodeStarted
 from hush.observability._failure import failure_of
 from hush.observability._preview import PREVIEW, SECRET, clean, preview, said, shown
 from hush.observability._spans import spans_of
 from hush.observability._tracer import SpanTracer
+
+
+class Kept:
+    """Keeps all events."""
+
+    sees_calls = True
+
+    def __init__(self):
+        self.events = []
+
+    def emit(self, event):
+        self.events.append(event)
 
 
 class Never:
@@ -50,15 +63,6 @@ def test_an_error_that_is_not_true_is_a_cause_like_any(kind):
 
 
 async def test_a_run_with_such_a_cause_has_its_trace():
-    class Kept:
-        sees_calls = True
-
-        def __init__(self):
-            self.events = []
-
-        def emit(self, event):
-            self.events.append(event)
-
     @code_node
     def fails(x):
         raise ValueError("top") from NoBool("below")
@@ -137,15 +141,6 @@ def test_a_secret_that_is_a_number_is_one_at_any_depth():
 
 
 async def test_errors_that_a_node_reads_are_shown_as_messages_are():
-    class Kept:
-        sees_calls = True
-
-        def __init__(self):
-            self.events = []
-
-        def emit(self, event):
-            self.events.append(event)
-
     @code_node
     def sign_in(user):
         settings = {"user": user, "password": "hunter22planted"}
@@ -177,3 +172,25 @@ def test_of_a_run_whose_beginning_was_not_told_nothing_is_kept():
     for number in range(100):
         tracer.emit(NodeStarted(f"run {number}", "g/n", None, 1, ()))
     assert not tracer._told
+
+
+@pytest.mark.parametrize("executor", ["process", "thread", "inline"])
+def test_what_a_traced_node_reads_is_read_once(executor):
+    read = []
+
+    def note(value):
+        read.append(value)
+        return value
+
+    with GraphNode(name="g") as graph:
+        CodeNode(
+            name="n",
+            code_fn=lambda x: {"y": x},
+            executor=executor,
+            inputs={"x": PARENT["x"].apply(note)},
+            outputs=PARENT,
+        )
+    kept = Kept()
+    assert asyncio.run(Hush(graph).run({"x": 7}, tracer=kept)) == {"y": 7}
+    assert read == [7]
+    assert [event.inputs for event in kept.events if isinstance(event, NodeCalled)] == [{"x": 7}]
