@@ -11,6 +11,7 @@ from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, code_nod
 from hush.core.events import NodeCalled, NodeStarted
 from hush.observability._failure import failure_of
 from hush.observability._preview import PREVIEW, SECRET, clean, preview, said, shown
+from hush.observability._source import SourceLines
 from hush.observability._spans import spans_of
 from hush.observability._tracer import SpanTracer
 
@@ -194,3 +195,15 @@ def test_what_a_traced_node_reads_is_read_once(executor):
     assert asyncio.run(Hush(graph).run({"x": 7}, tracer=kept)) == {"y": 7}
     assert read == [7]
     assert [event.inputs for event in kept.events if isinstance(event, NodeCalled)] == [{"x": 7}]
+
+
+def test_a_line_without_a_number():
+    def fails():
+        raise ValueError
+
+    fails.__code__ = fails.__code__.replace(co_linetable=b"")
+    with pytest.raises(ValueError) as caught:
+        fails()
+    frame = failure_of(caught.value).frames[-1]
+    assert type(frame.line) is int
+    assert SourceLines(2**63).line(frame._replace(file=__file__)) is None or frame.line

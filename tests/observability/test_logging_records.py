@@ -155,3 +155,12 @@ def test_a_handler_that_raises_ends_no_run_and_no_thread(capsys):
     assert "a handler of the user's" in capsys.readouterr().err
     assert tracer.counts.pending == 0
     assert tracer.counts.exported > 0
+
+
+def test_an_id_that_holds_a_secret_is_in_no_field(caplog):
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=lambda: {"y": 1}, outputs=PARENT)
+    asyncio.run(Hush(graph).run(tracer=Raising(), request_id=f"for {SECRET}"))
+    (record,) = caplog.records
+    assert record.run == "for [secret]"
+    assert SECRET not in repr(vars(record))

@@ -13,12 +13,12 @@ FIELDS = ("run", "node", "item")
 
 
 class _Fit(logging.Filter):
-    """Makes a record fit for anybody's handlers: it has all fields, and no secret in its text or its traceback."""
+    """Makes a record fit for anybody's handlers: it has all fields, and no secret in them, its text, or its traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         for name in FIELDS:
-            if not hasattr(record, name):
-                setattr(record, name, None)
+            value = getattr(record, name, None)
+            setattr(record, name, without_secrets(value) if isinstance(value, str) else value)
         try:
             text = record.getMessage()
         except Exception as exc:  # handlers would meet it too, and print what it says

@@ -75,7 +75,7 @@ def _frames(error: BaseException) -> tuple[Frame, ...]:
         file, function = code.co_filename, code.co_qualname
         if not _is_plain(file) or not _is_plain(function):
             file, function = clean(file, _MESSAGE), clean(function, _MESSAGE)
-        (first if len(first) < _FRAMES // 2 else last).append(Frame(file, trace.tb_lineno, function))
+        (first if len(first) < _FRAMES // 2 else last).append(Frame(file, trace.tb_lineno or 0, function))
         trace = trace.tb_next
     return (*first, *last)
 
