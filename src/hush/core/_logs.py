@@ -13,7 +13,7 @@ FIELDS = ("run", "node", "item")
 
 
 class _Fit(logging.Filter):
-    """Makes a record fit for anybody's handlers: it has all fields, and no secret in them, its text, or its traceback."""
+    """Makes a record fit for any handler: it has all fields, and no secret in them, its text, or its traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         for name in FIELDS:
