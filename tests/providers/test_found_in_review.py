@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import UTC, datetime
+from types import ModuleType
 
 import pytest
 
@@ -13,6 +15,7 @@ from hush.providers._clients._failures import Failures
 from hush.providers._clients._limits import hold_s
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._model import ChatRequest, ToolCall
+from hush.providers._resources._packages import is_installed
 from hush.providers._structured import Misfit, shape_of
 from hush.providers._tools import read_calls, tools_of
 from hush.providers.errors import BadReply, RefusedByProvider, Unreachable
@@ -262,3 +265,8 @@ def test_a_model_that_refuses_one_question_is_there_for_the_next():
             return await engine.run({"questions": ["long"] + ["short"] * 5})
 
     assert run_virtual(run)["answers"] == ["b", *["a"] * 5]
+
+
+def test_a_package_that_tests_have_made_by_hand_is_there(monkeypatch):
+    monkeypatch.setitem(sys.modules, "h2", ModuleType("h2"))
+    assert is_installed("h2")

@@ -53,6 +53,21 @@ def hub(*resources: FakeResource) -> ResourceHub:
     return ResourceHub({one.name: one for one in resources})
 
 
+@pytest.mark.parametrize("about", [lambda: 1 / 0, lambda: None, lambda: 7, lambda: {"model": "m"}])
+def test_what_a_resource_cannot_tell_of_its_answer_harms_no_run(about, caplog):
+    async def answers(request, serving):
+        serving.answered(about)
+        return {"answer": "yes"}
+
+    resource = FakeResource("fake:a", lambda *_: answers)
+    recorder = Recorder()
+    recorder.sees_calls = True
+    engine = Hush(one_node(), resources=hub(resource))
+    assert run_virtual(lambda: engine.run({"text": "?"}, tracer=recorder))["answer"] == "yes"
+    told = [event.about for event in recorder.events if type(event).__name__ == "NodeAnswered"]
+    assert told == ([] if "cannot tell" in caplog.text else [{"model": "m"}])
+
+
 class NoAllowance(Exception):
     """As many clients have them: what it is made of is not what it passes on."""
 
