@@ -52,9 +52,8 @@ class ServedAttempt:
         try:
             said = dict(about())
         except Exception:  # whoever wrote the resource erred, and a run without tracers would not have noticed
-            log.exception(
-                "%s cannot tell what it has answered", self.resource.name, extra={"run": run.id, "node": self._step.path}
-            )
+            about_it = {"run": run.id, "node": self._step.path}
+            log.exception("%s cannot tell what it has answered", self.resource.name, extra=about_it)
             return
         run.tracing.node_answered(self._frame, self._step, self.attempts, self.resource.name, said)
 
