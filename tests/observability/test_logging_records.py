@@ -23,7 +23,7 @@ FIELDS = ("run", "node", "item")
 
 @pytest.fixture(autouse=True)
 def forgetting() -> Iterator[None]:
-    known = _secrets._remembered
+    known = _secrets._remembered.copy()
     remember_secrets([SECRET])
     yield
     _secrets._remembered = known

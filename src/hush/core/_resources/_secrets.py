@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import pairwise
-from threading import Lock
 
 from hush.core import protocols
+from hush.core._resources._known import Known
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET = frozenset(
@@ -88,18 +88,15 @@ _NAMED = re.compile(
 """A name and its value as ``repr``, JSON and code write them."""
 _PLAIN = frozenset({"None", "True", "False", "null", "true", "false", '""', "''", _HIDDEN})
 
-_remembered: tuple[str, ...] = ()
-"""The values of all secrets that this process has read from settings, the longest first."""
-_remembering = Lock()
+_remembered = Known()
+"""The values of all secrets that this process has read from settings: one for the process, as its logs are."""
 
 
 def remember_secrets(secrets: Iterable[str]) -> None:
     """From now on ``without_secrets`` finds these by value. From any thread."""
-    global _remembered  # noqa: PLW0603  # one for the process, as its logs and traces are
-    new = {each for each in secrets if len(each) >= _SHORTEST}.difference(_remembered)
-    if new:
-        with _remembering:
-            _remembered = tuple(sorted({*_remembered, *new}, key=len, reverse=True))
+    for each in secrets:
+        if len(each) >= _SHORTEST:
+            _remembered.add(each)
 
 
 def _may_hold_some(text: str) -> bool:
@@ -120,7 +117,10 @@ def without_secrets(text: str, also: Iterable[str] = ()) -> str:
 
     It is made to be called for each value of a run: a short text without any of them takes a fraction of a microsecond.
     """
-    found = [secret for secret in _remembered if secret in text]
+    known = _remembered
+    found = [secret for secret in known.plain if secret in text]
+    if known.by_block:
+        found += known.long_ones_in(text)
     if also:
         found += [secret for secret in also if len(secret) >= _SHORTEST and secret in text]
     if found:
