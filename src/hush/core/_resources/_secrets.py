@@ -36,6 +36,10 @@ _SHAPE = re.compile(
 )
 _HIDDEN = "[secret]"
 _SHORTEST = 4  # removing shorter ones would only garble the text
+_NO_KEYS = frozenset(
+    {"none", "null", "empty", "dummy", "fake", "test", "local", "ollama", "unused", "anything", "placeholder", "no-key"}
+)
+"""What is written as the key of a server that wants none. As words they stand in any text."""
 _PARTS = re.compile(
     r"(?P<before>\bbearer\s+)[^\s\"',;]+"
     rf"|(?P<encoded>\bbasic\s+){_ENCODED}"
@@ -95,8 +99,12 @@ _remembered = Known()
 def remember_secrets(secrets: Iterable[str]) -> None:
     """From now on ``without_secrets`` finds these by value. From any thread."""
     for each in secrets:
-        if len(each) >= _SHORTEST:
+        if _may_be_sought(each):
             _remembered.add(each)
+
+
+def _may_be_sought(secret: str) -> bool:
+    return len(secret) >= _SHORTEST and secret.casefold() not in _NO_KEYS
 
 
 def _may_hold_some(text: str) -> bool:
@@ -122,7 +130,7 @@ def without_secrets(text: str, also: Iterable[str] = ()) -> str:
     if known.by_block:
         found += known.long_ones_in(text)
     if also:
-        found += [secret for secret in also if len(secret) >= _SHORTEST and secret in text]
+        found += [secret for secret in also if secret in text and _may_be_sought(secret)]
     if found:
         return _without(text, found)
     if not _may_hold_some(text):
