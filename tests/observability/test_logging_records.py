@@ -15,6 +15,7 @@ import hush
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
 from hush.core._resources import _secrets
 from hush.core.extend import logger, remember_secrets
+from hush.observability._tracer import SpanTracer
 
 SECRET = "a-remembered-credential"
 FIELDS = ("run", "node", "item")
@@ -22,7 +23,7 @@ FIELDS = ("run", "node", "item")
 
 @pytest.fixture(autouse=True)
 def forgetting() -> Iterator[None]:
-    known = _secrets._remembered
+    known = _secrets._remembered.copy()
     remember_secrets([SECRET])
     yield
     _secrets._remembered = known
@@ -119,3 +120,47 @@ def test_a_message_that_cannot_be_written_does_not_let_its_traceback_through(kep
     text = logging.Formatter().format(record)
     assert text.startswith("<a message that cannot be written: OSError>\nTraceback")
     assert SECRET not in f"{text} {vars(record)}"
+
+
+class _Broken(logging.Handler):
+    def handle(self, record: logging.LogRecord) -> bool:
+        raise RuntimeError("a handler of the user's")
+
+
+def test_a_handler_that_raises_ends_no_run_and_no_thread(capsys):
+    class Full:
+        live = False
+        most = 10
+        refused = 0
+
+        def export(self, batch, /):
+            if not self.refused:
+                self.refused = 1
+                raise OSError("no space")
+
+        def close(self):
+            pass
+
+    broken = _Broken()
+    logging.getLogger("hush").addHandler(broken)
+    try:
+        with GraphNode(name="g") as graph:
+            CodeNode(name="n", code_fn=lambda x: {"y": x}, inputs={"*": PARENT}, outputs=PARENT)
+        tracer = SpanTracer(Full)
+        for _ in range(3):
+            assert asyncio.run(Hush(graph).run({"x": 1}, tracer=[tracer, Raising()])) == {"y": 1}
+        assert tracer.flush(30)
+    finally:
+        logging.getLogger("hush").removeHandler(broken)
+    assert "a handler of the user's" in capsys.readouterr().err
+    assert tracer.counts.pending == 0
+    assert tracer.counts.exported > 0
+
+
+def test_an_id_that_holds_a_secret_is_in_no_field(caplog):
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=lambda: {"y": 1}, outputs=PARENT)
+    asyncio.run(Hush(graph).run(tracer=Raising(), request_id=f"for {SECRET}"))
+    (record,) = caplog.records
+    assert record.run == "for [secret]"
+    assert SECRET not in repr(vars(record))

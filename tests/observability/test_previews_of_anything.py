@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("forgetting")
 @pytest.fixture
 def forgetting() -> Iterator[None]:
     """What is remembered here is not sought in other tests."""
-    known, mine = _secrets._remembered, set(_preview._remembered)
+    known, mine = _secrets._remembered.copy(), set(_preview._remembered)
     yield
     _secrets._remembered = known
     _preview._remembered.clear()

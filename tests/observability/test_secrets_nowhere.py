@@ -55,7 +55,7 @@ class Settings(pydantic.BaseModel):
 
 @pytest.fixture(autouse=True)
 def forgetting() -> Iterator[None]:
-    known, mine = _secrets._remembered, set(_preview._remembered)
+    known, mine = _secrets._remembered.copy(), set(_preview._remembered)
     remember_secrets([WORDS["resource"], WORDS["message"], WORDS["chunk"]])
     yield
     _secrets._remembered = known

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from datetime import UTC, datetime
+from types import ModuleType
 
 import pytest
 
@@ -13,6 +16,7 @@ from hush.providers._clients._failures import Failures
 from hush.providers._clients._limits import hold_s
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._model import ChatRequest, ToolCall
+from hush.providers._resources._packages import is_installed
 from hush.providers._structured import Misfit, shape_of
 from hush.providers._tools import read_calls, tools_of
 from hush.providers.errors import BadReply, RefusedByProvider, Unreachable
@@ -182,6 +186,7 @@ def nested(depth):
 
 @pytest.mark.parametrize("depth", [500, 900, 100_000])
 async def test_what_is_nested_too_deeply_is_no_answer(depth):
+    gc.collect()  # the garbage of other tests must not be collected deep in the recursion
     with pytest.raises(BadReply):
         await read(*answer(nested(depth).replace(b"%s", b"message")))
     with pytest.raises(BadReply):
@@ -262,3 +267,8 @@ def test_a_model_that_refuses_one_question_is_there_for_the_next():
             return await engine.run({"questions": ["long"] + ["short"] * 5})
 
     assert run_virtual(run)["answers"] == ["b", *["a"] * 5]
+
+
+def test_a_package_that_tests_have_made_by_hand_is_there(monkeypatch):
+    monkeypatch.setitem(sys.modules, "h2", ModuleType("h2"))
+    assert is_installed("h2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from hush.providers._clients._connections import connections
 from hush.providers._clients._pool import Pool
 from hush.providers._clients._settings import ClientSettings
+
+TRAILING = SimpleNamespace(_connection=SimpleNamespace(_h11_state=SimpleNamespace(trailing_data=(b"more", False))))
+"""A connection on which more came than the answer."""
 
 
 class Body(httpx2.AsyncByteStream):
@@ -150,6 +154,38 @@ async def test_closing_it_closes_all_and_what_ends_after_that_is_not_kept():
     assert [line.closed for line in made] == [1, 1]
     await under_way.aclose()
     assert [line.closed for line in made] == [1, 1]
+
+
+async def test_who_waits_when_it_is_closed_opens_nothing_any_more():
+    made, pool = pool_of(most=1)
+    under_way = await ask(pool)
+    waiting = [asyncio.create_task(ask(pool)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await pool.aclose()
+    await under_way.aclose()
+    for task in waiting:
+        with pytest.raises(httpx2.ConnectError):
+            await task
+    assert len(made) == 1
+
+
+async def test_who_is_cancelled_while_a_connection_is_closed_gives_its_place_back():
+    made, pool = pool_of(most=1)
+    answer = await ask(pool)
+    made[0]._pool = SimpleNamespace(connections=[TRAILING])
+    closing = asyncio.Event()
+
+    async def aclose():
+        closing.set()
+        await asyncio.sleep(3600)
+
+    made[0].aclose = aclose
+    task = asyncio.create_task(answer.aclose())
+    await closing.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not pool._places.locked()
 
 
 def test_proxies_and_http2_have_the_pool_of_httpx(monkeypatch):

@@ -16,9 +16,8 @@ from dataclasses import replace
 import pytest
 
 from hush.core._runtime._signals import signal_of
-from hush.providers._clients._failures import Failures
+from hush.providers._clients._failures import Failures, shortened
 from hush.providers._clients._limits import duration_s, hold_s
-from hush.providers._clients._redaction import redacted, shortened
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._model import ChatRequest
 from hush.providers.errors import ProviderError, RefusedByProvider, Unreachable
@@ -249,13 +248,14 @@ async def test_the_settings_show_no_secret(form):
         ("Bearer abc.def", "Bearer [secret]"),
         ("Incorrect API key provided: sk-ab***yz. See", "Incorrect API key provided: [secret] See"),
         ("Basic dXNlcjpwdw==", "Basic [secret]"),
-        ("http://u:pw@host/y", "http://[secret]host/y"),
+        ("http://u:pw@host/y", "http://[secret]@host/y"),
         ("a task-1 is no key, nor is ask-me", "a task-1 is no key, nor is ask-me"),
         ("abcdefabcdef", "[secret][secret]"),
     ],
 )
 def test_texts_are_redacted(text, clean):
-    assert redacted(text, ["abcdef", "x", ""]) == clean
+    settings = ClientSettings(vendor="openai", model="m", api_key="abcdef", headers={"a": "x", "b": ""})
+    assert Failures(settings).clean(text) == clean
 
 
 def test_texts_are_shortened_after_they_are_redacted():

@@ -53,6 +53,41 @@ def hub(*resources: FakeResource) -> ResourceHub:
     return ResourceHub({one.name: one for one in resources})
 
 
+@pytest.mark.parametrize("about", [lambda: 1 / 0, lambda: None, lambda: 7, lambda: {"model": "m"}])
+def test_what_a_resource_cannot_tell_of_its_answer_harms_no_run(about, caplog):
+    async def answers(request, serving):
+        serving.answered(about)
+        return {"answer": "yes"}
+
+    resource = FakeResource("fake:a", lambda *_: answers)
+    recorder = Recorder()
+    recorder.sees_calls = True
+    engine = Hush(one_node(), resources=hub(resource))
+    assert run_virtual(lambda: engine.run({"text": "?"}, tracer=recorder))["answer"] == "yes"
+    told = [event.about for event in recorder.events if type(event).__name__ == "NodeAnswered"]
+    assert told == ([] if "cannot tell" in caplog.text else [{"model": "m"}])
+
+
+class NoAllowance(Exception):
+    """As many clients have them: what it is made of is not what it passes on."""
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.status_code = code
+        self.retry_after_s = 86_400.0
+
+
+def test_a_refusal_until_tomorrow_that_cannot_be_copied_is_told_to_all():
+    resource = FakeResource("fake:a", failing(NoAllowance("come back tomorrow", code=429)), limit=Limit(concurrency=2))
+    engine = Hush(over_many(), resources=hub(resource))
+    result = run_virtual(lambda: engine.run({"xs": [f"{number}" for number in range(20)]}))
+    assert {(type(error), str(error), error.status_code) for error in result["error"]} == {
+        (NoAllowance, "come back tomorrow", 429)
+    }
+    assert len(resource.asked) <= 4
+    assert "not asked for" in result["error"][-1].__notes__[0]
+
+
 def failing(error: Exception, times: int = 10**9):
     def answer(text: str, number: int) -> str:
         if number <= times:

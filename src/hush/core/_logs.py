@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from hush.core.protocols import without_secrets
 
@@ -11,12 +13,12 @@ FIELDS = ("run", "node", "item")
 
 
 class _Fit(logging.Filter):
-    """Makes a record fit for anybody's handlers: it has all fields, and no secret in its text or its traceback."""
+    """Makes a record fit for any handler: it has all fields, and no secret in them, its text, or its traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         for name in FIELDS:
-            if not hasattr(record, name):
-                setattr(record, name, None)
+            value = getattr(record, name, None)
+            setattr(record, name, without_secrets(value) if isinstance(value, str) else value)
         try:
             text = record.getMessage()
         except Exception as exc:  # handlers would meet it too, and print what it says
@@ -41,8 +43,19 @@ _fit = _Fit()
 
 
 def logger(name: str) -> logging.Logger:
-    """The logger called ``name``, which begins with ``hush.``."""
+    """The logger called ``name``, which begins with ``hush.``.
+
+    A handler that raises is told of on standard error, as logging does: it ends no run, and no thread of Hush.
+    """
     found = logging.getLogger(name)
     if _fit not in found.filters:
         found.addFilter(_fit)
+        found.__dict__["handle"] = partial(_handled, found.handle)
     return found
+
+
+def _handled(handle: Callable[[logging.LogRecord], None], record: logging.LogRecord) -> None:
+    try:
+        handle(record)
+    except Exception:  # what handlers raise is theirs
+        logging.Handler().handleError(record)

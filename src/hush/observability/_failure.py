@@ -38,10 +38,12 @@ def _failure_of(error: Any, depth: int, left: list[int]) -> Failure:
     left[0] -= 1
     kind = type(error)
     if not issubclass_of(kind, BaseException):
-        return Failure("reported", clean(str(shown(error)), _MESSAGE))
+        return Failure("reported", clean(str(shown(error)), _MESSAGE, without_named_secrets))
     causes: list[Failure] = []
     if depth < _DEPTH:
-        cause = _cause(error) or (None if _suppressed(error) else _context(error))
+        cause = _cause(error)
+        if cause is None and not _suppressed(error):  # by identity: an error may say of itself that it is not true
+            cause = _context(error)
         found = [] if cause is None or cause is error else [cause]
         for each in (*found, *parts_of(error)[:_PARTS]):
             if left[0] > 0:
@@ -71,8 +73,12 @@ def _frames(error: BaseException) -> tuple[Frame, ...]:
     while trace is not None:
         code = trace.tb_frame.f_code
         file, function = code.co_filename, code.co_qualname
-        if not file.isascii() or not function.isascii():
+        if not _is_plain(file) or not _is_plain(function):
             file, function = clean(file, _MESSAGE), clean(function, _MESSAGE)
-        (first if len(first) < _FRAMES // 2 else last).append(Frame(file, trace.tb_lineno, function))
+        (first if len(first) < _FRAMES // 2 else last).append(Frame(file, trace.tb_lineno or 0, function))
         trace = trace.tb_next
     return (*first, *last)
+
+
+def _is_plain(name: str) -> bool:
+    return name.isascii() and len(name) <= _MESSAGE and "\0" not in name

@@ -17,19 +17,27 @@ _MISSING: Any = object()
 
 def named(kind: type) -> str:
     """The name of a class."""
-    return str.__str__(_name(kind))[:_LONGEST]
+    return _fit(_name(kind))
 
 
 def module_of(kind: type) -> str:
     """The module of a class; empty if that is no text."""
     found = _module(kind)
-    return found[:_LONGEST] if type(found) is str else ""
+    return _fit(found) if type(found) is str else ""
 
 
 def full_name(kind: type) -> str:
     """Module and name of a class; of one of Python's own, or of the main program, the name alone."""
-    module, name = module_of(kind), str.__str__(_qualname(kind))[:_LONGEST]
+    module, name = module_of(kind), _fit(_qualname(kind))
     return name if module in ("", "builtins", "__main__") else f"{module}.{name}"
+
+
+def _fit(name: str) -> str:
+    """A name as any file and any wire can hold it: code may have given a class any text for one."""
+    name = str.__str__(name)[:_LONGEST]
+    if not name.isascii():
+        name = name.encode("utf-8", "replace").decode()
+    return name.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def of_class(kind: type, name: str, missing: Any = None) -> Any:

@@ -6,7 +6,6 @@ common case, a few numbers and short texts, has a path of its own.
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from hush.core.extend import is_secret_name, remember_secrets, without_secrets
+from hush.core.extend import is_secret_name, remember_secrets, without_named_secrets, without_secrets
 from hush.observability._look import attribute, full_name, hides_itself, module_of, mro, named, of_class
 
 SECRET = "[secret]"
@@ -115,6 +114,8 @@ def shown(value: Any, bounds: Bounds = PREVIEW) -> Any:
 
 def clean(text: str, longest: int, hide: Callable[[str], str] = without_secrets) -> str:
     """A text without secrets, cut, and such that any file and any wire can hold it."""
+    if type(text) is not str:
+        text = exact(text)
     rest = len(text) - longest - _MARGIN
     if rest > 0:
         text = text[: longest + _MARGIN]
@@ -206,7 +207,7 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
             value = value.replace(tzinfo=None)
         return clean(str(value), bounds.text)
     if issubclass_of(kind, BaseException):
-        return f"{named(kind)}: {clean(said(value), bounds.text)}"
+        return f"{named(kind)}: {clean(said(value), bounds.text, without_named_secrets)}"
     if depth >= bounds.depth or left[0] <= 0:
         return f"<{named(kind)}>"
     if issubclass_of(kind, dict):
@@ -282,7 +283,7 @@ def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: 
         raw = key if type(key) is str else str(_shown(key, bounds, bounds.depth, left))
         name = clean(raw, 200)
         left[0] -= len(name)
-        secret = is_secret(raw[:1_000]) and value is not None and type(value) not in (int, bool, float)
+        secret = value is not None and type(value) is not bool and is_secret(raw[:1_000])
         found[name] = _hidden(value) if secret else _shown(value, bounds, depth + 1, left)
     return found
 
@@ -301,7 +302,9 @@ def said(error: BaseException) -> str:
     """What an error says; its own ``__str__`` may raise, whatever it likes."""
     try:
         return exact(str(error))
-    except (Exception, CancelledError, GeneratorExit, SystemExit) as exc:
+    except KeyboardInterrupt:  # it is for whoever waits for the run
+        raise
+    except BaseException as exc:
         return f"<its text cannot be read: {named(type(exc))}>"
 
 

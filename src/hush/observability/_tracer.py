@@ -74,10 +74,15 @@ class SpanTracer:
         return self._pipeline
 
     def emit(self, event: Event, /) -> None:
-        """Take one event of any run, in the run's thread: for whoever passes events on. It never blocks."""
+        """Take one event of any run, in the run's thread: for whoever passes events on. It never blocks.
+
+        Runs that go on at the same time must have different ids. Of one whose beginning was not told, nothing is kept.
+        """
         recorder = self._told.get(event.run)
-        if recorder is None or isinstance(event, RunStarted):
+        if isinstance(event, RunStarted):
             recorder = self._told[event.run] = self.for_run()
+        if recorder is None:
+            return
         recorder.emit(event)
         if isinstance(event, RunFinished):
             del self._told[event.run]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from hush.core._resources._secrets import hidden
+from hush.core._resources._secrets import without_secrets
 from hush.core._resources._written import Written, problem, secrets_in
 from hush.core.errors import Problem
 from hush.core.protocols import run_waiting
@@ -68,12 +68,12 @@ async def _tried(made: Any, entry: Written, timeout_s: float) -> tuple[bool, str
     clock = asyncio.timeout(timeout_s)
     try:
         async with clock:
-            return True, hidden(await _probed(made), secrets_in(entry, os.environ))
+            return True, without_secrets(await _probed(made), secrets_in(entry, os.environ))
     except Exception as error:
         if clock.expired():
             return False, f"no answer within {timeout_s:g} s"
         # What others raise may hold what they were given: their text is cleaned, and nothing else is kept of it.
-        said = hidden(str(error) or type(error).__name__, secrets_in(entry, os.environ))
+        said = without_secrets(str(error) or type(error).__name__, secrets_in(entry, os.environ))
         return False, said if len(said) <= _MOST else f"{said[:_MOST]}…"
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import pairwise
-from threading import Lock
 
 from hush.core import protocols
+from hush.core._resources._known import Known
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET = frozenset(
@@ -36,6 +36,10 @@ _SHAPE = re.compile(
 )
 _HIDDEN = "[secret]"
 _SHORTEST = 4  # removing shorter ones would only garble the text
+_NO_KEYS = frozenset(
+    {"none", "null", "empty", "dummy", "fake", "test", "local", "ollama", "unused", "anything", "placeholder", "no-key"}
+)
+"""What is written as the key of a server that wants none. As words they stand in any text."""
 _PARTS = re.compile(
     r"(?P<before>\bbearer\s+)[^\s\"',;]+"
     rf"|(?P<encoded>\bbasic\s+){_ENCODED}"
@@ -57,11 +61,6 @@ def is_secret_name(name: str) -> bool:
 def looks_secret(text: str) -> bool:
     """Whether ``text`` has the shape of a credential: ``Bearer ...``, ``sk-...``, a key, a URL with a password."""
     return _SHAPE.search(text) is not None
-
-
-def hidden(text: str, secrets: Iterable[str]) -> str:
-    """``text`` of others without ``secrets``, by value, and without what has the shape of a credential."""
-    return _without(text, {each for each in secrets if len(each) >= _SHORTEST and each in text})
 
 
 def _without(text: str, secrets: Iterable[str]) -> str:
@@ -93,18 +92,19 @@ _NAMED = re.compile(
 """A name and its value as ``repr``, JSON and code write them."""
 _PLAIN = frozenset({"None", "True", "False", "null", "true", "false", '""', "''", _HIDDEN})
 
-_remembered: tuple[str, ...] = ()
-"""The values of all secrets that this process has read from settings, the longest first."""
-_remembering = Lock()
+_remembered = Known()
+"""The values of all secrets that this process has read from settings: one for the process, as its logs are."""
 
 
 def remember_secrets(secrets: Iterable[str]) -> None:
     """From now on ``without_secrets`` finds these by value. From any thread."""
-    global _remembered  # noqa: PLW0603  # one for the process, as its logs and traces are
-    new = {each for each in secrets if len(each) >= _SHORTEST}.difference(_remembered)
-    if new:
-        with _remembering:
-            _remembered = tuple(sorted({*_remembered, *new}, key=len, reverse=True))
+    for each in secrets:
+        if _may_be_sought(each):
+            _remembered.add(each)
+
+
+def _may_be_sought(secret: str) -> bool:
+    return len(secret) >= _SHORTEST and secret.casefold() not in _NO_KEYS
 
 
 def _may_hold_some(text: str) -> bool:
@@ -120,12 +120,17 @@ def _may_hold_some(text: str) -> bool:
     )
 
 
-def without_secrets(text: str) -> str:
-    """``text`` without the values of remembered secrets, and without what has the shape of a credential.
+def without_secrets(text: str, also: Iterable[str] = ()) -> str:
+    """``text`` without the values of remembered secrets and of ``also``, and without what has a credential's shape.
 
     It is made to be called for each value of a run: a short text without any of them takes a fraction of a microsecond.
     """
-    found = [secret for secret in _remembered if secret in text]
+    known = _remembered
+    found = [secret for secret in known.plain if secret in text]
+    if known.by_block:
+        found += known.long_ones_in(text)
+    if also:
+        found += [secret for secret in also if secret in text and _may_be_sought(secret)]
     if found:
         return _without(text, found)
     if not _may_hold_some(text):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._resources._kinds import chosen
 from hush.core._resources._registry import Category
-from hush.core._resources._secrets import hidden, is_secret_name, looks_secret, remember_secrets
+from hush.core._resources._secrets import is_secret_name, looks_secret, remember_secrets, without_secrets
 from hush.core._resources._shape import fields_at, is_secret_at
 from hush.core._resources._types import Fault, MakesResource, ResourceKind, ResourceType
 from hush.core._resources._variables import VariableFault, expanded, names_in, parts_of
@@ -63,7 +63,7 @@ def made(
         said = str(error)
     except Exception as error:  # of a third party's kind
         said = f"it cannot be made: {type(error).__name__}: {error}"
-    return None, [problem(key, entry.key, hidden(said, secrets_in(entry, environ)))]
+    return None, [problem(key, entry.key, without_secrets(said, secrets_in(entry, environ)))]
 
 
 def _is_resource(value: object) -> bool:

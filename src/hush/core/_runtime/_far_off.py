@@ -42,7 +42,11 @@ def refusal_of(lane: Lane, now_s: float) -> Exception | None:
 
 
 def _again(error: Exception) -> Exception:
-    made = copy(error)
+    try:
+        made = copy(error)
+    except Exception:  # its class wants other arguments than those that it passes on
+        made = type(error).__new__(type(error), *error.args)
+        made.__dict__.update(error.__dict__)
     made.__traceback__ = made.__cause__ = made.__context__ = None
     for name in ("__notes__", "hush"):
         made.__dict__.pop(name, None)

@@ -6,8 +6,10 @@ import pickle
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
+from time import monotonic_ns
 from typing import Any
 
+from hush.core import events
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._calls import Attempt, awaited_if_need_be
 from hush.core._runtime._compound import timed_out
@@ -18,6 +20,7 @@ from hush.core._runtime._process_pool import ProcessPool, pool_of
 from hush.core._runtime._processes import Died, Talk, Unfit, WorkerProcess
 from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
+from hush.core._runtime._telling import place_of
 from hush.core._spec._portable import cpu_count
 from hush.core.errors import TransportError, WorkerDied
 
@@ -32,7 +35,7 @@ async def in_process(strand: Strand, frame: Frame, step: StepPlan, attempt: Atte
     assert step.bind is not None
     call: Any = step.bind(frame.slots)
     if run.tracing is not None and run.tracing.sees_calls:
-        run.tracing.prepared(frame, step, 1 if attempt is None else attempt.number)
+        _tell_called(strand, frame, step, call, 1 if attempt is None else attempt.number)
     if run.inline_only:
         return await awaited_if_need_be(strand, step, copy_context().run(call))
     pool = pool_of(run, step.path, cpu_count(), partial(_setup, call.func, step))
@@ -69,6 +72,16 @@ async def in_process(strand: Strand, frame: Frame, step: StepPlan, attempt: Atte
             if parcel is not None:
                 return Raised(unpack_error(parcel))
             return data
+
+
+def _tell_called(strand: Strand, frame: Frame, step: StepPlan, call: Any, attempt: int) -> None:
+    """Tell what the function is called with; no tracer can prepare the context there."""
+    run = strand.run
+    assert run.tracing is not None
+    names = () if step.signature is None else step.signature.names()
+    inputs = {**dict(zip(names, call.args, strict=False)), **call.keywords}
+    item, outer = place_of(frame.item)
+    run.tracing.tell(events.NodeCalled(run.id, step.path, item, monotonic_ns(), inputs, attempt, None, outer))
 
 
 async def _reply(strand: Strand, step: StepPlan, talk: Talk) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter_ns
 from typing import Any
 
+from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._calls import Attempt, Try, awaited_if_need_be
 from hush.core._runtime._frame import Frame
@@ -14,6 +15,8 @@ from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
 from hush.core._spec._policies import Uses
 from hush.core._spec._serving import Resource
+
+log = logger("hush.resources")
 
 LONGEST_HOLD_S = 120.0
 """A header that speaks of a day must not close a limit for so long: who comes earlier is told so."""
@@ -43,9 +46,16 @@ class ServedAttempt:
 
     def answered(self, about: Callable[[], Mapping[str, Any]]) -> None:
         """Tell what was answered, if somebody asks for that."""
-        tracing = self._strand.run.tracing
-        if tracing is not None and tracing.sees_calls:
-            tracing.node_answered(self._frame, self._step, self.attempts, self.resource.name, about())
+        run = self._strand.run
+        if run.tracing is None or not run.tracing.sees_calls:
+            return
+        try:
+            said = dict(about())
+        except Exception:  # whoever wrote the resource erred, and a run without tracers would not have noticed
+            about_it = {"run": run.id, "node": self._step.path}
+            log.exception("%s cannot tell what it has answered", self.resource.name, extra=about_it)
+            return
+        run.tracing.node_answered(self._frame, self._step, self.attempts, self.resource.name, said)
 
     def hold_s(self, seconds: float) -> None:
         """Nobody should come back for ``seconds``."""

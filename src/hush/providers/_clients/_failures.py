@@ -11,9 +11,9 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hush.core.extend import without_secrets
 from hush.providers._clients._charset import as_utf8, charset_of
 from hush.providers._clients._limits import asks_back, duration_s, hold_s
-from hush.providers._clients._redaction import redacted, shortened
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._clients._told import PAGE, Told, told_by, told_of
 from hush.providers.errors import BadReply, ProviderError, ProviderTimeout, RefusedByProvider, Unreachable
@@ -22,6 +22,7 @@ _KEPT = re.compile(
     r"retry-after|retry-after-ms|x-ms-retry-after-ms|x-should-retry|date|(x-|apim-)?request-id"
     r"|(x-)?ratelimit-.*|anthropic-ratelimit-.*"
 )
+_LONGEST = 500
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 
 _JUDGED = re.compile(r"moderation|flagged|content polic|safety", re.IGNORECASE)
@@ -46,7 +47,7 @@ class Failures:
 
     def clean(self, text: str) -> str:
         """``text`` as an error may show it."""
-        return shortened(redacted(text, self._secrets))
+        return shortened(without_secrets(text, self._secrets))
 
     # --- answers ----------------------------------------------------------------------------------------------
     def of_answer(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
@@ -220,6 +221,12 @@ class Failures:
         mend = f"If it may take longer, set a greater {setting} of {settings.resource or 'the resource'}."
         text = f"{settings.who}: no {what} within {limit_s:g} s.\n    {mend}"
         return ProviderTimeout(text, resource=settings.resource)
+
+
+def shortened(text: str) -> str:
+    """``text`` on one line, no longer than an error should be. What is secret has to be removed before."""
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _in_utf8(body: bytes, headers: Mapping[str, str]) -> bytes:

@@ -14,7 +14,16 @@ from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Any
 
-from httpx2 import AsyncBaseTransport, AsyncByteStream, ByteStream, ReadError, RemoteProtocolError, Request, Response
+from httpx2 import (
+    AsyncBaseTransport,
+    AsyncByteStream,
+    ByteStream,
+    ConnectError,
+    ReadError,
+    RemoteProtocolError,
+    Request,
+    Response,
+)
 
 _SOON_S = 0.25
 """Who was asked anew and has not closed the connection after so long is there."""
@@ -43,9 +52,13 @@ class Pool(AsyncBaseTransport):
         """With when each was used last, the oldest first, and whether it was answered then."""
         self._all: set[AsyncBaseTransport] = set()
         self._first: asyncio.Future[bool] | None = None  # of those sent again: whether there was an answer
+        self._closed = False
 
     async def handle_async_request(self, request: Request) -> Response:
         await self._places.acquire()
+        if self._closed:  # while it waited: nobody would close what is opened now
+            self._places.release()
+            raise ConnectError("its connections were closed before there was one for it", request=request)
         if self._idle:
             one, _, kept = self._idle.pop()
         else:
@@ -76,7 +89,7 @@ class Pool(AsyncBaseTransport):
             first = self._first
             if first is not None:
                 await asyncio.wait([first], timeout=_SOON_S)
-                if first.done() and not first.result():
+                if (first.done() and not first.result()) or one not in self._all:
                     raise
         if first is not None:
             return await one.handle_async_request(request)
@@ -97,9 +110,11 @@ class Pool(AsyncBaseTransport):
 
     async def end(self, one: AsyncBaseTransport) -> None:
         """The exchange that ``one`` carried is over; those that have not been used for long are closed."""
-        if _has_more(one):
-            await one.aclose()
-        self._give_back(one, answered=True)
+        try:
+            if _has_more(one):
+                await one.aclose()
+        finally:
+            self._give_back(one, answered=True)
         idle = self._idle
         while idle and (len(idle) > self._kept or idle[0][1] < monotonic() - self._expiry_s):
             old = idle.popleft()[0]
@@ -107,7 +122,8 @@ class Pool(AsyncBaseTransport):
             await old.aclose()
 
     async def aclose(self) -> None:
-        """Close all of them; exchanges under way lose theirs."""
+        """Close all of them; exchanges under way lose theirs, and those that wait in line come to nothing."""
+        self._closed = True
         found = list(self._all)
         self._all.clear()
         self._idle.clear()

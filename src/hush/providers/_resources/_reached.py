@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from hush.core import Limit
-from hush.core.extend import Service, limit_of, logger
+from hush.core.extend import Service, is_secret_name, limit_of, logger, remember_secrets
 from hush.providers._model import Usage
 from hush.providers._resources._expected import Expected
 from hush.providers._resources._prices import Cost
@@ -23,6 +24,8 @@ _FEWEST_CONNECTIONS = 64
 _STREAMS = 100
 """What one connection over HTTP/2 carries at a time, of which there is one; what httpcore2 allows, whatever the server
 says."""
+_LONG = 16
+"""Values of headers that are shorter, such as a version or a tenant's name, may be words that traces are full of."""
 
 
 class Model:
@@ -163,7 +166,23 @@ def client_settings(key: str, given: Any, vendor: Any, base_url: str | None = No
         "keepalive_s": None if pool is None else pool.keepalive_expiry,
         "proxy": hidden(given.proxy),
     }
-    return ClientSettings(**{name: value for name, value in found.items() if value is not None})
+    made = ClientSettings(**{name: value for name, value in found.items() if value is not None})
+    remember_secrets(_credentials(made))
+    return made
+
+
+def _credentials(settings: ClientSettings) -> Iterator[str]:
+    """What logs and traces are to hold nowhere, besides what settings under secret names and of secret shapes are."""
+    for name, value in settings.headers.items():
+        if is_secret_name(name) or len(value) >= _LONG:
+            yield from (value, value.rpartition(" ")[2])
+    for address in (settings.url, settings.proxy or ""):
+        try:
+            password = urlsplit(address).password
+        except ValueError:
+            continue
+        if password:
+            yield from (password, unquote(password))
 
 
 def _usual_connections() -> int:
