@@ -121,6 +121,28 @@ async def test_where_nobody_asks_nothing_is_measured():
     assert {(event.took_ns, event.ended_ns) for event in recorder.of(ItemFinished, ItemFailed)} == {(None, None)}
 
 
+async def test_maps_in_a_map_share_their_processes():
+    with GraphNode(name="g") as graph:
+        with MapNode(name="outer", inputs={"xs": Each(PARENT["rows"])}, max_concurrency=3):
+            inner = MapNode(
+                name="m",
+                inputs={"x": Each(PARENT["xs"])},
+                executor="process",
+                max_concurrency=WORKERS,
+                on_error="collect",
+            )
+            with inner:
+                CodeNode("work", code_fn=measured, inputs={"x": PARENT["x"]}, outputs={"*": PARENT})
+    watch = Watch()
+    await Hush(graph).run({"rows": [range(20), range(3, 40), range(9)]}, tracer=watch)
+    maps = {span.id: span for span in watch.spans if span.path == "g/outer/m" and span.kind == "map"}
+    items = [span for span in watch.spans if span.path == "g/outer/m" and span.kind == "item"]
+    assert (len(maps), len(items)) == (3, 20 + 37 + 9)
+    assert most_at_once([(span.started_ns, span.ended_ns) for span in items]) <= WORKERS
+    for span in items:
+        assert maps[span.parent].started_ns <= span.started_ns <= span.ended_ns <= maps[span.parent].ended_ns
+
+
 def kill(x):
     if x % 50 == 7:
         os.kill(os.getpid(), signal.SIGKILL)
