@@ -382,7 +382,9 @@ class ItemFinished(NamedTuple):
     """An item of a map ended well. ``path`` is the map's, ``item`` the index.
 
     ``key`` is what the map's ``key=`` calls it. ``outputs`` is ``None`` but in ``engine.stream(..., items=...)``.
-    ``took_ns`` is told of an item that ran in a worker process, of whose nodes nothing is told.
+    ``took_ns`` is told of an item that ran in a worker process, of whose nodes nothing is told, and ``ended_ns``, when
+    it ended there, by the clock of ``at_ns``. Such items are told of several at a time, so ``at_ns`` is later. Of one
+    process no two overlap. Both are told where some tracer asks for calls (``protocols.CallTracer``).
     """
 
     run: str
@@ -393,12 +395,14 @@ class ItemFinished(NamedTuple):
     key: str | None = None
     outputs: Mapping[str, Any] | None = None
     took_ns: int | None = None
+    ended_ns: int | None = None
 
 
 class ItemFailed(NamedTuple):
     """An item of a map failed. ``error`` is what stands at its place in the map's ``error`` column.
 
-    ``took_ns`` as of ``ItemFinished``.
+    ``took_ns`` and ``ended_ns`` as of ``ItemFinished``. One with which its process died, or was killed since it was
+    late, ended when that was noticed; one that could not be sent there took 0.
     """
 
     run: str
@@ -409,6 +413,7 @@ class ItemFailed(NamedTuple):
     outer: tuple[int, ...] = ()
     key: str | None = None
     took_ns: int | None = None
+    ended_ns: int | None = None
 
 
 Event: TypeAlias = (

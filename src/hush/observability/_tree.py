@@ -303,7 +303,7 @@ class Tree(Growing):
         node.done = (node.done or 0) + 1
         node.changed = True
         known = event.item in node.within
-        began_ns = event.at_ns if known else event.at_ns - (event.took_ns or 0)
+        began_ns = _ended_ns(event) - (0 if known else event.took_ns or 0)
         item = self._item_under_way(node, event.item, began_ns)
         del node.within[event.item]
         if not known and event.took_ns is not None:
@@ -313,7 +313,7 @@ class Tree(Growing):
         return item
 
     def _item_finished(self, event: ItemFinished) -> None:
-        _, path, index, at_ns, outer, key, _, _ = event
+        _, path, index, at_ns, outer, key, _, _, _ = event
         node = self._nodes.get((path, outer))
         if node is not None and node.within is not None and index is not None:
             ran = node.within.get(index)
@@ -327,7 +327,7 @@ class Tree(Growing):
                 return
         item = self._item(event)
         if item is not None:
-            self._close(item, "ok", event.at_ns)
+            self._close(item, "ok", _ended_ns(event))
 
     def _item_failed(self, event: ItemFailed) -> None:
         item = self._item(event)
@@ -337,7 +337,7 @@ class Tree(Growing):
         if item.around is not None:
             item.around.failed = (item.around.failed or 0) + 1
         item.failure = event.error if isinstance(event.error, Failure) else None
-        self._close(item, "failed", event.at_ns)
+        self._close(item, "failed", _ended_ns(event))
 
     def _round_finished(self, event: RoundFinished) -> None:
         loop = self._find(event)
@@ -349,6 +349,10 @@ class Tree(Growing):
         if one is not None:
             one.round = event.round
             self._close(one, "ok", event.at_ns)
+
+
+def _ended_ns(event: ItemFinished | ItemFailed) -> int:
+    return event.at_ns if event.ended_ns is None else event.ended_ns
 
 
 _ACTS: dict[type, Callable[[Any, Any], None]] = {

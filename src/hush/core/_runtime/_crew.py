@@ -77,10 +77,8 @@ class Crew:
             body: Plan = fanout.body
             named = {key: fanout.base[slot] for key, slot in body.inputs.items() if slot not in fanout.slots}
             passed = {key: fanout.base[slot] for key, slot in body.imports.items()}
-            tracing = fanout.run.tracing
             each = fanout.plan.item_timeout_s is not None
-            timed = fanout.latencies is not None or (tracing is not None and tracing.sees_calls)
-            given = Given(named, passed, self.around, self.run.id, each, fanout.wanted(), timed)
+            given = Given(named, passed, self.around, self.run.id, each, fanout.wanted(), fanout.timed)
             parcel = pack([given])
             if parcel.refused:
                 told = {**named, **{f"{source.name}[{key!r}]": value for (source, key), value in passed.items()}}

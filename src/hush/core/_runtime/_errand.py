@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
@@ -11,20 +12,21 @@ from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._parcels import Parcel, pack, unpack_error
 from hush.core._runtime._processes import WorkerProcess
 from hush.core._runtime._rows import Loaded, load_rows
+from hush.core._runtime._tracing import CLOCK_NS
 
 
 class Outcome(NamedTuple):
     """What has become of some items of a chunk, those that come next.
 
     Attributes:
-        took_ns: How long each took, if somebody asks.
+        times: How long each took and when it ended, by this process's ``monotonic_ns``, if somebody asks.
         errors: By place among them.
         loaded: What the others gave, in their order.
         told: What the run has noted in the worker besides.
     """
 
     done: int
-    took_ns: list[int]
+    times: list[tuple[int, int]]
     errors: dict[int, BaseException]
     loaded: Loaded
     told: tuple[Any, ...] | None
@@ -36,6 +38,7 @@ class Errand:
     Attributes:
         indexes: The items that could be pickled, with their ``values``; the first ``ended`` of them have ended.
         refused: Those that could not, with the reason.
+        heard_ns: When the process was last heard, by ``perf_counter_ns``.
     """
 
     def __init__(self, crew: Crew, fanout: Fanout, chunk: Chunk, *, in_columns: bool) -> None:
@@ -49,7 +52,7 @@ class Errand:
         self._fresh = False
         self._behind = False
         self._parcel = Parcel(b"", [], {})
-        self._began_ns = self._work_ns = self._spent_ns = self._ended_ns = self._bytes = 0
+        self.heard_ns = self._began_ns = self._work_ns = self._spent_ns = self._bytes = 0
 
     def left(self) -> Sequence[int]:
         """The items that have not ended."""
@@ -88,10 +91,10 @@ class Errand:
 
     def hear(self, message: tuple[Any, ...]) -> tuple[Any, ...]:
         """What has come back: ``("items", outcome, last)``."""
+        self.heard_ns = perf_counter_ns()
         if message[0] != "items":
             return message
-        self._ended_ns = perf_counter_ns()
-        _, done, work_ns, spent_ns, took_ns, parcels, rows, told, last = message
+        _, done, work_ns, spent_ns, times, parcels, rows, told, last = message
         self._work_ns += work_ns
         self._spent_ns = spent_ns
         self._bytes += len(rows.data)
@@ -106,13 +109,29 @@ class Errand:
                 tags,
             )
         errors = {place: unpack_error(parcel) for place, parcel in parcels.items()}
-        return "items", Outcome(done, took_ns, errors, loaded, told), last
+        return "items", Outcome(done, self._placed(times), errors, loaded, told), last
+
+    def _placed(self, times: tuple[int, list[int]] | None) -> list[tuple[int, int]]:
+        """How long each item took, and when it ended: they ran one right after the other, up to the first of ``times``.
+
+        That is an instant of the worker's ``perf_counter_ns``, which Python says is one clock for all processes. Where
+        it is not, the worker's time lies outside that of the request; then the last ended when the message came.
+        """
+        if times is None:
+            return []
+        ended_ns, took_ns = times
+        whole_ns = sum(took_ns)
+        if ended_ns > self.heard_ns or ended_ns - whole_ns < self._began_ns:
+            ended_ns = self.heard_ns
+        ends = accumulate(took_ns, initial=ended_ns - whole_ns + CLOCK_NS)
+        next(ends)  # where the first began
+        return list(zip(took_ns, ends, strict=True))
 
     def learn(self) -> None:
         """The process has done with it: tell the rule what it took."""
         if self.chunk.again:
             return
         # One that lay ready in the process was not waited for: then only what its worker did besides the work counts.
-        whole_ns = self._spent_ns if self._behind else self._ended_ns - self._began_ns
+        whole_ns = self._spent_ns if self._behind else self.heard_ns - self._began_ns
         transport_ns = max(0, whole_ns - self._work_ns)
         self._crew.rule.learn(self.ended, self._work_ns, None if self._fresh else transport_ns, self._bytes)

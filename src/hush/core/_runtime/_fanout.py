@@ -69,7 +69,9 @@ class Fanout:
         self.domain = Domain(self.run.loop, strand.task, strand.domain, fatal=True, around=frame)
         self.first_worker: Member | None = None
         self.exhausted = False
-        self.took_ns: int | None = None  # of the item that is being settled, if it ran in another process
+        # Of the item that is being settled, if it ran in another process: how long it took, and when it ended there.
+        self.ran: tuple[int, ...] = ()
+        self._ran_lacking: dict[int, tuple[int, ...]] = {}
         self.done = 0
         self.active = 1
         self.awaiting = 0
@@ -227,11 +229,13 @@ class Fanout:
                 return
             self.channel.put(index, out, None)
         if (self.run.tracing is not None or self._keys) and self.columns.lacks(out):
+            if self.ran:
+                self._ran_lacking[index] = self.ran
             return  # it is told of at the end, as one that has failed, by its name
         if self.run.tracing is not None:
             count = self.done, self.columns.failed
             key = self._keys.get(index) if self._keys else None
-            self.run.tracing.item_finished(self.step, self.around, index, key, out, count, self.took_ns)
+            self.run.tracing.item_finished(self.step, self.around, index, key, out, count, *self.ran)
         if self._keys:
             self._keys.pop(index, None)
 
@@ -242,6 +246,12 @@ class Fanout:
         if wanted is None or (tracing is not None and tracing.items_of == self.step.path):
             return None
         return wanted | self._taken_keys | {ERROR}
+
+    @property
+    def timed(self) -> bool:
+        """Whether somebody asks how long each item took, and when."""
+        tracing = self.run.tracing
+        return self.latencies is not None or (tracing is not None and tracing.sees_calls)
 
     def finish_run(self, first: int, count: int, keys: Sequence[str], given: Mapping[str, list[Any]]) -> None:
         """Items in a row have ended well, and gave these columns, and no ``error``.
@@ -289,7 +299,7 @@ class Fanout:
                 self.run.collect(error, self.step.path, item, partial=True)
         if self.run.tracing is not None:
             count = self.done, self.columns.failed
-            self.run.tracing.item_failed(self.step, item, key, error, count, self.took_ns)
+            self.run.tracing.item_failed(self.step, item, key, error, count, *self.ran)
         if not collects or self.plan.fail_fast:
             self.domain.fail(self._reported(index, error), by)
         elif self._failures is not None:
@@ -348,6 +358,7 @@ class Fanout:
             for index, error in self.columns.lacking():
                 self.run.locate(error, self.item(index), self.step)
                 self.done -= 1
+                self.ran = self._ran_lacking.get(index, ())
                 self.fail(index, error, self.domain.host)
                 if self.plan.fail_fast:
                     return error

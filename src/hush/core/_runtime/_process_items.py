@@ -35,7 +35,7 @@ class Given(NamedTuple):
         around: Where the map stands in the maps around it.
         each: Whether each item is told of as it ends, because it has a deadline.
         wanted: The keys of an item's output that somebody reads; ``None`` for all.
-        timed: Whether somebody asks how long each item took.
+        timed: Whether somebody asks how long each item took, and when.
     """
 
     inputs: dict[str, Any]
@@ -124,7 +124,8 @@ class _Chunk:
         self._frame: Frame | None = None
         self.left = len(indexes)
         self._done = self._work_ns = 0
-        self._took_ns: list[int] = []
+        self._took_ns: list[int] = []  # of those done, without a gap between them up to ``_ended_ns``
+        self._ended_ns = 0
         self._outs: list[dict[str, Any]] = []
         self._errors: dict[int, ErrorParcel] = {}
         self._began_ns = self._told_ns = self._before_ns = perf_counter_ns()
@@ -220,7 +221,7 @@ class _Chunk:
         now_ns = perf_counter_ns()
         if self._timed:
             self._took_ns.append(now_ns - self._before_ns)
-            self._before_ns = now_ns
+            self._before_ns = self._ended_ns = now_ns
         if now_ns - self._began_ns > ENOUGH_NS:
             self.left = 0
         if self._each or not self.left or now_ns - self._told_ns > FLUSH_NS:
@@ -231,7 +232,7 @@ class _Chunk:
     def tell(self) -> None:
         """Tell what has been done since the last time."""
         done, outs, errors = self._done, self._outs, self._errors
-        work_ns, took_ns = self._work_ns, self._took_ns
+        work_ns, times = self._work_ns, (self._ended_ns, self._took_ns) if self._took_ns else None
         self._done, self._work_ns, self._took_ns, self._outs, self._errors = 0, 0, [], [], {}
         rows, refused = pack_rows(outs, self._items.given.wanted)
         if refused:
@@ -240,7 +241,7 @@ class _Chunk:
                 errors[places[number]] = pack_error(not_back(outs[number], self._items.path))
         told = told_of(self._run)
         spent_ns = perf_counter_ns() - self._began_ns
-        self._tell("items", done, work_ns, spent_ns, took_ns, errors, rows, told, last=not self.left)
+        self._tell("items", done, work_ns, spent_ns, times, errors, rows, told, last=not self.left)
 
 
 def told_of(run: Run) -> tuple[Any, ...] | None:

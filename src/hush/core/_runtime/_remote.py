@@ -7,6 +7,7 @@ from asyncio import CancelledError
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
+from time import perf_counter_ns
 from typing import Any
 
 from hush.core._runtime._chunk_pull import Puller
@@ -17,6 +18,7 @@ from hush.core._runtime._in_process import unfit
 from hush.core._runtime._parcels import Unloadable, culprit, reason
 from hush.core._runtime._processes import Died, Talk, Unfit, WorkerProcess
 from hush.core._runtime._threads import start_in_thread
+from hush.core._runtime._tracing import CLOCK_NS
 from hush.core._spec._model import ERROR
 from hush.core.errors import TransportError, WorkerDied
 
@@ -124,7 +126,7 @@ class RemoteWorker:
             await self._kill(process, talk)
             index = errand.indexes[errand.ended]
             errand.ended += 1
-            fanout.fail(index, fanout.timed_out(index), self.task)
+            self._fail(index, fanout.timed_out(index), errand.heard_ns)
             if errand.left():
                 self._todo.append(errand.rest(again=True))
             return
@@ -165,7 +167,16 @@ class RemoteWorker:
             )
             error.__cause__ = why
             fanout.run.locate(error, (*fanout.frame.item, index), fanout.step)
-            fanout.fail(index, error, self.task)
+            self._fail(index, error)
+
+    def _fail(self, index: int, error: BaseException, began_ns: int | None = None) -> None:
+        """Fail an item of which its process has told nothing; it was begun with at ``began_ns``, if at all."""
+        fanout = self.fanout
+        if fanout.timed:
+            now_ns = perf_counter_ns()
+            fanout.ran = (0 if began_ns is None else now_ns - began_ns, now_ns + CLOCK_NS)
+        fanout.fail(index, error, self.task)
+        fanout.ran = ()
 
     def _deliver(self, errand: Errand, outcome: Outcome) -> None:
         """Settle items that have ended."""
@@ -177,7 +188,7 @@ class RemoteWorker:
             for path, item, tag in tags:
                 fanout.run.tag_at(path, item, tag)
         if fanout.latencies is not None:
-            for took_ns in outcome.took_ns:
+            for took_ns, _ in outcome.times:
                 fanout.latencies.add(took_ns)
         if fanout.domain.closing or not outcome.done:
             return
@@ -192,9 +203,9 @@ class RemoteWorker:
         for place in range(outcome.done):
             index = errand.indexes[errand.ended]
             errand.ended += 1
-            fanout.took_ns = outcome.took_ns[place] if place < len(outcome.took_ns) else None
+            fanout.ran = outcome.times[place] if outcome.times else ()
             self._settle(index, outcome.errors[place] if place in outcome.errors else next(given))
-            fanout.took_ns = None
+            fanout.ran = ()
             if fanout.domain.closing:
                 return
 
@@ -227,7 +238,7 @@ class RemoteWorker:
             fanout.run.locate(error, (*fanout.frame.item, index), fanout.step)
             if not died.begun:
                 raise error  # no process can be had at all: the map's own failure
-            fanout.fail(index, error, self.task)
+            self._fail(index, error, errand.heard_ns)
         if errand.left():
             self._todo.append(errand.rest(again=True))
 

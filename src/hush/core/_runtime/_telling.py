@@ -150,11 +150,16 @@ class Telling:
         out: Mapping[str, Any],
         count: tuple[int, int],
         took_ns: int | None = None,
+        ended_ns: int | None = None,
     ) -> None:
-        """An item ended well. ``count`` is how many of its map have ended, and how many of those failed."""
+        """An item ended well. ``count`` is how many of its map have ended, and how many of those failed.
+
+        One that ran in a worker process took ``took_ns``, and ended at ``ended_ns``.
+        """
         path, at_ns = step.path, monotonic_ns()
         outputs = out if path == self.items_of else None
-        self.tell(_new(events.ItemFinished, (self._run, path, index, at_ns, around, key, outputs, took_ns)))
+        told = self._run, path, index, at_ns, around, key, outputs, took_ns, ended_ns
+        self.tell(_new(events.ItemFinished, told))
         self._map_progressed(path, around, at_ns, count)
 
     def item_failed(
@@ -165,10 +170,11 @@ class Telling:
         error: Any,
         count: tuple[int, int],
         took_ns: int | None = None,
+        ended_ns: int | None = None,
     ) -> None:
         """An item failed."""
         at_ns, outer = monotonic_ns(), item[:-1]
-        self.tell(events.ItemFailed(self._run, step.path, item[-1], at_ns, error, outer, key, took_ns))
+        self.tell(events.ItemFailed(self._run, step.path, item[-1], at_ns, error, outer, key, took_ns, ended_ns))
         self._map_progressed(step.path, outer, at_ns, count)
 
     def _map_progressed(self, path: str, around: tuple[int, ...], at_ns: int, count: tuple[int, int]) -> None:
