@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sqlite3
 import time
 from collections import defaultdict
 
@@ -25,7 +27,10 @@ from hush.core._runtime._crew import Chunk
 from hush.core._runtime._errand import Errand
 from hush.core._runtime._rows import pack_rows
 from hush.core.errors import MissingKeyError, TransportError
+from hush.observability import LocalTracer, TraceStore
 from hush.observability._chrome import chrome_events
+from hush.observability._otel._convert import events
+from hush.observability._report_json import span_json
 from hush.testing import Recorder
 from kit.span_laws import Watch
 
@@ -58,8 +63,6 @@ def measured(x):
 
 
 async def awaited(x):
-    import asyncio
-
     await asyncio.sleep(0)
     return measured(x)
 
@@ -212,3 +215,19 @@ def test_where_clocks_differ_the_last_item_ended_when_its_message_came(wrong):
     assert [took for took, _ in outcome.times] == [10, 20, 30]
     assert (second - first, third - second) == (20, 30)
     assert before_ns <= third <= after_ns
+
+
+async def test_the_failure_of_an_item_says_which_node_it_was(tmp_path):
+    """Of which there is no span: in the store, in JSON, and in OpenTelemetry's form."""
+    tracer = LocalTracer(tmp_path / "traces.db")
+    await mapped(measured).run({"xs": range(4)}, tracer=tracer, request_id="it")
+    assert await asyncio.to_thread(tracer.flush)
+    store = TraceStore(tmp_path / "traces.db")
+    [span] = store.spans(store.find("it").trace, failed=True)
+    assert (span.kind, span.path, span.items) == ("item", "g/m", (3,))
+    assert span.failure.path == span_json(span)["failure"]["path"] == "g/m/work"
+    [raised] = [event for event in events(span) if event.name == "exception"]
+    assert raised.attributes["hush.exception.path"] == "g/m/work"
+    with sqlite3.connect(tmp_path / "traces.db") as file:
+        asked = "SELECT path, more ->> '$.failure.path' FROM spans WHERE error IS NOT NULL"
+        assert file.execute(asked).fetchall() == [("g/m", "g/m/work")]

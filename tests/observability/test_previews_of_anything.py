@@ -437,7 +437,7 @@ class Odd(Exception):
 
 def test_of_an_error_only_its_text_is_asked_for():
     ran.clear()
-    assert failure_of(Odd("what"))[1:] == ("what", (), (), ())
+    assert failure_of(Odd("what"))[1:] == ("what", (), (), (), None)
     assert not ran
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from hush.core.errors import FailureInfo
 from hush.core.extend import without_named_secrets
-from hush.observability._look import attributes, full_name
+from hush.observability._look import attribute, attributes, full_name
 from hush.observability._preview import clean, exact, issubclass_of, parts_of, said, shown
 from hush.observability._span import Failure, Frame
 
@@ -59,7 +60,14 @@ def _failure_of(error: Any, depth: int, left: list[int]) -> Failure:
         frames=_frames(error),
         notes=_notes(error),
         causes=tuple(causes),
+        path=_path(error),
     )
+
+
+def _path(error: BaseException) -> str | None:
+    info = attributes(error).get("hush")
+    path = attribute(info, "path") if type(info) is FailureInfo else None
+    return clean(path, _MESSAGE) if type(path) is str else None
 
 
 def _notes(error: BaseException) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ def failure_json(failure: Failure, lines: SourceLines | None = None) -> dict[str
     return {
         "type": failure.type,
         "message": failure.message,
+        "path": failure.path,
         "notes": list(failure.notes),
         "frames": [
             frame._asdict() | ({} if lines is None else {"source": lines.line(frame)}) for frame in failure.frames

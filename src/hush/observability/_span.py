@@ -28,7 +28,8 @@ class Frame(NamedTuple):
 class Failure(NamedTuple):
     """An error without the objects in it: ``type`` is its qualified name, ``frames`` run from the node to the raise.
 
-    ``causes`` are those it was raised from, the nearest first, and the parts of a group.
+    ``causes`` are those it was raised from, the nearest first, and the parts of a group. ``path`` is the node's in
+    which it was raised, if it says so: of an item in a worker process that is one of which there is no span.
     """
 
     type: str
@@ -36,6 +37,7 @@ class Failure(NamedTuple):
     frames: tuple[Frame, ...] = ()
     notes: tuple[str, ...] = ()
     causes: tuple[Failure, ...] = ()
+    path: str | None = None
 
 
 class Wait(NamedTuple):

@@ -140,6 +140,8 @@ def _plain(name: str, value: Any) -> Any:
 
 def _failure(failure: Failure) -> dict[str, Any]:
     found: dict[str, Any] = {"type": failure.type, "message": failure.message}
+    if failure.path is not None:
+        found["path"] = failure.path
     if failure.frames:
         found["frames"] = failure.frames
     if failure.notes:
@@ -247,4 +249,5 @@ def _failure_of(value: Mapping[str, Any]) -> Failure:
         tuple(Frame(*frame) for frame in value.get("frames", ())),
         tuple(value.get("notes", ())),
         tuple(_failure_of(cause) for cause in value.get("causes", ())),
+        value.get("path"),
     )

@@ -53,6 +53,7 @@ EXCEPTION = "exception"
 EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
 EXCEPTION_STACKTRACE = "exception.stacktrace"
+FAILED_PATH = "hush.exception.path"
 
 # --- of models --------------------------------------------------------------------------------------------------------
 OPERATION = "gen_ai.operation.name"

@@ -125,7 +125,8 @@ def events(span: Span) -> tuple[Event, ...]:
 
 
 def _raised(failure: Failure) -> Mapping[str, str]:
-    return {names.EXCEPTION_TYPE: encodable(failure.type), names.EXCEPTION_MESSAGE: encodable(failure.message)}
+    found = {names.EXCEPTION_TYPE: encodable(failure.type), names.EXCEPTION_MESSAGE: encodable(failure.message)}
+    return found if failure.path is None else {**found, names.FAILED_PATH: encodable(failure.path)}
 
 
 def _at(event: Event) -> int:
