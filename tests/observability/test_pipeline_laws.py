@@ -310,7 +310,6 @@ def test_a_run_that_begins_after_its_tracer_was_thrown_away_is_exported():
     assert pipeline.flush(PATIENCE_S)
     assert len(fake.spans) == 2
     second = pipeline._thread
-    pipeline.retire()
     if second is not None:
         second.join(PATIENCE_S)
 
@@ -345,7 +344,7 @@ def test_tracers_with_one_key_share_one_exporter():
         assert holds(first.counts) == second.counts == (2, 2, 0, 0, 0)
         assert first._pipeline._pending.most == 50_000
     finally:
-        first._pipeline.retire()
+        first._pipeline.linger_s = 0.0
         del _pipeline._shared[key]
 
 

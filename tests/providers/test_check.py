@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hush.core import Limit, ResourceHub, UsageError, code_node
+from hush.core.extend import resource_in
 from hush.testing import ScriptedLLM
 from kit.llm_forms import Said, anthropic_whole
 from kit.model_server import Asked, ModelServer, serving_models
@@ -288,7 +289,7 @@ async def test_more_at_a_time_than_http2_carries_is_said(more, said, caplog):
         given = {"type": "openai", "api_key": "good", "model": "m", "http2": True, **where, **more}
         hub = ResourceHub({"llm:a": given})
         found = await asyncio.to_thread(hub.check)
-        service = hub._get("llm", "a").open()
+        service = resource_in(hub, "llm", "a").open()
         await service.aclose()
     assert found == []
     assert (f"no more than 100 of concurrency {more['limits'].get('concurrency')}" in found.works["llm:a"]) is said

@@ -23,7 +23,7 @@ from hush.core.events import (
 )
 from hush.observability._failure import failure_of
 from hush.observability._preview import PREVIEW, Bounds, clean, exact, issubclass_of, preview, shown
-from hush.observability._span import Generation
+from hush.observability._span import Failure, Generation
 
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 _ANSWERS = frozenset({"llm", "chain", "embedding", "rerank"})
@@ -145,6 +145,18 @@ class Condenser:
             return None
         self._begun.add(place)
         return event._replace(text="")
+
+
+def bare(event: Any) -> Event:
+    """``event`` without what it holds, where that could not be kept."""
+    lost: dict[str, Any] = {name: None for name in ("inputs", "outputs", "result", "key") if name in event._fields}
+    if getattr(event, "error", None) is not None:
+        lost["error"] = Failure("lost", "what failed could not be kept")
+    if "about" in event._fields:
+        lost["about"] = Generation(resource=_id(exact(event.resource)))
+    if "tags" in event._fields:
+        lost["tags"] = ()
+    return event._replace(**lost)  # type: ignore[no-any-return]
 
 
 ACTS: dict[type, Callable[[Any, Any], Event | None]] = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hush.observability._complaints import Complaints
 from hush.observability._exporter import Exporter, ExportError
+from hush.observability._failure import described
 from hush.observability._pending import Pending
 from hush.observability._preview import said
 from hush.observability._span import Batch, RunRecord, Span
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from hush.observability._recorder import RunRecorder
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_LONGEST_ASKED_S = 300.0
+"""An exporter may ask for no longer: one that says a day by mistake would keep spans from being sent for as long."""
 _MOST_RUNS = 10_000
-"""Records of runs that wait while nobody takes them: then the oldest are forgotten, their spans are not."""
+"""Records of runs that wait while nobody takes them: as many as there can be spans of runs, and so many at least."""
 
 
 class Delivery:
@@ -78,7 +81,7 @@ class Delivery:
                 self._gone.append((trace, span_id))
         if run is not None:
             self._runs[run.trace] = run
-            if len(self._runs) > _MOST_RUNS:
+            if len(self._runs) > max(_MOST_RUNS, 2 * self._pending.most):
                 del self._runs[next(iter(self._runs))]
 
     def export(self, recorders: Sequence[RunRecorder], *, surely: bool) -> bool:
@@ -98,7 +101,7 @@ class Delivery:
             if self._running:
                 for span in ended:
                     self._running.pop(span.id, None)
-            left -= len(ended)
+            left = left - len(ended) if ended else 0  # the process ends, and they have been dropped
             running = tuple(self._running.values())
             # What ends a file's run comes with its last spans; a collector is told whose spans they are with the first.
             runs = tuple(self._runs.values()) if not left or not exporter.live else ()
@@ -130,19 +133,19 @@ class Delivery:
         again = isinstance(exc, ExportError) and exc.again
         if again:
             asked_s = exc.retry_after_s if isinstance(exc, ExportError) else None
-            self._pause(asked_s or 0.0)
-            self.wrong = said(exc)
+            self._pause(min(asked_s or 0.0, _LONGEST_ASKED_S))
+            self.wrong = why(exc)
             self._complaints.say(f"spans cannot be exported for now: {self.wrong}", 0)
             return False
-        self.wrong = described(exc)
+        self.wrong = why(exc)
         taken = min(exc.taken, len(batch.ended)) if isinstance(exc, ExportError) else 0
         self._pending.done(len(batch.ended), taken)
         lost = Counter(span.trace for span in batch.ended[taken:])
         for recorder in recorders:
-            recorder.tree.dropped += lost[recorder.tree.trace]
+            recorder.lose(lost[recorder.tree.trace])
         for trace, run in self._runs.items():
             self._runs[trace] = run._replace(dropped=run.dropped + lost[trace])
-        self._complaints.say(f"spans cannot be exported: {described(exc)}", len(batch.ended) - taken)
+        self._complaints.say(f"spans cannot be exported: {why(exc)}", len(batch.ended) - taken)
         return True
 
     def _pause(self, least_s: float) -> None:
@@ -155,16 +158,16 @@ class Delivery:
         """There is no exporter."""
         if again:
             self._pause(0.0)
-            self.wrong = described(exc)
+            self.wrong = why(exc)
             self._complaints.say(f"spans cannot be exported for now: {self.wrong}", 0)
             return
         waiting = self._pending.drop()
         self._runs.clear()
         self._running.clear()
         self._gone.clear()
-        self._complaints.say(f"spans cannot be exported: {described(exc)}", waiting)
+        self._complaints.say(f"spans cannot be exported: {why(exc)}", waiting)
 
 
-def described(exc: BaseException) -> str:
-    """An error in a line."""
-    return said(exc) if isinstance(exc, ExportError) else f"{type(exc).__name__}: {said(exc)}"
+def why(exc: BaseException) -> str:
+    """What an exporter raised, in a line."""
+    return said(exc) if isinstance(exc, ExportError) else described(exc)

@@ -34,6 +34,11 @@ def failure_of(error: Any) -> Failure:
     return _failure_of(error, 0, [_MOST])
 
 
+def described(error: BaseException) -> str:
+    """An error in a line, for the log."""
+    return f"{full_name(type(error))}: {said(error)}"
+
+
 def _failure_of(error: Any, depth: int, left: list[int]) -> Failure:
     left[0] -= 1
     kind = type(error)

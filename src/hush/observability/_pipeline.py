@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 from hush.core.extend import logger
 from hush.observability._complaints import Complaints
-from hush.observability._delivery import Delivery, described
+from hush.observability._delivery import Delivery, why
 from hush.observability._exporter import Exporter
 from hush.observability._pending import Pending
 from hush.observability._span import Span
@@ -32,6 +32,10 @@ TICK_S = 0.25
 """How often the queues of runs are looked at: what they hold is written that much later at most."""
 EXIT_S = 4.0
 """For so long the end of the process waits for all pipelines together."""
+_LEAST_S = 0.01
+"""For so long each of them is waited for in any case."""
+_LINGER_S = 5.0
+"""So long after the last tracer that shares it is gone an exporter is closed: there may be a new one for each run."""
 _SLICE = 256
 
 
@@ -56,13 +60,12 @@ _sharing = Lock()
 def pipeline_of(key: Hashable | None, make: Callable[[], Exporter], max_pending: int) -> Pipeline:
     """The pipeline that is shared under ``key``, made if there is none; a new one if it is ``None``."""
     if key is None:
-        return Pipeline(make, max_pending)
-    with _sharing:
-        found = _shared.get(key)
-        if found is None:
-            found = _shared[key] = Pipeline(make, max_pending)
-        found.allow(max_pending)
-        return found
+        found = Pipeline(make, max_pending)
+    else:
+        with _sharing:
+            found = _shared.get(key) or _shared.setdefault(key, Pipeline(make, max_pending, linger_s=_LINGER_S))
+    found.hold(max_pending)
+    return found
 
 
 class Pipeline:
@@ -71,20 +74,24 @@ class Pipeline:
     Args:
         make: Makes the exporter, in the thread that uses it.
         max_pending: How many spans may wait for it.
+        linger_s: How long it goes on when nobody will begin a run with it any more.
     """
 
-    def __init__(self, make: Callable[[], Exporter], max_pending: int) -> None:
+    def __init__(self, make: Callable[[], Exporter], max_pending: int, linger_s: float = 0.0) -> None:
+        self.linger_s = linger_s
         self._make = make
+        self._users = 0
         self._begin(max_pending)
         _all.add(self)
 
     def _begin(self, max_pending: int) -> None:
-        self._lock = Condition()  # may be entered twice: ``retire`` is called wherever garbage is collected
+        self._lock = Condition()  # may be entered twice: ``let_go`` is called wherever garbage is collected
         self._pending = Pending(self._lock, max_pending)
         self._complaints = Complaints(self._lock)
         self._delivery = Delivery(self._make, self._pending, self._complaints, self._lock)
         self._recorders: list[RunRecorder] = []
         self._new: deque[RunRecorder] = deque()
+        self._hearing: set[Hashable] = set()  # the runs that these are of
         self._thread: Thread | None = None
         self._awake = False
         self._idle = True  # whether nothing but ``wake`` makes the thread look
@@ -93,16 +100,33 @@ class Pipeline:
         self._closing = False
         self._closed_produced = self._closed_left_out = 0  # of runs that have ended
 
-    def allow(self, max_pending: int) -> None:
-        """Let so many spans wait, if fewer could."""
-        self._pending.most = max(self._pending.most, max_pending)
+    # --- from tracers --------------------------------------------------------------------------------------
+    def hold(self, max_pending: int) -> None:
+        """A tracer will begin runs with it, and lets so many spans wait."""
+        with self._lock:
+            self._users += 1
+            self._delivery.retired = False
+            self._pending.most = max(self._pending.most, max_pending)
+
+    def let_go(self) -> None:
+        """One will no more; when it was the last and all is exported, the thread ends."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._delivery.retired = True
+                self._lock.notify_all()
 
     # --- from runs' threads --------------------------------------------------------------------------------
-    def add(self, recorder: RunRecorder) -> None:
-        """A run begins."""
+    def add(self, recorder: RunRecorder, run: Hashable) -> bool:
+        """A run begins; ``False`` if another tracer tells this exporter of the same ``run`` already."""
+        if run in self._hearing:
+            self.complain("two tracers of one run write to the same place: one is heard")
+            return False
+        self._hearing.add(run)
         self._new.append(recorder)
         if self._idle:  # else it looks soon by itself, and a run need not pay for waking it
             self.wake()
+        return True
 
     def wake(self) -> None:
         """There is something to do now."""
@@ -151,12 +175,6 @@ class Pipeline:
             produced = self._closed_produced + sum(one.tree.produced for one in recorders)
         return Counts(produced, exported, left_out, dropped, produced - exported - left_out - dropped)
 
-    def retire(self) -> None:
-        """Nobody will begin a run with it any more: when all is exported the thread ends."""
-        self._delivery.retired = True
-        with self._lock:
-            self._lock.notify_all()
-
     def begin_to_close(self) -> None:
         """Have the thread export what is left, and end. It is not waited for."""
         with self._lock:
@@ -191,10 +209,13 @@ class Pipeline:
                     rest_s = self._rest_s()
                     self._idle = rest_s is None  # before the second look, so that ``add`` sees it or is seen
                     if self._delivery.retired and rest_s is None and not self._new:
-                        self._thread = None  # whoever comes nevertheless starts a new one
-                        exporter, self._delivery.exporter = self._delivery.exporter, None
-                        break
-                    if rest_s is not None or not self._new:
+                        if self.linger_s and self._lock.wait(self.linger_s):
+                            continue
+                        if self._delivery.retired and not self._new:
+                            self._thread = None  # whoever comes nevertheless starts a new one
+                            exporter, self._delivery.exporter = self._delivery.exporter, None
+                            break
+                    elif rest_s is not None or not self._new:
                         self._lock.wait(rest_s)
                     self._idle = False
                 self._awake = False
@@ -216,7 +237,7 @@ class Pipeline:
             try:
                 exporter.close()
             except BaseException as exc:  # a border: whatever it raises, the thread ends
-                self._complaints.say(f"an exporter could not be closed: {described(exc)}", 0)
+                self._complaints.say(f"an exporter could not be closed: {why(exc)}", 0)
 
     def _rest_s(self) -> float | None:
         """For how long there is nothing to do, unless somebody calls."""
@@ -249,12 +270,15 @@ class Pipeline:
             if recorder.finished:
                 with self._lock:
                     self._recorders.remove(recorder)
+                    self._hearing.discard(recorder.run)
                     self._closed_produced += recorder.tree.produced
                     self._closed_left_out += recorder.tree.left_out
 
     def after_fork(self) -> None:
         """In a child nobody runs the thread, and what was pending is the parent's to export."""
+        retired = self._delivery.retired
         self._begin(self._pending.most)
+        self._delivery.retired = retired
 
 
 def _from(exporter: Exporter | None) -> str:
@@ -262,12 +286,17 @@ def _from(exporter: Exporter | None) -> str:
     return f" from {where}" if where else ""
 
 
-def _at_exit() -> None:
-    until_s = monotonic() + EXIT_S
-    for pipeline in list(_all):  # all of them first: one that hangs must not take the others' time
+def close_all(pipelines: Sequence[Pipeline], timeout_s: float) -> None:
+    """Have them export what is left, all at once, for at most ``timeout_s`` and 10 ms for each that hangs."""
+    until_s = monotonic() + timeout_s
+    for pipeline in pipelines:  # all of them first: one that hangs must not take the others' time
         pipeline.begin_to_close()
-    for pipeline in list(_all):
-        pipeline.close(max(0.1, until_s - monotonic()))
+    for pipeline in pipelines:
+        pipeline.close(max(_LEAST_S, until_s - monotonic()))
+
+
+def _at_exit() -> None:
+    close_all(list(_all), EXIT_S)
 
 
 def _after_fork() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from threading import Lock
 from time import monotonic_ns
 from typing import Protocol
 
-from hush.core.events import Event, NodeCalled, NodeStarted, RunFinished, RunStarted
-from hush.observability._condense import ACTS, Condenser
+from hush.core.events import Event, NodeCalled, NodeStarted, RunStarted
+from hush.observability._condense import ACTS, Condenser, bare
+from hush.observability._failure import described
 from hush.observability._ids import NO_IDS, Ids, trace_id
-from hush.observability._preview import Bounds, said
+from hush.observability._preview import Bounds
 from hush.observability._sampling import Sampling
 from hush.observability._span import RunRecord, Span
 from hush.observability._tree import Tree
@@ -29,8 +30,8 @@ _MOST_UNDER_WAY = 1_000
 class Sink(Protocol):
     """Where a recorder's spans go: the pipeline. All of it may be called from a run's thread, and does not block."""
 
-    def add(self, recorder: RunRecorder, /) -> None:
-        """A run begins."""
+    def add(self, recorder: RunRecorder, run: Hashable, /) -> bool:
+        """A run begins; whether it is to be told of."""
         ...
 
     def take(self, spans: list[Span], /) -> int:
@@ -66,6 +67,7 @@ class RunRecorder:
         self._put = self._queue.append
         self._lock = Lock()
         self.tree = Tree(sampling, tags)
+        self.run: Hashable = None  # what no two runs have in common
         self.finished = False
         self._wanted = False  # whether the pipeline's thread waits for its turn
         self._told_ns = 0
@@ -86,7 +88,10 @@ class RunRecorder:
         if self._entered is not None:
             self._trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
             self._ids = Ids(self._trace, nodes=True)
-        self._pipeline.add(self)
+        self.run = event.run, event.path, event.wall_ns, event.at_ns
+        if not self._pipeline.add(self, self.run):
+            self._put = _nothing_of
+            self._queue.clear()
 
     # --- in the run's thread -------------------------------------------------------------------------------
     def emit(self, event: Event, /) -> None:
@@ -94,7 +99,11 @@ class RunRecorder:
         kind = type(event)
         act = ACTS.get(kind)
         if act is not None:
-            condensed = act(self._condense, event)
+            try:
+                condensed = act(self._condense, event)
+            except Exception as exc:  # whatever it holds, the trace goes on without that
+                self._pipeline.complain(f"what an event holds could not be kept: {described(exc)}")
+                condensed = bare(event)
             if condensed is None:
                 return
             self._put(condensed)
@@ -111,7 +120,7 @@ class RunRecorder:
         try:
             return self._entered(self._trace, self._ids.of(event.number))
         except Exception as exc:
-            self._pipeline.complain(f"the context of a call could not be prepared: {type(exc).__name__}: {said(exc)}")
+            self._pipeline.complain(f"the context of a call could not be prepared: {described(exc)}")
             return _nothing
 
     # --- in the pipeline's thread --------------------------------------------------------------------------
@@ -133,12 +142,12 @@ class RunRecorder:
         try:
             queue, feed = self._queue, self.tree.feed
             take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
-            event: Event | None = None
             for _ in range(min(most, count)):
-                event = take()
-                feed(event)
-            if type(event) is RunFinished:  # it is a run's last
-                self.finished = True
+                try:
+                    feed(take())
+                except Exception as exc:  # a fault of ours, or an event that no engine tells: the others are heard
+                    self._pipeline.complain(f"an event was not understood: {described(exc)}")
+            self.finished = self.tree.is_over
             return count > most
         finally:
             self._hand_on()
@@ -150,6 +159,11 @@ class RunRecorder:
         if tree.ended:
             ended, tree.ended = tree.ended, []
             tree.dropped += self._pipeline.take(ended)
+
+    def lose(self, count: int) -> None:
+        """So many of its spans were dropped on their way."""
+        with self._lock:
+            self.tree.dropped += count
 
     def news(self, *, live: bool) -> tuple[list[Span], list[tuple[str, str]], RunRecord | None]:
         """What has changed besides the spans that have ended: those under way, those that are not kept, the run."""
@@ -177,6 +191,10 @@ class RunRecorder:
 def _none(before_ns: int, most: int) -> Sequence[NodeStarted]:
     """Nobody has said what is under way."""
     return ()
+
+
+def _nothing_of(event: Event) -> None:
+    """Another one hears the run."""
 
 
 def _nothing() -> None:

@@ -61,8 +61,7 @@ class SpanTracer:
         self._tags = tuple(tags)
         self._sampling = sampling.checked()
         self._pipeline = pipeline_of(key, make, max_pending)
-        if key is None:
-            finalize(self, self._pipeline.retire).atexit = False
+        finalize(self, self._pipeline.let_go).atexit = False
         self._told: dict[str, Tracer] = {}  # runs that are told of by ``emit`` itself
 
     def for_run(self) -> Tracer:

@@ -64,8 +64,13 @@ class Tree(Growing):
                 heard(one, event)
             return
         act = _ACTS.get(kind)
-        if act is not None and (self.run is not None or kind is RunStarted):
+        if act is not None and (self.run is not None or kind is RunStarted) and not self.is_over:
             act(self, event)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended; what is told of it then is not heard."""
+        return self._ended_ns is not None
 
     def record(self, *, totals: bool = True) -> RunRecord:
         """What is known of the run."""

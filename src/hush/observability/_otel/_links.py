@@ -6,6 +6,7 @@ Source: https://opentelemetry.io/docs/specs/otel/overview/#links-between-spans.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from opentelemetry.trace import SpanContext, get_current_span
@@ -36,8 +37,8 @@ class _Linking:
         self._to = to
         self._link = link
 
-    def add(self, recorder: RunRecorder, /) -> None:
-        self._to.add(recorder)
+    def add(self, recorder: RunRecorder, run: Hashable, /) -> bool:
+        return self._to.add(recorder, run)
 
     def take(self, spans: list[Span], /) -> int:
         if spans and spans[-1].kind == "run":  # it ends last

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from logging import INFO, WARNING
 from typing import TYPE_CHECKING
 
-from hush.core.events import Event
+from hush.core.events import Event, NodeStarted
 from hush.core.extend import logger
 from hush.core.protocols import Tracer
 from hush.observability._tracer import SpanTracer
@@ -50,7 +50,7 @@ class _Deaf:
     sees_calls = False
     terse = True  # a run that others hear shall not tell them more because of it
 
-    def attach(self, at_work: Callable[[], Event | None]) -> None:
+    def attach(self, under_way: Callable[[int, int], Sequence[NodeStarted]]) -> None:
         """The run begins."""
 
     def emit(self, event: Event, /) -> None:

@@ -1,0 +1,215 @@
+"""Where a pipeline could lose a run, spin, hang or go on for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from asyncio import CancelledError
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hush.core import PARENT, CodeNode, GraphNode, Hush
+from hush.core.events import (
+    ItemFailed,
+    NodeAnswered,
+    NodeCalled,
+    NodeFailed,
+    NodeFinished,
+    NodeRan,
+    NodeRerouted,
+    NodeRetrying,
+    NodeStarted,
+    RunFinished,
+    RunStarted,
+)
+from hush.observability import LocalTracer, TraceStore
+from hush.observability._exporter import ExportError
+from hush.observability._pipeline import close_all
+from hush.observability._span import Batch
+from hush.observability._tracer import SpanTracer
+from observability.fakes import PATIENCE_S, Fake, Gate, Told, again, flushed
+
+
+def doubling() -> Hush:
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=lambda x: {"y": 2 * x}, inputs={"x": PARENT["x"]}, outputs=PARENT)
+    return Hush(graph)
+
+
+def test_no_run_is_left_running_however_many_end_while_nothing_is_taken():
+    refuses = threading.Event()
+    fake = Fake(lambda batch: again(batch) if refuses.is_set() else None)
+    tracer = SpanTracer(fake)
+    refuses.set()
+    for number in range(12_000):
+        Told(tracer, f"r{number}").end()
+    tracer.flush(0.01)
+    refuses.clear()
+    flushed(tracer)
+    assert {record.status for record in fake.runs.values()} == {"ok"}
+    assert len(fake.runs) == len(fake.spans) == 12_000
+
+
+def test_an_event_behind_the_last_one_does_not_hide_it():
+    """As of a command that records the end itself, after a signal."""
+    fake = Fake()
+    tracer = SpanTracer(fake)
+    recorder = tracer.for_run()
+    recorder.emit(RunStarted("r", "g", None, 1, 1))
+    recorder.emit(NodeStarted("r", "g/n", None, 2, ()))
+    recorder.emit(RunFinished("r", "g", None, 9, "cancelled", 1.0, CancelledError()))
+    recorder.emit(NodeFinished("r", "g/n", None, 10, (), None))
+    recorder.emit(NodeRan("r", "g/n", None, 12, (), 11, 11, {}, {}))
+    flushed(tracer)
+    assert [record.status for record in fake.runs.values()] == ["cancelled"]
+    assert not tracer._pipeline._recorders
+    assert tracer.counts.produced == len(fake.spans) == 2
+
+
+class Sly(BaseException):
+    """Raises whatever is asked of it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        NodeAnswered("r", "g/n", None, 2, "llm:a", None),  # type: ignore[arg-type]
+        NodeCalled("r", "g/n", None, 2, 3),  # type: ignore[arg-type]
+        NodeRan("r", "g/n", None, 2, (), 2, 2, 3, 4),  # type: ignore[arg-type]
+        NodeFailed("r", "g/n", None, 2, Sly()),
+        NodeRetrying("r", "g/n", None, 2, 1, Sly(), 0.0),
+        NodeRerouted("r", "g/n", None, 2, 1, Sly(), "llm:a", "llm:b"),
+        ItemFailed("r", "g/n", 0, 2, Sly()),
+        NodeFinished("r", "g/n", None, 2, 7),  # type: ignore[arg-type]
+        NodeFailed("r", "g/n", "no number", 2, ValueError(), outer=3),  # type: ignore[arg-type]
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_an_event_that_cannot_be_kept_or_understood_does_not_cost_the_trace(event):
+    fake = Fake()
+    tracer = SpanTracer(fake)
+    recorder = tracer.for_run()
+    recorder.emit(RunStarted("r", "g", None, 1, 1, kinds={"g/n": "code"}))
+    recorder.emit(NodeStarted("r", "g/n", None, 2, ()))
+    recorder.emit(event)
+    recorder.emit(RunFinished("r", "g", None, 9, "ok", 1.0))
+    flushed(tracer)
+    assert [record.status for record in fake.runs.values()] == ["ok"]
+    assert not tracer._pipeline._recorders
+
+
+def test_a_tracer_that_nobody_refers_to_ends_its_thread_and_closes_its_file(tmp_path):
+    engine, threads = doubling(), []
+    for number in range(10):
+        tracer = LocalTracer(tmp_path / f"{number}.db")
+        tracer._pipeline.linger_s = 0.0
+        asyncio.run(engine.run({"x": 1}, tracer=tracer))
+        flushed(tracer)
+        threads.append(tracer._pipeline._thread)
+        exporter = tracer._pipeline._delivery.exporter
+    del tracer
+    gc.collect()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    assert exporter._connection is None
+
+
+def test_one_of_a_later_tracer_goes_on_where_the_first_ended(tmp_path):
+    engine = doubling()
+    for number in range(3):
+        tracer = LocalTracer(tmp_path / "traces.db")
+        asyncio.run(engine.run({"x": 1}, tracer=tracer, request_id=str(number)))
+        flushed(tracer)
+        pipeline, thread = tracer._pipeline, tracer._pipeline._thread
+        pipeline.linger_s = 0.0 if number else 60.0
+        del tracer
+        gc.collect()
+        assert thread is not None
+        if number:
+            pipeline.wake()
+            thread.join(PATIENCE_S)
+        assert thread.is_alive() is (number == 0)
+    assert [run.request_id for run in TraceStore(tmp_path / "traces.db").runs()] == ["2", "1", "0"]
+
+
+def test_after_the_end_of_the_process_nothing_is_exported_over_and_over():
+    gate = Gate(most=1)
+    tracer = SpanTracer(gate)
+    for number in range(20):
+        Told(tracer, str(number)).end()
+    tracer._pipeline.wake()
+    thread = tracer._pipeline._thread
+    assert gate.entered.wait(PATIENCE_S)
+    tracer._pipeline.close(0.01)
+    gate.open.set()
+    assert thread is not None
+    thread.join(PATIENCE_S)
+    assert gate.calls < 5
+
+
+def test_an_exporter_that_asks_for_a_day_is_asked_again_within_minutes():
+    fake = Fake(lambda _: ExportError("full", again=True, retry_after_s=86_400))
+    tracer = SpanTracer(fake)
+    Told(tracer).end()
+    tracer.flush(PATIENCE_S)
+    assert 200 < tracer._pipeline._delivery.paused_until_s - time.monotonic() <= 300
+
+
+def test_of_two_tracers_of_one_run_that_write_to_one_place_one_is_heard(tmp_path, caplog):
+    tracers = [LocalTracer(tmp_path / "traces.db") for _ in range(2)]
+    for _ in range(2):
+        asyncio.run(doubling().run({"x": 1}, tracer=tracers))
+    flushed(tracers[0])
+    store = TraceStore(tmp_path / "traces.db")
+    for run in store.runs():
+        spans = list(store.spans(run.trace))
+        assert len({span.id for span in spans}) == len(spans) == 2
+    assert "two tracers of one run write to the same place" in caplog.text
+    assert tracers[0].counts.produced == 4
+
+
+class Hangs(Fake):
+    def __init__(self, opened: threading.Event) -> None:
+        super().__init__()
+        self.entered, self.opened = threading.Event(), opened
+
+    def export(self, batch: Batch, /) -> None:
+        self.entered.set()
+        assert self.opened.wait(PATIENCE_S)
+
+
+def test_however_many_hang_the_end_of_the_process_waits_for_all_of_them_together():
+    opened = threading.Event()
+    fakes = [Hangs(opened) for _ in range(30)]
+    tracers = [SpanTracer(fake) for fake in fakes]
+    waits: list[float] = []
+    for tracer, fake in zip(tracers, fakes, strict=True):
+        Told(tracer).end()
+        tracer._pipeline.wake()
+        assert fake.entered.wait(PATIENCE_S)
+    pipelines = [_Timed(tracer._pipeline, waits.append) for tracer in tracers]
+    close_all(pipelines, 0.05)  # type: ignore[arg-type]
+    assert len(waits) == 30
+    assert sum(waits) <= 0.05 + 30 * 0.011
+    opened.set()
+
+
+class _Timed:
+    """Notes for how long a pipeline is asked to wait."""
+
+    def __init__(self, pipeline: Any, note: Callable[[float], None]) -> None:
+        self.begin_to_close = pipeline.begin_to_close
+        self._close, self._note = pipeline.close, note
+
+    def close(self, timeout_s: float) -> None:
+        began_s = time.monotonic()
+        self._close(timeout_s)
+        self._note(min(timeout_s, time.monotonic() - began_s))
