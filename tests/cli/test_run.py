@@ -36,6 +36,13 @@ COLLECTS = """
         with MapNode(name="each", inputs={"n": Each(PARENT["ns"])}, outputs=PARENT) as each:
             CodeNode(name="half", code_fn=half, inputs={"n": PARENT["n"]}, outputs=PARENT)
 """
+INSIDE = """
+    async def inside():
+        await Hush(graph).run({"ns": range(72)})
+
+    with GraphNode(name="outer") as outer:
+        CodeNode(name="inside", code_fn=inside)
+"""
 
 
 def test_a_run_prints_its_result_as_json(write):
@@ -273,6 +280,17 @@ def test_a_failure_is_told_with_those_that_the_run_had_gone_on_after(write):
         "  36 × halves/each/half: ValueError: odd (items 1, 3, 5, 7, 9, …)"
     )
     assert traceback.startswith("Traceback")
+
+
+def test_failures_that_were_too_many_are_told_once_of_a_run_inside_a_function_too(write):
+    write(text=COLLECTS.replace('["ns"])}', '["ns"])}, on_error=Tolerate(3)') + INSIDE)
+    ran = hush("run", "graph.py:graph", "-i", f"ns={list(range(72))}")
+    assert ran.code == 1
+    assert "before it, which the run had gone on after:\n" in ran.err
+    assert "    item 1: " not in ran.err
+    ran = hush("run", "graph.py:outer")
+    assert ran.code == 1
+    assert "    item 1: ValueError: odd\n    item 3: ValueError: odd\n    item 5: ValueError: odd\n\n" in ran.err
 
 
 def test_of_a_chain_of_causes_as_long_as_may_be_both_ends_are_told(write):

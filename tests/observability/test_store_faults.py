@@ -133,7 +133,7 @@ def test_columns_that_nobody_can_have_written_are_damaged_too(writer, file, stor
 
 
 class Ends(sqlite3.Connection):
-    """SQLite ends a transaction by itself when it meets some errors: https://sqlite.org/lang_transaction.html, section 3."""
+    """SQLite ends a transaction by itself when it meets some errors (https://sqlite.org/lang_transaction.html)."""
 
     def execute(self, statement, *values):
         if "application_id" in statement:

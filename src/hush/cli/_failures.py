@@ -11,7 +11,7 @@ from typing import Any
 from hush.cli._places import shown_path
 from hush.cli._safe import safe, shortened
 from hush.cli._words import counted
-from hush.core.errors import FailureInfo
+from hush.core.errors import FailureInfo, TooManyFailures
 from hush.core.extend import without_named_secrets
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -226,11 +226,10 @@ def shortened_lines(text: str) -> str:
 
 
 def _tolerated(error: BaseException) -> list[str]:
-    """The first of the failures that were too many for a map."""
-    errors = getattr(error, "errors", None)
-    if not isinstance(errors, tuple):
+    """The first of the failures that were too many for a map of another run, inside a function."""
+    if not isinstance(error, TooManyFailures):
         return []
-    shown = [one for one in errors if isinstance(one, BaseException)][:3]
+    shown = [one for one in error.errors if isinstance(one, BaseException)][:3]
     lines = []
     for one in shown:
         at = _item(info_of(one))
