@@ -36,6 +36,13 @@ COLLECTS = """
         with MapNode(name="each", inputs={"n": Each(PARENT["ns"])}, outputs=PARENT) as each:
             CodeNode(name="half", code_fn=half, inputs={"n": PARENT["n"]}, outputs=PARENT)
 """
+INSIDE = """
+    async def inside():
+        await Hush(graph).run({"ns": range(72)})
+
+    with GraphNode(name="outer") as outer:
+        CodeNode(name="inside", code_fn=inside)
+"""
 
 
 def test_a_run_prints_its_result_as_json(write):
@@ -255,6 +262,82 @@ def test_failures_of_many_kinds_are_cut_and_counted():
         *(f"  1 × {type(error).__name__}: {error}" for error in errors[:5]),
         "  and 3 failures of 3 other kinds",
     ]
+
+
+def test_a_failure_is_told_with_those_that_the_run_had_gone_on_after(write):
+    write(
+        text=f"""{COLLECTS}
+        CodeNode(name="add", code_fn=lambda halves: {{"sum": sum(halves)}}, inputs={{"halves": each["half"]}})
+"""
+    )
+    ran = hush("run", "graph.py", "-i", f"ns={list(range(72))}")
+    assert (ran.code, ran.out) == (1, "")
+    said, _, traceback = ran.err.partition("\n\n")
+    assert said == (
+        "failed: halves/add (graph.py:13)\n"
+        "  TypeError: unsupported operand type(s) for +: 'int' and 'NoneType'\n"
+        "36 failures before it, which the run had gone on after:\n"
+        "  36 × halves/each/half: ValueError: odd (items 1, 3, 5, 7, 9, …)"
+    )
+    assert traceback.startswith("Traceback")
+
+
+def test_failures_that_were_too_many_are_told_once_of_a_run_inside_a_function_too(write):
+    write(text=COLLECTS.replace('["ns"])}', '["ns"])}, on_error=Tolerate(3)') + INSIDE)
+    ran = hush("run", "graph.py:graph", "-i", f"ns={list(range(72))}")
+    assert ran.code == 1
+    assert "before it, which the run had gone on after:\n" in ran.err
+    assert "    item 1: " not in ran.err
+    ran = hush("run", "graph.py:outer")
+    assert ran.code == 1
+    assert "    item 1: ValueError: odd\n    item 3: ValueError: odd\n    item 5: ValueError: odd\n\n" in ran.err
+
+
+def test_of_a_chain_of_causes_as_long_as_may_be_both_ends_are_told(write):
+    write(
+        text="""
+        from hush.core import *
+
+        def fail():
+            error = ValueError("cause 0")
+            for number in range(1, 3_000):
+                after = ValueError(f"cause {number}")
+                after.__cause__ = error
+                error = after
+            raise error
+
+        with GraphNode(name="g") as graph:
+            CodeNode(name="fail", code_fn=fail)
+        """
+    )
+    ran = hush("run", "graph.py")
+    assert ran.code == 1
+    told = [line for line in ran.err.splitlines() if line.startswith("ValueError: ")]
+    assert told == [f"ValueError: cause {number}" for number in (*range(10), *range(2_990, 3_000))]
+    assert "(2,980 exceptions between these two left out; --traceback shows all)" in ran.err
+    assert hush("run", "graph.py", "--traceback").err.count("\nValueError: cause ") == 3_000
+
+
+def test_an_attribute_of_the_users_called_hush_is_not_asked(write):
+    write(
+        text="""
+        from hush.core import *
+
+        class Odd(Exception):
+            @property
+            def hush(self):
+                raise RuntimeError
+
+        def fail():
+            raise Odd("no")
+
+        with GraphNode(name="g") as graph:
+            CodeNode(name="fail", code_fn=fail)
+        """
+    )
+    ran = hush("run", "graph.py")
+    assert ran.code == 1
+    assert ran.err.startswith("failed: g/fail (graph.py:13)\n  Odd: no\n")
 
 
 def test_a_run_that_takes_too_long_has_a_code_of_its_own(write):

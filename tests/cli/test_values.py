@@ -10,6 +10,7 @@ import pathlib
 import unicodedata
 import uuid
 from collections import OrderedDict, deque, namedtuple
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,7 @@ class Array:
 
 
 Pair = namedtuple("Pair", "left right")
+HUGE = 1 << 20_000  # 6,021 digits: Python writes 4,300
 SAME = pathlib.Path("a") / "b"
 
 
@@ -94,6 +96,45 @@ class Wrong:
         return "Bearer abcdef123456"
 
 
+class Items(dict[str, int]):
+    def items(self):
+        raise RuntimeError
+
+
+class Lines(list[int]):
+    def __iter__(self):
+        raise RuntimeError
+
+
+class Named(tuple[int, ...]):
+    __slots__ = ()
+
+    def _asdict(self):
+        raise RuntimeError
+
+
+class Lacking(Mapping[str, int]):
+    def __getitem__(self, key):
+        raise RuntimeError
+
+    def __iter__(self):
+        yield "a"
+
+    def __len__(self):
+        return 1
+
+    def __repr__(self):
+        return "Lacking()"
+
+
+class Endless:
+    def tolist(self):
+        return Endless()
+
+    def __repr__(self):
+        return "Endless()"
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -102,6 +143,10 @@ class Wrong:
         (b"\xff", "b'\\xff'"),
         (Broken(), "<Broken, whose repr raised RuntimeError>"),
         (Wrong(), "Bearer [secret]"),
+        (Items(a=1), "{'a': 1}"),
+        (Lines([1]), "[1]"),
+        (Named([1]), "(1,)"),
+        (Lacking(), "Lacking()"),
     ],
 )
 def test_what_has_none_is_told(value, expected):
@@ -109,6 +154,42 @@ def test_what_has_none_is_told(value, expected):
     assert plain([value], unheld) == [expected]
     assert unheld.count == 1
     assert str(unheld).startswith("JSON cannot hold [0]: ")
+
+
+@pytest.mark.parametrize(
+    "make", [lambda huge: huge, lambda huge: -huge, enum.IntEnum("E", {"A": 1 << 20_000}).__call__]
+)
+def test_whole_numbers_that_python_does_not_write_are_told(make):
+    unheld = Unheld()
+    value = make(HUGE)
+    assert plain([value, {value: 1}], unheld) == [hex(value), {hex(value): 1}]
+    assert str(unheld).startswith("JSON cannot hold [0]: a whole number of too many digits, which stands as text")
+    assert unheld.count == 2
+
+
+def test_what_does_not_even_tell_its_class_is_told():
+    class Classless:
+        @property
+        def __class__(self):
+            raise RuntimeError
+
+        def __repr__(self):
+            return "Classless()"
+
+    unheld = Unheld()
+    assert plain([Classless()], unheld) == ["Classless()"]
+    assert unheld.count == 1
+
+
+def test_what_gives_another_of_its_kind_each_time_ends():
+    unheld = Unheld()
+    assert plain([Endless()], unheld) == ["Endless()"]
+
+
+def test_the_place_of_what_is_told_may_itself_be_odd():
+    unheld = Unheld()
+    assert plain({HUGE: float("nan"), Broken(): 1}, unheld)
+    assert "<int, whose repr raised ValueError>" in str(unheld)
 
 
 def test_what_holds_itself_ends():
@@ -132,7 +213,8 @@ def test_two_keys_of_one_text_both_stay():
 
 
 THINGS = st.recursive(
-    st.none() | st.integers() | st.floats() | st.text() | st.binary() | st.dates() | st.uuids() | st.builds(Broken)
+    st.none() | st.integers() | st.builds(lambda: HUGE)
+    | st.floats() | st.text() | st.binary() | st.dates() | st.uuids() | st.builds(Broken)
     | st.builds(Point, st.floats()) | st.decimals() | st.builds(ValueError, st.text()),
     lambda inner: st.lists(inner) | st.tuples(inner) | st.builds(Point, st.just(0.0), inner)
     | st.dictionaries(st.none() | st.booleans() | st.integers() | st.text() | st.tuples(st.integers()), inner),

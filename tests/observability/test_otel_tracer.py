@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import ModuleType
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -17,6 +18,7 @@ import hush.observability
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode, ResourceHub, Retry
 from hush.core.errors import UsageError
 from hush.observability import LangfuseTracer, OTELTracer, OTelTracer
+from hush.observability._otel._packages import needed
 from hush.observability._sampling import Sampling
 from hush.observability._tracer import SpanTracer
 from hush.providers import EmbeddingNode, LLMNode
@@ -379,3 +381,8 @@ def test_a_package_that_is_missing_is_named_with_its_extra(module, package):
     assert done.stdout.splitlines() == [
         f"{who} needs the package {package}: pip install 'hushflow[otel]'" for who in ("OTelTracer", "LangfuseTracer")
     ]
+
+
+def test_packages_that_tests_have_made_by_hand_are_there(monkeypatch):
+    monkeypatch.setitem(sys.modules, "requests", ModuleType("requests"))
+    needed("OTelTracer")

@@ -16,7 +16,7 @@ from hush.observability import TraceError, TraceStore
 from hush.observability._exporter import ExportError
 from hush.observability._local._rows import SPAN_COLUMNS, span_row
 from hush.observability._local._writer import LocalWriter
-from hush.observability._span import Batch, Failure, Span
+from hush.observability._span import Batch, Failure, RunRecord, Span
 from kit import records as kit
 from kit import spans as drawn
 from kit.tiers import every_change
@@ -128,6 +128,29 @@ def test_a_span_whose_run_was_never_told_is_kept(writer, store):
     writer.export(Batch(runs=(kit.run(),)))
     assert store.runs() == [kit.run()]
     assert spans_of(store) == [kit.span(1)]
+
+
+@pytest.mark.parametrize("before", [(), (kit.span(1),)])
+def test_a_run_of_which_its_own_span_alone_was_told_is_what_that_says(writer, store, before):
+    failure = Failure("ValueError", "no")
+    own = kit.span(3, kind="run", name="etl", path="etl", status="failed", failure=failure, tags=("nightly",))
+    if before:
+        writer.export(Batch(ended=before))
+        assert store.runs()[0].name == ""
+    under_way = kit.span(4, ended_ns=None, status="running")
+    writer.export(Batch(ended=(kit.span(2), own, kit.span(1, B)), running=(under_way,)))
+    found = store.find(A)
+    assert found == RunRecord(A, "", "etl", "failed", own.started_ns, own.ended_ns, tags=("nightly",), failure=failure)
+    assert store.find(B).status == "running"
+    assert spans_of(store) == [*before, kit.span(2), own]  # what had not ended when the run did never will
+    writer.export(Batch(runs=(kit.run(),)))
+    assert store.find(A) == kit.run()
+
+
+def test_a_run_of_which_its_own_span_alone_was_told_is_under_way_until_that_ends(writer, store):
+    own = kit.span(0, kind="run", name="etl", path="etl")
+    writer.export(Batch(running=(kit.span(1, ended_ns=None), own._replace(status="running", ended_ns=None))))
+    assert [(run.name, run.status) for run in store.runs()] == [("etl", "running")]
 
 
 def test_an_empty_batch_says_that_the_process_is_alive(writer, file):

@@ -14,6 +14,7 @@ import pytest
 
 from hush.observability import TraceError, TraceStore
 from hush.observability._exporter import ExportError
+from hush.observability._local._schema import prepare
 from hush.observability._local._writer import LocalWriter
 from hush.observability._span import Batch
 from kit import records as kit
@@ -97,6 +98,55 @@ def test_a_folder_that_cannot_be_made(tmp_path, folder):
     assert "see that its folder" in str(error)
     with pytest.raises(TraceError, match="no traces in"):
         TraceStore(path).runs()
+
+
+@pytest.mark.parametrize("table", ["runs", "spans"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        "{",
+        "[]",
+        "7",
+        '{"tags": 1}',
+        '{"failure": {}}',
+        '{"failure": "no"}',
+        '{"totals": [1], "waits": [1]}',
+        "[" * 10**5,
+    ],
+)
+def test_a_record_that_nobody_can_have_written_is_said_to_be_damaged(writer, file, store, table, more):
+    writer.export(Batch(ended=(kit.span(1),), runs=(kit.run(),)))
+    change(file, f"UPDATE {table} SET more = '{more}'")
+    what = f"the run '{A}'" if table == "runs" else "the span '0000000000000001'"
+    with pytest.raises(TraceError, match=rf"traces.db is damaged \(what is written of {what}: .*: move it away"):
+        ids(store)
+
+
+def test_columns_that_nobody_can_have_written_are_damaged_too(writer, file, store):
+    writer.export(Batch(ended=(kit.span(1, items=(3,)),), runs=(kit.run(),)))
+    change(file, "UPDATE spans SET items = 'x'")
+    with pytest.raises(TraceError, match="is damaged"):
+        ids(store)
+    change(file, "UPDATE runs SET name = x'ff'")
+    with pytest.raises(TraceError, match="is damaged"):
+        store.runs()
+
+
+class Ends(sqlite3.Connection):
+    """SQLite ends a transaction by itself when it meets some errors (https://sqlite.org/lang_transaction.html)."""
+
+    def execute(self, statement, *values):
+        if "application_id" in statement:
+            super().execute("ROLLBACK")
+            raise sqlite3.OperationalError("disk I/O error")
+        return super().execute(statement, *values)
+
+
+def test_what_is_wrong_with_the_file_is_said_though_the_transaction_has_ended():
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=Ends)
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+        prepare(connection, "traces.db")
+    connection.close()
 
 
 # ── Disks ────────────────────────────────────────────────────────────────────────────────────────────────────────────

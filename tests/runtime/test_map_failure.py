@@ -20,7 +20,9 @@ from hush.core import (
     MapNode,
     MissingKeyError,
     ReportedError,
+    RunTimeout,
 )
+from hush.core.errors import NO_ERRORS
 from hush.testing import Recorder, run_virtual
 from kit.faults import Boom, label, members
 from runtime.observing import outcome, unknown
@@ -54,6 +56,56 @@ def mapped(body, items, *, read=("y", "error"), starred=False, **options):
 
 def labels(column):
     return [error if error is None else label(error) if isinstance(error, BaseException) else error for error in column]
+
+
+# ── Before the run failed ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def halved(x):
+    if x % 2:
+        raise Boom(x)
+    return {"y": x // 2}
+
+
+def added(*readers):
+    """A map over numbers, of which each odd one fails, and nodes that cannot add up what is left."""
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(range(72))}) as each:
+            CodeNode(name="n", code_fn=halved, inputs={"x": PARENT["x"]}, outputs=PARENT)
+        for name in readers:
+            CodeNode(name=name, code_fn=lambda ys: {"sum": sum(ys)}, inputs={"ys": each["y"]})
+    return graph
+
+
+@pytest.mark.parametrize("readers", [("one",), ("one", "two")])
+def test_a_run_that_fails_tells_what_it_had_gone_on_without_before(readers):
+    with pytest.raises((TypeError, ExceptionGroup)) as caught:
+        run_virtual(Hush(added(*readers)).run)
+    errors = caught.value.hush.errors
+    assert errors.total == len(errors) == 36
+    assert [error.hush.item for error in errors] == list(range(1, 72, 2))
+    assert not any(error.hush.errors for error in errors)
+    for part in getattr(caught.value, "exceptions", ()):
+        assert part.hush.errors is errors
+
+
+def test_a_run_that_takes_too_long_tells_it_too():
+    async def after(ys):
+        await asyncio.sleep(60)
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each([1, 2, 3])}) as each:
+            CodeNode(name="n", code_fn=halved, inputs={"x": PARENT["x"]}, outputs=PARENT)
+        CodeNode(name="after", code_fn=after, inputs={"ys": each["y"]})
+    with pytest.raises(RunTimeout) as caught:
+        run_virtual(lambda: Hush(graph).run(timeout_s=1))
+    assert caught.value.hush.errors.total == 2
+
+
+def test_a_run_that_fails_at_once_had_gone_on_without_nothing():
+    with pytest.raises(Boom) as caught:
+        run_virtual(Hush(mapped(sync_body, [-1], on_error="raise")).run)
+    assert caught.value.hush.errors is NO_ERRORS
 
 
 # ── Collected ────────────────────────────────────────────────────────────────────────────────────────────────────────

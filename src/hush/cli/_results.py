@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 from hush.cli._logs import logs_shown
-from hush.cli._safe import safe, safe_json
+from hush.cli._safe import is_unicode, safe, safe_json
 
 
 class Results:
@@ -25,8 +25,7 @@ class Results:
         self._stream = stream
         self._descriptor = descriptor
         self.is_terminal = stream.isatty()
-        encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "")
-        self.unicode = encoding in ("utf8", "utf16", "utf32")
+        self.unicode = is_unicode(stream)
 
     def text(self, text: str) -> None:
         """Write lines, without what steers terminals."""

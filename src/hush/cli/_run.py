@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 
 from hush.cli._exit import Code, Stop, say, usage
-from hush.cli._failures import as_data, failure_text, failures_text
+from hush.cli._failures import as_data, failure_text, failures_text, info_of
 from hush.cli._inputs import Inputs, Line, inputs_of, pairs_of
 from hush.cli._options import Resources, Target
 from hush.cli._recording import Recording
@@ -155,13 +155,13 @@ class _Job:
         except BaseException as error:  # whatever a function raises, SystemExit too, is the run's failure
             if task.cancelling():
                 raise
-            if isinstance(error, InputError) and not hasattr(error, "hush"):
+            if isinstance(error, InputError) and info_of(error) is None:
                 say(safe(f"hush: {which}{error}", lines=True))
                 return Code.USAGE, None, error
             say(which + failure_text(error, whole=self.whole))
             # Another graph's run, in a function, may have taken too long as well.
-            late = isinstance(error, RunTimeout) and getattr(error, "hush", None) is not None
-            late = late and error.hush.path == self.engine.name  # type: ignore[attr-defined]
+            info = info_of(error)
+            late = isinstance(error, RunTimeout) and info is not None and info.path == self.engine.name
             return (Code.TIMEOUT if late else Code.FAILED), None, error
         finally:
             if self.recording is not None:

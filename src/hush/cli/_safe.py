@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 # Control characters of both sets, DEL, what reverses the direction of a line, other ends of lines, what is invisible
 # and makes two texts look alike, halves of pairs, which cannot be encoded, and tags, which are invisible letters.
@@ -34,6 +35,12 @@ def shortened(text: str, most: int) -> str:
 def safe_json(text: str) -> str:
     """``text``, a document of JSON, with such characters as JSON's own escapes: they stand in its strings only."""
     return _IN_LINES.sub(lambda found: _in_json(ord(found[0])), text)
+
+
+def is_unicode(file: Any) -> bool:
+    """Whether all characters can be written there."""
+    encoding = (getattr(file, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "")
+    return encoding in ("utf8", "utf16", "utf32", "utf8sig")
 
 
 def _escaped(character: str) -> str:

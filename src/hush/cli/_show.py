@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Protocol, TextIO, TypeAlias
 from cyclopts import Parameter
 
 from hush.cli._exit import Code, Stop, say, usage
-from hush.cli._safe import safe, safe_json
+from hush.cli._safe import is_unicode, safe, safe_json
 from hush.core.errors import HushError
 from hush.observability._span import RunRecord, Span
 
@@ -166,12 +166,6 @@ def _write(
         if pages.has_scrolled:
             for text in closing(found, glyphs, pages.width):
                 pages.line(text)
-
-
-def is_unicode(file: Any) -> bool:
-    """Whether all characters can be written there."""
-    encoding = (getattr(file, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "")
-    return encoding in ("utf8", "utf16", "utf32", "utf8sig")
 
 
 class Pages:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol, TextIO, TypeAl
 from cyclopts import Parameter
 
 from hush.cli._exit import Code, usage
-from hush.cli._safe import safe_json, shortened
-from hush.cli._show import Pages, Traces, is_unicode, store_at, told
+from hush.cli._safe import is_unicode, safe_json, shortened
+from hush.cli._show import Pages, Traces, store_at, told
 from hush.cli._words import counted, duration, money, name, when
 from hush.observability._causes import causes
 from hush.observability._span import RunRecord, Span

@@ -11,6 +11,8 @@ from hush.core.extend import without_secrets
 
 _DEEPEST = 200
 _LONGEST_REPR = 1000
+_SURELY_WRITTEN_BITS = 2_000
+"""Python writes whole numbers of up to 640 digits whatever ``sys.set_int_max_str_digits`` was given: 2,126 bits."""
 
 
 class Unheld:
@@ -26,7 +28,7 @@ class Unheld:
         """Take note of one."""
         self.count += 1
         if len(self.first) < self.SHOWN:
-            where = "".join(f"[{part!r}]" for part in place)
+            where = "".join(f"[{_repr(part)}]" for part in place)
             self.first.append(f"{shortened(where, 80)}: {shortened(what, 80)}")
 
     def __str__(self) -> str:
@@ -39,29 +41,47 @@ def plain(value: Any, unheld: Unheld) -> Any:
 
     Fields of pydantic models and data classes, items of named tuples, sets, arrays and data frames that have a
     ``tolist`` or ``to_dict``; times in ISO 8601; enums by their values; paths, UUIDs and decimals as text; bytes as
-    text if they are UTF-8; exceptions by ``type`` and ``message``. Anything else, what is nested too deeply and numbers
-    that are not finite are told to ``unheld``: the first two stand as their ``repr``, the last as ``null``.
+    text if they are UTF-8; exceptions by ``type`` and ``message``. Anything else, what raises when it is read, what is
+    nested too deeply, numbers that are not finite and whole ones that Python does not write in decimal digits are told
+    to ``unheld``: the last stand as text in hexadecimal digits, those before them as ``null``, the rest as ``repr``.
     """
     return _plain(value, (), unheld)
 
 
 def _plain(value: Any, place: tuple[Any, ...], unheld: Unheld) -> Any:
     kind = type(value)
-    if value is None or kind is bool or kind is int or kind is str:
+    if value is None or kind is bool or kind is str:
         return value
+    if kind is int:
+        return value if value.bit_length() <= _SURELY_WRITTEN_BITS else _whole(value, place, unheld)
     if kind is float:
         return _number(value, place, unheld)
     if len(place) > _DEEPEST:
         unheld.add(place[:5], f"{kind.__name__}, nested more than {_DEEPEST} deep, or in itself")
         return "…"
-    if isinstance(value, Mapping):
-        return _mapping(value.items(), place, unheld)
-    if isinstance(value, list | tuple | Set | Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
-        named: Any = getattr(value, "_asdict", None)
-        if callable(named):
-            return _plain(named(), place, unheld)
-        return [_plain(one, (*place, at), unheld) for at, one in enumerate(value)]
+    try:
+        if isinstance(value, Mapping):
+            return _mapping(value.items(), place, unheld)
+        if isinstance(value, list | tuple | Set | Sequence) and not isinstance(
+            value, str | bytes | bytearray | memoryview
+        ):
+            named: Any = getattr(value, "_asdict", None)
+            if callable(named):
+                return _plain(named(), place, unheld)
+            return [_plain(one, (*place, at), unheld) for at, one in enumerate(value)]
+    except Exception:  # a property or a method of somebody's class
+        return _as_repr(value, place, unheld)
     return _object(value, place, unheld)
+
+
+def _whole(value: int, place: tuple[Any, ...], unheld: Unheld) -> int | str:
+    """The number, or where Python does not write it in decimal digits, which takes the square of their time, a text."""
+    try:
+        str(value)
+    except ValueError:
+        unheld.add(place, "a whole number of too many digits, which stands as text in hexadecimal")
+        return hex(value)
+    return value
 
 
 def _number(value: float, place: tuple[Any, ...], unheld: Unheld) -> float | None:
@@ -74,7 +94,7 @@ def _number(value: float, place: tuple[Any, ...], unheld: Unheld) -> float | Non
 def _mapping(items: Any, place: tuple[Any, ...], unheld: Unheld) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in items:
-        name = key if isinstance(key, str) else _key(key)
+        name = str.__str__(key) if isinstance(key, str) else _key(key, (*place, key), unheld)
         if name in found:
             unheld.add((*place, key), "a key that is another's as text")
             name = f"{name} ({type(key).__name__})"
@@ -82,9 +102,9 @@ def _mapping(items: Any, place: tuple[Any, ...], unheld: Unheld) -> dict[str, An
     return found
 
 
-def _key(key: Any) -> str:
+def _key(key: Any, place: tuple[Any, ...], unheld: Unheld) -> str:
     """A key that is no text, as JSON spells it: numbers, ``true`` and ``null`` as such, others by their plain form."""
-    made = _plain(key, (), Unheld())
+    made = _plain(key, place, unheld)
     if isinstance(made, str):
         return made
     if made is None:
@@ -98,15 +118,26 @@ def _object(value: Any, place: tuple[Any, ...], unheld: Unheld) -> Any:
             found = reads(value)
         except Exception:  # a property or a method of somebody's class
             continue
-        if found is not None:
+        if found is None:
+            continue
+        try:
             return _plain(found[0], place, unheld)
+        except RecursionError:  # each gives another of its kind
+            break
+    return _as_repr(value, place, unheld)
+
+
+def _as_repr(value: Any, place: tuple[Any, ...], unheld: Unheld) -> str:
     unheld.add(place, f"a {type(value).__module__}.{type(value).__qualname__}, which stands as its repr")
-    try:
-        text = repr(value)
-    except Exception as error:
-        text = f"<{type(value).__qualname__}, whose repr raised {type(error).__name__}>"
-    text = without_secrets(text)
+    text = without_secrets(_repr(value))
     return text if len(text) <= _LONGEST_REPR else f"{text[:_LONGEST_REPR]}…"
+
+
+def _repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception as error:
+        return f"<{type(value).__qualname__}, whose repr raised {type(error).__name__}>"
 
 
 def _of_a_class_of_its_own(value: Any) -> tuple[Any] | None:

@@ -229,6 +229,20 @@ class TransportError(HushError, TypeError):
     """
 
 
+class Errors(tuple[BaseException, ...]):  # noqa: SLOT001  # it has one attribute, made once a run
+    """The failures that a run went on without. At most 100 of a node or map are kept; ``total`` counts them all."""
+
+    total: int  # a tuple's subclass can have no slots of its own
+
+    def __new__(cls, kept: Iterable[BaseException] = (), total: int | None = None) -> Errors:
+        made = super().__new__(cls, kept)
+        made.total = len(made) if total is None else total
+        return made
+
+
+NO_ERRORS = Errors()
+
+
 @dataclass(slots=True)
 class FailureInfo:
     """Where an exception came from: what ``exc.hush`` holds.
@@ -245,6 +259,8 @@ class FailureInfo:
         columns: Of a map that failed: its output columns so far, in input order.
         round: The round of the innermost loop around the node, from 0, or ``None``.
         nodes: Of a run with ``keep=True``: what had finished, as ``result.nodes`` would have it.
+        errors: Of what a run ended with: the failures that it had gone on without before, as ``result.errors`` would
+            have them.
     """
 
     path: str
@@ -258,20 +274,7 @@ class FailureInfo:
     columns: Mapping[str, list[Any]] | None = None
     round: int | None = None
     nodes: Mapping[str, Mapping[str, Any]] | None = None
-
-
-class Errors(tuple[BaseException, ...]):  # noqa: SLOT001  # it has one attribute, made once a run
-    """The failures that a run went on without. At most 100 of a node or map are kept; ``total`` counts them all."""
-
-    total: int  # a tuple's subclass can have no slots of its own
-
-    def __new__(cls, kept: Iterable[BaseException] = (), total: int | None = None) -> Errors:
-        made = super().__new__(cls, kept)
-        made.total = len(made) if total is None else total
-        return made
-
-
-NO_ERRORS = Errors()
+    errors: Errors = NO_ERRORS
 
 
 def nearest(name: object, names: Iterable[object]) -> str | None:

@@ -11,7 +11,9 @@ import sys
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, MapNode
+from hush.core._runtime._parcels import pack_error, unpack_error
 from hush.core._spec._pickling import dumps
+from hush.core.errors import Errors, FailureInfo
 
 
 def there(value):
@@ -118,3 +120,14 @@ def test_an_open_file_is_found_before_anything_runs(tmp_path, write):
     assert "file" in problem.message
     assert "pass the path" in problem.message
     assert problem.file == __file__
+
+
+def test_what_a_run_in_a_worker_had_gone_on_without_stays_there_but_for_its_number():
+    error = ValueError("after them")
+    before = Errors([KeyError("a"), KeyError("b")], 36)
+    error.__dict__["hush"] = FailureInfo("g/n", None, (), None, 1, "r", "g.py", 1, errors=before)
+    outer = RuntimeError("outer")
+    outer.__cause__ = error
+    back = unpack_error(pack_error(outer)).__cause__
+    assert back.hush.path == "g/n"
+    assert (len(back.hush.errors), back.hush.errors.total) == (0, 36)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hush.core._expr._where import is_own
 from hush.core._spec import _pickling
-from hush.core.errors import FailureInfo, TransportError
+from hush.core.errors import Errors, FailureInfo, TransportError
 
 dumps = _pickling.dumps
 
@@ -133,6 +133,10 @@ class ErrorParcel(NamedTuple):
 def pack_error(exc: BaseException, depth: int = 0) -> ErrorParcel:
     """``exc`` with its notes, its causes and where it was raised."""
     stack = _stack(exc)
+    info = exc.__dict__.get("hush")
+    if isinstance(info, FailureInfo) and info.errors:
+        # A run inside the function ended with it. They would be a hundred exceptions for each one that goes.
+        info.errors = Errors((), info.errors.total)
     cause = context = None
     if depth < _DEEPEST_CHAIN:
         cause = pack_error(exc.__cause__, depth + 1) if exc.__cause__ is not None else None

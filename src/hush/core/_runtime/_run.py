@@ -130,14 +130,20 @@ class Run:
 
     # --- failures -----------------------------------------------------------------------------------------
     def locate_root(self, exc: BaseException, where: Where, nodes: Mapping[str, Mapping[str, Any]] | None) -> None:
-        """Note on a failure of the run as a whole where it came from, if no node raised it, and what was kept."""
+        """Note on what the run ends with where it came from, if no node raised it, and what there was before."""
+        self._locate_root(exc, where, nodes, self.errors())
+
+    def _locate_root(
+        self, exc: BaseException, where: Where, nodes: Mapping[str, Mapping[str, Any]] | None, before: Errors
+    ) -> None:
         info = exc.__dict__.get("hush")
         if not isinstance(info, FailureInfo):
             info = FailureInfo(self.name, None, (), None, 1, self.id, where.file, where.line)
             exc.__dict__["hush"] = info
         info.nodes = nodes
+        info.errors = before
         for part in parts_of(exc):
-            self.locate_root(part, where, nodes)
+            self._locate_root(part, where, nodes, before)
 
     def locate(
         self, exc: BaseException, item: tuple[int, ...], step: StepPlan, attempt: int = 1, bound: str = ""

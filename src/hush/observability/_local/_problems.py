@@ -25,6 +25,10 @@ class Unusable(Exception):
     """The file is something else than this version of Hush can read and write; the message is for the user."""
 
 
+class Damaged(Exception):
+    """A record in the file is none that any Hush has written; the message says which, and what is wrong with it."""
+
+
 _PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQLITE_INTERRUPT")
 _DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_FORMAT")
 _ELSEWHERE = "or name another file: HUSH_TRACES_DB, or LocalTracer(path)"
@@ -35,6 +39,8 @@ def problem_of(exc: BaseException, path: str) -> Problem:
     if isinstance(exc, Unusable):
         return Problem(str(exc), again=False, reopen=True)
     name = str(getattr(exc, "sqlite_errorname", "") or type(exc).__name__)
+    if isinstance(exc, Damaged):
+        return Problem(f"{path} is damaged ({exc}): move it away, {_ELSEWHERE}.", again=False, reopen=True)
     if name.startswith(_PASSING):
         return Problem(f"the traces in {path} are kept locked by somebody else ({exc}).", True, False)
     if name.startswith("SQLITE_FULL"):
@@ -69,4 +75,4 @@ def problem_of(exc: BaseException, path: str) -> Problem:
 
 def is_sqlite(exc: BaseException) -> bool:
     """Whether it tells of the file, and not of a mistake of ours."""
-    return isinstance(exc, sqlite3.Error | OSError | Unusable)
+    return isinstance(exc, sqlite3.Error | OSError | Unusable | Damaged)

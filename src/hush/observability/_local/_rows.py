@@ -7,6 +7,7 @@ import json.encoder
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from hush.observability._local._problems import Damaged
 from hush.observability._local._schema import FAILED
 from hush.observability._span import Failure, Frame, Generation, ModelUse, RunRecord, Span, Totals, Wait
 
@@ -172,39 +173,52 @@ def _texts(row: Row) -> Row:
     return tuple(map(_text, row)) if bytes in map(type, row) else row
 
 
+_NOBODYS = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
+"""What reading raises of JSON that is none, or that has something else in the place of something."""
+
+
 def span_of(trace: str, row: Row, *, crashed: bool) -> Span:
-    """The span of a row as ``span_row`` makes it; ``crashed``: the process that ran it is gone."""
-    _, span, parent, kind, name, path, items, status, started, ended, ready, called, _, more = _texts(row)
-    return Span(
-        trace,
-        span,
-        parent,
-        kind,
-        name,
-        path,
-        tuple(map(int, items.split(","))) if items else (),
-        "crashed" if crashed and status == "running" else status,
-        started,
-        ended,
-        ready,
-        called,
-        **_read(more, _SPAN_NAMES),
-    )
+    """The span of a row as ``span_row`` makes it; ``crashed``: the process that ran it is gone.
+
+    Raises ``Damaged`` if nobody can have written it.
+    """
+    try:
+        _, span, parent, kind, name, path, items, status, started, ended, ready, called, _, more = _texts(row)
+        return Span(
+            trace,
+            span,
+            parent,
+            kind,
+            name,
+            path,
+            tuple(map(int, items.split(","))) if items else (),
+            "crashed" if crashed and status == "running" else status,
+            started,
+            ended,
+            ready,
+            called,
+            **_read(more, _SPAN_NAMES),
+        )
+    except _NOBODYS as exc:
+        raise Damaged(f"what is written of the span {row[1]!r}: {type(exc).__name__}: {exc}") from exc
 
 
 def run_of(row: Row, *, crashed: bool) -> RunRecord:
     """The record of a row as ``run_row`` makes it, and after that the last beat of its process.
 
-    ``crashed``: that process is gone.
+    ``crashed``: that process is gone. Raises ``Damaged`` if nobody can have written it.
     """
-    values = _texts(row)
-    own = dict(zip(RUN_COLUMNS[:11], values, strict=False))
-    if crashed and own["status"] == "running":
-        own["status"] = "crashed"
-    more = _read(values[13], _RUN_NAMES)
-    if own["status"] == "crashed":
-        more["seen_ns"] = row[len(RUN_COLUMNS)]
-    return RunRecord(**own, **more)
+    try:
+        values = _texts(row)
+        own = dict(zip(RUN_COLUMNS[:11], values, strict=False))
+        if crashed and own["status"] == "running":
+            own["status"] = "crashed"
+        more = _read(values[13], _RUN_NAMES)
+        if own["status"] == "crashed":
+            more["seen_ns"] = row[len(RUN_COLUMNS)]
+        return RunRecord(**own, **more)
+    except _NOBODYS as exc:
+        raise Damaged(f"what is written of the run {row[0]!r}: {type(exc).__name__}: {exc}") from exc
 
 
 _SPAN_NAMES = frozenset(name for _, name, _ in _SPAN_REST)

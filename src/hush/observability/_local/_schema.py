@@ -115,7 +115,8 @@ def prepare(connection: sqlite3.Connection, path: str, migrations: Sequence[Migr
     try:
         version = version_of(connection, path, newest)
     finally:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # of some errors SQLite ends it by itself, and they are what is to be told
+            connection.execute("ROLLBACK")
     if version == 0:
         # Only before there is a table; then a pruned file can be made smaller without being written anew.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

@@ -1,0 +1,221 @@
+"""``Writing``: one batch of spans on its way into the file of traces, in the transaction that is open."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from hush.observability._local._rows import RUN_COLUMNS, SPAN_COLUMNS, Row, run_row, span_row, storable
+from hush.observability._local._schema import RUN_BITS
+from hush.observability._span import Batch, RunRecord, Span
+
+_INSERT = f"INSERT INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES "
+_REPLACE = f"INSERT OR REPLACE INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES "
+_PLACES = f"({', '.join('?' * len(SPAN_COLUMNS))})"
+_AT_ONCE = 256
+"""Rows in one statement. SQLite lets the interpreter go for each statement, and beside a busy loop Python gives it back
+after 5 ms only; besides, it is twice as fast. A statement may have 32,766 values: https://www.sqlite.org/limits.html"""
+_INSERT_RUN = f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
+_UPDATE_RUN = f"UPDATE runs SET {', '.join(f'{name} = ?' for name in RUN_COLUMNS)} WHERE id = ?"
+
+
+class Run:
+    """A run as far as it is in the file.
+
+    Attributes:
+        number: Its ``id`` there.
+        last: The number of its span that was written last.
+        under_way: Its spans that were written before they had ended, by id, each with its number and itself.
+        told: What was last said of it, to be said again if the file is begun anew.
+        over: Whether it has ended: then nothing of it is remembered.
+    """
+
+    __slots__ = ("last", "number", "over", "told", "under_way")
+
+    def __init__(self, number: int, last: int, under_way: dict[str, tuple[int, Span | None]]) -> None:
+        self.number = number
+        self.last = last
+        self.under_way = under_way
+        self.told: RunRecord | None = None
+        self.over = False
+
+
+class Writing:
+    """One batch: what it changes in memory is kept apart until it is in the file."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, known: dict[str, Run], process: int, clean: Callable[[Any], Any]
+    ) -> None:
+        self._connection = connection
+        self._known = known
+        self._process = process
+        self._clean = clean
+        # Where SQLite was built to take fewer values.
+        limit = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        self._at_once = min(_AT_ONCE, max(1, limit // len(SPAN_COLUMNS)))
+        self._found: dict[str, Run] = {}
+        self._batch = Batch()
+        self._own: dict[str, Span] | None = None
+
+    def remember(self) -> None:
+        """The batch is in the file."""
+        for trace, run in self._found.items():
+            if run.over:
+                self._known.pop(trace, None)
+            else:
+                self._known[trace] = run
+
+    def write(self, batch: Batch) -> None:
+        """Put all of it into the file; a transaction is open."""
+        self._batch = batch
+        for run in batch.runs:
+            self._tell(run)
+        self._spans(batch.ended, batch.running)
+        self._gone(batch.gone)
+        self._end()
+
+    def _spans(self, ended: Iterable[Span], running: Iterable[Span]) -> None:
+        fresh: list[Row] = []
+        known: list[Row] = []
+        trace, run = None, None
+        for span in ended:
+            if run is None or span.trace != trace:
+                trace = span.trace
+                run = self._run_of(span)
+            if run.under_way and (earlier := run.under_way.pop(span.id, None)) is not None:
+                known.append(span_row(earlier[0], span))
+            else:
+                run.last += 1
+                fresh.append(span_row(run.last, span))
+        for span in running:
+            run = self._run_of(span)
+            earlier = run.under_way.get(span.id)
+            if earlier is None:
+                run.last += 1
+                fresh.append(span_row(run.last, span))
+            else:
+                known.append(span_row(earlier[0], span))
+            run.under_way[span.id] = (run.last if earlier is None else earlier[0], span)
+        for statement, rows in ((_INSERT, fresh), (_REPLACE, known)):
+            if rows:
+                if self._clean is storable:
+                    rows = [tuple(map(storable, row)) for row in rows]
+                for first, count in _portions(len(rows), self._at_once):
+                    values = chain.from_iterable(rows[first : first + count])
+                    self._connection.execute(_many(statement, count), tuple(values))
+
+    def _gone(self, gone: Iterable[tuple[str, str]]) -> None:
+        for trace, span in gone:
+            run = self._find(trace)
+            if run is not None and (earlier := run.under_way.pop(span, None)) is not None:
+                self._connection.execute("DELETE FROM spans WHERE id = ?", (earlier[0],))
+
+    def _end(self) -> None:
+        """Of a run that is over nothing is under way any more: the ends of what still is were dropped."""
+        for run in self._found.values():
+            if run.over and run.under_way:
+                rows = [(at,) for at, _ in run.under_way.values()]
+                self._connection.executemany("DELETE FROM spans WHERE id = ?", rows)
+                run.under_way.clear()
+
+    # ── Runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _run_of(self, span: Span) -> Run:
+        found = self._find(span.trace)
+        if found is None:  # nothing was told of it: its span is worth a row nevertheless
+            self._tell(self._record_of(span))
+            found = self._find(span.trace)
+            assert found is not None
+        elif found.told is not None and not found.told.name and (record := self._record_of(span)).name:
+            self._tell(record)
+        return found
+
+    def _record_of(self, span: Span) -> RunRecord:
+        """What is known of a run of which nothing was told: what its own span says, if that is in the batch."""
+        if self._own is None:
+            self._own = {one.trace: one for one in chain(self._batch.running, self._batch.ended) if one.kind == "run"}
+        own = self._own.get(span.trace)
+        if own is None:
+            return RunRecord(span.trace, "", "", "running", span.started_ns)
+        times = own.started_ns, own.ended_ns
+        return RunRecord(span.trace, "", own.name, own.status, *times, tags=own.tags, failure=own.failure)
+
+    def _there(self, trace: str) -> tuple[int, bool] | None:
+        """The run's number in the file, and whether it is over, if it is there at all."""
+        row = self._connection.execute("SELECT id, status FROM runs WHERE trace = ?", (self._clean(trace),)).fetchone()
+        return None if row is None else (int(row[0]), row[1] != "running")
+
+    def _tell(self, run: RunRecord) -> None:
+        there = self._there(run.trace)
+        row = tuple(map(self._clean, run_row(run, self._process)))
+        if there is None:
+            self._connection.execute(_INSERT_RUN, row)
+        else:
+            self._connection.execute(_UPDATE_RUN, (*row, there[0]))
+        found = self._find(run.trace)
+        if found is not None:
+            found.told = run
+            found.over = run.status != "running"
+
+    def _find(self, trace: str) -> Run | None:
+        """The run as it is in the file, and as this batch has changed it so far."""
+        found = self._found.get(trace)
+        if found is not None:
+            return found
+        there = self._there(trace)
+        earlier = self._known.get(trace)
+        if there is None:
+            if earlier is None or earlier.told is None:
+                return None
+            self._tell_again(earlier.told)  # the file was begun anew
+            there = self._there(trace)
+            assert there is not None
+        number, over = there
+        if earlier is not None and earlier.number == number:
+            found = Run(number, earlier.last, dict(earlier.under_way))
+        else:
+            found = self._read(number)
+        found.told = None if earlier is None else earlier.told
+        found.over = over
+        self._found[trace] = found
+        if earlier is not None and earlier.number != number:
+            missing = [span for _, span in earlier.under_way.values() if span is not None]
+            self._spans((), [span for span in missing if span.id not in found.under_way])
+        return found
+
+    def _tell_again(self, run: RunRecord) -> None:
+        self._connection.execute(_INSERT_RUN, tuple(map(storable, run_row(run, self._process))))
+
+    def _read(self, number: int) -> Run:
+        """A run that another exporter, or this one before it was closed, has begun to write."""
+        first, end = number << RUN_BITS, (number + 1) << RUN_BITS
+        last = self._connection.execute("SELECT max(id) FROM spans WHERE id >= ? AND id < ?", (first, end)).fetchone()
+        under_way = self._connection.execute(
+            "SELECT span, id FROM spans WHERE id >= ? AND id < ? AND ended_ns IS NULL", (first, end)
+        )
+        return Run(
+            number,
+            first if last[0] is None else int(last[0]),
+            {_text(span): (int(at), None) for span, at in under_way},
+        )
+
+
+@cache
+def _many(statement: str, count: int) -> str:
+    return statement + ", ".join([_PLACES] * count)
+
+
+def _portions(count: int, most: int) -> Iterator[tuple[int, int]]:
+    """The first and the number of rows of each statement: powers of two, so that there are few different ones."""
+    first = 0
+    while first < count:
+        size = min(most, 1 << ((count - first).bit_length() - 1))
+        yield first, size
+        first += size
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
