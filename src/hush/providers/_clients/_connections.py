@@ -8,10 +8,10 @@ import os
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from hush.providers._clients._settings import ClientSettings
+from hush.providers._resources._packages import is_installed
 
 if TYPE_CHECKING:
     from httpx2 import AsyncBaseTransport, AsyncClient, Request, Response
@@ -63,7 +63,7 @@ def _own_pool(settings: ClientSettings, context: ssl.SSLContext) -> AsyncBaseTra
 
 
 def _speaks_http2(settings: ClientSettings) -> bool:
-    return settings.http2 and find_spec("h2") is not None
+    return settings.http2 and is_installed("h2")
 
 
 async def _close_half_made(request: Request) -> None:

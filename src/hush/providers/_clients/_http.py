@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +17,7 @@ from hush.providers._clients._connections import connections, tls_context
 from hush.providers._clients._failures import Failures, lowered
 from hush.providers._clients._reading import Reader
 from hush.providers._clients._settings import ClientSettings
+from hush.providers._resources._packages import is_installed
 from hush.providers.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Wire:
     """
 
     def __init__(self, settings: ClientSettings, module: str, poster: Poster) -> None:
-        if find_spec(module) is None:
+        if not is_installed(module):
             extra = "anthropic" if module == "anthropic" else "openai"
             raise ImportError(
                 f"{settings.resource or settings.who} needs the package {module}: pip install 'hushflow[{extra}]'",
