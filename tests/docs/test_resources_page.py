@@ -35,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("text", _FILES)
 def test_every_file_in_a_page_is_right(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in re.findall(r"\$\{(\w+)\}", text):
-        monkeypatch.setenv(name, "something")
+        monkeypatch.setenv(name, "the-key-of-no-other-test")
     path = tmp_path / "resources.yaml"
     path.write_text(text, encoding="utf-8")
     hub = ResourceHub(path=path)

@@ -153,5 +153,5 @@ def order_of(leaf: Leaf) -> re.Pattern[str]:
     """A node is ready, starts, and ends, or is skipped; between these its attempts, each admitted and released."""
     attempt = "q?al" if leaf.limits else ""
     tried = f"(?:{attempt}t){{0,{(leaf.attempts or 1) - 1}}}{attempt}[fx]"
-    shared = "|cf|x" if leaf.cached else ""
+    shared = "|c[fx]|x" if leaf.cached else ""
     return re.compile(f"(?:rs(?:{tried}{shared})|k)*")

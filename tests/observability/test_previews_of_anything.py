@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.core._resources import _secrets
-from hush.core.extend import without_secrets
+from hush.core.extend import remember_secrets, without_secrets
 from hush.observability import _preview
 from hush.observability._failure import failure_of
 from hush.observability._preview import EVERYTHING, PREVIEW, SECRET, Bounds, clean, preview, shown
@@ -466,3 +466,24 @@ def test_notes_of_any_kind_do_no_harm():
     assert failure_of(error).notes == ("a", "b", SECRET)
     error.__notes__ = iter(["a"])  # type: ignore[assignment]
     assert failure_of(error).notes == ()
+
+
+@pytest.fixture
+def fresh_secrets() -> Iterator[None]:
+    known = _secrets._remembered.copy()
+    yield
+    _secrets._remembered = known
+
+
+@pytest.mark.usefixtures("fresh_secrets")
+def test_a_text_that_was_plain_is_hidden_once_it_is_a_secret():
+    """What was found to be no secret is kept, since the same texts come again and again; a new secret ends that."""
+    values = {"a": "violet-hippo-42", "b": {"violet_hippo_43": ["violet-hippo-44"]}}
+    assert preview(values, PREVIEW) == preview(values, PREVIEW) == values
+    remember_secrets(["violet-hippo-42", "violet_hippo_43", "violet-hippo-44"])
+    assert preview(values, PREVIEW) == {"a": SECRET, "b": {SECRET: [SECRET]}}
+
+
+def test_a_large_table_of_numbers_has_a_bound():
+    table = [[[[number] * 20] * 20] * 20 for number in range(20)]
+    assert len(str(shown(table))) < 3 * PREVIEW.total

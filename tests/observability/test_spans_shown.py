@@ -23,7 +23,8 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
-from hush.observability._preview import PREVIEW
+from hush.observability._condense import MANY_ITEMS
+from hush.observability._preview import BRIEF, EVERYTHING, PREVIEW
 from hush.observability._sampling import Sampling
 from hush.observability._spans import spans_of
 from hush.observability._tracer import SpanTracer
@@ -212,6 +213,26 @@ def test_what_blocks_the_loop_is_told_of_as_running():
     assert tracer.flush(PATIENCE_S)
     (ended,) = [span for span in fake.spans if span.path == "g/a"]
     assert running[ended.id].status == "running"
+
+
+async def test_of_what_is_in_further_items_less_is_kept():
+    """Nearly all of it would be thrown away, and cutting it takes longer than the item."""
+    long = [{"name": f"name {number}", "words": ["word"] * 30, "number": number} for number in range(30)]
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(range(MANY_ITEMS + 50))}) as each:
+            CodeNode(name="n", code_fn=lambda x: {"y": x, "rows": long}, inputs={"x": PARENT["x"]}, outputs=PARENT)
+        CodeNode(name="after", code_fn=lambda ys: {"rows": long}, inputs={"ys": each["y"]})
+    watch = Watch()
+    await Hush(graph).run({}, tracer=watch)
+    rows = {span.items: span.outputs["rows"] for span in watch.spans if span.path == "g/m/n"}
+    (after,) = [span.outputs["rows"] for span in watch.spans if span.path == "g/after"]
+    assert len(rows) == MANY_ITEMS + 50
+    assert rows[0,] == rows[MANY_ITEMS - 100,] == after
+    brief = rows[MANY_ITEMS + 40,]
+    assert len(str(brief)) <= 2 * BRIEF.total < len(str(after)) / 4
+    assert len(brief) == BRIEF.items + 1
+    kept = spans_of(watch.events, bounds=EVERYTHING)
+    assert {str(span.outputs["rows"]) for span in kept if span.path == "g/m/n"} == {str(long)}
 
 
 # ── Details of events that need a server ─────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ from hush.core._resources._secrets import (
     is_secret_name,
     looks_secret,
     remember_secrets,
+    secrets_known,
     without_named_secrets,
     without_secrets,
 )
@@ -48,6 +49,7 @@ __all__ = (
     "nearest",
     "remember_secrets",
     "resource_in",
+    "secrets_known",
     "signature_of",
     "without_named_secrets",
     "without_secrets",

@@ -22,7 +22,7 @@ from hush.core.events import (
     RunStarted,
 )
 from hush.observability._failure import failure_of
-from hush.observability._preview import PREVIEW, Bounds, clean, exact, issubclass_of, preview, shown
+from hush.observability._preview import BRIEF, PREVIEW, Bounds, clean, exact, issubclass_of, preview, shown
 from hush.observability._span import Failure, Generation
 
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
@@ -34,6 +34,8 @@ _LARGE = ("messages", "text", "texts", "documents", "query", "prompt", "tools", 
 _ID = 1_000
 """Characters of an id or a key; callers choose them."""
 _TAGS_OF_ONE = 100
+MANY_ITEMS = 1_000
+"""After so many items of a run, of what is in further ones less is kept: nearly all of it would be thrown away."""
 _COST = 1e15  # neither infinite nor no number
 
 
@@ -54,6 +56,8 @@ class Condenser:
 
     def __init__(self, bounds: Bounds | None) -> None:
         self._bounds = bounds
+        self._in_items = bounds  # of what is in items, which is cut shorter once they are many
+        self._items = 0
         self._kinds: Mapping[str, str] = {}
         self._asks = False  # whether any node of the run asks a model
         self._begun: set[tuple[str, int | None, tuple[int, ...]]] = set()  # answers whose first part has come
@@ -90,8 +94,9 @@ class Condenser:
         if inputs is None:
             return event
         kept: Any = None
-        if self._bounds is not None:
-            kept = preview(inputs, self._bounds)
+        bounds = self._bounds if event.item is None else self._in_items
+        if bounds is not None:
+            kept = preview(inputs, bounds)
         if self._asks and self._kinds.get(event.path) in _ANSWERS:
             kept = Gave(kept, (), Generation(parameters=_parameters(inputs)))
         run, path, item, at_ns, _, attempt, resource, outer, number = event
@@ -105,11 +110,12 @@ class Condenser:
         inputs: Any
         outputs: Any
         run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number = event
-        if self._bounds is None:
+        bounds = self._bounds if item is None else self._in_items
+        if bounds is None:
             inputs = outputs = None
         else:
-            inputs = None if inputs is None else preview(inputs, self._bounds)
-            outputs = preview(outputs, self._bounds)
+            inputs = None if inputs is None else preview(inputs, bounds)
+            outputs = preview(outputs, bounds)
         return _new(NodeRan, (run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number))  # type: ignore[no-any-return]
 
     def _node_finished(self, event: NodeFinished) -> Event:
@@ -122,7 +128,8 @@ class Condenser:
         if _TAGS in outputs:
             tags = _tags(outputs[_TAGS])
             outputs = {key: value for key, value in outputs.items() if key != _TAGS}
-        kept = None if self._bounds is None else preview(outputs, self._bounds)
+        bounds = self._bounds if event.item is None else self._in_items
+        kept = None if bounds is None else preview(outputs, bounds)
         run, path, item, at_ns, outer, _, thread_ns = event
         return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags), thread_ns))  # type: ignore[no-any-return]
 
@@ -131,10 +138,17 @@ class Condenser:
             self._begun.discard((event.path, event.item, event.outer))
         return event._replace(error=failure_of(event.error))  # type: ignore[arg-type]
 
+    def _count_item(self) -> None:
+        self._items += 1
+        if self._items == MANY_ITEMS and self._bounds is PREVIEW:
+            self._in_items = BRIEF
+
     def _item_failed(self, event: ItemFailed) -> Event:
+        self._count_item()
         return event._replace(error=failure_of(event.error), key=_id(event.key))
 
     def _item_finished(self, event: ItemFinished) -> Event:
+        self._count_item()
         if event.outputs is None and event.key is None:
             return event
         return event._replace(outputs=None, key=_id(event.key))

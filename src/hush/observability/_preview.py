@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from hush.core.extend import is_secret_name, remember_secrets, without_named_secrets, without_secrets
+from hush.core.extend import is_secret_name, remember_secrets, secrets_known, without_named_secrets, without_secrets
 from hush.observability._look import attribute, full_name, hides_itself, module_of, mro, named, of_class
 
 SECRET = "[secret]"
@@ -36,13 +36,18 @@ _MOST_REMEMBERED = 1_000
 _SHORTEST = 8
 """Characters of what hides itself and is sought elsewhere too: shorter ones may be ordinary words."""
 _LEAST, _MOST = -(2**63), 2**63 - 1  # what a file can hold as a number
+_SHORT = 100
+_QUICK = frozenset({str, int, float, bool, type(None)})
 _FEW = 20
 """Values that are shown without counting what they add up to."""
 _MARGIN = 10_000
 """Characters beyond a cut that are searched for secrets: longer than any of them."""
 
 _secret_names: dict[str, bool] = {}
+_secrets_known = 0
 _plain_keys: set[str] = set()
+_plain_texts: set[str] = set()
+"""Short texts that may stand as they are: the same ones come again and again, and to look for secrets takes longest."""
 _remembered: set[str] = set()
 
 
@@ -63,6 +68,8 @@ class Bounds(NamedTuple):
 
 
 PREVIEW = Bounds(text=2_000, items=20, depth=6, total=8_000)
+BRIEF = Bounds(text=200, items=5, depth=2, total=400)
+"""For the items of a run that has many, of which few are kept."""
 EVERYTHING = Bounds(text=1_000_000, items=100_000, depth=50, total=4_000_000)
 """All of it; there is a bound nevertheless, so that a table in memory does not become one in the trace."""
 
@@ -79,8 +86,13 @@ def is_secret(name: str) -> bool:
 
 def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     """``values`` as plain data. Where something cannot be shown, its place says so; nothing is raised."""
+    global _secrets_known  # noqa: PLW0603  # what was plain may be a secret now
     found: dict[str, Any] = {}
     left: list[int] | None = None
+    if _secrets_known != secrets_known():
+        _secrets_known = secrets_known()
+        _plain_keys.clear()
+        _plain_texts.clear()
     try:
         few, plain = len(values) <= _FEW, _plain_keys
         pairs = values.items() if type(values) is dict or not isinstance(values, dict) else dict.items(values)
@@ -90,8 +102,8 @@ def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
                 if value is None or kind is bool or (kind is int and _LEAST <= value <= _MOST):
                     found[key] = value
                     continue
-                if kind is str and len(value) <= 100 and value.isascii() and "\0" not in value:
-                    found[key] = without_secrets(value)
+                if kind is str and len(value) <= _SHORT and value in _plain_texts:
+                    found[key] = value
                     continue
             if left is None:
                 left = [bounds.total]
@@ -154,6 +166,12 @@ def _is_plain(key: str) -> bool:
     return plain
 
 
+def _note_plain(text: str) -> None:
+    if len(_plain_texts) >= _KNOWN_NAMES:
+        _plain_texts.clear()
+    _plain_texts.add(text)
+
+
 def _shown(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:
     try:
         return _plain(value, bounds, depth, left)
@@ -165,25 +183,33 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
     # Nobody's code runs here but an exception's ``__str__``: what a class says of itself, even to ``isinstance``, may
     # come from a property, a metaclass, or an object that asks a server for it.
     kind = type(value)
+    if kind is str:
+        short = len(value) <= _SHORT
+        if short and value in _plain_texts and len(value) <= left[0] and len(value) <= bounds.text:
+            left[0] -= len(value)
+            return value
+        longest = min(bounds.text, max(left[0], 0))
+        text = clean(value, longest) if longest else f"({len(value):,} characters)"
+        left[0] -= len(text)
+        if short and text == value:
+            _note_plain(value)
+        return text
+    left[0] -= 4  # a large table of numbers has a bound too
     if value is None or kind is bool:
         return value
     if kind is int:
         return value if _LEAST <= value <= _MOST else _number(value)
     if kind is float:
         return value if isfinite(value) else str(value)
-    if kind is str:
-        longest = min(bounds.text, max(left[0], 0))
-        text = clean(value, longest) if longest else f"({len(value):,} characters)"
-        left[0] -= len(text)
-        return text
-    left[0] -= 8
+    left[0] -= 4
     if (kind is dict or kind is list) and depth < bounds.depth and left[0] > 0:  # at once, since most are
         if kind is dict:
             return _table(value.items(), len(value), bounds, depth, left)
         return _list(value, len(value), bounds, depth, left)
-    if issubclass_of(kind, Enum):  # also one that is a text, and whose ``__repr__`` is not its own
+    bases = _bases_of(kind)
+    if bases & _ENUM:  # also one that is a text, and whose ``__repr__`` is not its own
         return _plain(attribute(value, "_value_"), bounds, depth, left)
-    if issubclass_of(kind, str):
+    if bases & _STR:
         if hides_itself(kind):
             _remember(exact(value))
             return SECRET
@@ -193,33 +219,33 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
         if issubclass_of(type(hidden), str):
             _remember(exact(hidden))
         return SECRET
-    if issubclass_of(kind, int):
+    if bases & _INT:
         return _plain(int.__pos__(value), bounds, depth, left)
-    if issubclass_of(kind, float):
+    if bases & _FLOAT:
         return _plain(float.__pos__(value), bounds, depth, left)
-    for binary in (bytes, bytearray):
-        if issubclass_of(kind, binary):
-            return f"<{binary.__len__(value):,} bytes>"
+    if bases & _BYTES:
+        binary = bytes if issubclass_of(kind, bytes) else bytearray
+        return f"<{binary.__len__(value):,} bytes>"
     if kind is memoryview:
         return f"<{value.nbytes:,} bytes>"
     if id(kind) in _SHOWN_AS_TEXT:  # by identity: a metaclass may have an ``__eq__`` and a ``__hash__``
         if (kind is datetime or kind is time) and id(type(value.tzinfo)) not in _ZONES:
             value = value.replace(tzinfo=None)
         return clean(str(value), bounds.text)
-    if issubclass_of(kind, BaseException):
+    if bases & _ERROR:
         return f"{named(kind)}: {clean(said(value), bounds.text, without_named_secrets)}"
     if depth >= bounds.depth or left[0] <= 0:
         return f"<{named(kind)}>"
-    if issubclass_of(kind, dict):
+    if bases & _DICT:
         return _table(dict.items(value), dict.__len__(value), bounds, depth, left)
-    for sequence in (list, tuple, set, frozenset):
-        if issubclass_of(kind, sequence):
-            each: Any = sequence.__iter__(value)
-            length: int = sequence.__len__(value)
-            names = of_class(kind, "_fields")
-            if sequence is tuple and type(names) is tuple and all(type(name) is str for name in names):
-                return _table(zip(names, each, strict=False), length, bounds, depth, left)
-            return _list(each, length, bounds, depth, left)
+    if bases & _SEQUENCE:
+        sequence = next(one for one in (tuple, list, set, frozenset) if issubclass_of(kind, one))
+        each: Any = sequence.__iter__(value)
+        length: int = sequence.__len__(value)
+        names = None if kind is tuple or sequence is not tuple else of_class(kind, "_fields")
+        if type(names) is tuple and all(type(name) is str for name in names):
+            return _table(zip(names, each, strict=False), length, bounds, depth, left)
+        return _list(each, length, bounds, depth, left)
     named_fields = of_class(kind, "__dataclass_fields__")
     if type(named_fields) is not dict:
         named_fields = of_class(kind, "__pydantic_fields__")
@@ -232,6 +258,26 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
     if module_of(kind).partition(".")[0] in _ARRAYS:
         return _array(value, kind, bounds, depth, left)
     return f"<{full_name(kind)}>"
+
+
+_ENUM, _STR, _INT, _FLOAT, _BYTES, _ERROR, _DICT, _SEQUENCE = (1 << at for at in range(8))
+_BASES = {
+    id(base): bit
+    for bit, bases in (
+        *((_ENUM, (Enum,)), (_STR, (str,)), (_INT, (int,)), (_FLOAT, (float,)), (_BYTES, (bytes, bytearray))),
+        *((_ERROR, (BaseException,)), (_DICT, (dict,)), (_SEQUENCE, (tuple, list, set, frozenset))),
+    )
+    for base in bases
+}
+"""By identity, as below: a metaclass may have an ``__eq__`` and a ``__hash__``."""
+
+
+def _bases_of(kind: type) -> int:
+    """What of these ``kind`` inherits from, as bits: one look at its ancestors, not one for each question."""
+    found = 0
+    for one in mro(kind):
+        found |= _BASES.get(id(one), 0)
+    return found
 
 
 def issubclass_of(kind: type, base: type) -> bool:
@@ -276,10 +322,16 @@ def _number(value: int) -> str:
 
 def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: int, left: list[int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    plain = _plain_keys
     for seen, (key, value) in enumerate(pairs):
         if seen >= bounds.items or left[0] <= 0:
             found["…"] = f"{count - seen:,} more"
             break
+        if type(key) is str and (key in plain or _is_plain(key)):  # as most are: they are worth a way of their own
+            left[0] -= len(key)
+            show = _plain if type(value) in _QUICK else _shown
+            found[key] = show(value, bounds, depth + 1, left)
+            continue
         raw = key if type(key) is str else str(_shown(key, bounds, bounds.depth, left))
         name = clean(raw, 200)
         left[0] -= len(name)

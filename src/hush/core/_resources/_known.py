@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
+from itertools import count, islice
 from threading import Lock
 from weakref import WeakSet
 
@@ -17,6 +17,7 @@ _FIRST, _MOST = 1_000, 10_000
 credentials with each request, only the last ones besides."""
 
 _all: WeakSet[Known] = WeakSet()
+_versions = count()
 
 
 class Known:
@@ -28,9 +29,11 @@ class Known:
     Attributes:
         plain: Those that are to be sought one by one: all while they are few, else the short ones.
         by_block: The others, by each of their first blocks; empty while they are few.
+        version: Another number whenever one more is known, or others are.
     """
 
     def __init__(self) -> None:
+        self.version = next(_versions)
         self.plain: tuple[str, ...] = ()
         self.by_block: dict[str, tuple[str, ...]] = {}
         self._secrets: dict[str, None] = {}  # in the order in which they came
@@ -46,10 +49,10 @@ class Known:
             return
         with self._lock:
             self._secrets[secret] = None
-            count = len(self._secrets)
-            if count <= _FEW:
+            known = len(self._secrets)
+            if known <= _FEW:
                 self.plain = tuple(self._secrets)
-            elif count == _FEW + 1:  # from now on they are many; no instant is without one of both
+            elif known == _FEW + 1:  # from now on they are many; no instant is without one of both
                 for each in self._secrets:
                     self._put(each)
                 self.plain = tuple(each for each in self._secrets if len(each) < _LONG)
@@ -57,8 +60,9 @@ class Known:
                 self._put(secret)
                 if len(secret) < _LONG:
                     self.plain += (secret,)
-                if count > _MOST:
+                if known > _MOST:
                     self._forget(next(islice(self._secrets, _FIRST, None)))
+            self.version = next(_versions)  # not before it is found
 
     def long_ones_in(self, text: str) -> set[str]:
         """Those of ``by_block`` that ``text`` holds."""

@@ -103,6 +103,11 @@ def remember_secrets(secrets: Iterable[str]) -> None:
             _remembered.add(each)
 
 
+def secrets_known() -> int:
+    """A number that changes whenever one more is remembered: for whoever keeps what he found to hold none."""
+    return _remembered.version
+
+
 def _may_be_sought(secret: str) -> bool:
     return len(secret) >= _SHORTEST and secret.casefold() not in _NO_KEYS
 
