@@ -9,6 +9,7 @@ from typing import Any
 
 from hush.core import events
 from hush.observability._condense import Condenser
+from hush.observability._gather import Gatherer
 from hush.observability._preview import PREVIEW
 from hush.observability._sampling import Sampling
 from hush.observability._span import Span
@@ -54,6 +55,18 @@ class Terse(Watch):
 
     def attach(self, under_way: Callable[[int, int], Any]) -> None:
         self.under_way = under_way
+
+
+def gathered(watch: Watch) -> Watch:
+    """What a recorder makes of the same events, which holds those of plain calls back until there is one for all."""
+    found = Watch()
+    gather, condense = Gatherer(found.tree), Condenser(PREVIEW)
+    for event in watch.events:
+        condensed = condense(event)
+        if condensed is not None:
+            gather.feed(condensed)
+    found.events, found.asked = watch.events, watch.asked
+    return found
 
 
 def watched(engine: Any, inputs: Any, seed: object, cancel_at: int | None = None, *, terse: bool = False) -> Watch:

@@ -13,11 +13,17 @@ from kit.guarded import guarded_graphs
 from kit.guarded_built import Play
 from kit.pipelines_drawn import pipelines
 from kit.say import source
-from kit.span_laws import Terse, Watch, complaints, differences, watched
+from kit.span_laws import Terse, Watch, complaints, differences, gathered, watched
 from kit.strategies import cases
 from kit.tiers import every_change, nightly, patient
 
 pytestmark = pytest.mark.usefixtures("silence")
+
+
+def gathered_differently(full):
+    """What a recorder shows that held events of plain calls back."""
+    held = gathered(full)
+    return [f"gathered: {each}" for each in (*complaints(held), *differences(full, held))]
 
 
 def hold(case, seed, cancel_at=None):
@@ -29,6 +35,7 @@ def hold(case, seed, cancel_at=None):
         watches.append(watched(engine, dict(case.given), seed, cancel_at, terse=terse))
     full, terse = watches
     found = [*complaints(full), *(f"terse: {each}" for each in complaints(terse)), *differences(full, terse)]
+    found += gathered_differently(full)
     assert not found, "\n".join([*found[:12], source(case, seed=seed, cancel_at=cancel_at)])
 
 
@@ -64,7 +71,7 @@ def hold_guarded(guarded, seed):
         play.run()
         watches.append(watch)
         found += [f"{kind.__name__}: {each}" for each in complaints(watch)]
-    found += differences(*watches)
+    found += [*differences(*watches), *gathered_differently(watches[0])]
     assert not found, "\n".join([*found[:12], f"in {guarded!r}"])
 
 
@@ -93,6 +100,7 @@ def hold_pipeline(pipeline, seed, cancel_at=None):
         watches.append(watched(engine, {}, seed, cancel_at, terse=terse))
     full, terse = watches
     found = [*complaints(full), *(f"terse: {each}" for each in complaints(terse)), *differences(full, terse)]
+    found += gathered_differently(full)
     assert not found, "\n".join([*found[:12], repr(pipeline)])
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from hush.core.events import Event, NodeCalled, NodeStarted, RunStarted
 from hush.observability._condense import ACTS, Condenser, bare
 from hush.observability._failure import described
+from hush.observability._gather import Gatherer
 from hush.observability._ids import NO_IDS, Ids, trace_id
 from hush.observability._preview import Bounds
 from hush.observability._sampling import Sampling
@@ -67,6 +68,7 @@ class RunRecorder:
         self._put = self._queue.append
         self._lock = Lock()
         self.tree = Tree(sampling, tags)
+        self._gather = Gatherer(self.tree)
         self.run: Hashable = None  # what no two runs have in common
         self.finished = False
         self._wanted = False  # whether the pipeline's thread waits for its turn
@@ -140,7 +142,7 @@ class RunRecorder:
         elif not self._lock.acquire(blocking=False):
             return True
         try:
-            queue, feed = self._queue, self.tree.feed
+            queue, feed = self._queue, self._gather.feed
             take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
             for _ in range(min(most, count)):
                 try:
@@ -179,6 +181,7 @@ class RunRecorder:
                     due = bool(self._told_ns)
                     self._told_ns = now_ns
                     before_ns = now_ns - int(AFTER_S * 1e9)
+                    self._gather.let_go(before_ns)
                     running += tree.under_way(before_ns, _MOST_UNDER_WAY)
                     # What is under way then has no event in the queue, and none that has been folded.
                     running += tree.called(self._calls(before_ns, _MOST_UNDER_WAY))

@@ -249,6 +249,9 @@ class Tree(Growing):
                     within.append(event)
                     return
         items = outer if item is None else (*outer, item)
+        before = self._nodes.pop((path, items), None)
+        if before is not None:  # as where a node starts
+            self._close(before, "cancelled", started_ns)
         around = self._around(path, items, started_ns if ready_ns is None else ready_ns)
         self._keep(around, [self._quick_span(event, around.id)])
 
