@@ -264,7 +264,7 @@ class Pipeline:
             left = recorder.waiting()
             while recorder.fold(min(left, _SLICE)) and left > _SLICE:
                 left -= _SLICE
-                sleep(0)  # whoever waits for the interpreter has it now, not after 5 ms
+                sleep(0.0002)  # whoever waits for the interpreter has it now, not after 5 ms; 0 is too short for that
             running, gone, record = recorder.news(live=live)
             delivery.tell(running, gone, record)
             if recorder.finished:
