@@ -15,6 +15,8 @@ import pytest
 from hush.core import PARENT, CodeNode, GraphNode, Hush
 from hush.core.events import (
     ItemFailed,
+    ItemFinished,
+    MapStarted,
     NodeAnswered,
     NodeCalled,
     NodeFailed,
@@ -29,6 +31,7 @@ from hush.core.events import (
 from hush.observability import LocalTracer, TraceStore
 from hush.observability._exporter import ExportError
 from hush.observability._pipeline import close_all
+from hush.observability._recorder import MOST_QUEUED
 from hush.observability._span import Batch
 from hush.observability._tracer import SpanTracer
 from observability.fakes import PATIENCE_S, Fake, Gate, Told, again, flushed
@@ -174,6 +177,25 @@ def test_of_two_tracers_of_one_run_that_write_to_one_place_one_is_heard(tmp_path
         assert len({span.id for span in spans}) == len(spans) == 2
     assert "two tracers of one run write to the same place" in caplog.text
     assert tracers[0].counts.produced == 4
+
+
+def test_a_run_that_never_rests_is_never_far_ahead_of_its_tracer():
+    """What it tells waits in memory: the pipeline's thread must not stand in its way when it makes spans itself."""
+    fake = Fake(most=5_000)
+    tracer = SpanTracer(fake)
+    told = Told(tracer)
+    told.emit(NodeStarted("r", "g/m", None, told.at_ns))
+    told.emit(MapStarted("r", "g/m", None, told.at_ns, 150_000))
+    most = 0
+    for item in range(150_000):
+        told.emit(NodeRan("r", "g/m/n", item, item + 2, (), item, item, {"x": item}, {"y": item}))
+        told.emit(ItemFinished("r", "g/m", item, item + 3))
+        if not item % 100:
+            most = max(most, told.recorder.waiting())
+    told.end()
+    flushed(tracer)
+    assert MOST_QUEUED // 2 < most < 1.25 * MOST_QUEUED
+    assert tracer.counts.produced == tracer.counts.exported + tracer.counts.left_out
 
 
 class Hangs(Fake):

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from weakref import WeakSet
 
 from hush.core.extend import logger
@@ -21,10 +21,8 @@ from hush.observability._complaints import Complaints
 from hush.observability._delivery import Delivery, why
 from hush.observability._exporter import Exporter
 from hush.observability._pending import Pending
+from hush.observability._recorder import LET_GO_S, SLICE, RunRecorder
 from hush.observability._span import Span
-
-if TYPE_CHECKING:
-    from hush.observability._recorder import RunRecorder
 
 log = logger("hush.tracing")
 
@@ -36,7 +34,6 @@ _LEAST_S = 0.01
 """For so long each of them is waited for in any case."""
 _LINGER_S = 5.0
 """So long after the last tracer that shares it is gone an exporter is closed: there may be a new one for each run."""
-_SLICE = 256
 
 
 class Counts(NamedTuple):
@@ -262,9 +259,9 @@ class Pipeline:
             # What has been told until now, and not what comes meanwhile: of a busy run there would be no end of it, and
             # nobody would export.
             left = recorder.waiting()
-            while recorder.fold(min(left, _SLICE)) and left > _SLICE:
-                left -= _SLICE
-                sleep(0.0002)  # whoever waits for the interpreter has it now, not after 5 ms; 0 is too short for that
+            while recorder.fold(min(left, SLICE)) and left > SLICE:
+                left -= SLICE
+                sleep(LET_GO_S)
             running, gone, record = recorder.news(live=live)
             delivery.tell(running, gone, record)
             if recorder.finished:

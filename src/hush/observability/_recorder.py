@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
-from time import monotonic_ns
+from time import monotonic_ns, sleep
 from typing import Protocol
 
 from hush.core.events import Event, NodeCalled, NodeStarted, RunStarted
@@ -21,6 +22,10 @@ from hush.observability._tree import Tree
 MOST_QUEUED = 8_192
 """Events that wait to become spans. With more, the run's own thread makes spans of some, which takes microseconds each
 and never blocks: so a run cannot outrun its tracer, and no event is lost."""
+LET_GO_S = 0.0002
+"""For so long the pipeline's thread rests between slices, so that whoever waits for the interpreter has it now, and not
+after 5 ms; 0 is too short for that."""
+_TRIES = 1_000
 SLICE = 256
 """Events that become spans at a time: about a millisecond, in which no other thread has the interpreter."""
 AFTER_S = 0.5
@@ -71,7 +76,6 @@ class RunRecorder:
         self._gather = Gatherer(self.tree)
         self.run: Hashable = None  # what no two runs have in common
         self.finished = False
-        self._wanted = False  # whether the pipeline's thread waits for its turn
         self._told_ns = 0
         self._named = False  # whether it was told whose run it is
         self._entered = entered
@@ -111,7 +115,7 @@ class RunRecorder:
             self._put(condensed)
             if kind is RunStarted:
                 self._begin(event)
-            elif len(self._queue) > MOST_QUEUED and not self._wanted:
+            elif len(self._queue) > MOST_QUEUED:
                 self.fold(SLICE, wait=False)
         else:
             self._put(event)
@@ -136,9 +140,7 @@ class RunRecorder:
         Without ``wait`` it does nothing if another thread is at it.
         """
         if wait:
-            self._wanted = True  # or a run that folds all the time would never let the pipeline's thread have its turn
-            self._lock.acquire()
-            self._wanted = False
+            self._acquire()
         elif not self._lock.acquire(blocking=False):
             return True
         try:
@@ -162,14 +164,34 @@ class RunRecorder:
             ended, tree.ended = tree.ended, []
             tree.dropped += self._pipeline.take(ended)
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The lock, in the pipeline's thread."""
+        self._acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _acquire(self) -> None:
+        """Wait for the lock, but not in line: who is given it there must wait for the interpreter with it in hand.
+
+        For those 5 ms a busy run could not make spans, and would tell of more than are made in a turn: ever more.
+        """
+        for _ in range(_TRIES):
+            if self._lock.acquire(blocking=False):
+                return
+            sleep(LET_GO_S)
+        self._lock.acquire()
+
     def lose(self, count: int) -> None:
         """So many of its spans were dropped on their way."""
-        with self._lock:
+        with self._turn():
             self.tree.dropped += count
 
     def news(self, *, live: bool) -> tuple[list[Span], list[tuple[str, str]], RunRecord | None]:
         """What has changed besides the spans that have ended: those under way, those that are not kept, the run."""
-        with self._lock:
+        with self._turn():
             tree = self.tree
             if tree.run is None:
                 return [], [], None
