@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from time import monotonic_ns, sleep
@@ -165,7 +165,7 @@ class RunRecorder:
             tree.dropped += self._pipeline.take(ended)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self) -> Generator[None]:
         """The lock, in the pipeline's thread."""
         self._acquire()
         try:
