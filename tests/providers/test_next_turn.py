@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hush.core import PARENT, CodeNode, GraphNode, Hush
-from hush.providers import LLMNode, PromptNode
+from hush.core import PARENT, GraphNode, Hush
+from hush.providers import PromptNode
 from hush.providers._clients._anthropic_messages import conversation
 from hush.providers.errors import PromptError, RefusedByProvider
 from kit.llm_forms import ANTHROPIC, OPENAI, Said
 from kit.llm_wire import answer, cut, event, serving, stream
-from kit.model_places import SOON, asked
+from kit.model_places import asked
 from kit.tiers import every_change
+from kit.two_turns import in_two_turns
 
 TOOL = {"name": "f", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}}}
 THOUGHT = {"type": "thinking", "thinking": "Hm, 👩‍👩‍👧 ế.", "signature": "c2ln+/=="}
@@ -86,37 +87,10 @@ def settings(server, **more: Any) -> dict[str, Any]:
     return {"type": "anthropic", "base_url": server.url, "api_key": "k", "model": "m", **more}
 
 
-def two_turns(*, streams: bool, alter=None, second: str = "m") -> GraphNode:
-    """A question, the calls that the model asks for, and their results sent back with its message."""
-
-    def called(message, tool_calls):
-        if alter is not None:
-            alter(message)
-        history = [{"role": "user", "content": "?"}, message]
-        return {"history": history, "results": [{"id": call["id"], "result": "5"} for call in tool_calls]}
-
-    with GraphNode(name="g") as graph:
-        given = {"tools": [TOOL], "extra_body": {"thinking": {"type": "enabled", "budget_tokens": 1024}}}
-        one = LLMNode(name="one", resource_key="m", inputs={"messages": "?", **given}, stream=streams, retry=SOON)
-        work = CodeNode(code_fn=called, inputs={"message": one["message"], "tool_calls": one["tool_calls"]})
-        prompt = PromptNode(
-            name="prompt",
-            inputs={
-                "prompt": [{"role": "system", "content": "Be brief."}],
-                "conversation_history": work["history"],
-                "tool_results": work["results"],
-            },
-        )
-        two = LLMNode(
-            name="two",
-            resource_key=second,
-            inputs={"messages": prompt["messages"], **given},
-            stream=streams,
-            retry=SOON,
-        )
-        two["content"] >> PARENT["content"]
-        one["message"] >> PARENT["message"]
-    return graph
+def two_turns(**more: Any) -> GraphNode:
+    return in_two_turns(
+        {"tools": [TOOL], "extra_body": {"thinking": {"type": "enabled", "budget_tokens": 1024}}}, **more
+    )
 
 
 @pytest.mark.parametrize("streams", [False, True])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hush.core import PARENT, CodeNode, GraphNode, Hush
-from hush.providers import LLMNode, PromptNode
+from hush.core import PARENT, GraphNode, Hush
+from hush.providers import PromptNode
 from hush.providers._clients._openai import OpenAIClient
 from hush.providers._clients._settings import ClientSettings
 from hush.providers._clients._thoughts import Thoughts
@@ -18,8 +18,9 @@ from hush.providers._model import ChatRequest
 from hush.providers.errors import PromptError, RefusedByProvider
 from kit.llm_forms import OPENAI, chunk
 from kit.llm_wire import answer, event, serving, stream
-from kit.model_places import SOON, asked
+from kit.model_places import asked
 from kit.tiers import every_change
+from kit.two_turns import in_two_turns
 
 TOOL = {"name": "f", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}}}
 CALL = {"index": 0, "id": "c-1", "type": "function", "function": {"name": "f", "arguments": '{"n": 1}'}}
@@ -100,38 +101,8 @@ def settings(server, **more: Any) -> dict[str, Any]:
     return {"type": "openai", "base_url": f"{server.url}/v1", "api_key": "k", "model": "m", **more}
 
 
-def turns(*, streams: bool, second: str = "m", alter=None) -> GraphNode:
-    """A question, the call that the model asks for, and its result sent back with the model's message."""
-
-    def called(message, tool_calls):
-        if alter is not None:
-            alter(message)
-        history = [{"role": "user", "content": "?"}, message]
-        return {"history": history, "results": [{"id": call["id"], "result": "5"} for call in tool_calls]}
-
-    with GraphNode(name="g") as graph:
-        tools = {"tools": [TOOL]}
-        one = LLMNode(name="one", resource_key="m", inputs={"messages": "?", **tools}, stream=streams, retry=SOON)
-        work = CodeNode(code_fn=called, inputs={"message": one["message"], "tool_calls": one["tool_calls"]})
-        prompt = PromptNode(
-            name="prompt",
-            inputs={
-                "prompt": {"system": "Be brief."},
-                "conversation_history": work["history"],
-                "tool_results": work["results"],
-            },
-        )
-        two = LLMNode(
-            name="two",
-            resource_key=second,
-            inputs={"messages": prompt["messages"], **tools},
-            stream=streams,
-            retry=SOON,
-        )
-        two["content"] >> PARENT["content"]
-        one["message"] >> PARENT["message"]
-        one["thinking_content"] >> PARENT["thinking"]
-    return graph
+def turns(**more: Any) -> GraphNode:
+    return in_two_turns({"tools": [TOOL]}, **more)
 
 
 @pytest.mark.parametrize("streams", [False, True])
