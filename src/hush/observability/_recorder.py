@@ -83,7 +83,7 @@ class RunRecorder:
         self._ids = NO_IDS
         self._calls: Callable[[int, int], Sequence[NodeStarted]] = _none
         if entered is not None:
-            self.enter = self._enter
+            self.enter, self.enter_number = self._enter, self._enter_number
 
     def attach(self, under_way: Callable[[int, int], Sequence[NodeStarted]]) -> None:
         """The run begins; ``under_way`` says which calls are, of which no event has told."""
@@ -122,9 +122,12 @@ class RunRecorder:
 
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""
+        return self._enter_number(event.number)
+
+    def _enter_number(self, number: int) -> Callable[[], object]:
         assert self._entered is not None
         try:
-            return self._entered(self._trace, self._ids.of(event.number))
+            return self._entered(self._trace, self._ids.of(number))
         except Exception as exc:
             self._pipeline.complain(f"the context of a call could not be prepared: {described(exc)}")
             return _nothing

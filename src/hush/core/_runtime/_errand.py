@@ -12,7 +12,7 @@ from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._parcels import Parcel, pack, unpack_error
 from hush.core._runtime._processes import WorkerProcess
 from hush.core._runtime._rows import Loaded, load_rows
-from hush.core._runtime._tracing import CLOCK_NS
+from hush.core._runtime._telling import CLOCK_NS
 
 
 class Outcome(NamedTuple):

@@ -17,8 +17,8 @@ from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._in_process import unfit
 from hush.core._runtime._parcels import Unloadable, culprit, reason
 from hush.core._runtime._processes import Died, Talk, Unfit, WorkerProcess
+from hush.core._runtime._telling import CLOCK_NS
 from hush.core._runtime._threads import start_in_thread
-from hush.core._runtime._tracing import CLOCK_NS
 from hush.core._spec._model import ERROR
 from hush.core.errors import TransportError, WorkerDied
 

@@ -21,6 +21,7 @@ from hush.core._plan._model import AWAITED, IN_THREAD, PINNED, WATCHED, StepPlan
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame, Ready
+from hush.core._runtime._quick import Quick
 from hush.core._runtime._run import Raised, Run
 from hush.core._runtime._settling import Settling
 from hush.core._spec._model import TAGS
@@ -46,6 +47,7 @@ class Strand(Settling):
     more: Callable[[], bool] | None = None
     timed = False
     held_back = True  # by whoever listens to the run, while they cannot take more
+    quick: Quick | None = None
 
     def __init__(self, run: Run, domain: Domain, context: Context | None, first: Pending | None = None) -> None:
         self.run = run
@@ -71,7 +73,7 @@ class Strand(Settling):
         budget, tracing, inline_only = run.budget, run.tracing, run.inline_only
         more, timed = self.more, self.timed
         call = None if tracing is None or not tracing.sees_calls else tracing.call
-        terse = tracing if tracing is not None and tracing.terse else None
+        terse = None if tracing is None else self.quick or tracing.quick
         slots: Any
         begun: Any = None
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
@@ -137,7 +139,7 @@ class Strand(Settling):
                     if terse is not None:
                         told_ns = 0
                         begun = terse.begin(frame, step, now_ns)
-                        out = terse.call_begun(begun)
+                        out = terse.call(begun)
                     else:
                         out = step.call(slots) if call is None else call(frame, step)
                     if type(out) is dict and tracing is None and TAGS not in out:
@@ -168,7 +170,7 @@ class Strand(Settling):
                                         frame.left -= 1
                     elif terse is not None and type(out) is dict and TAGS not in out:
                         told_ns = perf_counter_ns()
-                        terse.node_ran(begun, out, ready, told_ns)
+                        terse.ended(begun, out, ready, told_ns)
                     elif type(out) is not dict and hasattr(out, "__await__"):
                         if terse is not None:
                             terse.tell_begun(begun)
@@ -227,7 +229,7 @@ class Strand(Settling):
         """
         run, domain, ready = self.run, self.domain, self.ready
         budget, tracing, floor = run.budget, run.tracing, self.floor
-        terse = tracing if tracing is not None and tracing.terse else None
+        terse = None if tracing is None else self.quick or tracing.quick
         frame: Any = None
         begun: Any = None
         if self.task is None:
@@ -267,7 +269,7 @@ class Strand(Settling):
                     if awaitable is None:
                         if terse is not None and step.begin is None:
                             begun = terse.begin(frame, step, perf_counter_ns())
-                            awaitable = terse.call_begun(begun)
+                            awaitable = terse.call(begun)
                         else:
                             if tracing is not None:
                                 tracing.node_started(frame, step)
@@ -288,7 +290,7 @@ class Strand(Settling):
                     elif type(out) is dict and TAGS not in out and tracing is None:
                         frame.settle(step, out, ready)
                     elif terse is not None and begun is not None and type(out) is dict and TAGS not in out:
-                        terse.node_ran(begun, out, ready, perf_counter_ns())
+                        terse.ended(begun, out, ready, perf_counter_ns())
                     else:
                         if terse is not None and begun is not None:
                             terse.tell_begun(begun)
@@ -373,9 +375,10 @@ class HostStrand(Strand):
     Attributes:
         more: Asked for more work when nothing is ready; says whether it made some. Workers of maps bring the next item.
         timed: Whether getting more may take long.
+        quick: What tells of its calls in place of ``Tracing.quick``.
     """
 
-    __slots__ = ("floor", "more", "timed")
+    __slots__ = ("floor", "more", "quick", "timed")
 
     spawned = False
 
@@ -385,3 +388,4 @@ class HostStrand(Strand):
         self.floor = floor
         self.more = None
         self.timed = False
+        self.quick = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
-from time import monotonic_ns
+from time import get_clock_info, monotonic_ns, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from hush.core import events
@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # imported when a map first tells of itself
 
 log = logger("hush.tracing")
 
+CLOCK_NS = 0 if get_clock_info("monotonic") == get_clock_info("perf_counter") else monotonic_ns() - perf_counter_ns()
+"""What makes an instant of ``perf_counter_ns``, by which calls are timed, one of ``monotonic_ns``: often one clock."""
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, once an item
 
 

@@ -1,0 +1,178 @@
+"""``QuickCalls``: calls on the loop of which tracers are told once, when they have ended, if nothing came between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hush.core import events
+from hush.core._plan._model import AWAITED, StepPlan
+from hush.core._runtime._entering import Enter, Leave, all_of, within
+from hush.core._runtime._frame import Frame, Ready
+from hush.core._runtime._reading import reading_of
+from hush.core._runtime._telling import CLOCK_NS, place_of
+
+if TYPE_CHECKING:
+    from hush.core._runtime._tracing import Tracing
+
+_NodeRan = events.NodeRan  # a global costs less than an attribute of a module
+_new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
+
+
+class Begun:
+    """A call under way of which no tracer was told.
+
+    Attributes:
+        inputs: What it was made with, if the frame does not hold that as it is.
+        leave: Undoes what tracers have done to the context of the task that awaits it.
+    """
+
+    __slots__ = ("frame", "inputs", "item", "leave", "number", "started_ns", "step")
+
+    def __init__(self, frame: Frame, step: StepPlan, started_ns: int, number: int) -> None:
+        self.frame = frame
+        self.step = step
+        self.item = frame.item  # the frame may be another item's by the time that a thread looks at it
+        self.started_ns = started_ns
+        self.number = number
+        self.inputs: Mapping[str, Any] | None = None
+        self.leave: Leave | None = None
+
+    def reads(self) -> Mapping[str, Any] | None:
+        """What it was called with, as that is now; before its frame is told what it gave."""
+        if self.inputs is None:
+            slots = reading_of(self.step).slots
+            if slots is not None:
+                values = self.frame.slots
+                return {name: values[slot] for name, slot in slots}
+        return self.inputs
+
+    def called(self, run: str, inputs: Mapping[str, Any] | None = None) -> events.NodeCalled:
+        """The event of the call."""
+        item, outer = place_of(self.item)
+        at_ns = self.started_ns + CLOCK_NS
+        return events.NodeCalled(run, self.step.path, item, at_ns, inputs, 1, None, outer, self.number)
+
+
+class Quick(Protocol):
+    """What a strand asks about a call on the loop that may be told of at once."""
+
+    def begin(self, frame: Frame, step: StepPlan, started_ns: int) -> Begun:
+        """A function is about to be called on the loop, of which nobody is told before it has ended."""
+        ...
+
+    def call(self, begun: Begun) -> Any:
+        """Call it, as ``step.call`` does. What is to be awaited is awaited in this task, before all else."""
+        ...
+
+    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
+        """It has ended well, ``at_ns`` by ``perf_counter_ns``: settle the step, and tell of all at once."""
+        ...
+
+    def tell_begun(self, begun: Begun) -> None:
+        """More came of it than an end: tell now what would have been told then."""
+        ...
+
+
+class QuickCalls:
+    """Those of one run.
+
+    Args:
+        enters: What tracers do to the context of such a call, each given its ``Begun``.
+    """
+
+    __slots__ = ("_begun", "_enter", "_numbers", "_run", "_tracing")
+
+    def __init__(self, tracing: Tracing, run: str, enters: Sequence[Enter]) -> None:
+        self._tracing = tracing
+        self._run = run
+        self._numbers = tracing.numbers
+        self._enter = all_of(enters) if enters else None
+        self._begun: dict[int, Begun] = {}  # those under way, by number
+
+    def begin(self, frame: Frame, step: StepPlan, started_ns: int) -> Begun:
+        """As ``Quick`` says."""
+        number = next(self._numbers)
+        begun = self._begun[number] = Begun(frame, step, started_ns, number)
+        return begun
+
+    def call(self, begun: Begun) -> Any:
+        """As ``Quick`` says."""
+        step, slots, enter = begun.step, begun.frame.slots, self._enter
+        if step.bind is None:
+            return step.call(slots)
+        reading = step.reading or reading_of(step)
+        awaited = step.gate.mode == AWAITED
+        if reading.slots is not None:
+            if enter is None:
+                return step.call(slots)
+            call: Any = None
+        else:  # what is done to what it reads is done once
+            call = step.bind(slots)
+            begun.inputs = reading.of(call)
+            if enter is None:
+                return call() if awaited else copy_context().run(call)
+        if awaited:
+            out = step.call(slots) if call is None else call()
+            begun.leave = enter(begun)
+            return out
+        leave = enter(begun)
+        try:
+            out = step.call(slots) if call is None else copy_context().run(call)
+        finally:
+            leave()
+        if type(out) is not dict and hasattr(out, "__await__"):
+            return within(self._tracing.enters, begun.called(self._run), out)
+        return out
+
+    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
+        """As ``Quick`` says."""
+        frame, step, started_ns = begun.frame, begun.step, begun.started_ns
+        if begun.leave is not None:
+            begun.leave()
+            begun.leave = None
+        inputs = begun.reads()
+        before = len(ready)
+        frame.settle(step, out, ready)
+        del self._begun[begun.number]  # not before: if that raises, there is more to tell
+        self._tracing.keep(frame, step, out)
+        try:
+            ready_ns = frame.readied.pop(step.index, started_ns)
+        except AttributeError:  # nobody noted when
+            ready_ns = started_ns
+        self.tell_ran(begun, inputs, out, ready_ns, at_ns)
+        if len(ready) > before:
+            self._tracing.note_ready(ready, before, at_ns)
+
+    def tell_ran(
+        self, begun: Begun, inputs: Mapping[str, Any] | None, out: Mapping[str, Any], ready_ns: int, at_ns: int
+    ) -> None:
+        """Tell of a call that has ended well, all at once."""
+        item, started_ns = begun.item, begun.started_ns + CLOCK_NS
+        index, outer, ready_ns = item[-1] if item else None, item[:-1], ready_ns + CLOCK_NS
+        about = (self._run, begun.step.path, index, at_ns + CLOCK_NS, outer, ready_ns, started_ns, inputs, out)
+        self._tracing.tell(_new(_NodeRan, (*about, begun.number)))
+
+    def tell_begun(self, begun: Begun) -> None:
+        """As ``Quick`` says."""
+        if begun.leave is not None:
+            begun.leave()
+            begun.leave = None
+        if self._begun.pop(begun.number, None) is None:
+            return
+        self._tracing.tell_started(begun.frame, begun.step, begun.started_ns + CLOCK_NS, begun.number)
+        inputs = begun.reads()
+        if inputs is not None:
+            self._tracing.tell(begun.called(self._run, inputs))
+
+    def under_way(self, before_ns: int, most: int) -> list[events.NodeStarted]:
+        """At most ``most`` of them that began before an instant; in any thread."""
+        found: list[events.NodeStarted] = []
+        for begun in list(self._begun.values()):  # at once, since the loop goes on meanwhile
+            if begun.started_ns + CLOCK_NS > before_ns or len(found) == most:
+                break
+            item, outer = place_of(begun.item)
+            at_ns = begun.started_ns + CLOCK_NS
+            found.append(events.NodeStarted(self._run, begun.step.path, item, at_ns, outer, begun.number))
+        return found
