@@ -56,6 +56,7 @@ EVENTS = {
     "Event",
     "ItemFailed",
     "ItemFinished",
+    "ItemsRan",
     "MapFinished",
     "MapProgressed",
     "MapStarted",

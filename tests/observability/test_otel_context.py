@@ -8,9 +8,16 @@ import threading
 
 from opentelemetry import trace
 
-from hush.observability._otel._context import entered
+from hush.observability._ids import Ids
+from hush.observability._otel._context import Here, by_api, entering
 
-TRACE, NODE, OTHER = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7", "00f067aa0ba902b8"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+IDS = Ids(TRACE, nodes=True)
+NODE, OTHER = IDS.of(1), IDS.of(2)
+
+
+def entered(trace, span):
+    return entering(Ids(trace, nodes=True))({NODE: 1, OTHER: 2}[span])
 
 
 def parents(users):
@@ -83,3 +90,37 @@ def test_a_sampler_that_follows_the_parent_keeps_the_span(users):
     leave = entered(TRACE, NODE)
     assert trace.get_current_span().get_span_context().trace_flags.sampled
     leave()
+
+
+def test_a_span_that_asks_later_asks_for_the_node_in_which_it_was_made(users):
+    """Its context is its own: the next call of the same worker does not change it."""
+    leave = entered(TRACE, NODE)
+    background = contextvars.copy_context()
+    leave()
+    leave = entered(TRACE, OTHER)
+    background.run(lambda: users.tracer.start_span("left behind").end())
+    leave()
+    assert parents(users) == {"left behind": (TRACE, NODE)}
+
+
+def test_what_the_context_holds_besides_is_still_there(users):
+    from opentelemetry import baggage, context
+
+    token = context.attach(baggage.set_baggage("user", "u1"))
+    leave = entered(TRACE, NODE)
+    assert baggage.get_baggage("user") == "u1"
+    leave()
+    assert baggage.get_baggage("user") == "u1"
+    context.detach(token)
+
+
+def test_a_context_that_is_kept_elsewhere_than_in_a_variable(users):
+    leave = by_api(IDS)(1)
+    users.tracer.start_span("inside").end()
+    leave()
+    assert parents(users) == {"inside": (TRACE, NODE)}
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+def test_it_says_what_it_is():
+    assert NODE in repr(Here(IDS, 1)).replace("0x", "")

@@ -19,6 +19,7 @@ __all__ = (
     "Event",
     "ItemFailed",
     "ItemFinished",
+    "ItemsRan",
     "MapFinished",
     "MapProgressed",
     "MapStarted",
@@ -398,6 +399,27 @@ class ItemFinished(NamedTuple):
     ended_ns: int | None = None
 
 
+class ItemsRan(NamedTuple):
+    """Items of a map ended well, ``items`` of them, since this was last told; ``path`` and ``item`` are the map's.
+
+    Only tracers that ask for it get it (``protocols.SamplingTracer``), in place of ``NodeRan`` and ``ItemFinished``,
+    for items in which one ``node`` was called on the loop, with nothing in between, that they do not want one by one.
+    ``calls`` of it ended meanwhile; all together these took ``took_ns``, the slowest one ``slowest_ns``. It is told
+    0.1 s after the first of these items ended, or when the map ends.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    node: str
+    items: int
+    calls: int
+    took_ns: int
+    slowest_ns: int
+    outer: tuple[int, ...] = ()
+
+
 class ItemFailed(NamedTuple):
     """An item of a map failed. ``error`` is what stands at its place in the map's ``error`` column.
 
@@ -440,4 +462,5 @@ Event: TypeAlias = (
     | RoundFinished
     | ItemFinished
     | ItemFailed
+    | ItemsRan
 )

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from hush.core.events import Event, NodeStarted
 
-__all__ = ("CallTracer", "EnteringTracer", "RunTracer", "TerseTracer", "Tracer", "run_alone", "run_waiting")
+__all__ = (
+    "CallTracer",
+    "EnteringTracer",
+    "RunTracer",
+    "SamplingTracer",
+    "TerseTracer",
+    "Tracer",
+    "Wanted",
+    "lot",
+    "run_alone",
+    "run_waiting",
+)
+
+NONE_SLOW = 2**63
+"""Nanoseconds that nothing takes."""
 
 
 @runtime_checkable
@@ -54,6 +68,41 @@ class TerseTracer(CallTracer, Protocol):
         ...
 
 
+class Wanted(NamedTuple):
+    """Which items of a map a tracer wants to be told of one by one, of those that ended well and were one quick call.
+
+    Attributes:
+        slow_ns: Those that took longer; below 0 all of them.
+        seed: Of the lots of the others.
+        share: Of these it wants so many in 2**32: those whose ``lot(seed, index)`` is below.
+    """
+
+    slow_ns: int = -1
+    seed: int = 0
+    share: int = 0
+
+
+class SamplingTracer(TerseTracer, Protocol):
+    """A terse tracer that does without most items of large maps, if all tracers of the run do.
+
+    It is told of those that it does not want in sums, as ``ItemsRan``; of each item in which there was more than one
+    call on the loop, or that did not end well, it is told as ever.
+    """
+
+    def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:
+        """Which items of the map at ``path``, in these items of the maps around it; ``None`` for those of no map.
+
+        It is asked when the map begins and again and again until it ends, in the run's thread. That an item was told of
+        does not say that it was wanted: the answer may be old, and other tracers may want others.
+        """
+        ...
+
+
+def lot(seed: int, index: int) -> int:
+    """The lot that an item draws: evenly from 0 to 2**32, the same in each process."""
+    return hash((seed, index)) & 0xFFFFFFFF
+
+
 class RunTracer(Tracer, Protocol):
     """A tracer that has one of its own for each run."""
 
@@ -70,7 +119,8 @@ class EnteringTracer(Tracer, Protocol):
 
         It is called in the context of the call, which may be in a worker thread: for a ``def`` in its own copy, which
         is thrown away afterwards, for an ``async def`` in the task that awaits it. ``event`` is its ``NodeCalled``.
-        It must not raise.
+        It must not raise. A tracer that is terse too may have ``enter_number``, which is called in its place for calls
+        that are told of by ``NodeRan``, with their number.
         """
         ...
 

@@ -10,6 +10,7 @@ from hush.core.events import (
     Event,
     ItemFailed,
     ItemFinished,
+    ItemsRan,
     NodeAnswered,
     NodeCalled,
     NodeChunk,
@@ -138,17 +139,21 @@ class Condenser:
             self._begun.discard((event.path, event.item, event.outer))
         return event._replace(error=failure_of(event.error))  # type: ignore[arg-type]
 
-    def _count_item(self) -> None:
-        self._items += 1
-        if self._items == MANY_ITEMS and self._bounds is PREVIEW:
+    def _count_items(self, items: int = 1) -> None:
+        self._items += items
+        if self._items >= MANY_ITEMS and self._bounds is PREVIEW:
             self._in_items = BRIEF
 
+    def _items_ran(self, event: ItemsRan) -> Event:
+        self._count_items(event.items)
+        return event
+
     def _item_failed(self, event: ItemFailed) -> Event:
-        self._count_item()
+        self._count_items()
         return event._replace(error=failure_of(event.error), key=_id(event.key))
 
     def _item_finished(self, event: ItemFinished) -> Event:
-        self._count_item()
+        self._count_items()
         if event.outputs is None and event.key is None:
             return event
         return event._replace(outputs=None, key=_id(event.key))
@@ -186,6 +191,7 @@ ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
     NodeChunk: Condenser._chunk,
     ItemFailed: Condenser._item_failed,
     ItemFinished: Condenser._item_finished,
+    ItemsRan: Condenser._items_ran,
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from hush.core.events import NodeRan
+from hush.core.protocols import Wanted, lot
 from hush.observability._ids import NO_IDS
 from hush.observability._sampling import Sampling
 from hush.observability._span import Span, Status
@@ -188,7 +190,7 @@ class Growing:
         assert node.sampler is not None
         whole = SpansOfItem([*one.held, *spans])
         surely = failed or one.erred or status == "cancelled"  # the last are few: those that were in flight
-        share = int(one.id, 16) / 2**64
+        share = lot(node.seed, one.items[-1]) / 2**32
         if failed or one.erred:
             self._err(node)
         self._choose(node, whole, share, at_ns - one.started_ns, surely=surely)
@@ -196,7 +198,15 @@ class Growing:
     def _quick_item_ended(self, one: QuickItem) -> None:
         """An item of quick calls has ended."""
         self.produced += 1
-        self._choose(one.map, one, self._others.share(one.number), one.at_ns - one.began_ns)
+        self._choose(one.map, one, lot(one.map.seed, one.item) / 2**32, one.at_ns - one.began_ns)
+
+    def wants(self, path: str, items: tuple[int, ...]) -> Wanted:
+        """Which items of a map become spans, of those that are quick and go well. In any thread."""
+        node = self._nodes.get((path, items))
+        sampler = None if node is None else node.sampler
+        if node is None or sampler is None:
+            return Wanted()
+        return Wanted(sampler.least_slow_ns(), node.seed, ceil(sampler.random * 2**32))
 
     def _choose(self, node: UnderWay, whole: Whole, share: float, took_ns: int, *, surely: bool = False) -> None:
         """An item of the map ``node`` has ended: keep it, leave it out, or see later."""

@@ -17,13 +17,14 @@ class Ids:
     """Ids of the spans of one trace, by number: whoever knows the number of a node's start knows its span's id.
 
     Args:
-        trace: The trace's id.
+        trace: The trace's id, kept as an attribute.
         nodes: Whether they are for nodes, by the numbers of their starts; all other spans are counted here.
     """
 
-    __slots__ = ("_base", "_last")
+    __slots__ = ("_base", "_last", "trace")
 
     def __init__(self, trace: str, *, nodes: bool) -> None:
+        self.trace = trace
         self._base = int(trace[:16] if nodes else trace[16:], 16)
         self._last = 0
 
@@ -35,10 +36,6 @@ class Ids:
         """The next number, from 1, for whoever is not told one."""
         self._last += 1
         return self._last
-
-    def share(self, number: int) -> float:
-        """Where the id with this number lies among all ids, from 0 to 1."""
-        return ((self._base + number * _STEP) & _BITS) / 2**64
 
 
 NO_IDS = Ids("0" * 32, nodes=True)

@@ -10,10 +10,11 @@ from time import monotonic_ns, sleep
 from typing import Protocol
 
 from hush.core.events import Event, NodeCalled, NodeStarted, RunStarted
+from hush.core.protocols import Wanted
 from hush.observability._condense import ACTS, Condenser, bare
 from hush.observability._failure import described
 from hush.observability._gather import Gatherer
-from hush.observability._ids import NO_IDS, Ids, trace_id
+from hush.observability._ids import Ids, trace_id
 from hush.observability._preview import Bounds
 from hush.observability._sampling import Sampling
 from hush.observability._span import RunRecord, Span
@@ -53,8 +54,8 @@ class RunRecorder:
     """Hears one run. ``emit`` is called in its thread, all else in the pipeline's.
 
     Args:
-        entered: Called in the context of each call with the ids of the trace and of the node's span; what it gives is
-            called when the call has ended.
+        entering: Given the ids of the run's nodes; what it gives is called in the context of each call with the number
+            of its node, and what that gives when the call has ended.
     """
 
     sees_calls = terse = True
@@ -65,7 +66,7 @@ class RunRecorder:
         bounds: Bounds | None,
         sampling: Sampling,
         tags: tuple[str, ...],
-        entered: Callable[[str, str], Callable[[], object]] | None,
+        entering: Callable[[Ids], Callable[[int], Callable[[], object]]] | None,
     ) -> None:
         self._pipeline = pipeline
         self._condense = Condenser(bounds)
@@ -78,22 +79,32 @@ class RunRecorder:
         self.finished = False
         self._told_ns = 0
         self._named = False  # whether it was told whose run it is
-        self._entered = entered
-        self._trace = ""
-        self._ids = NO_IDS
+        self._entering = entering
         self._calls: Callable[[int, int], Sequence[NodeStarted]] = _none
-        if entered is not None:
-            self.enter, self.enter_number = self._enter, self._enter_number
+        if entering is not None:
+            self.enter = self._enter
+            self.enter_number: Callable[[int], Callable[[], object]] = _nowhere
 
     def attach(self, under_way: Callable[[int, int], Sequence[NodeStarted]]) -> None:
         """The run begins; ``under_way`` says which calls are, of which no event has told."""
         self._calls = under_way
 
+    def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:
+        """Which items of a map become spans, as far as is known already.
+
+        While the pipeline's thread waits for a server, that would be as little as when it began to.
+        """
+        if self._put is _nothing_of:
+            return None
+        if len(self._queue) > SLICE:
+            self.fold(SLICE, wait=False)
+        return self.tree.wants(path, items)
+
     def _begin(self, event: Event) -> None:
         assert isinstance(event, RunStarted)
-        if self._entered is not None:
-            self._trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
-            self._ids = Ids(self._trace, nodes=True)
+        if self._entering is not None:
+            trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
+            self.enter_number = self._entering(Ids(trace, nodes=True))
         self.run = event.run, event.path, event.wall_ns, event.at_ns
         if not self._pipeline.add(self, self.run):
             self._put = _nothing_of
@@ -122,12 +133,8 @@ class RunRecorder:
 
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""
-        return self._enter_number(event.number)
-
-    def _enter_number(self, number: int) -> Callable[[], object]:
-        assert self._entered is not None
         try:
-            return self._entered(self._trace, self._ids.of(number))
+            return self.enter_number(event.number)
         except Exception as exc:
             self._pipeline.complain(f"the context of a call could not be prepared: {described(exc)}")
             return _nothing
@@ -223,6 +230,11 @@ def _none(before_ns: int, most: int) -> Sequence[NodeStarted]:
 
 def _nothing_of(event: Event) -> None:
     """Another one hears the run."""
+
+
+def _nowhere(number: int) -> Callable[[], object]:
+    """The run has not begun."""
+    return _nothing
 
 
 def _nothing() -> None:

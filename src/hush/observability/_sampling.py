@@ -11,6 +11,7 @@ from itertools import count
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from hush.core.errors import UsageError
+from hush.core.protocols import NONE_SLOW
 
 
 class Sampling(NamedTuple):
@@ -22,7 +23,7 @@ class Sampling(NamedTuple):
     Attributes:
         first: So many that end first of each map.
         slowest: This share of them besides, the slowest ones, from 0 to 1.
-        random: This share besides, drawn by the hash of their ids.
+        random: This share besides, drawn by a hash of the run, the map and the item's index.
     """
 
     first: int = 1_000
@@ -77,8 +78,8 @@ class ItemSampler(Generic[_Whole]):
     def choose(self, whole: _Whole, share: float, *, failed: bool, took_ns: int) -> tuple[bool, Sequence[_Whole]]:
         """An item has ended. Gives whether it is kept now, and the items that are left out for good, maybe itself.
 
-        What is neither is held, until slower ones come or ``rest`` is asked for. ``share`` says where its id lies among
-        all ids, from 0 to 1.
+        What is neither is held, until slower ones come or ``rest`` is asked for. ``share`` is the lot that it drew,
+        from 0 to 1.
         """
         self._done += 1
         rule = self._rule
@@ -95,6 +96,27 @@ class ItemSampler(Generic[_Whole]):
             self._held -= fastest.size()
             out.append(fastest)
         return False, out
+
+    def pass_over(self, items: int) -> None:
+        """So many items have ended that were told of in sums: they would all have been left out."""
+        self._done += items
+
+    def least_slow_ns(self) -> int:
+        """An item that goes well, takes no longer and is not drawn is left out; -1 if none is. In any thread."""
+        if self._done < self._rule.first:
+            return -1
+        slow = self._slow
+        if not self._most:
+            return NONE_SLOW
+        try:
+            return slow[0][0] if len(slow) >= self._most or self._held >= MOST_HELD else -1
+        except IndexError:  # the map has just ended
+            return -1
+
+    @property
+    def random(self) -> float:
+        """The share that is drawn by chance."""
+        return self._rule.random
 
     def rest(self) -> tuple[list[_Whole], list[_Whole]]:
         """The map has ended: the slowest items, and those that were held in vain."""

@@ -105,6 +105,14 @@ class Sums:
         if ready_ns is not None:
             self._ready_ns += started_ns - ready_ns
 
+    def add_sums(self, calls: int, took_ns: int, slowest_ns: int) -> None:
+        """So many such calls have ended, each of which was called as soon as it was ready."""
+        self._calls += calls
+        self._attempts += calls
+        self._took_ns += took_ns
+        self._called_ns += took_ns
+        self._slowest_ns = max(self._slowest_ns, slowest_ns)
+
     def record(self) -> Totals:
         """The sums until now."""
         return Totals(

@@ -9,6 +9,7 @@ from hush.core.errors import UsageError
 from hush.core.events import Event, RunFinished, RunStarted
 from hush.core.protocols import Tracer
 from hush.observability._exporter import Exporter
+from hush.observability._ids import Ids
 from hush.observability._pipeline import Counts, pipeline_of
 from hush.observability._preview import EVERYTHING, PREVIEW
 from hush.observability._recorder import RunRecorder, Sink
@@ -23,8 +24,8 @@ class SpanTracer:
     One tracer may watch any number of runs, at the same time too, on any loop and in any thread. What it takes from a
     run is bounded: its thread makes no blocking call, and puts no object of the user's into a queue.
 
-    A subclass may define ``entered(trace, span)``, which is called with the ids of a node's span in the context of each
-    call of its function, and gives what is to be called afterwards.
+    A subclass may define ``entering(ids)``, which is called with the ids of a run's nodes and gives what is called with
+    a node's number in the context of each call of its function, and that what is to be called afterwards.
 
     Args:
         make: Makes the exporter, in the thread that will use it, when there is first something to export.
@@ -37,7 +38,7 @@ class SpanTracer:
     """
 
     sees_calls = True
-    entered: Callable[[str, str], Callable[[], object]] | None = None
+    entering: Callable[[Ids], Callable[[int], Callable[[], object]]] | None = None
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class SpanTracer:
 
     def for_run(self) -> Tracer:
         """What hears one run, which begins in this context."""
-        return RunRecorder(self._sink(), self._bounds, self._sampling, self._tags, self.entered)
+        return RunRecorder(self._sink(), self._bounds, self._sampling, self._tags, self.entering)
 
     def _sink(self) -> Sink:
         """Where the spans of a run go that begins in this context."""

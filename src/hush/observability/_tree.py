@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from zlib import crc32
 
 from hush.core.events import (
     Event,
     ItemFailed,
     ItemFinished,
+    ItemsRan,
     MapFinished,
     MapStarted,
     NodeFailed,
@@ -287,6 +289,7 @@ class Tree(Growing):
         one = self._find(event)
         if one is not None:
             one.sampler, one.within = ItemSampler(self._sampling, event.total), {}
+            one.seed = crc32(f"{self.trace} {one.path} {one.items}".encode("utf-8", "surrogatepass"))
             one.total = event.total
             one.done = one.failed = 0
             if one.kind == "node":
@@ -332,6 +335,22 @@ class Tree(Growing):
         if item is not None:
             self._close(item, "ok", _ended_ns(event))
 
+    def _items_ran(self, event: ItemsRan) -> None:
+        items, calls = event.items, event.calls
+        self._items_done += items
+        self.produced += items + calls
+        self.left_out += items + calls
+        place = self._place(event.node)
+        if place.sums is None:
+            place.sums = self._sums.setdefault(event.node, Sums(event.node, place.kind))
+        place.sums.add_sums(calls, event.took_ns, event.slowest_ns)
+        node = self._find(event)
+        if node is not None and node.sampler is not None:
+            node.sampler.pass_over(items)
+            node.done = (node.done or 0) + items
+            node.left_out = (node.left_out or 0) + items
+            node.changed = True
+
     def _item_failed(self, event: ItemFailed) -> None:
         item = self._item(event)
         self._items_failed += 1
@@ -371,5 +390,6 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     MapFinished: Tree._map_finished,
     ItemFinished: Tree._item_finished,
     ItemFailed: Tree._item_failed,
+    ItemsRan: Tree._items_ran,
     RoundFinished: Tree._round_finished,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from enum import Enum, auto
 from itertools import repeat
 from operator import is_
@@ -113,6 +113,11 @@ class Columns:
                     values = self._values[key] = [EMPTY] * self.room
                     values[index] = out[key]
                     self._wanted.append((key, values))
+
+    @property
+    def keys(self) -> Set[str]:
+        """Those of the columns."""
+        return self._values.keys()
 
     def lacks(self, out: Mapping[str, Any]) -> bool:
         """Whether ``out`` lacks a key for which its item, or the map, will fail at the end, whatever others give."""

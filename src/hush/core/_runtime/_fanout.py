@@ -21,6 +21,8 @@ from hush.core._runtime._metrics import Latencies
 from hush.core._runtime._run import KEPT_ERRORS, Collected
 from hush.core._runtime._sources import CHUNK
 from hush.core._runtime._strand import Strand
+from hush.core._runtime._summing import Summing, is_one_call
+from hush.core._runtime._tracing import Tracing
 from hush.core._spec._model import ERROR, METRICS
 from hush.core.errors import MissingKeyError, NodeTimeout, ReportedError, TooManyFailures, missing_key
 
@@ -36,6 +38,9 @@ class Fanout:
         said: The same, or what the source says of it, to be shown.
         first_worker: The one in the task that awaits the map.
         done: How many items have ended.
+        plain: Whether nothing but the body is to be done for an item: no name, no clock, no limit.
+        summing: What tells of its items, if tracers do without each of them.
+        taken_keys: Those that the map takes which streams from this one.
         active: How many workers there are.
         awaiting: How many of them wait for their item.
     """
@@ -59,7 +64,7 @@ class Fanout:
         self.channel: Channel | None = None  # to the map that streams from this one
         self.window = self.plan.window if self.plan.window is not None else self.plan.max_concurrency + CHUNK
         self._most_workers = min(self.plan.max_concurrency, self.window)
-        self._taken_keys: frozenset[str] = frozenset()  # by the map that streams from this one
+        self.taken_keys: frozenset[str] = frozenset()  # by the map that streams from this one
         self._lacked: set[str] = set()
         self.slots = [one.slot for one in self.plan.each]
         self.slot = self.slots[0] if len(self.slots) == 1 else None
@@ -76,10 +81,8 @@ class Fanout:
         self.active = 1
         self.awaiting = 0
         self._growing = False
-        # Whether nothing but the body is to be done for an item: no name, no clock, nobody to tell.
-        self.plain = self.run.tracing is None and not (
-            measured or self.plan.key is not None or self.plan.item_timeout_s is not None
-        )
+        self.summing: Summing | None = None
+        self.plain = not (measured or self.plan.key is not None or self.plan.item_timeout_s is not None)
 
     def begin(self, ready: Ready) -> None:
         """Open the sources, and make what streams from this map ready if it waits for nothing else."""
@@ -92,10 +95,17 @@ class Fanout:
         stream = self.plan.stream
         if stream is not None:
             self.plain = False
-            self._taken_keys = frozenset(stream.keys) - {ERROR}
+            self.taken_keys = frozenset(stream.keys) - {ERROR}
             self.channel = Channel(self.run.loop, self.window, self.total, self.said, ordered=stream.ordered)
             self.frame.slots[stream.slot] = self.channel
             self.frame.open_stream(self.step, ready)
+
+    def tell_of_items(self, tracing: Tracing, *, here: bool) -> None:
+        """Have its items told: in sums where that is possible, of those that run ``here``, in no other process."""
+        if tracing.quick is not None and tracing.samples and here and self.plan.key is None and is_one_call(self.body):
+            self.summing = Summing(tracing, tracing.quick, self)
+        else:
+            self.plain = False
 
     # --- pulling ------------------------------------------------------------------------------------------
     def full(self) -> bool:
@@ -220,19 +230,25 @@ class Fanout:
             # One that has failed a node, or an item of a map before, has been counted there.
             self._failed(index, error, by, collects=True, travelled=self.run.has_located(error))
             return
-        if self.plain:
+        if self.plain and self.summing is None:
             return
         if self.channel is not None:
-            if not out.keys() >= self._taken_keys:
+            if not out.keys() >= self.taken_keys:
                 self.done -= 1
                 self.fail(index, self._lacking(index, out), by)
                 return
             self.channel.put(index, out, None)
+        if self.summing is not None and index in self.summing.summed:
+            self.summing.summed.remove(index)
+            self.summing.items += 1
+            return
         if (self.run.tracing is not None or self._keys) and self.columns.lacks(out):
             if self.ran:
                 self._ran_lacking[index] = self.ran
             return  # it is told of at the end, as one that has failed, by its name
-        if self.run.tracing is not None:
+        if self.summing is not None:
+            self.summing.item_finished(index)
+        elif self.run.tracing is not None:
             count = self.done, self.columns.failed
             key = self._keys.get(index) if self._keys else None
             self.run.tracing.item_finished(self.step, self.around, index, key, out, count, *self.ran)
@@ -245,7 +261,7 @@ class Fanout:
         wanted = self.columns.wanted()
         if wanted is None or (tracing is not None and tracing.items_of == self.step.path):
             return None
-        return wanted | self._taken_keys | {ERROR}
+        return wanted | self.taken_keys | {ERROR}
 
     @property
     def timed(self) -> bool:
@@ -263,7 +279,7 @@ class Fanout:
 
     def _lacking(self, index: int, out: Mapping[str, Any]) -> MissingKeyError:
         """The error of an item that lacks a key which the map that streams from this one takes."""
-        lacked = sorted(self._taken_keys - out.keys())
+        lacked = sorted(self.taken_keys - out.keys())
         self._lacked.update(lacked)
         error = missing_key(f"item {index} of {self.step.path}", lacked[0], out)
         self.run.locate(error, self.item(index), self.step)

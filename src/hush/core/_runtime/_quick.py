@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +14,7 @@ from hush.core._runtime._reading import reading_of
 from hush.core._runtime._telling import CLOCK_NS, place_of
 
 if TYPE_CHECKING:
+    from hush.core._runtime._summing import Summing
     from hush.core._runtime._tracing import Tracing
 
 _NodeRan = events.NodeRan  # a global costs less than an attribute of a module
@@ -31,7 +32,7 @@ class Begun:
     __slots__ = ("frame", "inputs", "item", "leave", "number", "started_ns", "step")
 
     def __init__(self, frame: Frame, step: StepPlan, started_ns: int, number: int) -> None:
-        self.frame = frame
+        self.frame: Any = frame  # of none while it is not used
         self.step = step
         self.item = frame.item  # the frame may be another item's by the time that a thread looks at it
         self.started_ns = started_ns
@@ -56,7 +57,13 @@ class Begun:
 
 
 class Quick(Protocol):
-    """What a strand asks about a call on the loop that may be told of at once."""
+    """What a strand asks about a call on the loop that may be told of at once.
+
+    Attributes:
+        direct: Whether ``step.call`` alone does what ``call`` does.
+    """
+
+    direct: bool
 
     def begin(self, frame: Frame, step: StepPlan, started_ns: int) -> Begun:
         """A function is about to be called on the loop, of which nobody is told before it has ended."""
@@ -80,20 +87,27 @@ class QuickCalls:
 
     Args:
         enters: What tracers do to the context of such a call, each given its ``Begun``.
+
+    Attributes:
+        maps: Those under way that sum their items up.
+        numbers: Counts the nodes that start.
     """
 
-    __slots__ = ("_begun", "_enter", "_numbers", "_run", "_tracing")
+    __slots__ = ("_begun", "_enter", "_run", "_tracing", "maps", "numbers")
+
+    direct = False
 
     def __init__(self, tracing: Tracing, run: str, enters: Sequence[Enter]) -> None:
         self._tracing = tracing
         self._run = run
-        self._numbers = tracing.numbers
+        self.numbers = tracing.numbers
+        self.maps: list[Summing] = []
         self._enter = all_of(enters) if enters else None
         self._begun: dict[int, Begun] = {}  # those under way, by number
 
     def begin(self, frame: Frame, step: StepPlan, started_ns: int) -> Begun:
         """As ``Quick`` says."""
-        number = next(self._numbers)
+        number = next(self.numbers)
         begun = self._begun[number] = Begun(frame, step, started_ns, number)
         return begun
 
@@ -128,51 +142,81 @@ class QuickCalls:
 
     def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
         """As ``Quick`` says."""
-        frame, step, started_ns = begun.frame, begun.step, begun.started_ns
-        if begun.leave is not None:
-            begun.leave()
-            begun.leave = None
-        inputs = begun.reads()
-        before = len(ready)
-        frame.settle(step, out, ready)
-        del self._begun[begun.number]  # not before: if that raises, there is more to tell
+        frame, step, item, started_ns = begun.frame, begun.step, begun.item, begun.started_ns
+        inputs, before = begun.reads(), len(ready)
+        self.settle(begun, out, ready)
         self._tracing.keep(frame, step, out)
         try:
             ready_ns = frame.readied.pop(step.index, started_ns)
         except AttributeError:  # nobody noted when
             ready_ns = started_ns
-        self.tell_ran(begun, inputs, out, ready_ns, at_ns)
+        told = (
+            self._run,
+            step.path,
+            item[-1] if item else None,
+            at_ns + CLOCK_NS,
+            item[:-1],
+            ready_ns + CLOCK_NS,
+            started_ns + CLOCK_NS,
+            inputs,
+            out,
+            begun.number,
+        )
+        self._tracing.tell(_new(_NodeRan, told))
         if len(ready) > before:
             self._tracing.note_ready(ready, before, at_ns)
 
-    def tell_ran(
-        self, begun: Begun, inputs: Mapping[str, Any] | None, out: Mapping[str, Any], ready_ns: int, at_ns: int
-    ) -> None:
-        """Tell of a call that has ended well, all at once."""
-        item, started_ns = begun.item, begun.started_ns + CLOCK_NS
-        index, outer, ready_ns = item[-1] if item else None, item[:-1], ready_ns + CLOCK_NS
-        about = (self._run, begun.step.path, index, at_ns + CLOCK_NS, outer, ready_ns, started_ns, inputs, out)
-        self._tracing.tell(_new(_NodeRan, (*about, begun.number)))
-
-    def tell_begun(self, begun: Begun) -> None:
-        """As ``Quick`` says."""
+    def settle(self, begun: Begun, out: dict[str, Any], ready: Ready) -> None:
+        """Settle the step of a call that has ended well, without telling of it."""
         if begun.leave is not None:
             begun.leave()
             begun.leave = None
-        if self._begun.pop(begun.number, None) is None:
-            return
+        begun.frame.settle(begun.step, out, ready)
+        self._begun.pop(begun.number, None)  # not before: if that raises, there is more to tell
+
+    def tell_begun(self, begun: Begun) -> None:
+        """As ``Quick`` says."""
+        if self._begun.pop(begun.number, None) is not None:
+            self.tell_of(begun)
+
+    def tell_of(self, begun: Begun) -> None:
+        """Tell of a call that has begun."""
+        if begun.leave is not None:
+            begun.leave()
+            begun.leave = None
         self._tracing.tell_started(begun.frame, begun.step, begun.started_ns + CLOCK_NS, begun.number)
         inputs = begun.reads()
         if inputs is not None:
             self._tracing.tell(begun.called(self._run, inputs))
 
+    def is_direct(self, step: StepPlan) -> bool:
+        """Whether nothing is to be done around the calls of ``step``."""
+        return self._enter is None and reading_of(step).slots is not None
+
+    def enter_number(self, step: StepPlan) -> Callable[[int], Leave] | None:
+        """All that is to be done to the context before what ``step`` calls is awaited, if it is that simple."""
+        if reading_of(step).slots is None or step.gate.mode != AWAITED or len(self._tracing.entering) != 1:
+            return None
+        return getattr(self._tracing.entering[0], "enter_number", None)
+
     def under_way(self, before_ns: int, most: int) -> list[events.NodeStarted]:
-        """At most ``most`` of them that began before an instant; in any thread."""
+        """At most ``most`` of them that began before an instant, oldest first; in any thread."""
         found: list[events.NodeStarted] = []
         for begun in list(self._begun.values()):  # at once, since the loop goes on meanwhile
             if begun.started_ns + CLOCK_NS > before_ns or len(found) == most:
                 break
-            item, outer = place_of(begun.item)
-            at_ns = begun.started_ns + CLOCK_NS
-            found.append(events.NodeStarted(self._run, begun.step.path, item, at_ns, outer, begun.number))
-        return found
+            found.append(self._started(begun, begun.started_ns + CLOCK_NS))
+        if self.maps:
+            for one in list(self.maps):
+                for begun in one.under_way():
+                    started_ns = begun.started_ns
+                    if started_ns and started_ns + CLOCK_NS <= before_ns:
+                        event = self._started(begun, started_ns + CLOCK_NS)
+                        if begun.started_ns == started_ns:  # else it is another call by now
+                            found.append(event)
+            found.sort(key=lambda event: event.at_ns)
+        return found[:most]
+
+    def _started(self, begun: Begun, at_ns: int) -> events.NodeStarted:
+        item, outer = place_of(begun.item)
+        return events.NodeStarted(self._run, begun.step.path, item, at_ns, outer, begun.number)

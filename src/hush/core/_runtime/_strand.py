@@ -139,7 +139,7 @@ class Strand(Settling):
                     if terse is not None:
                         told_ns = 0
                         begun = terse.begin(frame, step, now_ns)
-                        out = terse.call(begun)
+                        out = step.call(slots) if terse.direct else terse.call(begun)
                     else:
                         out = step.call(slots) if call is None else call(frame, step)
                     if type(out) is dict and tracing is None and TAGS not in out:
@@ -269,7 +269,7 @@ class Strand(Settling):
                     if awaitable is None:
                         if terse is not None and step.begin is None:
                             begun = terse.begin(frame, step, perf_counter_ns())
-                            awaitable = terse.call(begun)
+                            awaitable = step.call(frame.slots) if terse.direct else terse.call(begun)
                         else:
                             if tracing is not None:
                                 tracing.node_started(frame, step)

@@ -164,6 +164,25 @@ class Telling:
         self.tell(_new(events.ItemFinished, told))
         self._map_progressed(path, around, at_ns, count)
 
+    def tell_item(self, step: StepPlan, around: tuple[int, ...], index: int, at_ns: int) -> None:
+        """An item ended well at ``at_ns``; how far its map is is told with others."""
+        self.tell(_new(events.ItemFinished, (self._run, step.path, index, at_ns, around, None, None, None, None)))
+
+    def items_ran(
+        self,
+        step: StepPlan,
+        around: tuple[int, ...],
+        node: str,
+        sums: tuple[int, int, int, int],
+        count: tuple[int, int],
+    ) -> None:
+        """Items of one call each ended well: how many, how many calls, how long these took, and the slowest."""
+        at_ns = monotonic_ns()
+        if any(sums):
+            item, outer = place_of(around)
+            self.tell(events.ItemsRan(self._run, step.path, item, at_ns, node, *sums, outer))
+        self._map_progressed(step.path, around, at_ns, count)
+
     def item_failed(
         self,
         step: StepPlan,

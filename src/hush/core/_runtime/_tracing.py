@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from itertools import count
@@ -14,11 +15,11 @@ from hush.core._runtime._entering import Enter, Entered, within
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._quick import QuickCalls
 from hush.core._runtime._reading import reading_of
-from hush.core._runtime._telling import CLOCK_NS, Telling, place_of
+from hush.core._runtime._telling import CLOCK_NS, Telling, log, place_of
 from hush.core._spec._model import ERROR, TAGS
 from hush.core.errors import UsageError
 from hush.core.events import Event
-from hush.core.protocols import Tracer
+from hush.core.protocols import NONE_SLOW, Tracer, Wanted
 
 _NodeFinished, _NodeReady, _NodeStarted = events.NodeFinished, events.NodeReady, events.NodeStarted
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, three times a node
@@ -56,28 +57,44 @@ class Tracing(Telling):
     Attributes:
         kept: What the nodes outside maps gave, by path, if the run keeps it.
         quick: What tells of calls on the loop, if all tracers take one event for most of them.
-        enters: What prepares the context of calls, given a ``NodeCalled``.
+        samples: Whether all of them do without being told of each item of a map.
+        entering: The tracers that prepare the context of calls, by ``enters``, each given a ``NodeCalled``.
         numbers: Counts the nodes that start.
         sees_calls: Whether a tracer wants to be told what nodes read and gave, or to prepare the context of calls.
     """
 
-    __slots__ = ("_started", "_threads_ns", "enters", "kept", "numbers", "quick", "sees_calls")
+    __slots__ = (
+        "_started",
+        "_threads_ns",
+        "_wants",
+        "entering",
+        "enters",
+        "kept",
+        "numbers",
+        "quick",
+        "samples",
+        "sees_calls",
+    )
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
         own: list[Any] = [getattr(one, "for_run", None) for one in tracers]
         tracers = [one if make is None else make() for one, make in zip(tracers, own, strict=True)]
         super().__init__(run, tracers)
         self.kept: dict[str, dict[str, Any]] | None = None
-        entering = [tracer for tracer in tracers if callable(getattr(tracer, "enter", None))]
-        self.enters: list[Enter] = [tracer.enter for tracer in entering]  # type: ignore[attr-defined]
+        entering: list[Any] = [tracer for tracer in tracers if callable(getattr(tracer, "enter", None))]
+        self.entering = entering
+        self.enters: list[Enter] = [tracer.enter for tracer in entering]
         self.numbers = count(1)
         self.quick: QuickCalls | None = None
+        self._wants: list[Callable[[str, tuple[int, ...]], Wanted | None]] = []
         self._started: dict[tuple[str, tuple[int, ...]], int] = {}  # numbers of nodes under way that were told of
         self._threads_ns: dict[tuple[str, tuple[int, ...]], int] = {}  # of nodes that have not ended
         if tracers and all(getattr(one, "terse", False) for one in tracers):
             self.quick = QuickCalls(self, run.id, [_enter_of(one, run.id) for one in entering])
             for one in tracers:
                 one.attach(self.quick.under_way)  # type: ignore[attr-defined]
+            self._wants = [one.wants for one in tracers if hasattr(one, "wants")]
+        self.samples = self.quick is not None and len(self._wants) == len(tracers)
         self.sees_calls = bool(entering) or any(getattr(tracer, "sees_calls", False) for tracer in tracers)
         for tracer in tracers:
             if isinstance(tracer, Listener):
@@ -112,6 +129,24 @@ class Tracing(Telling):
         if self.enters and step.bind is not None:
             self._started[step.path, item] = number
         self.tell(_new(_NodeStarted, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1], number)))
+
+    def wanted(self, path: str, around: tuple[int, ...]) -> Wanted:
+        """Which items of a map are to be told of, one by one: those that any of the tracers wants."""
+        found: list[Wanted] = []
+        for wants in self._wants:
+            try:
+                wanted = wants(path, around)
+            except (Exception, CancelledError):  # a border: a tracer must not harm the run
+                log.exception("%r raised; each item is told of", wants, extra={"run": self._run})
+                return Wanted()
+            if wanted is not None:
+                found.append(wanted)
+        if len(found) == 1:
+            return found[0]
+        if len({one.seed for one in found}) > 1:
+            return Wanted()
+        slow_ns = min((one.slow_ns for one in found), default=NONE_SLOW)
+        return Wanted(slow_ns, found[0].seed if found else 0, max((one.share for one in found), default=0))
 
     def note_ready(self, ready: Ready, before: int, at_ns: int) -> None:
         """Remember when steps became ready, by ``perf_counter_ns``; it is told with what they start with."""
@@ -224,7 +259,6 @@ class Tracing(Telling):
 
 def _enter_of(tracer: Any, run: str) -> Enter:
     """What a tracer does to the context of a call of which it is not told before its end; it is given its ``Begun``."""
-    quickly = getattr(tracer, "enter_number", None)
-    if quickly is not None:
-        return lambda begun: quickly(begun.number)
+    if hasattr(tracer, "enter_number"):
+        return lambda begun: tracer.enter_number(begun.number)
     return lambda begun: tracer.enter(begun.called(run))

@@ -45,6 +45,7 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan, apart: Policies 
         if tracing is not None:
             tracing.map_started(frame, step, fanout.said)
             tracing.became_ready(ready)
+            fanout.tell_of_items(tracing, here=hire is Worker)
         if ready:
             strand.hand_on(ready)
         worker = fanout.first_worker = hire(fanout, strand.task, fanout.domain.floor)
@@ -68,6 +69,8 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan, apart: Policies 
             cancelled = CancelledError()
     run.maps.discard(fanout)
     fanout.first_worker = None
+    if fanout.summing is not None:
+        fanout.summing.close()
     if tracing is not None:
         tracing.map_finished(frame, step, fanout.done, fanout.columns.failed)
     return _outcome(fanout, failure, cancelled)
@@ -166,7 +169,7 @@ class Worker:
     async def _work(self) -> None:
         fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
         context, tracing = copy_context(), fanout.run.tracing
-        strand.more = self.next_item
+        strand.more, strand.quick = self.next_item, fanout.summing
         strand.timed = fanout.run.tracing is not None or fanout.plan.key is not None or not fanout.feed.quick
         while True:
             spent = not strand.drive()
@@ -267,7 +270,10 @@ class Worker:
                 self._began_ns = perf_counter_ns()
             if fanout.plan.item_timeout_s is not None:
                 self._began_s = fanout.run.loop.time()
-            self.strand.begin(frame)
+            if fanout.summing is None:
+                self.strand.begin(frame)
+            else:
+                frame.start(self.strand.ready)
         return error
 
     def _settle(self, failure: BaseException | None) -> None:

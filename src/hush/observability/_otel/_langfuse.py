@@ -78,10 +78,10 @@ class LangfuseTracer(SendingTracer):
             given = Project(public_key, secret_key, host, environment, release, timeout_s)
             project = found_project(given, resource_key, resources)
             to = endpoint_to(project)
-            from hush.observability._otel._context import entered
+            from hush.observability._otel._context import entering
             from hush.observability._otel._langfuse_form import LangfuseForm
 
-            self.entered = entered
+            self.entering = entering
             _require_environment(project.environment)
             form = LangfuseForm(project.environment, project.release)
             of_all = ((names.LF_ENVIRONMENT, form.environment), (names.LF_RELEASE, form.release))

@@ -74,10 +74,10 @@ class OTelTracer(SendingTracer):
         make, key = nowhere, None
         if not self._off:
             needed("OTelTracer")
-            from hush.observability._otel._context import entered
+            from hush.observability._otel._context import entering
             from hush.observability._otel._conventions import conventional
 
-            self.entered = entered
+            self.entering = entering
             if exporter is not None:
                 if any(one is not None for one in (endpoint, headers, resource_key, timeout_s)):
                     raise UsageError("OTelTracer(exporter=...): it knows where and how it sends; leave out the rest.")

@@ -1,0 +1,209 @@
+"""``Summing``: the items of one map whose body is one quick call; of most of them tracers are told in sums."""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any
+
+from hush.core._plan._model import UNGATED, Plan, StepPlan
+from hush.core._runtime._frame import Frame, Ready
+from hush.core._runtime._pace import EVERY_S
+from hush.core._runtime._quick import Begun, QuickCalls
+from hush.core._runtime._telling import CLOCK_NS
+from hush.core._spec._model import ERROR
+
+if TYPE_CHECKING:
+    from hush.core._runtime._fanout import Fanout
+    from hush.core._runtime._tracing import Tracing
+
+_ASK_EVERY = 64
+"""After so many items that were told of one by one, tracers are asked again which ones they want."""
+
+
+def is_one_call(body: Plan) -> bool:
+    """Whether a body is one call without policies, of which it shows at its end whether its item has ended well."""
+    if len(body.steps) != 1:
+        return False
+    step = body.steps[0]
+    if step.bind is None or (step.begin is not None and step.gate is UNGATED):
+        return False
+    return step.gives is None or all(key != ERROR for key, _ in step.gives.computed)
+
+
+def _error_keys(step: StepPlan) -> list[str]:
+    """The keys of what the call gives that may say that its item has failed."""
+    if step.gives is None:
+        return []
+    return [copy.key for copy in step.gives.writes if copy.to == ERROR] + [ERROR] * step.gives.everything
+
+
+class Summing:
+    """Of one activation of a map, where all tracers of its run do without being told of each item.
+
+    It stands between strands and ``QuickCalls``. When the one call of an item has ended, there is nothing more to come
+    but the item's own end. So it is decided then: what the tracers want is told as ever, the rest is added up, and told
+    at most 0.1 s later. Such an item begins when its call does, and ends with it.
+
+    Attributes:
+        direct: Whether nothing is to be done around a call.
+        summed: Items whose call has been added up, and that have not ended.
+        items: How many such have ended since that was last told.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_calls",
+        "_closed",
+        "_ended_ns",
+        "_enter",
+        "_error_keys",
+        "_fanout",
+        "_free",
+        "_needed",
+        "_quick",
+        "_seed",
+        "_share",
+        "_slow_ns",
+        "_slowest_ns",
+        "_taken",
+        "_timer",
+        "_told",
+        "_took_ns",
+        "_tracing",
+        "direct",
+        "items",
+        "summed",
+    )
+
+    def __init__(self, tracing: Tracing, quick: QuickCalls, fanout: Fanout) -> None:
+        self._tracing = tracing
+        self._quick = quick
+        self._fanout = fanout
+        self._error_keys = _error_keys(fanout.body.steps[0])
+        # The keys with which an item surely does not fail for want of one; those of the columns may become more.
+        self._needed = None if fanout.plan.named else fanout.columns.keys
+        self._taken = frozenset[str]() if fanout.plan.named else fanout.taken_keys
+        self.direct = quick.is_direct(fanout.body.steps[0])
+        self._enter = quick.enter_number(fanout.body.steps[0])
+        self._timer: TimerHandle | None = None
+        self.summed: set[int] = set()
+        self._ended_ns: dict[int, int] = {}  # when the calls of others ended
+        self._begun: list[Begun] = []  # one for each call at a time, used again and again
+        self._free: list[Begun] = []
+        self.items = self._calls = self._took_ns = self._slowest_ns = self._told = 0
+        quick.maps.append(self)
+        self._closed = False
+        self._ask()
+
+    def _ask(self) -> None:
+        """Learn which items are wanted."""
+        if self._closed:
+            return
+        self._slow_ns, self._seed, self._share = self._tracing.wanted(self._fanout.step.path, self._fanout.around)
+
+    # --- as ``Quick`` says ----------------------------------------------------------------------------------
+    def begin(self, frame: Frame, step: StepPlan, started_ns: int) -> Begun:
+        """The call of an item begins."""
+        number = next(self._quick.numbers)
+        free = self._free
+        if free:
+            begun = free.pop()
+            begun.frame = frame
+            begun.item = frame.item
+            begun.number = number
+            begun.started_ns = started_ns  # last: whoever looks in another thread takes it for under way then
+            return begun
+        begun = Begun(frame, step, started_ns, number)
+        self._begun.append(begun)
+        return begun
+
+    def call(self, begun: Begun) -> Any:
+        """Make it."""
+        if self._enter is None:
+            return self._quick.call(begun)
+        out = begun.step.call(begun.frame.slots)
+        begun.leave = self._enter(begun.number)
+        return out
+
+    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
+        """It has ended well."""
+        frame = begun.frame
+        took_ns, index = at_ns - begun.started_ns, begun.item[-1]
+        if (
+            took_ns > self._slow_ns
+            or hash((self._seed, index)) & 0xFFFFFFFF < self._share  # ``protocols.lot``, without the call
+            or (self._error_keys and any(out.get(key) is not None for key in self._error_keys))
+            or frame.marks is not None
+            or (self._needed is not None and not out.keys() >= self._needed and self._fanout.columns.lacks(out))
+            or (self._taken and not out.keys() >= self._taken)
+        ):
+            self._quick.ended(begun, out, ready, at_ns)
+            self._give_back(begun)
+            self._ended_ns[index] = at_ns + CLOCK_NS
+            return
+        if begun.leave is not None:
+            begun.leave()
+            begun.leave = None
+        frame.settle(begun.step, out, ready)
+        begun.started_ns = 0  # as ``_give_back``, spelt out: a call is a tenth of all this
+        begun.frame = begun.inputs = None
+        self._free.append(begun)
+        self._calls += 1
+        self._took_ns += took_ns
+        if took_ns > self._slowest_ns:
+            self._slowest_ns = took_ns
+        self.summed.add(index)
+        if self._timer is None:
+            self._set_timer()
+
+    def tell_begun(self, begun: Begun) -> None:
+        """More came of it than an end."""
+        if begun.started_ns:
+            self._quick.tell_of(begun)
+            self._give_back(begun)
+
+    def _give_back(self, begun: Begun) -> None:
+        begun.started_ns = 0
+        begun.frame = begun.inputs = begun.leave = None
+        self._free.append(begun)
+
+    def under_way(self) -> list[Begun]:
+        """The calls that may be under way; in any thread, so one or the other may be of another item already."""
+        return list(self._begun)
+
+    # --- items ----------------------------------------------------------------------------------------------
+    def item_finished(self, index: int) -> None:
+        """Tell of an item that has ended well, and was not added up."""
+        fanout = self._fanout
+        at_ns = self._ended_ns.pop(index, 0) or monotonic_ns()
+        self._tracing.tell_item(fanout.step, fanout.around, index, at_ns)
+        if self._timer is None:
+            self._set_timer()
+        self._told += 1
+        if not self._told % _ASK_EVERY:
+            fanout.run.loop.call_soon(self._ask)  # while items wait, and not while they want to begin
+
+    def _set_timer(self) -> None:
+        self._timer = self._fanout.run.loop.call_later(EVERY_S, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._flush()
+        self._ask()
+
+    def _flush(self) -> None:
+        """Tell of what has been added up, and how far the map is."""
+        fanout = self._fanout
+        sums = self.items, self._calls, self._took_ns, self._slowest_ns
+        self.items = self._calls = self._took_ns = self._slowest_ns = 0
+        count = fanout.done, fanout.columns.failed
+        self._tracing.items_ran(fanout.step, fanout.around, fanout.body.steps[0].path, sums, count)
+
+    def close(self) -> None:
+        """The map has ended: tell of the rest."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._flush()
+        self._quick.maps.remove(self)
+        self._closed = True

@@ -1,0 +1,378 @@
+"""Tracers that do without being told of most items: nothing uncounted, nothing wanted left out, nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, Retry, events
+from hush.core.protocols import NONE_SLOW, Wanted, lot
+from hush.observability._sampling import Sampling
+from hush.observability._tree import Tree
+from hush.testing import VirtualLoop, run_virtual
+from hush.testing._run import play
+from kit import pipelines_built
+from kit.build import build
+from kit.pipelines_drawn import pipelines
+from kit.sampled_laws import SOME, Sampled, complaints_of_sums
+from kit.say import source
+from kit.span_laws import Terse
+from kit.strategies import cases
+from kit.tiers import every_change, nightly, patient
+
+pytestmark = pytest.mark.usefixtures("silence")
+
+
+def sampled(engine: Any, inputs: Any, seed: object, cancel_at: int | None = None, kind: type[Terse] = Sampled) -> Any:
+    watch = kind()
+    loop = VirtualLoop(seed)
+    main = loop.create_task(engine.run(inputs=inputs, tracer=watch, request_id="r"), name="main")
+    if cancel_at is not None:
+        loop.at_pass(cancel_at, lambda: setattr(watch, "asked", main.cancel()))
+    watch.ended = play(loop, main)
+    return watch
+
+
+# --- over random graphs -------------------------------------------------------------------------------------------
+@patient
+@settings(every_change, max_examples=150)
+@given(cases(), st.integers(0, 9), st.none() | st.integers(1, 30))
+def test_random_graphs(case, seed, tick):
+    graph, play = build(case)
+    play.reset(seed)
+    watch = sampled(Hush(graph), dict(case.given), seed, tick)
+    found = [*complaints_of_sums(watch)]
+    assert not found, "\n".join([*found[:12], source(case, seed=seed, cancel_at=tick)])
+
+
+def hold_pipeline(pipeline, seed, tick):
+    play = pipelines_built.Play()
+    engine = Hush(pipelines_built.build(pipeline, play))
+    play.reset(seed)
+    watch = sampled(engine, {}, seed, tick)
+    watch.ended.demand_tidiness()
+    found = [*complaints_of_sums(watch)]
+    assert not found, "\n".join([*found[:12], repr(pipeline)])
+
+
+@patient
+@settings(every_change, max_examples=150)
+@given(pipelines(), st.integers(0, 9), st.none() | st.integers(1, 60))
+def test_random_pipelines_of_maps(pipeline, seed, tick):
+    hold_pipeline(pipeline, seed, tick)
+
+
+@pytest.mark.nightly
+@settings(nightly, max_examples=2_000)
+@given(pipelines(), st.integers(0, 99), st.none() | st.integers(1, 100))
+def test_many_random_pipelines_of_maps(pipeline, seed, tick):
+    hold_pipeline(pipeline, seed, tick)
+
+
+# --- the choice ---------------------------------------------------------------------------------------------------
+def filtered(told: list[Any], sampling: Sampling, rng: random.Random) -> list[Any]:
+    """What the engine would have told of the same run: it asks now and then, and so knows what was wanted then."""
+    asking = Tree(sampling)
+    found: list[Any] = []
+    sums = [0, 0, 0, 0]
+    ran: Any = None
+    wanted = Wanted()
+    for event in told:
+        if type(event) is events.NodeRan and event.item is not None:
+            ran = event
+            continue
+        if type(event) is events.ItemFinished:
+            took_ns = event.at_ns - ran.started_ns
+            if rng.random() < 0.05:
+                wanted = asking.wants("g/m", ())
+            if took_ns <= wanted.slow_ns and lot(wanted.seed, event.item) >= wanted.share:
+                sums = [sums[0] + 1, sums[1] + 1, sums[2] + took_ns, max(sums[3], took_ns)]
+                continue
+            told_now = [ran, event]
+        else:
+            told_now = [event]
+        if sums[0] and (rng.random() < 0.05 or type(event) is events.MapFinished):
+            told_now.insert(0, events.ItemsRan("r", "g/m", None, event.at_ns, "g/m/n", *sums))
+            sums = [0, 0, 0, 0]
+        for each in told_now:
+            asking.feed(each)
+            found.append(each)
+    return found
+
+
+@settings(every_change, max_examples=60)
+@given(
+    st.integers(0, 2_000),
+    st.sampled_from(
+        [Sampling(), SOME, Sampling(0, 0, 0), Sampling(5, 0.01, 0), Sampling(0, 0, 0.02), Sampling(7, 1, 1)]
+    ),
+    st.booleans(),
+    st.integers(0, 1 << 20),
+)
+def test_the_same_items_are_kept_as_if_all_had_been_told_of(count, sampling, known, seed):
+    rng = random.Random(seed)
+    told: list[Any] = [
+        events.RunStarted("r", "g", None, 0, 10**18, kinds={"g/m": "map", "g/m/n": "code"}),
+        events.NodeStarted("r", "g/m", None, 1),
+        events.MapStarted("r", "g/m", None, 2, count if known else None),
+    ]
+    for item in rng.sample(range(count), count):
+        started_ns = 10 + item
+        at_ns = started_ns + rng.randint(1, 5_000)
+        told.append(events.NodeRan("r", "g/m/n", item, at_ns, (), started_ns, started_ns, {"x": item}, {"y": item}))
+        told.append(events.ItemFinished("r", "g/m", item, at_ns))
+    told += [
+        events.MapFinished("r", "g/m", None, 10**6, count, 0),
+        events.NodeFinished("r", "g/m", None, 10**6),
+        events.RunFinished("r", "g", None, 10**6, "ok", 1.0),
+    ]
+    trees = []
+    for heard in (told, filtered(told, sampling, rng)):
+        tree = Tree(sampling)
+        for event in heard:
+            tree.feed(event)
+        trees.append(tree)
+    every, few = trees
+    shapes = [
+        sorted((one.kind, one.items, one.started_ns, one.ended_ns, str(one.inputs)) for one in tree.ended)
+        for tree in trees
+    ]
+    assert shapes[0] == shapes[1]
+    assert every.record() == few.record()
+    maps = [next(one for one in tree.ended if one.kind == "map") for tree in trees]
+    assert (maps[0].done, maps[0].left_out) == (maps[1].done, maps[1].left_out)
+
+
+def test_a_lot_is_the_same_in_each_process_and_falls_evenly():
+    assert [lot(7, index) for index in range(3)] == [lot(7, 0), lot(7, 1), lot(7, 2)]
+    assert lot(7, 1) == 0xFFFFFFFF & hash((7, 1)) != lot(8, 1)
+    for seed in range(20):
+        for share in (0.01, 0.1, 0.5):
+            drawn = sum(lot(seed, index) < share * 2**32 for index in range(20_000))
+            assert abs(drawn - share * 20_000) < 6 * (share * 20_000) ** 0.5
+
+
+# --- what the engine tells ----------------------------------------------------------------------------------------
+class Fixed(Sampled):
+    """Wants what it is told to."""
+
+    answer: Wanted | None = Wanted(NONE_SLOW, 1, 0)
+
+    def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:  # type: ignore[override]
+        return self.answer
+
+
+def map_of(fn: Any, **more: Any) -> Any:
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, **more.pop("map", {})) as m:
+            CodeNode(name="n", code_fn=fn, inputs={"x": PARENT["x"]}, outputs={"*": PARENT}, **more)
+        m["y"] >> PARENT["ys"]
+    return Hush(graph)
+
+
+def told_of(engine: Any, count: int, *tracers: Any) -> tuple[Any, Any]:
+    watch = tracers[0] if tracers else Fixed()
+    given = [watch, *tracers[1:]]
+    result = run_virtual(lambda: engine.run({"xs": range(count)}, tracer=given, request_id="r"))
+    kinds: dict[str, int] = {}
+    for event in watch.events:
+        kinds[type(event).__name__] = kinds.get(type(event).__name__, 0) + 1
+    return result, kinds
+
+
+async def quick(x: int) -> dict[str, int]:
+    await asyncio.sleep(0.001)
+    return {"y": x}
+
+
+def test_items_nobody_wants_make_no_event_each():
+    watch = Fixed()
+    result, kinds = told_of(map_of(quick), 1_000, watch)
+    assert result["ys"] == [*range(1_000)]
+    assert "NodeRan" not in kinds
+    assert "ItemFinished" not in kinds
+    sums = [event for event in watch.events if type(event) is events.ItemsRan]
+    assert sum(event.items for event in sums) == sum(event.calls for event in sums) == 1_000
+    assert sum(event.took_ns for event in sums) >= max(event.slowest_ns for event in sums) > 0
+    assert {(event.path, event.node, event.item, event.outer) for event in sums} == {("g/m", "g/m/n", None, ())}
+    # 16 at a time, a millisecond each: 0.063 s, and told once, at the end.
+    assert len(sums) == 1
+    assert len(watch.events) < 20
+
+
+def test_sums_are_told_ten_times_a_second_and_how_far_the_map_is_with_them():
+    async def slow(x: int) -> dict[str, int]:
+        await asyncio.sleep(0.04)
+        return {"y": x}
+
+    watch = Fixed()
+    told_of(map_of(slow, map={"max_concurrency": 10}), 250, watch)  # a second
+    at = [index for index, event in enumerate(watch.events) if type(event) is events.ItemsRan]
+    assert 9 <= len(at) <= 11
+    progressed = [event for event in watch.events if type(event) is events.MapProgressed]
+    assert 8 <= len(progressed) <= 11
+    done = 0
+    for index in at:
+        done += watch.events[index].items
+        following = watch.events[index + 1]
+        if type(following) is events.MapProgressed:
+            assert following.done == done
+
+
+def test_those_wanted_are_told_of_one_by_one():
+    watch = Fixed()
+    watch.answer = Wanted(NONE_SLOW, 5, 2**31)
+    _, kinds = told_of(map_of(quick), 400, watch)
+    drawn = [index for index in range(400) if lot(5, index) < 2**31]
+    assert sorted(event.item for event in watch.events if type(event) is events.ItemFinished) == drawn
+    assert kinds["NodeRan"] == len(drawn)
+    ran = {event.item: event for event in watch.events if type(event) is events.NodeRan}
+    assert ran[drawn[0]].inputs == {"x": drawn[0]}
+    assert ran[drawn[0]].outputs == {"y": drawn[0]}
+    for event in watch.events:
+        if type(event) is events.ItemFinished:
+            assert ran[event.item].at_ns == event.at_ns  # such an item ends with its call
+
+
+def test_a_slow_item_is_wanted():
+    watch = Fixed()
+    watch.answer = Wanted(0, 1, 0)  # all take longer than nothing
+    _, kinds = told_of(map_of(quick), 50, watch)
+    assert kinds["NodeRan"] == kinds["ItemFinished"] == 50
+    assert "ItemsRan" not in kinds
+
+
+@pytest.mark.parametrize("ending", ["raises", "reports", "lacks", "tags"])
+def test_what_does_not_end_as_usual_is_told_of_as_ever(ending):
+    async def odd(x: int) -> dict[str, Any]:
+        await asyncio.sleep(0.001)
+        if x == 30:
+            if ending == "raises":
+                raise ValueError("no")
+            return {"reports": {"y": 1, "wrong": "no"}, "lacks": {"z": 1}, "tags": {"y": 1, "$tags": ["a"]}}[ending]
+        return {"y": x, "wrong": None}
+
+    watch = Fixed()
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(PARENT["xs"])}) as m:
+            n = CodeNode(name="n", code_fn=odd, inputs={"x": PARENT["x"]}, outputs=PARENT)
+            if ending == "reports":
+                n["wrong"] >> PARENT["error"]
+        m["y"] >> PARENT["ys"]
+    result, _ = told_of(Hush(graph), 60, watch)
+    about = [event for event in watch.events if event.item == 30]
+    names = [type(event).__name__ for event in about]
+    whole = ["NodeReady", "NodeStarted", "NodeCalled"]
+    assert (
+        names
+        == {
+            "raises": [*whole, "NodeFailed", "ItemFailed"],
+            "reports": ["NodeRan", "ItemFailed"],
+            "lacks": ["NodeRan", "ItemFailed"],
+            "tags": [*whole, "NodeFinished", "ItemFinished"],
+        }[ending]
+    )
+    assert result.status == ("ok" if ending == "tags" else "partial")
+    assert sum(event.items for event in watch.events if type(event) is events.ItemsRan) == 59
+    assert not [*complaints_of_sums(watch, choice=False)]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"retry": Retry(2)},
+        {"limit": Limit(concurrency=5)},
+        {"timeout_s": 5},
+        {"cache": "memory"},
+        {"map": {"key": lambda x: str(x)}},
+    ],
+)
+def test_calls_with_policies_and_items_with_names_are_told_of_as_ever(more):
+    watch = Fixed()
+    name = next(iter(more))
+    _, kinds = told_of(map_of(quick, **more), 20, watch)
+    assert kinds["ItemFinished"] == 20
+    assert "ItemsRan" not in kinds, name
+
+
+def test_a_body_of_two_calls_is_told_of_as_ever():
+    watch = Fixed()
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(PARENT["xs"])}):
+        one = CodeNode(name="one", code_fn=quick, inputs={"x": PARENT["x"]})
+        CodeNode(name="two", code_fn=quick, inputs={"x": one["y"]}, outputs=PARENT)
+    _, kinds = told_of(Hush(graph), 20, watch)
+    assert kinds["ItemFinished"] == 20
+    assert "ItemsRan" not in kinds
+
+
+def test_all_tracers_of_a_run_must_do_without():
+    class Plain:
+        def emit(self, event: Any) -> None:
+            pass
+
+    watch = Fixed()
+    _, kinds = told_of(map_of(quick), 20, watch, Terse())
+    assert kinds["ItemFinished"] == 20
+    watch = Fixed()
+    _, kinds = told_of(map_of(quick), 20, watch, Plain())
+    assert kinds["NodeFinished"] == 21
+
+
+def test_of_several_each_is_told_what_any_of_them_wants():
+    first, second = Fixed(), Fixed()
+    first.answer, second.answer = Wanted(NONE_SLOW, 5, 2**31), Wanted(NONE_SLOW, 5, 0)
+    _, kinds = told_of(map_of(quick), 100, first, second)
+    assert kinds["ItemFinished"] == sum(lot(5, index) < 2**31 for index in range(100))
+    assert first.events == second.events
+    first, second = Fixed(), Fixed()
+    first.answer, second.answer = Wanted(NONE_SLOW, 5, 0), Wanted(NONE_SLOW, 6, 0)  # lots of two kinds
+    _, kinds = told_of(map_of(quick), 100, first, second)
+    assert kinds["ItemFinished"] == 100
+    first, second = Fixed(), Fixed()
+    first.answer = second.answer = None
+    _, kinds = told_of(map_of(quick), 100, first, second)
+    assert "ItemFinished" not in kinds
+
+
+def test_one_that_raises_when_it_is_asked_is_told_of_each():
+    class Broken(Fixed):
+        def wants(self, path: str, items: tuple[int, ...], /) -> Wanted:
+            raise ValueError("no")
+
+    _, kinds = told_of(map_of(quick), 20, Broken())
+    assert kinds["ItemFinished"] == 20
+
+
+def test_calls_under_way_can_be_asked_for():
+    found: list[Any] = []
+
+    async def look(x: int) -> dict[str, int]:
+        await asyncio.sleep(1)
+        found.append([(one.path, one.outer, one.item, one.number) for one in watch.under_way(2**63, 100)])
+        found.append([one.number for one in watch.under_way(2**63, 1)])
+        return {"y": x}
+
+    watch = Fixed()
+    told_of(map_of(look, map={"max_concurrency": 3}), 6, watch)
+    assert [each[:3] for each in found[0]] == [("g/m/n", (), 0), ("g/m/n", (), 1), ("g/m/n", (), 2)]
+    assert found[1] == [found[0][0][3]]
+    assert len({each[3] for looked in found[::2] for each in looked}) == 6  # each call has a number of its own
+    assert watch.under_way(2**63, 100) == []
+
+
+@pytest.mark.parametrize("tick", range(1, 40))
+def test_cancelled_at_any_tick(tick):
+    watch = sampled(map_of(quick, map={"max_concurrency": 4}), {"xs": range(40)}, 0, tick, Fixed)
+    watch.ended.demand_tidiness()
+    if watch.events:
+        started = sum(type(event) is events.NodeStarted and event.path == "g/m/n" for event in watch.events)
+        sums = [event for event in watch.events if type(event) is events.ItemsRan]
+        ended = [event for event in watch.events if type(event) is events.MapFinished]
+        assert [sum(event.items for event in sums)] == ([event.done for event in ended] or [0])
+        assert started <= 4
+        assert not watch.under_way(2**63, 100)
