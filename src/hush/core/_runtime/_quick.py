@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from hush.core import events
 from hush.core._plan._model import AWAITED, StepPlan
@@ -12,10 +12,6 @@ from hush.core._runtime._entering import Enter, Leave, all_of, within
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._reading import reading_of
 from hush.core._runtime._telling import CLOCK_NS, place_of
-
-if TYPE_CHECKING:
-    from hush.core._runtime._summing import Summing
-    from hush.core._runtime._tracing import Tracing
 
 _NodeRan = events.NodeRan  # a global costs less than an attribute of a module
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
@@ -82,6 +78,30 @@ class Quick(Protocol):
         ...
 
 
+class Teller(Protocol):
+    """What tells a run's tracers of all else: ``Tracing``, as it is known here."""
+
+    entering: list[Any]
+    enters: list[Enter]
+    numbers: Iterator[int]
+
+    def tell(self, event: events.Event) -> None: ...
+
+    def tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int) -> None: ...
+
+    def note_ready(self, ready: Ready, before: int, at_ns: int) -> None: ...
+
+    def keep(self, frame: Frame, step: StepPlan, out: Mapping[str, Any]) -> None: ...
+
+
+class Begins(Protocol):
+    """What has calls under way of its own: ``Summing``."""
+
+    def under_way(self) -> Sequence[Begun]:
+        """Those that may be under way; in any thread."""
+        ...
+
+
 class QuickCalls:
     """Those of one run.
 
@@ -97,11 +117,11 @@ class QuickCalls:
 
     direct = False
 
-    def __init__(self, tracing: Tracing, run: str, enters: Sequence[Enter]) -> None:
+    def __init__(self, tracing: Teller, run: str, enters: Sequence[Enter]) -> None:
         self._tracing = tracing
         self._run = run
         self.numbers = tracing.numbers
-        self.maps: list[Summing] = []
+        self.maps: list[Begins] = []
         self._enter = all_of(enters) if enters else None
         self._begun: dict[int, Begun] = {}  # those under way, by number
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from asyncio import TimerHandle
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from hush.core._plan._model import UNGATED, Plan, StepPlan
+from hush.core._plan._model import UNGATED, MapPlan, Plan, StepPlan
+from hush.core._runtime._columns import Columns
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._pace import EVERY_S
 from hush.core._runtime._quick import Begun, QuickCalls
+from hush.core._runtime._run import Run
 from hush.core._runtime._telling import CLOCK_NS
 from hush.core._spec._model import ERROR
-
-if TYPE_CHECKING:
-    from hush.core._runtime._fanout import Fanout
-    from hush.core._runtime._tracing import Tracing
+from hush.core.protocols import Wanted
 
 _ASK_EVERY = 64
 """After so many items that were told of one by one, tracers are asked again which ones they want."""
@@ -36,6 +35,36 @@ def _error_keys(step: StepPlan) -> list[str]:
     if step.gives is None:
         return []
     return [copy.key for copy in step.gives.writes if copy.to == ERROR] + [ERROR] * step.gives.everything
+
+
+class Teller(Protocol):
+    """What tells a run's tracers of all else: ``Tracing``, as it is known here."""
+
+    def wanted(self, path: str, around: tuple[int, ...]) -> Wanted: ...
+
+    def tell_item(self, step: StepPlan, around: tuple[int, ...], index: int, at_ns: int) -> None: ...
+
+    def items_ran(
+        self,
+        step: StepPlan,
+        around: tuple[int, ...],
+        node: str,
+        sums: tuple[int, int, int, int],
+        count: tuple[int, int],
+    ) -> None: ...
+
+
+class Activation(Protocol):
+    """One activation of a map: ``Fanout``, as it is known here."""
+
+    around: tuple[int, ...]
+    body: Plan
+    columns: Columns
+    done: int
+    plan: MapPlan
+    run: Run
+    step: StepPlan
+    taken_keys: frozenset[str]
 
 
 class Summing:
@@ -76,7 +105,7 @@ class Summing:
         "summed",
     )
 
-    def __init__(self, tracing: Tracing, quick: QuickCalls, fanout: Fanout) -> None:
+    def __init__(self, tracing: Teller, quick: QuickCalls, fanout: Activation) -> None:
         self._tracing = tracing
         self._quick = quick
         self._fanout = fanout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from itertools import count
 from time import monotonic_ns, perf_counter_ns
@@ -84,7 +84,7 @@ class Tracing(Telling):
         entering: list[Any] = [tracer for tracer in tracers if callable(getattr(tracer, "enter", None))]
         self.entering = entering
         self.enters: list[Enter] = [tracer.enter for tracer in entering]
-        self.numbers = count(1)
+        self.numbers: Iterator[int] = count(1)
         self.quick: QuickCalls | None = None
         self._wants: list[Callable[[str, tuple[int, ...]], Wanted | None]] = []
         self._started: dict[tuple[str, tuple[int, ...]], int] = {}  # numbers of nodes under way that were told of

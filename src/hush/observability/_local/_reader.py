@@ -85,7 +85,8 @@ class TraceStore:
                 raise _unknown(file, trace)
             crashed = file.crashed(found.number)
             numbers = file.connection.execute(
-                f"SELECT id FROM spans WHERE id >= ? AND id < ?{_wanted(failed, crashed)} ORDER BY started_ns, id",
+                f"SELECT id FROM spans WHERE id >= ? AND id < ?{_wanted(failed, crashed)} "
+                "ORDER BY started_ns, length(path), id",
                 (found.number << RUN_BITS, (found.number + 1) << RUN_BITS),
             ).fetchall()
             # No transaction lasts while the caller looks at a span: else the writers' log could not be cleared.
