@@ -348,6 +348,26 @@ def test_one_that_raises_when_it_is_asked_is_told_of_each():
     assert kinds["ItemFinished"] == 20
 
 
+@pytest.mark.parametrize("answer", ["raises", "no answer"])
+def test_what_is_wrong_with_a_tracer_is_logged_once_and_harms_no_run(answer, caplog):
+    asked = []
+
+    class Broken(Fixed):
+        def wants(self, path: str, items: tuple[int, ...], /) -> Any:
+            asked.append(path)
+            if answer == "raises":
+                raise ValueError("no")
+            return True
+
+    caplog.set_level("ERROR", "hush.tracing")
+    other = Fixed()
+    result, kinds = told_of(map_of(quick), 1_000, Broken(), other)  # it would be asked fifteen times
+    assert result["ys"] == [*range(1_000)]
+    assert kinds["ItemFinished"] == 1_000
+    assert len(asked) == 1
+    assert [record.levelname for record in caplog.records if record.name == "hush.tracing"] == ["ERROR"]
+
+
 def test_calls_under_way_can_be_asked_for():
     found: list[Any] = []
 
