@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import weakref
+from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any
 
 import pytest
@@ -283,6 +285,32 @@ def test_what_does_not_end_as_usual_is_told_of_as_ever(ending):
     assert not [*complaints_of_sums(watch, choice=False)]
 
 
+@pytest.mark.parametrize("how", ["computes", "lacks what was learnt", "lacks what is streamed"])
+def test_an_item_that_fails_when_its_call_has_ended_well_is_told_of_whole_and_once(how):
+    def odd(x: int) -> dict[str, Any]:
+        if x != 30:
+            return {"y": x}
+        return {} if how.startswith("lacks") else {"y": x}
+
+    watch = Fixed()
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, outputs={"*": PARENT}) as m:
+            outputs: Any = {"y": PARENT} if how == "computes" else {"*": PARENT}
+            n = CodeNode(name="n", code_fn=odd, inputs={"x": PARENT["x"]}, outputs=outputs, executor="inline")
+            if how == "computes":
+                n["y"].apply(lambda y: "no" if y == 30 else None) >> PARENT["error"]
+        if how == "lacks what is streamed":
+            with MapNode(name="o", inputs={"y": Each(m["y"])}):
+                CodeNode(name="p", code_fn=lambda y: {"q": y}, inputs={"y": PARENT["y"]}, outputs=PARENT)
+    result, _ = told_of(Hush(graph), 60, watch)
+    about = [event for event in watch.events if event.item == 30 and event.path.startswith("g/m")]
+    assert [type(event).__name__ for event in about] == ["NodeRan", "ItemFailed"]
+    assert result.status == "partial"
+    summed = [event for event in watch.events if type(event) is events.ItemsRan and event.path == "g/m"]
+    assert sum(event.items for event in summed) == (0 if how == "computes" else 59)
+    assert not [*complaints_of_sums(watch, choice=False)]
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -399,6 +427,98 @@ def test_cancelled_at_any_tick(tick):
         assert not watch.under_way(2**63, 100)
 
 
+def test_nobody_is_asked_about_a_map_that_has_ended():
+    class Asked(Fixed):
+        def wants(self, path: str, items: tuple[int, ...], /) -> Wanted:
+            assert not any(type(event) is events.MapFinished for event in self.events)
+            return Wanted()
+
+    async def main() -> Any:
+        result = await map_of(lambda x: {"y": x}, executor="inline").run({"xs": range(64)}, tracer=watch)
+        await asyncio.sleep(1)
+        return result
+
+    watch = Asked()
+    run_virtual(main)
+    assert type(watch.events[-1]) is events.RunFinished
+    assert watch.under_way(2**63, 10) == []
+
+
+# --- where the code of a call is ----------------------------------------------------------------------------------
+here: ContextVar[int | None] = ContextVar("here", default=None)
+
+
+class Placing(Fixed):
+    """Says in the context of each call which it is."""
+
+    def enter(self, event: Any) -> Any:
+        return partial(here.reset, here.set(event.number))
+
+
+class PlacingByNumber(Placing):
+    def enter_number(self, number: int) -> Any:
+        return partial(here.reset, here.set(number))
+
+
+@pytest.mark.parametrize(
+    "tracers", [[Placing], [PlacingByNumber], [Placing, PlacingByNumber], [PlacingByNumber, Fixed]]
+)
+@pytest.mark.parametrize("answer", [Wanted(), Wanted(NONE_SLOW, 3, 2**31), Wanted(NONE_SLOW, 3, 0)])
+@pytest.mark.parametrize("way", ["async", "async that does not suspend", "def", "def that gives an awaitable"])
+@pytest.mark.parametrize("changed", [False, True])
+def test_each_call_knows_where_it_is_and_what_it_read_is_told(tracers, answer, way, changed):
+    places: dict[int, list[int | None]] = {}
+    left: list[Any] = []
+
+    async def awaited(x: int) -> dict[str, int]:
+        places[x] = [here.get()]
+        if way != "async that does not suspend":
+            await asyncio.sleep(0.001 * (x % 3))
+        places[x].append(here.get())
+        left.append(copy_context())
+        if x % 100 == 11:
+            raise ValueError("no")
+        return {"y": x}
+
+    def plain(x: int) -> dict[str, int]:
+        places[x] = [here.get()]
+        if x % 100 == 11:
+            raise ValueError("no")
+        return {"y": x}
+
+    fn: Any = {"def": plain, "def that gives an awaitable": lambda x: awaited(x)}.get(way, awaited)
+    given = [kind() for kind in tracers]
+    for each in given:
+        each.answer = answer
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(range(40))}, max_concurrency=3):
+        x = PARENT["x"].apply(lambda x: x + 100) if changed else PARENT["x"]
+        more: Any = {"executor": "inline"} if way.startswith("def") else {}
+        CodeNode(name="n", code_fn=fn, inputs={"x": x}, outputs={"y": PARENT}, **more)
+
+    async def main() -> Any:
+        result = await Hush(graph).run({}, tracer=given)
+        assert here.get() is None
+        return result
+
+    run_virtual(main)
+    watch = given[0]
+    more_x = 100 if changed else 0
+    assert sorted(places) == [*range(more_x, more_x + 40)]
+    assert all(seen[0] is not None and len({*seen}) == 1 for seen in places.values())
+    assert len({seen[0] for seen in places.values()}) == 40
+    assert {context[here] for context in left} == ({seen[0] for seen in places.values()} if left else set())
+    told = 0
+    for event in watch.events:
+        if type(event) is events.NodeRan or (type(event) is events.NodeStarted and event.path == "g/m/n"):
+            told += 1
+            assert places[event.item + more_x][0] == event.number
+        if type(event) in (events.NodeRan, events.NodeCalled) and event.path == "g/m/n":
+            assert event.inputs == {"x": event.item + more_x}
+    assert told + sum(event.calls for event in watch.events if type(event) is events.ItemsRan) == 40
+    assert told >= (40 if answer == Wanted() else 1)
+    assert not [*complaints_of_sums(watch, choice=False)]
+
+
 # --- what it holds ------------------------------------------------------------------------------------------------
 class Entering(Fixed):
     """Keeps no event, and prepares the context of calls."""
@@ -444,9 +564,7 @@ def test_the_kept_failure_of_an_item_keeps_no_value_of_others(tracer, answer, aw
             x = PARENT["x"].apply(int) if changed else PARENT["x"]
             more: Any = {} if awaited else {"executor": "inline"}
             CodeNode(name="n", code_fn=give_later if awaited else give, inputs={"x": x}, outputs={"*": PARENT}, **more)
-        CodeNode(
-            name="e", code_fn=lambda v: {"n": len(v)}, inputs={"v": each["v"]}, outputs=PARENT, executor="inline"
-        )
+        CodeNode(name="e", code_fn=lambda v: {"n": len(v)}, inputs={"v": each["v"]}, outputs=PARENT, executor="inline")
     result = run_virtual(lambda: Hush(graph).run({}, tracer=watch))
     assert result["n"] == 40
     assert [str(error) for error in result.errors] == ["no"]
