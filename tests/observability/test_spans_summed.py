@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, Retry, events
 from hush.core._runtime._quick import Begun
+from hush.core._runtime._summing import Summing
 from hush.core.protocols import NONE_SLOW, Wanted, lot
 from hush.observability._sampling import Sampling
 from hush.observability._tree import Tree
@@ -264,6 +265,50 @@ def test_sums_are_told_ten_times_a_second_and_how_far_the_map_is_with_them():
             assert following.done == done
 
 
+class Asked(Fixed):
+    """Wants every item at first; later none."""
+
+    def __init__(self, changes_after: int) -> None:
+        super().__init__()
+        self.asked = 0
+        self.changes_after = changes_after
+
+    def wants(self, path: str, items: tuple[int, ...], /) -> Wanted:
+        self.asked += 1
+        return Wanted() if self.asked <= self.changes_after else Wanted(NONE_SLOW, 1, 0)
+
+
+def test_how_far_a_map_is_is_told_as_often_if_each_item_is_wanted():
+    async def slow(x: int) -> dict[str, int]:
+        await asyncio.sleep(0.04)
+        return {"y": x}
+
+    watch = Asked(1_000)
+    _, kinds = told_of(map_of(slow, map={"max_concurrency": 10}), 250, watch)  # a second
+    assert kinds["ItemFinished"] == 250
+    assert 8 <= kinds["MapProgressed"] <= 11
+
+
+@pytest.mark.parametrize("changes_after", [1, 2, 3, 7])
+def test_it_is_asked_again_after_so_many_items(changes_after):
+    watch = Asked(changes_after)
+    _, kinds = told_of(map_of(quick, map={"max_concurrency": 1}), 640, watch)  # 0.64 s
+    assert 63 <= kinds["ItemFinished"] <= 64 * changes_after + 1  # or after 0.1 s
+    assert watch.asked <= 1 + 10 + 7
+    assert not [*complaints_of_sums(watch, choice=False)]
+
+
+def test_it_is_asked_again_ten_times_a_second():
+    async def slow(x: int) -> dict[str, int]:
+        await asyncio.sleep(0.03)
+        return {"y": x}
+
+    watch = Asked(1)
+    _, kinds = told_of(map_of(slow, map={"max_concurrency": 1}), 30, watch)
+    assert 3 <= kinds["ItemFinished"] <= 5
+    assert 6 <= watch.asked <= 10
+
+
 def test_those_wanted_are_told_of_one_by_one():
     watch = Fixed()
     watch.answer = Wanted(NONE_SLOW, 5, 2**31)
@@ -509,6 +554,22 @@ def test_what_a_call_takes_to_be_known_is_used_again():
     before = sum(type(each) is Begun for each in gc.get_objects())
     told_of(map_of(one, map={"max_concurrency": 4}), 300)
     assert max(counted) <= before + 4
+
+
+def test_a_map_that_has_ended_is_not_known_any_more():
+    counted: list[int] = []
+
+    def count(ys: list[int]) -> dict[str, int]:
+        gc.collect()
+        counted.append(sum(type(each) is Summing for each in gc.get_objects()))
+        return {"n": len(ys)}
+
+    with GraphNode(name="g") as graph, MapNode(name="o", inputs={"x": Each(range(20))}, max_concurrency=1):
+        with MapNode(name="m", inputs={"y": Each(range(3))}) as m:
+            CodeNode(name="n", code_fn=lambda y: {"z": y}, inputs={"y": PARENT["y"]}, outputs=PARENT, executor="inline")
+        CodeNode(name="c", code_fn=count, inputs={"ys": m["z"]}, outputs=PARENT, executor="inline")
+    run_virtual(lambda: Hush(graph).run({}, tracer=Fixed()))
+    assert max(counted) <= min(counted) + 1
 
 
 @pytest.mark.parametrize("tick", range(1, 40))
