@@ -36,7 +36,7 @@ from kit.tiers import every_change, nightly, patient
 pytestmark = pytest.mark.usefixtures("silence")
 
 
-def sampled(engine: Any, inputs: Any, seed: object, cancel_at: int | None = None, kind: type[Terse] = Sampled) -> Any:
+def sampled(engine: Any, inputs: Any, seed: object, cancel_at: int | None = None, kind: Any = Sampled) -> Any:
     watch = kind()
     loop = VirtualLoop(seed)
     main = loop.create_task(engine.run(inputs=inputs, tracer=watch, request_id="r"), name="main")
@@ -58,13 +58,25 @@ def test_random_graphs(case, seed, tick):
     assert not found, "\n".join([*found[:12], source(case, seed=seed, cancel_at=tick)])
 
 
-def hold_pipeline(pipeline, seed, tick):
+class Fickle(Sampled):
+    """Wants now these, now those."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+
+    def wants(self, path: str, items: tuple[int, ...], /) -> Any:
+        slow_ns = self._random.choice([-1, 0, 5_000, NONE_SLOW, NONE_SLOW])
+        return self._random.choice([None, Wanted(slow_ns, 7, self._random.choice([0, 2**30, 2**31]))])
+
+
+def hold_pipeline(pipeline, seed, tick, kind=Sampled):
     play = pipelines_built.Play()
     engine = Hush(pipelines_built.build(pipeline, play))
     play.reset(seed)
-    watch = sampled(engine, {}, seed, tick)
+    watch = sampled(engine, {}, seed, tick, kind)
     watch.ended.demand_tidiness()
-    found = [*complaints_of_sums(watch)]
+    found = [*complaints_of_sums(watch, choice=kind is Sampled)]
     assert not found, "\n".join([*found[:12], repr(pipeline)])
 
 
@@ -75,11 +87,18 @@ def test_random_pipelines_of_maps(pipeline, seed, tick):
     hold_pipeline(pipeline, seed, tick)
 
 
+@patient
+@settings(every_change, max_examples=80)
+@given(pipelines(), st.integers(0, 99), st.none() | st.integers(1, 60))
+def test_whatever_a_tracer_answers_from_one_time_to_the_next(pipeline, seed, tick):
+    hold_pipeline(pipeline, seed, tick, lambda: Fickle(seed))
+
+
 @pytest.mark.nightly
 @settings(nightly, max_examples=2_000)
-@given(pipelines(), st.integers(0, 99), st.none() | st.integers(1, 100))
-def test_many_random_pipelines_of_maps(pipeline, seed, tick):
-    hold_pipeline(pipeline, seed, tick)
+@given(pipelines(), st.integers(0, 99), st.none() | st.integers(1, 100), st.booleans())
+def test_many_random_pipelines_of_maps(pipeline, seed, tick, fickle):
+    hold_pipeline(pipeline, seed, tick, (lambda: Fickle(seed)) if fickle else Sampled)
 
 
 # --- the choice ---------------------------------------------------------------------------------------------------
