@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hush.core.errors import UsageError
 from hush.core.events import (
@@ -20,9 +22,10 @@ from hush.core.events import (
     RunStarted,
 )
 from hush.observability._condense import Condenser
-from hush.observability._sampling import MOST_HELD, Sampling
+from hush.observability._sampling import MOST_HELD, ItemSampler, Sampling
 from hush.observability._span import Failure
 from hush.observability._tree import Tree
+from kit.tiers import every_change
 
 
 class Large:
@@ -159,3 +162,48 @@ def test_all_fail():
 def test_numbers_that_cannot_be_meant(wrong):
     with pytest.raises(UsageError, match=next(iter(wrong))):
         Sampling(**wrong).checked()
+
+
+class Sized:
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def size(self) -> int:
+        return self._size
+
+
+@settings(every_change, max_examples=200)
+@given(
+    st.integers(0, 1 << 30),
+    st.sampled_from(
+        [
+            *(Sampling(0, 0, 0), Sampling(3, 0.1, 0.3), Sampling(0, 1, 0)),
+            *(Sampling(5, 0.2, 1), Sampling(7, 0, 0.2), Sampling(2, 0.1, 0)),
+        ]
+    ),
+    st.sampled_from([None, 0, 10, 40]),
+    st.sampled_from([2, MOST_HELD // 5, MOST_HELD // 2, MOST_HELD]),
+    st.booleans(),
+)
+def test_what_is_said_to_be_left_out_is_and_nothing_else(seed, sampling, total, size, mixed):
+    """That an item need not be told of may be decided before it is, and tells exactly what would become of it."""
+    rng = random.Random(seed)
+    sampler: ItemSampler[Sized] = ItemSampler(sampling, total)
+    bound_ns = -1
+    for _ in range(60):
+        took_ns, share, kind = rng.randrange(rng.choice([3, 30])), rng.random(), rng.randrange(10)
+        before_ns, bound_ns = bound_ns, sampler.least_slow_ns()
+        assert bound_ns >= before_ns or mixed
+        failed, ordinary = kind == 0, kind > 0 and share >= sampling.random
+        if kind == 1 and ordinary and took_ns <= bound_ns:
+            sampler.pass_over(1)
+            continue
+        whole = Sized(size * kind // 3 + 1 if mixed else size)
+        kept, out = sampler.choose(whole, share, failed=failed, took_ns=took_ns)
+        if ordinary and took_ns <= bound_ns:
+            assert not kept
+            assert [*out] == [whole]
+        elif ordinary and not mixed:
+            assert whole not in out  # kept, or held until slower ones come
+        else:
+            assert kept or ordinary
