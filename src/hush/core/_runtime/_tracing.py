@@ -93,7 +93,8 @@ class Tracing(Telling):
             self.quick = QuickCalls(self, run.id, [_enter_of(one, run.id) for one in entering])
             for one in tracers:
                 one.attach(self.quick.under_way)  # type: ignore[attr-defined]
-            self._wants = [one.wants for one in tracers if hasattr(one, "wants")]
+            wants: list[Any] = [getattr(one, "wants", None) for one in tracers]
+            self._wants = [each for each in wants if each is not None]
         self.samples = self.quick is not None and len(self._wants) == len(tracers)
         self.sees_calls = bool(entering) or any(getattr(tracer, "sees_calls", False) for tracer in tracers)
         for tracer in tracers:
