@@ -95,6 +95,7 @@ def test_whatever_a_tracer_answers_from_one_time_to_the_next(pipeline, seed, tic
 
 
 @pytest.mark.nightly
+@patient
 @settings(nightly, max_examples=2_000)
 @given(pipelines(), st.integers(0, 99), st.none() | st.integers(1, 100), st.booleans())
 def test_many_random_pipelines_of_maps(pipeline, seed, tick, fickle):
