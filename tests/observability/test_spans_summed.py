@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import weakref
 from typing import Any
 
 import pytest
@@ -348,6 +349,26 @@ def test_one_that_raises_when_it_is_asked_is_told_of_each():
     assert kinds["ItemFinished"] == 20
 
 
+@pytest.mark.parametrize("answer", ["raises", "no answer"])
+def test_what_is_wrong_with_a_tracer_is_logged_once_and_harms_no_run(answer, caplog):
+    asked = []
+
+    class Broken(Fixed):
+        def wants(self, path: str, items: tuple[int, ...], /) -> Any:
+            asked.append(path)
+            if answer == "raises":
+                raise ValueError("no")
+            return True
+
+    caplog.set_level("ERROR", "hush.tracing")
+    other = Fixed()
+    result, kinds = told_of(map_of(quick), 1_000, Broken(), other)  # it would be asked fifteen times
+    assert result["ys"] == [*range(1_000)]
+    assert kinds["ItemFinished"] == 1_000
+    assert len(asked) == 1
+    assert [record.levelname for record in caplog.records if record.name == "hush.tracing"] == ["ERROR"]
+
+
 def test_calls_under_way_can_be_asked_for():
     found: list[Any] = []
 
@@ -376,3 +397,62 @@ def test_cancelled_at_any_tick(tick):
         assert [sum(event.items for event in sums)] == ([event.done for event in ended] or [0])
         assert started <= 4
         assert not watch.under_way(2**63, 100)
+
+
+# --- what it holds ------------------------------------------------------------------------------------------------
+class Entering(Fixed):
+    """Keeps no event, and prepares the context of calls."""
+
+    def emit(self, event: Any, /) -> None:
+        pass
+
+    def enter(self, event: Any) -> Any:
+        return lambda: None
+
+    def enter_number(self, number: int) -> Any:
+        return lambda: None
+
+
+class Deaf(Fixed):
+    def emit(self, event: Any, /) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("no_garbage_collector")
+@pytest.mark.parametrize("tracer", [Deaf, Entering])
+@pytest.mark.parametrize("answer", [Wanted(NONE_SLOW, 1, 0), Wanted()])
+@pytest.mark.parametrize("awaited", [False, True])
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_kept_failure_of_an_item_keeps_no_value_of_others(tracer, answer, awaited, changed):
+    values: list[weakref.ref[Any]] = []
+
+    def give(x: int) -> dict[str, Any]:
+        if x == 7:
+            raise ValueError("no")
+        value = Value()
+        values.append(weakref.ref(value))
+        return {"v": value}
+
+    async def give_later(x: int) -> dict[str, Any]:
+        await asyncio.sleep(x % 3)
+        return give(x)
+
+    watch = tracer()
+    watch.answer = answer
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(range(40))}) as each:
+            x = PARENT["x"].apply(int) if changed else PARENT["x"]
+            more: Any = {} if awaited else {"executor": "inline"}
+            CodeNode(name="n", code_fn=give_later if awaited else give, inputs={"x": x}, outputs={"*": PARENT}, **more)
+        CodeNode(
+            name="e", code_fn=lambda v: {"n": len(v)}, inputs={"v": each["v"]}, outputs=PARENT, executor="inline"
+        )
+    result = run_virtual(lambda: Hush(graph).run({}, tracer=watch))
+    assert result["n"] == 40
+    assert [str(error) for error in result.errors] == ["no"]
+    assert len(values) == 39
+    assert not [value for value in values if value() is not None]
+
+
+class Value:
+    pass

@@ -350,9 +350,9 @@ class MapProgressed(NamedTuple):
 
     It comes right after the end of an item, if the map's last one, or its beginning, is 0.1 s ago: at most ten times
     a second, never for a map that ends sooner, and not while no item ends. So the last items before a pause may not be
-    counted yet: whoever shows numbers meanwhile counts ``ItemFinished`` and ``ItemFailed``. Where items are told in sums
-    (``ItemsRan``) it comes with these, no later than 0.1 s after the first item that it counts. Seconds are those of the
-    loop's clock, in a test those of virtual time.
+    counted yet: whoever shows numbers meanwhile counts ``ItemFinished`` and ``ItemFailed``. Where items are told in
+    sums (``ItemsRan``) it comes with these, no later than 0.1 s after the first item that it counts. Seconds are those
+    of the loop's clock, in a test those of virtual time.
 
     ``rate_per_s`` is the number of items that end in a second, as the mean since the map began in which an instant
     that is ``age`` seconds ago has the weight ``exp(-age / 3)``; between two events items are taken to end evenly.

@@ -200,10 +200,13 @@ class Growing:
         self.produced += 1
         self._choose(one.map, one, lot(one.map.seed, one.item) / 2**32, one.at_ns - one.began_ns)
 
-    def wants(self, path: str, items: tuple[int, ...]) -> Wanted:
-        """Which items of a map become spans, of those that are quick and go well. In any thread."""
+    def wants(self, path: str, items: tuple[int, ...], since_ns: int = 0) -> Wanted:
+        """Which items of a map become spans, of those that are quick and go well. In any thread.
+
+        All, if nothing is known yet of a map at ``path`` that began at ``since_ns`` or later.
+        """
         node = self._nodes.get((path, items))
-        sampler = None if node is None else node.sampler
+        sampler = None if node is None or node.pulls_ns < since_ns else node.sampler
         if node is None or sampler is None:
             return Wanted()
         return Wanted(sampler.least_slow_ns(), node.seed, ceil(sampler.random * 2**32))

@@ -9,7 +9,7 @@ from threading import Lock
 from time import monotonic_ns, sleep
 from typing import Protocol
 
-from hush.core.events import Event, NodeCalled, NodeStarted, RunStarted
+from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeStarted, RunStarted
 from hush.core.protocols import Wanted
 from hush.observability._condense import ACTS, Condenser, bare
 from hush.observability._failure import described
@@ -31,6 +31,9 @@ SLICE = 256
 """Events that become spans at a time: about a millisecond, in which no other thread has the interpreter."""
 AFTER_S = 0.5
 """What has been under way for so long is told of, and again what has changed."""
+LONG_NS = int(AFTER_S * 0.9e9)
+"""An item that took longer may have been told of as under way, so its end is wanted too; a tenth less, since calls and
+events are timed by two clocks."""
 _MOST_UNDER_WAY = 1_000
 
 
@@ -81,6 +84,7 @@ class RunRecorder:
         self._named = False  # whether it was told whose run it is
         self._entering = entering
         self._calls: Callable[[int, int], Sequence[NodeStarted]] = _none
+        self._maps: dict[tuple[str, int | None, tuple[int, ...]], int] = {}  # when those under way began
         if entering is not None:
             self.enter = self._enter
             self.enter_number: Callable[[int], Callable[[], object]] = _nowhere
@@ -90,7 +94,7 @@ class RunRecorder:
         self._calls = under_way
 
     def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:
-        """Which items of a map become spans, as far as is known already.
+        """Which items of a map become spans, as far as is known already; not what a map before it in a loop knew.
 
         While the pipeline's thread waits for a server, that would be as little as when it began to.
         """
@@ -98,7 +102,9 @@ class RunRecorder:
             return None
         if len(self._queue) > SLICE:
             self.fold(SLICE, wait=False)
-        return self.tree.wants(path, items)
+        place = path, items[-1] if items else None, items[:-1]
+        wanted = self.tree.wants(path, items, self._maps.get(place, 0))
+        return wanted if wanted.slow_ns <= LONG_NS else wanted._replace(slow_ns=LONG_NS)
 
     def _begin(self, event: Event) -> None:
         assert isinstance(event, RunStarted)
@@ -130,6 +136,10 @@ class RunRecorder:
                 self.fold(SLICE, wait=False)
         else:
             self._put(event)
+            if kind is MapStarted:
+                self._maps[event.path, event.item, event.outer] = event.at_ns
+            elif kind is MapFinished:
+                self._maps.pop((event.path, event.item, event.outer), None)
 
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""

@@ -288,7 +288,8 @@ class Tree(Growing):
     def _map_started(self, event: MapStarted) -> None:
         one = self._find(event)
         if one is not None:
-            one.sampler, one.within = ItemSampler(self._sampling, event.total), {}
+            one.pulls_ns, one.within = event.at_ns, {}
+            one.sampler = ItemSampler(self._sampling, event.total)
             one.seed = crc32(f"{self.trace} {one.path} {one.items}".encode("utf-8", "surrogatepass"))
             one.total = event.total
             one.done = one.failed = 0

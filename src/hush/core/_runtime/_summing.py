@@ -236,3 +236,4 @@ class Summing:
             self._flush()
         self._quick.maps.remove(self)
         self._closed = True
+        self._needed = None  # the columns' own: a kept failure of an item holds its strand, and that this

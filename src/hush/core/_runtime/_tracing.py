@@ -136,11 +136,12 @@ class Tracing(Telling):
         for wants in self._wants:
             try:
                 wanted = wants(path, around)
+                if wanted is not None:
+                    found.append(Wanted(*wanted))
             except (Exception, CancelledError):  # a border: a tracer must not harm the run
-                log.exception("%r raised; each item is told of", wants, extra={"run": self._run})
+                log.exception("%r raised; from now on each item is told of", wants, extra={"run": self._run})
+                self._wants = [_every_item]
                 return Wanted()
-            if wanted is not None:
-                found.append(wanted)
         if len(found) == 1:
             return found[0]
         if len({one.seed for one in found}) > 1:
@@ -255,6 +256,11 @@ class Tracing(Telling):
             if frame.marks is None or frame.runs(step):
                 item = frame.item
                 self.tell(_new(_NodeReady, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1])))
+
+
+def _every_item(path: str, around: tuple[int, ...]) -> Wanted:
+    """A tracer has failed to say which it wants."""
+    return Wanted()
 
 
 def _enter_of(tracer: Any, run: str) -> Enter:
