@@ -444,9 +444,7 @@ def test_the_kept_failure_of_an_item_keeps_no_value_of_others(tracer, answer, aw
             x = PARENT["x"].apply(int) if changed else PARENT["x"]
             more: Any = {} if awaited else {"executor": "inline"}
             CodeNode(name="n", code_fn=give_later if awaited else give, inputs={"x": x}, outputs={"*": PARENT}, **more)
-        CodeNode(
-            name="e", code_fn=lambda v: {"n": len(v)}, inputs={"v": each["v"]}, outputs=PARENT, executor="inline"
-        )
+        CodeNode(name="e", code_fn=lambda v: {"n": len(v)}, inputs={"v": each["v"]}, outputs=PARENT, executor="inline")
     result = run_virtual(lambda: Hush(graph).run({}, tracer=watch))
     assert result["n"] == 40
     assert [str(error) for error in result.errors] == ["no"]

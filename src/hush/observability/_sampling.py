@@ -46,9 +46,9 @@ MOST_HELD = 20_000
 """Spans of slow items that one map holds back until it ends: beyond that, the fastest of these are left out early, so
 the slowest share is exact up to so many spans, and the slowest of all are kept in any case."""
 LEAST_HELD = 1_000
-"""Slow items that a map of unknown length holds back however few have ended. With more it holds twice the share of those
-that have, so that the share is exact for a hundred thousand items at a percent, and for more unless the map becomes faster
-as it goes on: then the slowest of its beginning are fewer."""
+"""Slow items that a map of unknown length holds back however few have ended. With more it holds twice the share of
+those that have, so that the share is exact for a hundred thousand items at a percent, and for more unless the map
+becomes faster as it goes on: then the slowest of its beginning are fewer."""
 
 
 class Sized(Protocol):
