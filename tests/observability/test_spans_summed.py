@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import weakref
+from contextvars import ContextVar, copy_context
+from functools import partial
+from time import perf_counter_ns
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, Retry, events
+from hush.core._runtime._quick import Begun
 from hush.core.protocols import NONE_SLOW, Wanted, lot
 from hush.observability._sampling import Sampling
 from hush.observability._tree import Tree
@@ -206,6 +211,40 @@ def test_items_nobody_wants_make_no_event_each():
     assert len(watch.events) < 20
 
 
+@pytest.mark.parametrize("slow", [0, 5, 19])
+def test_the_slowest_call_took_what_it_took(slow):
+    took: list[int] = []
+
+    def one(x: int) -> dict[str, int]:
+        began_ns = perf_counter_ns()
+        while x == slow and perf_counter_ns() < began_ns + 200_000:
+            pass
+        took.append(perf_counter_ns() - began_ns)
+        return {"y": x}
+
+    watch = Fixed()
+    told_of(map_of(one, executor="inline"), 20, watch)
+    (summed,) = [event for event in watch.events if type(event) is events.ItemsRan]
+    assert summed.slowest_ns >= max(took)
+    assert summed.took_ns >= sum(took)
+    assert not [*complaints_of_sums(watch, choice=False)]
+
+
+def test_what_has_been_told_is_not_in_the_next_sum():
+    async def one(x: int) -> dict[str, int]:
+        await asyncio.sleep(0.2)
+        began_ns = perf_counter_ns()
+        while x == 0 and perf_counter_ns() < began_ns + 2_000_000:
+            pass
+        return {"y": x}
+
+    watch = Fixed()
+    told_of(map_of(one, map={"max_concurrency": 1}), 6, watch)
+    sums = [event for event in watch.events if type(event) is events.ItemsRan]
+    assert [(event.items, event.calls) for event in sums] == [(1, 1)] * 6
+    assert all(event.slowest_ns == event.took_ns for event in sums)  # of one call
+
+
 def test_sums_are_told_ten_times_a_second_and_how_far_the_map_is_with_them():
     async def slow(x: int) -> dict[str, int]:
         await asyncio.sleep(0.04)
@@ -248,14 +287,19 @@ def test_a_slow_item_is_wanted():
     assert "ItemsRan" not in kinds
 
 
-@pytest.mark.parametrize("ending", ["raises", "reports", "lacks", "tags"])
+@pytest.mark.parametrize("ending", ["raises", "reports", "lacks", "tags", "gives no mapping"])
 def test_what_does_not_end_as_usual_is_told_of_as_ever(ending):
     async def odd(x: int) -> dict[str, Any]:
         await asyncio.sleep(0.001)
         if x == 30:
             if ending == "raises":
                 raise ValueError("no")
-            return {"reports": {"y": 1, "wrong": "no"}, "lacks": {"z": 1}, "tags": {"y": 1, "$tags": ["a"]}}[ending]
+            return {
+                "reports": {"y": 1, "wrong": "no"},
+                "lacks": {"z": 1},
+                "tags": {"y": 1, "$tags": ["a"]},
+                "gives no mapping": [1],
+            }[ending]
         return {"y": x, "wrong": None}
 
     watch = Fixed()
@@ -273,6 +317,7 @@ def test_what_does_not_end_as_usual_is_told_of_as_ever(ending):
         names
         == {
             "raises": [*whole, "NodeFailed", "ItemFailed"],
+            "gives no mapping": [*whole, "NodeFailed", "ItemFailed"],
             "reports": ["NodeRan", "ItemFailed"],
             "lacks": ["NodeRan", "ItemFailed"],
             "tags": [*whole, "NodeFinished", "ItemFinished"],
@@ -280,6 +325,32 @@ def test_what_does_not_end_as_usual_is_told_of_as_ever(ending):
     )
     assert result.status == ("ok" if ending == "tags" else "partial")
     assert sum(event.items for event in watch.events if type(event) is events.ItemsRan) == 59
+    assert not [*complaints_of_sums(watch, choice=False)]
+
+
+@pytest.mark.parametrize("how", ["computes", "lacks what was learnt", "lacks what is streamed"])
+def test_an_item_that_fails_when_its_call_has_ended_well_is_told_of_whole_and_once(how):
+    def odd(x: int) -> dict[str, Any]:
+        if x != 30:
+            return {"y": x}
+        return {} if how.startswith("lacks") else {"y": x}
+
+    watch = Fixed()
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, outputs={"*": PARENT}) as m:
+            outputs: Any = {"y": PARENT} if how == "computes" else {"*": PARENT}
+            n = CodeNode(name="n", code_fn=odd, inputs={"x": PARENT["x"]}, outputs=outputs, executor="inline")
+            if how == "computes":
+                n["y"].apply(lambda y: "no" if y == 30 else None) >> PARENT["error"]
+        if how == "lacks what is streamed":
+            with MapNode(name="o", inputs={"y": Each(m["y"])}):
+                CodeNode(name="p", code_fn=lambda y: {"q": y}, inputs={"y": PARENT["y"]}, outputs=PARENT)
+    result, _ = told_of(Hush(graph), 60, watch)
+    about = [event for event in watch.events if event.item == 30 and event.path.startswith("g/m")]
+    assert [type(event).__name__ for event in about] == ["NodeRan", "ItemFailed"]
+    assert result.status == "partial"
+    summed = [event for event in watch.events if type(event) is events.ItemsRan and event.path == "g/m"]
+    assert sum(event.items for event in summed) == (0 if how == "computes" else 59)
     assert not [*complaints_of_sums(watch, choice=False)]
 
 
@@ -386,6 +457,60 @@ def test_calls_under_way_can_be_asked_for():
     assert watch.under_way(2**63, 100) == []
 
 
+@pytest.mark.parametrize("answer", [Wanted(), Wanted(NONE_SLOW, 3, 2**31), Wanted(NONE_SLOW, 3, 0)])
+@pytest.mark.parametrize("changed", [False, True])
+def test_those_under_way_are_those_that_run_oldest_first(answer, changed):
+    running: dict[int, None] = {}
+    looks: list[int] = []
+
+    def look() -> None:
+        asked = watch.under_way(2**63, 100)
+        assert [one.item for one in asked] == [*running]
+        assert len({one.number for one in asked}) == len(asked)
+        for most in range(4):
+            assert watch.under_way(2**63, most) == asked[:most]
+        if asked:
+            assert watch.under_way(asked[0].at_ns - 1, 100) == []
+            assert watch.under_way(asked[-1].at_ns, 100) == asked
+            begun_by = [one for one in asked if one.at_ns <= asked[0].at_ns]
+            assert watch.under_way(asked[0].at_ns, 100) == begun_by
+        looks.append(len(asked))
+
+    async def one(x: int) -> dict[str, int]:
+        running[x] = None
+        look()
+        await asyncio.sleep(random.Random(x).random())
+        look()
+        del running[x]
+        if x % 7 == 3:
+            raise ValueError("no")
+        return {"y": x}
+
+    watch = Fixed()
+    watch.answer = answer
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(range(60))}, max_concurrency=5):
+        x = PARENT["x"].apply(int) if changed else PARENT["x"]
+        CodeNode(name="n", code_fn=one, inputs={"x": x}, outputs=PARENT)
+    run_virtual(lambda: Hush(graph).run({}, tracer=watch))
+    assert len(looks) == 120
+    assert max(looks) == 5
+    assert watch.under_way(2**63, 100) == []
+
+
+def test_what_a_call_takes_to_be_known_is_used_again():
+    counted: list[int] = []
+
+    async def one(x: int) -> dict[str, int]:
+        await asyncio.sleep(0.001)
+        if x % 50 == 0:
+            counted.append(sum(type(each) is Begun for each in gc.get_objects()))
+        return {"y": x}
+
+    before = sum(type(each) is Begun for each in gc.get_objects())
+    told_of(map_of(one, map={"max_concurrency": 4}), 300)
+    assert max(counted) <= before + 4
+
+
 @pytest.mark.parametrize("tick", range(1, 40))
 def test_cancelled_at_any_tick(tick):
     watch = sampled(map_of(quick, map={"max_concurrency": 4}), {"xs": range(40)}, 0, tick, Fixed)
@@ -397,6 +522,98 @@ def test_cancelled_at_any_tick(tick):
         assert [sum(event.items for event in sums)] == ([event.done for event in ended] or [0])
         assert started <= 4
         assert not watch.under_way(2**63, 100)
+
+
+def test_nobody_is_asked_about_a_map_that_has_ended():
+    class Asked(Fixed):
+        def wants(self, path: str, items: tuple[int, ...], /) -> Wanted:
+            assert not any(type(event) is events.MapFinished for event in self.events)
+            return Wanted()
+
+    async def main() -> Any:
+        result = await map_of(lambda x: {"y": x}, executor="inline").run({"xs": range(64)}, tracer=watch)
+        await asyncio.sleep(1)
+        return result
+
+    watch = Asked()
+    run_virtual(main)
+    assert type(watch.events[-1]) is events.RunFinished
+    assert watch.under_way(2**63, 10) == []
+
+
+# --- where the code of a call is ----------------------------------------------------------------------------------
+here: ContextVar[int | None] = ContextVar("here", default=None)
+
+
+class Placing(Fixed):
+    """Says in the context of each call which it is."""
+
+    def enter(self, event: Any) -> Any:
+        return partial(here.reset, here.set(event.number))
+
+
+class PlacingByNumber(Placing):
+    def enter_number(self, number: int) -> Any:
+        return partial(here.reset, here.set(number))
+
+
+@pytest.mark.parametrize(
+    "tracers", [[Placing], [PlacingByNumber], [Placing, PlacingByNumber], [PlacingByNumber, Fixed]]
+)
+@pytest.mark.parametrize("answer", [Wanted(), Wanted(NONE_SLOW, 3, 2**31), Wanted(NONE_SLOW, 3, 0)])
+@pytest.mark.parametrize("way", ["async", "async that does not suspend", "def", "def that gives an awaitable"])
+@pytest.mark.parametrize("changed", [False, True])
+def test_each_call_knows_where_it_is_and_what_it_read_is_told(tracers, answer, way, changed):
+    places: dict[int, list[int | None]] = {}
+    left: list[Any] = []
+
+    async def awaited(x: int) -> dict[str, int]:
+        places[x] = [here.get()]
+        if way != "async that does not suspend":
+            await asyncio.sleep(0.001 * (x % 3))
+        places[x].append(here.get())
+        left.append(copy_context())
+        if x % 100 == 11:
+            raise ValueError("no")
+        return {"y": x}
+
+    def plain(x: int) -> dict[str, int]:
+        places[x] = [here.get()]
+        if x % 100 == 11:
+            raise ValueError("no")
+        return {"y": x}
+
+    fn: Any = {"def": plain, "def that gives an awaitable": lambda x: awaited(x)}.get(way, awaited)
+    given = [kind() for kind in tracers]
+    for each in given:
+        each.answer = answer
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(range(40))}, max_concurrency=3):
+        x = PARENT["x"].apply(lambda x: x + 100) if changed else PARENT["x"]
+        more: Any = {"executor": "inline"} if way.startswith("def") else {}
+        CodeNode(name="n", code_fn=fn, inputs={"x": x}, outputs={"y": PARENT}, **more)
+
+    async def main() -> Any:
+        result = await Hush(graph).run({}, tracer=given)
+        assert here.get() is None
+        return result
+
+    run_virtual(main)
+    watch = given[0]
+    more_x = 100 if changed else 0
+    assert sorted(places) == [*range(more_x, more_x + 40)]
+    assert all(seen[0] is not None and len({*seen}) == 1 for seen in places.values())
+    assert len({seen[0] for seen in places.values()}) == 40
+    assert {context[here] for context in left} == ({seen[0] for seen in places.values()} if left else set())
+    told = 0
+    for event in watch.events:
+        if type(event) is events.NodeRan or (type(event) is events.NodeStarted and event.path == "g/m/n"):
+            told += 1
+            assert places[event.item + more_x][0] == event.number
+        if type(event) in (events.NodeRan, events.NodeCalled) and event.path == "g/m/n":
+            assert event.inputs == {"x": event.item + more_x}
+    assert told + sum(event.calls for event in watch.events if type(event) is events.ItemsRan) == 40
+    assert told >= (40 if answer == Wanted() else 1)
+    assert not [*complaints_of_sums(watch, choice=False)]
 
 
 # --- what it holds ------------------------------------------------------------------------------------------------
@@ -426,7 +643,15 @@ class Deaf(Fixed):
 def test_the_kept_failure_of_an_item_keeps_no_value_of_others(tracer, answer, awaited, changed):
     values: list[weakref.ref[Any]] = []
 
-    def give(x: int) -> dict[str, Any]:
+    def read(x: int) -> Any:
+        value = Value()
+        value.x = x
+        values.append(weakref.ref(value))
+        return value
+
+    def give(x: Any) -> dict[str, Any]:
+        if changed:
+            x = x.x
         if x == 7:
             raise ValueError("no")
         value = Value()
@@ -434,23 +659,24 @@ def test_the_kept_failure_of_an_item_keeps_no_value_of_others(tracer, answer, aw
         return {"v": value}
 
     async def give_later(x: int) -> dict[str, Any]:
-        await asyncio.sleep(x % 3)
+        await asyncio.sleep(0)
         return give(x)
 
     watch = tracer()
     watch.answer = answer
     with GraphNode(name="g") as graph:
         with MapNode(name="m", inputs={"x": Each(range(40))}) as each:
-            x = PARENT["x"].apply(int) if changed else PARENT["x"]
+            x = PARENT["x"].apply(read) if changed else PARENT["x"]
             more: Any = {} if awaited else {"executor": "inline"}
             CodeNode(name="n", code_fn=give_later if awaited else give, inputs={"x": x}, outputs={"*": PARENT}, **more)
         CodeNode(name="e", code_fn=lambda v: {"n": len(v)}, inputs={"v": each["v"]}, outputs=PARENT, executor="inline")
     result = run_virtual(lambda: Hush(graph).run({}, tracer=watch))
     assert result["n"] == 40
     assert [str(error) for error in result.errors] == ["no"]
-    assert len(values) == 39
-    assert not [value for value in values if value() is not None]
+    assert len(values) == 39 + 40 * changed
+    # What the call that failed was given is in the frame of its own function.
+    assert [value().x for value in values if value() is not None] in ([], [7])
 
 
 class Value:
-    pass
+    x = -1

@@ -32,9 +32,7 @@ def is_one_call(body: Plan) -> bool:
 
 def _error_keys(step: StepPlan) -> list[str]:
     """The keys of what the call gives that may say that its item has failed."""
-    if step.gives is None:
-        return []
-    return [copy.key for copy in step.gives.writes if copy.to == ERROR] + [ERROR] * step.gives.everything
+    return [] if step.gives is None else [copy.key for copy in step.gives.writes if copy.to == ERROR]
 
 
 class Teller(Protocol):
@@ -163,7 +161,6 @@ class Summing:
             took_ns > self._slow_ns
             or hash((self._seed, index)) & 0xFFFFFFFF < self._share  # ``protocols.lot``, without the call
             or (self._error_keys and any(out.get(key) is not None for key in self._error_keys))
-            or frame.marks is not None
             or (self._needed is not None and not out.keys() >= self._needed and self._fanout.columns.lacks(out))
             or (self._taken and not out.keys() >= self._taken)
         ):
