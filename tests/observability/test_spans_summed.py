@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, Retry, events
+from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._quick import Begun
+from hush.core._runtime._summing import Summing
 from hush.core.protocols import NONE_SLOW, Wanted, lot
 from hush.observability._sampling import Sampling
 from hush.observability._tree import Tree
@@ -34,7 +36,7 @@ from kit.tiers import every_change, nightly, patient
 pytestmark = pytest.mark.usefixtures("silence")
 
 
-def sampled(engine: Any, inputs: Any, seed: object, cancel_at: int | None = None, kind: type[Terse] = Sampled) -> Any:
+def sampled(engine: Any, inputs: Any, seed: object, cancel_at: int | None = None, kind: Any = Sampled) -> Any:
     watch = kind()
     loop = VirtualLoop(seed)
     main = loop.create_task(engine.run(inputs=inputs, tracer=watch, request_id="r"), name="main")
@@ -56,13 +58,25 @@ def test_random_graphs(case, seed, tick):
     assert not found, "\n".join([*found[:12], source(case, seed=seed, cancel_at=tick)])
 
 
-def hold_pipeline(pipeline, seed, tick):
+class Fickle(Sampled):
+    """Wants now these, now those."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+
+    def wants(self, path: str, items: tuple[int, ...], /) -> Any:
+        slow_ns = self._random.choice([-1, 0, 5_000, NONE_SLOW, NONE_SLOW])
+        return self._random.choice([None, Wanted(slow_ns, 7, self._random.choice([0, 2**30, 2**31]))])
+
+
+def hold_pipeline(pipeline, seed, tick, kind=Sampled):
     play = pipelines_built.Play()
     engine = Hush(pipelines_built.build(pipeline, play))
     play.reset(seed)
-    watch = sampled(engine, {}, seed, tick)
+    watch = sampled(engine, {}, seed, tick, kind)
     watch.ended.demand_tidiness()
-    found = [*complaints_of_sums(watch)]
+    found = [*complaints_of_sums(watch, choice=kind is Sampled)]
     assert not found, "\n".join([*found[:12], repr(pipeline)])
 
 
@@ -73,11 +87,18 @@ def test_random_pipelines_of_maps(pipeline, seed, tick):
     hold_pipeline(pipeline, seed, tick)
 
 
+@patient
+@settings(every_change, max_examples=80)
+@given(pipelines(), st.integers(0, 99), st.none() | st.integers(1, 60))
+def test_whatever_a_tracer_answers_from_one_time_to_the_next(pipeline, seed, tick):
+    hold_pipeline(pipeline, seed, tick, lambda: Fickle(seed))
+
+
 @pytest.mark.nightly
 @settings(nightly, max_examples=2_000)
-@given(pipelines(), st.integers(0, 99), st.none() | st.integers(1, 100))
-def test_many_random_pipelines_of_maps(pipeline, seed, tick):
-    hold_pipeline(pipeline, seed, tick)
+@given(pipelines(), st.integers(0, 99), st.none() | st.integers(1, 100), st.booleans())
+def test_many_random_pipelines_of_maps(pipeline, seed, tick, fickle):
+    hold_pipeline(pipeline, seed, tick, (lambda: Fickle(seed)) if fickle else Sampled)
 
 
 # --- the choice ---------------------------------------------------------------------------------------------------
@@ -262,6 +283,50 @@ def test_sums_are_told_ten_times_a_second_and_how_far_the_map_is_with_them():
         following = watch.events[index + 1]
         if type(following) is events.MapProgressed:
             assert following.done == done
+
+
+class Asked(Fixed):
+    """Wants every item at first; later none."""
+
+    def __init__(self, changes_after: int) -> None:
+        super().__init__()
+        self.asked = 0
+        self.changes_after = changes_after
+
+    def wants(self, path: str, items: tuple[int, ...], /) -> Wanted:
+        self.asked += 1
+        return Wanted() if self.asked <= self.changes_after else Wanted(NONE_SLOW, 1, 0)
+
+
+def test_how_far_a_map_is_is_told_as_often_if_each_item_is_wanted():
+    async def slow(x: int) -> dict[str, int]:
+        await asyncio.sleep(0.04)
+        return {"y": x}
+
+    watch = Asked(1_000)
+    _, kinds = told_of(map_of(slow, map={"max_concurrency": 10}), 250, watch)  # a second
+    assert kinds["ItemFinished"] == 250
+    assert 8 <= kinds["MapProgressed"] <= 11
+
+
+@pytest.mark.parametrize("changes_after", [1, 2, 3, 7])
+def test_it_is_asked_again_after_so_many_items(changes_after):
+    watch = Asked(changes_after)
+    _, kinds = told_of(map_of(quick, map={"max_concurrency": 1}), 640, watch)  # 0.64 s
+    assert 63 <= kinds["ItemFinished"] <= 64 * changes_after + 1  # or after 0.1 s
+    assert watch.asked <= 1 + 10 + 7
+    assert not [*complaints_of_sums(watch, choice=False)]
+
+
+def test_it_is_asked_again_ten_times_a_second():
+    async def slow(x: int) -> dict[str, int]:
+        await asyncio.sleep(0.03)
+        return {"y": x}
+
+    watch = Asked(1)
+    _, kinds = told_of(map_of(slow, map={"max_concurrency": 1}), 30, watch)
+    assert 3 <= kinds["ItemFinished"] <= 5
+    assert 6 <= watch.asked <= 10
 
 
 def test_those_wanted_are_told_of_one_by_one():
@@ -511,6 +576,22 @@ def test_what_a_call_takes_to_be_known_is_used_again():
     assert max(counted) <= before + 4
 
 
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_a_map_that_has_ended_is_not_known_any_more():
+    counted: list[int] = []
+
+    def count(ys: list[int]) -> dict[str, int]:
+        counted.append(sum(type(each) in (Summing, Fanout) for each in gc.get_objects()))
+        return {"n": len(ys)}
+
+    with GraphNode(name="g") as graph, MapNode(name="o", inputs={"x": Each(range(20))}, max_concurrency=1):
+        with MapNode(name="m", inputs={"y": Each(range(3))}) as m:
+            CodeNode(name="n", code_fn=lambda y: {"z": y}, inputs={"y": PARENT["y"]}, outputs=PARENT, executor="inline")
+        CodeNode(name="c", code_fn=count, inputs={"ys": m["z"]}, outputs=PARENT, executor="inline")
+    run_virtual(lambda: Hush(graph).run({}, tracer=Fixed()))
+    assert max(counted) == counted[0]
+
+
 @pytest.mark.parametrize("tick", range(1, 40))
 def test_cancelled_at_any_tick(tick):
     watch = sampled(map_of(quick, map={"max_concurrency": 4}), {"xs": range(40)}, 0, tick, Fixed)
@@ -586,7 +667,7 @@ def test_each_call_knows_where_it_is_and_what_it_read_is_told(tracers, answer, w
     fn: Any = {"def": plain, "def that gives an awaitable": lambda x: awaited(x)}.get(way, awaited)
     given = [kind() for kind in tracers]
     for each in given:
-        each.answer = answer
+        each.answer = answer  # one that is no ``Fixed`` is told of each
     with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(range(40))}, max_concurrency=3):
         x = PARENT["x"].apply(lambda x: x + 100) if changed else PARENT["x"]
         more: Any = {"executor": "inline"} if way.startswith("def") else {}
@@ -612,7 +693,7 @@ def test_each_call_knows_where_it_is_and_what_it_read_is_told(tracers, answer, w
         if type(event) in (events.NodeRan, events.NodeCalled) and event.path == "g/m/n":
             assert event.inputs == {"x": event.item + more_x}
     assert told + sum(event.calls for event in watch.events if type(event) is events.ItemsRan) == 40
-    assert told >= (40 if answer == Wanted() else 1)
+    assert told >= (40 if answer == Wanted() or Terse in tracers else 1)
     assert not [*complaints_of_sums(watch, choice=False)]
 
 

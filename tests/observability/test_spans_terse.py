@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
-from hush.core.errors import RunTimeout
+from hush.core.errors import MissingKeyError, RunTimeout
 from hush.core.events import NodeRan, NodeStarted
 from hush.testing import run_virtual
 from kit.span_laws import Terse, watched
@@ -76,3 +76,45 @@ def test_an_awaited_call_of_which_there_is_more_to_tell_is_told_of_as_ever(endin
     assert about[2].inputs == {"x": 1}
     assert about[1].number == about[2].number == 1
     assert about[0].at_ns <= about[1].at_ns == about[2].at_ns
+
+
+async def awaited(x: int) -> dict[str, int]:
+    return {"y": x + 1}
+
+
+def plain(x: int) -> dict[str, int]:
+    return {"y": x + 1}
+
+
+@pytest.mark.parametrize(("fn", "more"), [(awaited, {}), (plain, {"executor": "inline"})])
+def test_what_follows_a_quick_call_was_ready_when_that_ended(fn, more):
+    with GraphNode(name="g") as graph:
+        one = CodeNode(name="one", code_fn=fn, inputs={"x": 1}, **more)
+        two = CodeNode(name="two", code_fn=fn, inputs={"x": one["y"]}, **more)
+        CodeNode(name="three", code_fn=fn, inputs={"x": two["y"]}, outputs=PARENT, **more)
+    watch = Terse()
+    result = run_virtual(lambda: Hush(graph).run({}, tracer=watch, keep=True))
+    ran = {event.path: event for event in watch.events if type(event) is NodeRan}
+    assert ran["g/two"].ready_ns == ran["g/one"].at_ns
+    assert ran["g/three"].ready_ns == ran["g/two"].at_ns
+    assert result.nodes == {"g/one": {"y": 2}, "g/two": {"y": 3}, "g/three": {"y": 4}}
+
+
+async def awaited_hidden(x: int) -> dict[str, int]:
+    return dict(y=x)  # noqa: C408  # whose keys nobody knows before
+
+
+def hidden(x: int) -> dict[str, int]:
+    return dict(y=x)  # noqa: C408  # whose keys nobody knows before
+
+
+@pytest.mark.parametrize(("fn", "more"), [(awaited_hidden, {}), (hidden, {"executor": "inline"})])
+def test_a_call_that_does_not_give_what_it_must_has_begun_and_failed(fn, more):
+    with GraphNode(name="g") as graph:
+        node = CodeNode(name="n", code_fn=fn, inputs={"x": 1}, **more)
+        node["z"] >> PARENT["z"]
+    watch = Terse()
+    with pytest.raises(MissingKeyError):
+        run_virtual(lambda: Hush(graph).run({}, tracer=watch))
+    about = [type(event).__name__ for event in watch.events if event.path == "g/n"]
+    assert about == ["NodeReady", "NodeStarted", "NodeCalled", "NodeFailed"]

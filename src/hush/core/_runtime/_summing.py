@@ -233,4 +233,5 @@ class Summing:
             self._flush()
         self._quick.maps.remove(self)
         self._closed = True
-        self._needed = None  # the columns' own: a kept failure of an item holds its strand, and that this
+        # A kept failure of an item holds its strand, and that this, which must hold no value of the map any more.
+        del self._fanout, self._needed
