@@ -173,11 +173,21 @@ def test_importing_core_loads_nothing_of_what_a_cache_needs():
     assert not {name for name in beyond if name.startswith(("hush.core._cache", "hush.core._spec._certain"))}
 
 
+def test_importing_core_loads_no_events_and_nothing_that_tells_of_them():
+    """Without a tracer no event is made; their classes alone are a sixth of what importing takes."""
+    events = {"hush.core.events", "hush.core._runtime._tracing", "hush.core._runtime._quick"}
+    run = "import asyncio, hush.core as h; g = h.GraphNode(name='g'); "
+    run += "m = g.__enter__(); h.CodeNode(name='n', code_fn=lambda: {}); g.__exit__(None, None, None); "
+    assert not loaded_by("import hush.core") & events
+    assert not loaded_by(run + "asyncio.run(h.Hush(g).run())") & events
+    assert loaded_by("from hush.core import NodeStarted") >= {"hush.core.events"}
+
+
 def test_importing_core_does_not_load_what_tests_are_written_with():
     assert not {name for name in loaded_by("import hush.core") if name.startswith("hush.testing")}
 
 
-@pytest.mark.parametrize("package", ["hush.providers", "hush.testing"])
+@pytest.mark.parametrize("package", ["hush.core", "hush.providers", "hush.testing"])
 def test_every_public_name_that_is_loaded_late_can_be_taken_and_is_described(package):
     """They are loaded when they are asked for, so a wrong table would be found by users only."""
     module = importlib.import_module(package)

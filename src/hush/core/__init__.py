@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from hush.core._engine import Hush, why_on_signal
 from hush.core._resources._hub import ResourceHub
 from hush.core._spec._policies import Limit, Retry
@@ -26,33 +28,6 @@ from hush.core.errors import (
     UsageError,
     WorkerDied,
 )
-from hush.core.events import (
-    Event,
-    ItemFailed,
-    ItemFinished,
-    ItemsRan,
-    MapFinished,
-    MapProgressed,
-    MapStarted,
-    NodeAdmitted,
-    NodeAnswered,
-    NodeCached,
-    NodeCalled,
-    NodeChunk,
-    NodeFailed,
-    NodeFinished,
-    NodeQueued,
-    NodeRan,
-    NodeReady,
-    NodeReleased,
-    NodeRerouted,
-    NodeRetrying,
-    NodeSkipped,
-    NodeStarted,
-    RoundFinished,
-    RunFinished,
-    RunStarted,
-)
 from hush.core.nodes import (
     END,
     PARENT,
@@ -68,6 +43,35 @@ from hush.core.nodes import (
     WhileLoopNode,
     code_node,
 )
+
+if TYPE_CHECKING:  # loaded when they are first asked for, or when a run first has a tracer
+    from hush.core.events import (
+        Event,
+        ItemFailed,
+        ItemFinished,
+        ItemsRan,
+        MapFinished,
+        MapProgressed,
+        MapStarted,
+        NodeAdmitted,
+        NodeAnswered,
+        NodeCached,
+        NodeCalled,
+        NodeChunk,
+        NodeFailed,
+        NodeFinished,
+        NodeQueued,
+        NodeRan,
+        NodeReady,
+        NodeReleased,
+        NodeRerouted,
+        NodeRetrying,
+        NodeSkipped,
+        NodeStarted,
+        RoundFinished,
+        RunFinished,
+        RunStarted,
+    )
 
 __all__ = (
     "END",
@@ -133,3 +137,16 @@ __all__ = (
     "code_node",
     "why_on_signal",
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from hush.core import events
+
+    found = globals()[name] = getattr(events, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

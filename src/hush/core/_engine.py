@@ -7,10 +7,9 @@ import os
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from functools import partial
-from time import monotonic_ns, perf_counter_ns, time_ns
+from time import perf_counter_ns
 from typing import IO, TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack
 
-from hush.core import events
 from hush.core._background import run_in_background
 from hush.core._expr._arguments import checks_arguments
 from hush.core._plan._model import RootPlan
@@ -20,10 +19,10 @@ from hush.core._resources._names import Named, named_by
 from hush.core._result import Nodes, Result
 from hush.core._runtime._compound import run_root
 from hush.core._runtime._frame import Frame
+from hush.core._runtime._listening import tracers_of
 from hush.core._runtime._pass import pass_of
 from hush.core._runtime._policies import policies
 from hush.core._runtime._run import Run
-from hush.core._runtime._tracing import Tracing, tracers_of
 from hush.core._runtime._watchdog import watchdog
 from hush.core._spec._kinds import kinds_of
 from hush.core._spec._limits import NO_LIMITS, NamedLimits
@@ -173,11 +172,7 @@ class Hush(Drawn):
         run = Run(self.name, loop, budget, self._grace_s, request_id)
         run.stall_s, run.limits = self._stall_s, self._limits_used
         if tracers or keep:
-            run.tracing = Tracing(run, tracers)
-            run.keeps = bool(keep)
-            if keep:
-                run.tracing.kept = {}
-            self._tell_started(run, user_id, session_id, given)
+            self._trace(run, tracers, user_id, session_id, given, keep=keep)
         del tracer, tracers, given  # failures that a tracer keeps remember this frame, as they do ``_execute``'s
         frame = Frame(self._root.plan, slots)
         del slots
@@ -211,10 +206,23 @@ class Hush(Drawn):
         finally:
             del result
 
-    def _tell_started(
-        self, run: Run, user_id: str | None, session_id: str | None, inputs: Mapping[str, Any] | None
+    def _trace(
+        self,
+        run: Run,
+        tracers: Sequence[Tracer],
+        user_id: str | None,
+        session_id: str | None,
+        inputs: Mapping[str, Any] | None,
+        *,
+        keep: bool,
     ) -> None:
-        assert run.tracing is not None
+        """Have the run told of, and kept, from its beginning on."""
+        from hush.core._runtime._tracing import Tracing  # with the events it is a fifth of what importing Hush takes
+
+        run.tracing = Tracing(run, tracers)
+        run.keeps = bool(keep)
+        if keep:
+            run.tracing.kept = {}
         kinds = None
         if run.tracing.sees_calls:
             if self._kinds is None:
@@ -222,10 +230,7 @@ class Hush(Drawn):
             inputs, kinds = inputs or {}, self._kinds
         else:
             inputs = None
-        at_ns, wall_ns = monotonic_ns(), time_ns()
-        run.tracing.tell(
-            events.RunStarted(run.id, self.name, None, at_ns, wall_ns, user_id, session_id, (), inputs, kinds)
-        )
+        run.tracing.run_started(self.name, user_id, session_id, inputs, kinds)
 
     def _kept(self, run: Run) -> Nodes | None:
         """What the nodes of ``run`` gave, if it keeps that."""
@@ -371,9 +376,7 @@ def _finished(
     run: Run, status: str, seconds: float, *, error: BaseException | None = None, result: Result | None = None
 ) -> None:
     if run.tracing is not None:
-        run.tracing.tell(
-            events.RunFinished(run.id, run.name, None, monotonic_ns(), status, seconds, error, result, run.tags())
-        )
+        run.tracing.run_finished(run.name, status, seconds, error, result, run.tags())
         run.tracing = None  # that was the last event: calls that were left behind have nobody to tell
 
 

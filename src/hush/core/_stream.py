@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from hush.core._plan._model import Plan
 from hush.core._result import Result
+from hush.core._runtime._listening import Listener
 from hush.core._runtime._run import Run
-from hush.core._runtime._tracing import Listener, Tracing
+from hush.core._runtime._tracing import Tracing
 from hush.core.errors import UsageError, nearest
 from hush.core.events import Event, ItemFailed, ItemFinished
 

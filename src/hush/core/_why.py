@@ -10,10 +10,11 @@ from typing import IO, NamedTuple
 
 from hush.core._admission._state import LimitState
 from hush.core._runtime._glimpse import MapState, map_state
+from hush.core._runtime._listening import Listener
 from hush.core._runtime._pass import Pass, busy_passes
 from hush.core._runtime._run import Run
 from hush.core._runtime._stalls import limit_states, standing
-from hush.core._runtime._tracing import Listener, Tracing
+from hush.core._runtime._tracing import Tracing
 from hush.core._spec._model import GraphSpec, MapSpec
 from hush.core._spec._order import order_of
 from hush.core._spec._reads import body_of

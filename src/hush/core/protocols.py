@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-from hush.core.events import Event, NodeStarted
+if TYPE_CHECKING:  # imported when a run first has a tracer
+    from hush.core.events import Event, NodeStarted
 
 __all__ = (
     "CallTracer",

@@ -124,7 +124,8 @@ def _headline(run: RunTally, now_s: float, *, several: bool) -> Text:
         text.append(f"  {said.format(_exactly(run.seconds))}", style=style)
         return text
     text.append(f"  {_exactly(now_s - run.began_ns / 1e9)}", style="dim")
-    working = [(now_s - at_ns / 1e9, path) for path, at_ns in run.working.copy().items()]
+    before_ns = round((now_s - _LONG_S) * 1e9)
+    working = [(now_s - at_ns / 1e9, path) for path, at_ns in run.at_work(before_ns).items()]
     long = sorted((one for one in working if one[0] >= _LONG_S), reverse=True)
     if long:
         named = [f"{path.removeprefix(f'{run.name}/')} {_roughly(passed_s)}" for passed_s, path in long[:_MOST_NAMED]]

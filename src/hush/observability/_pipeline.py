@@ -225,7 +225,8 @@ class Pipeline:
                 log.exception("spans were not handed on")
             self._complaints.say_noted()
             with self._lock:
-                self._answered, self._handed = asked, handed
+                if asked > self._answered:  # else the next round would answer for this one, if nobody is awake yet
+                    self._answered, self._handed = asked, handed
                 self._lock.notify_all()
             if closing:
                 exporter, self._delivery.exporter = self._delivery.exporter, None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Lock
 
-from hush.core.events import Event, RunFinished, RunStarted
+from hush.core.events import Event, NodeStarted, RunFinished, RunStarted
 from hush.core.extend import logger
-from hush.observability._tally import TAKES, RunTally
+from hush.core.protocols import Tracer, Wanted
+from hush.observability._tally import TAKES, RunTally, UnderWay
 
 try:
     from rich import get_console
@@ -60,8 +62,12 @@ class ConsoleProgress:
         self._runs: dict[str, RunTally] = {}
         self._painter: Painter | None = None
 
+    def for_run(self) -> Tracer:
+        """What hears one run: it takes quick items in sums, so that a map is not slowed down by being shown."""
+        return _RunProgress(self)
+
     def emit(self, event: Event, /) -> None:
-        """Take one event; the engine calls this."""
+        """Take one event of any run: for whoever passes events on."""
         run = self._runs.get(event.run)
         take = TAKES.get(type(event))
         if take is not None:
@@ -71,6 +77,12 @@ class ConsoleProgress:
             self._run_started(event)
         elif isinstance(event, RunFinished) and run is not None:
             self._run_finished(run, event)
+
+    def ask(self, run: str, under_way: UnderWay) -> None:
+        """Have it ask which calls of a run are under way."""
+        tally = self._runs.get(run)
+        if tally is not None:
+            tally.asks.append(under_way)
 
     def _run_started(self, event: RunStarted) -> None:
         with self._lock:
@@ -114,3 +126,32 @@ class ConsoleProgress:
             return True
         # Environment variables that ask for colours make rich take a pipe for a terminal.
         return console.is_terminal and (self._given or console.file.isatty())
+
+
+class _RunProgress:
+    """Hears one run for a ``ConsoleProgress``; it wants to be told of no item by itself (``SamplingTracer``)."""
+
+    sees_calls = False
+    terse = True
+
+    def __init__(self, progress: ConsoleProgress) -> None:
+        self._progress = progress
+        self._under_way: UnderWay = _none
+
+    def attach(self, under_way: UnderWay) -> None:
+        """The run begins."""
+        self._under_way = under_way
+
+    def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:
+        """Items are counted."""
+
+    def emit(self, event: Event, /) -> None:
+        """Take one event; the engine calls this."""
+        self._progress.emit(event)
+        if isinstance(event, RunStarted):
+            self._progress.ask(event.run, self._under_way)
+
+
+def _none(before_ns: int, most: int) -> Sequence[NodeStarted]:
+    """Nobody has said what is under way."""
+    return ()

@@ -45,6 +45,10 @@ USUAL = Sampling()
 MOST_HELD = 20_000
 """Spans of slow items that one map holds back until it ends: beyond that, the fastest of these are left out early, so
 the slowest share is exact up to so many spans, and the slowest of all are kept in any case."""
+LEAST_HELD = 1_000
+"""Slow items that a map of unknown length holds back however few have ended. With more it holds twice the share of
+those that have, so that the share is exact for a hundred thousand items at a percent, and for more unless the map
+becomes faster as it goes on: then the slowest of its beginning are fewer."""
 
 
 class Sized(Protocol):
@@ -65,12 +69,18 @@ class ItemSampler(Generic[_Whole]):
         total: How many items there will be, if that is known: then no more are held back than can be among the slowest.
     """
 
-    __slots__ = ("_done", "_held", "_most", "_order", "_rule", "_slow")
+    __slots__ = ("_done", "_grows", "_held", "_least", "_order", "_rule", "_slow")
 
     def __init__(self, rule: Sampling, total: int | None = None) -> None:
         self._rule = rule
         self._done = 0
-        self._most = 0 if not rule.slowest else MOST_HELD if total is None else int(rule.slowest * total)
+        self._grows = total is None
+        if total is not None:
+            self._least = int(rule.slowest * total)
+        elif not rule.slowest:
+            self._least = 0
+        else:
+            self._least = MOST_HELD if rule.slowest > 0.25 else LEAST_HELD
         self._slow: list[tuple[int, int, _Whole]] = []  # a heap, the fastest on top
         self._held = 0
         self._order = count()
@@ -85,13 +95,15 @@ class ItemSampler(Generic[_Whole]):
         rule = self._rule
         if failed or self._done <= rule.first or share < rule.random:
             return True, ()
-        slow = self._slow
-        if not self._most or (len(slow) >= self._most and took_ns <= slow[0][0]):
+        slow, most = self._slow, self._least
+        if not most or (len(slow) >= most and took_ns <= slow[0][0]):
             return False, (whole,)  # nearly all of them
+        if self._grows:
+            most = max(most, int(2 * rule.slowest * self._done))
         heappush(slow, (took_ns, -next(self._order), whole))
         self._held += whole.size()
         out: list[_Whole] = []
-        while len(slow) > self._most or (self._held > MOST_HELD and len(slow) > 1):
+        while len(slow) > most or (self._held > MOST_HELD and len(slow) > 1):
             fastest = heappop(slow)[2]
             self._held -= fastest.size()
             out.append(fastest)
@@ -106,10 +118,10 @@ class ItemSampler(Generic[_Whole]):
         if self._done < self._rule.first:
             return -1
         slow = self._slow
-        if not self._most:
+        if not self._least:
             return NONE_SLOW
         try:
-            return slow[0][0] if len(slow) >= self._most or self._held >= MOST_HELD else -1
+            return slow[0][0] if len(slow) >= self._least or self._held >= MOST_HELD else -1
         except IndexError:  # the map has just ended
             return -1
 

@@ -7,16 +7,18 @@ whoever prints something above what is drawn. It keeps numbers and paths, nothin
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from hush.core.events import (
     ItemFailed,
     ItemFinished,
+    ItemsRan,
     MapFinished,
     MapStarted,
     NodeFailed,
     NodeFinished,
+    NodeRan,
     NodeStarted,
     RunFinished,
     RunStarted,
@@ -24,6 +26,9 @@ from hush.core.events import (
 
 _RATE_OVER_S = 10.0
 _RATE_OVER_ITEMS = 10
+_MOST_ASKED = 1_000
+UnderWay: TypeAlias = "Callable[[int, int], Sequence[NodeStarted]]"
+"""Gives at most so many calls that began before an instant, oldest first."""
 
 
 class MapTally:
@@ -158,10 +163,11 @@ class RunTally:
         seconds: How long it took, once it has ended.
         maps: Its maps by path, in the order in which they were first seen.
         working: The nodes at work outside maps, containers left out, and since when.
+        asks: What says which calls are under way of which nobody was told.
         sharing: How many runs under way have this id: users may give one twice.
     """
 
-    __slots__ = ("began_ns", "id", "maps", "name", "seconds", "sharing", "status", "working")
+    __slots__ = ("asks", "began_ns", "id", "maps", "name", "seconds", "sharing", "status", "working")
 
     def __init__(self, event: RunStarted) -> None:
         self.id = event.run
@@ -171,17 +177,33 @@ class RunTally:
         self.seconds = 0.0
         self.maps: dict[str, MapTally] = {}
         self.working: dict[str, int] = {}
+        self.asks: list[UnderWay] = []
         self.sharing = 1
 
     def finish(self, event: RunFinished) -> None:
         """It ended."""
         self.status, self.seconds = event.status, event.seconds
+        self.asks.clear()
+
+    def at_work(self, before_ns: int) -> dict[str, int]:
+        """``working``, and the calls that began before an instant of which no event tells before they end."""
+        found = self.working.copy()
+        for ask in self.asks.copy():
+            for event in ask(before_ns, _MOST_ASKED):
+                if event.item is None:
+                    found[event.path] = event.at_ns
+                    found.pop(event.path.rpartition("/")[0], None)
+        return found
 
     def _node_started(self, event: NodeStarted) -> None:
         if event.item is None:
             path = event.path
             self.working[path] = event.at_ns
             self.working.pop(path.rpartition("/")[0], None)  # a container: its nodes are at work
+
+    def _node_ran(self, event: NodeRan) -> None:
+        if event.item is None:
+            self.working.pop(event.path.rpartition("/")[0], None)
 
     def _node_finished(self, event: NodeFinished) -> None:
         if event.item is None:
@@ -212,6 +234,11 @@ class RunTally:
         if tally is not None:
             tally.done += 1
 
+    def _items_ran(self, event: ItemsRan) -> None:
+        tally = self.maps.get(event.path)
+        if tally is not None:
+            tally.done += event.items
+
     def _item_failed(self, event: ItemFailed) -> None:
         tally = self.maps.get(event.path)
         if tally is not None:
@@ -239,5 +266,7 @@ TAKES: dict[type, Callable[[RunTally, Any], None]] = {
     MapFinished: RunTally._map_finished,
     ItemFinished: RunTally._item_finished,
     ItemFailed: RunTally._item_failed,
+    ItemsRan: RunTally._items_ran,
+    NodeRan: RunTally._node_ran,
 }
 """What a tally does with an event, by its kind; of the others it takes no notice."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hush.core._plan._model import MapPlan, StepPlan
 from hush.core._runtime._channel import Channel
@@ -21,10 +21,12 @@ from hush.core._runtime._metrics import Latencies
 from hush.core._runtime._run import KEPT_ERRORS, Collected
 from hush.core._runtime._sources import CHUNK
 from hush.core._runtime._strand import Strand
-from hush.core._runtime._summing import Summing, is_one_call
-from hush.core._runtime._tracing import Tracing
 from hush.core._spec._model import ERROR, METRICS
 from hush.core.errors import MissingKeyError, NodeTimeout, ReportedError, TooManyFailures, missing_key
+
+if TYPE_CHECKING:  # imported when a run first has a tracer
+    from hush.core._runtime._summing import Summing
+    from hush.core._runtime._tracing import Tracing
 
 
 class Fanout:
@@ -102,9 +104,12 @@ class Fanout:
 
     def tell_of_items(self, tracing: Tracing, *, here: bool) -> None:
         """Have its items told: in sums where that is possible, of those that run ``here``, in no other process."""
-        if tracing.quick is not None and tracing.samples and here and self.plan.key is None and is_one_call(self.body):
-            self.summing = Summing(tracing, tracing.quick, self)
-        else:
+        if tracing.quick is not None and tracing.samples and here and self.plan.key is None:
+            from hush.core._runtime._summing import Summing, is_one_call
+
+            if is_one_call(self.body):
+                self.summing = Summing(tracing, tracing.quick, self)
+        if self.summing is None:
             self.plain = False
 
     # --- pulling ------------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ class Teller(Protocol):
 
     entering: list[Any]
     enters: list[Enter]
+    kept: dict[str, dict[str, Any]] | None
     numbers: Iterator[int]
 
     def tell(self, event: events.Event) -> None: ...
@@ -134,19 +135,17 @@ class QuickCalls:
     def call(self, begun: Begun) -> Any:
         """As ``Quick`` says."""
         step, slots, enter = begun.step, begun.frame.slots, self._enter
-        if step.bind is None:
-            return step.call(slots)
         reading = step.reading or reading_of(step)
+        if step.bind is None or (reading.slots is not None and enter is None):
+            return step.call(slots)
+        call: Any = None
         awaited = step.gate.mode == AWAITED
-        if reading.slots is not None:
-            if enter is None:
-                return step.call(slots)
-            call: Any = None
-        else:  # what is done to what it reads is done once
+        if reading.slots is None:  # what is done to what it reads is done once
             call = step.bind(slots)
             begun.inputs = reading.of(call)
             if enter is None:
                 return call() if awaited else copy_context().run(call)
+        assert enter is not None
         if awaited:
             out = step.call(slots) if call is None else call()
             begun.leave = enter(begun)
@@ -163,9 +162,19 @@ class QuickCalls:
     def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
         """As ``Quick`` says."""
         frame, step, item, started_ns = begun.frame, begun.step, begun.item, begun.started_ns
-        inputs, before = begun.reads(), len(ready)
-        self.settle(begun, out, ready)
-        self._tracing.keep(frame, step, out)
+        if begun.leave is not None:
+            begun.leave()
+            begun.leave = None
+        inputs = begun.inputs
+        if inputs is None and step.reading.slots is not None:  # ``Begun.reads``, spelt out
+            slots = frame.slots
+            inputs = {name: slots[slot] for name, slot in step.reading.slots}
+        before = len(ready)
+        frame.settle(step, out, ready)
+        self._begun.pop(begun.number, None)  # not before: if that raises, there is more to tell
+        tracing = self._tracing
+        if tracing.kept is not None:
+            tracing.keep(frame, step, out)
         try:
             ready_ns = frame.readied.pop(step.index, started_ns)
         except AttributeError:  # nobody noted when
@@ -182,17 +191,9 @@ class QuickCalls:
             out,
             begun.number,
         )
-        self._tracing.tell(_new(_NodeRan, told))
+        tracing.tell(_new(_NodeRan, told))
         if len(ready) > before:
-            self._tracing.note_ready(ready, before, at_ns)
-
-    def settle(self, begun: Begun, out: dict[str, Any], ready: Ready) -> None:
-        """Settle the step of a call that has ended well, without telling of it."""
-        if begun.leave is not None:
-            begun.leave()
-            begun.leave = None
-        begun.frame.settle(begun.step, out, ready)
-        self._begun.pop(begun.number, None)  # not before: if that raises, there is more to tell
+            tracing.note_ready(ready, before, at_ns)
 
     def tell_begun(self, begun: Begun) -> None:
         """As ``Quick`` says."""

@@ -8,17 +8,19 @@ from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hush.core._expr._where import Where, is_own
 from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._domain import Domain, parts_of
 from hush.core._runtime._pass import Pass
-from hush.core._runtime._tracing import Tracing
 from hush.core._spec._policies import Limit
 from hush.core._spec._signature import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from hush.core.errors import NO_ERRORS, Errors, FailureInfo, HushError, OutputError, ReportedError
+
+if TYPE_CHECKING:  # imported when a run first has a tracer
+    from hush.core._runtime._tracing import Tracing
 
 log = logger("hush.run")
 

@@ -15,16 +15,18 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from time import perf_counter_ns
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._plan._model import AWAITED, IN_THREAD, PINNED, WATCHED, StepPlan
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame, Ready
-from hush.core._runtime._quick import Quick
 from hush.core._runtime._run import Raised, Run
 from hush.core._runtime._settling import Settling
 from hush.core._spec._model import TAGS
+
+if TYPE_CHECKING:  # imported when a run first has a tracer
+    from hush.core._runtime._quick import Quick
 
 Pending: TypeAlias = "tuple[Frame, StepPlan, Any]"
 

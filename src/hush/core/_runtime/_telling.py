@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
-from time import get_clock_info, monotonic_ns, perf_counter_ns
+from time import get_clock_info, monotonic_ns, perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 from hush.core import events
@@ -72,6 +72,31 @@ class Telling:
                 log.exception(
                     "the tracer's %r raised; it hears no more of run %s", emit, self._run, extra={"run": self._run}
                 )
+
+    # --- the run --------------------------------------------------------------------------------------------
+    def run_started(
+        self,
+        name: str,
+        user_id: str | None,
+        session_id: str | None,
+        inputs: Mapping[str, Any] | None,
+        kinds: Mapping[str, str] | None,
+    ) -> None:
+        """The run begins."""
+        at_ns, wall_ns = monotonic_ns(), time_ns()
+        self.tell(events.RunStarted(self._run, name, None, at_ns, wall_ns, user_id, session_id, (), inputs, kinds))
+
+    def run_finished(
+        self,
+        name: str,
+        status: str,
+        seconds: float,
+        error: BaseException | None,
+        result: Any,
+        tags: tuple[str, ...],
+    ) -> None:
+        """The run has ended."""
+        self.tell(events.RunFinished(self._run, name, None, monotonic_ns(), status, seconds, error, result, tags))
 
     # --- leaves ---------------------------------------------------------------------------------------------
     def node_retrying(self, frame: Frame, step: StepPlan, attempt: int, error: BaseException, wait_s: float) -> None:

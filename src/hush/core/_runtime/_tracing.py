@@ -13,42 +13,15 @@ from hush.core import events
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._entering import Enter, Entered, within
 from hush.core._runtime._frame import Frame, Ready
+from hush.core._runtime._listening import Listener
 from hush.core._runtime._quick import QuickCalls
 from hush.core._runtime._reading import reading_of
 from hush.core._runtime._telling import CLOCK_NS, Telling, log, place_of
 from hush.core._spec._model import ERROR, TAGS
-from hush.core.errors import UsageError
-from hush.core.events import Event
 from hush.core.protocols import NONE_SLOW, Tracer, Wanted
 
 _NodeFinished, _NodeReady, _NodeStarted = events.NodeFinished, events.NodeReady, events.NodeStarted
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, three times a node
-
-
-class Listener:
-    """A tracer of the engine's own, which may also hold the run back."""
-
-    tracing: Tracing
-
-    def attach(self, tracing: Tracing, run: Any) -> None:
-        """The run begins."""
-        self.tracing = tracing
-
-    def emit(self, event: Event, /) -> None:
-        raise AssertionError("each listener takes events in its own way")
-
-
-def tracers_of(tracer: Any) -> list[Tracer]:
-    """The tracers that ``tracer=`` was given, one or a list."""
-    if tracer is None:
-        return []
-    found = list(tracer) if isinstance(tracer, list | tuple) else [tracer]
-    for one in found:
-        if isinstance(one, type) or not callable(getattr(one, "emit", None)):
-            raise UsageError(f"tracer={one!r}: a tracer is an object with a method emit(event).")
-    if len({id(one) for one in found}) < len(found):
-        raise UsageError("tracer=[...]: one of them is there twice, and would be told everything twice.")
-    return found
 
 
 class Tracing(Telling):
@@ -93,8 +66,8 @@ class Tracing(Telling):
             self.quick = QuickCalls(self, run.id, [_enter_of(one, run.id) for one in entering])
             for one in tracers:
                 one.attach(self.quick.under_way)  # type: ignore[attr-defined]
-            wants: list[Any] = [getattr(one, "wants", None) for one in tracers]
-            self._wants = [each for each in wants if each is not None]
+            sampling: list[Any] = [one for one in tracers if hasattr(one, "wants")]
+            self._wants = [one.wants for one in sampling]
         self.samples = self.quick is not None and len(self._wants) == len(tracers)
         self.sees_calls = bool(entering) or any(getattr(tracer, "sees_calls", False) for tracer in tracers)
         for tracer in tracers:
