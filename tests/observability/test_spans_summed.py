@@ -472,6 +472,10 @@ def test_of_several_each_is_told_what_any_of_them_wants():
     _, kinds = told_of(map_of(quick), 100, first, second)
     assert kinds["ItemFinished"] == 100
     first, second = Fixed(), Fixed()
+    first.answer, second.answer = Wanted(NONE_SLOW, 5, 0), Wanted(0, 5, 0)  # the second wants what takes any time
+    _, kinds = told_of(map_of(quick), 100, first, second)
+    assert kinds["ItemFinished"] == 100
+    first, second = Fixed(), Fixed()
     first.answer = second.answer = None
     _, kinds = told_of(map_of(quick), 100, first, second)
     assert "ItemFinished" not in kinds
