@@ -21,6 +21,7 @@ from hush.core._plan._model import AWAITED, IN_THREAD, PINNED, WATCHED, StepPlan
 from hush.core._runtime._context import unchanged
 from hush.core._runtime._domain import Domain
 from hush.core._runtime._frame import Frame, Ready
+from hush.core._runtime._pass import CLOSELY_NS
 from hush.core._runtime._run import Raised, Run
 from hush.core._runtime._settling import Settling
 from hush.core._spec._model import TAGS
@@ -79,7 +80,7 @@ class Strand(Settling):
         slots: Any
         begun: Any = None
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
-        now_ns = deadline_ns = 0  # read when the first function is to be called
+        now_ns = deadline_ns = close_ns = 0  # read when the first function is to be called
         told_ns = 0  # when the call ended whose telling followed
         frame: Frame | None = None
         then: int | None = None
@@ -135,6 +136,7 @@ class Strand(Settling):
                     if not budget.deadline_ns:
                         budget.open(now_ns)
                     deadline_ns = budget.deadline_ns
+                    close_ns = deadline_ns - CLOSELY_NS
                 before_ns = now_ns
                 try:
                     slots = frame.slots
@@ -200,7 +202,7 @@ class Strand(Settling):
                     self.complete(frame)
                     before_ns += perf_counter_ns() - called_ns  # nor what the conditions of loops take
                 now_ns = perf_counter_ns()
-                if now_ns > deadline_ns or mode == WATCHED:
+                if now_ns > close_ns or mode == WATCHED:
                     gate.ran_inline((told_ns or now_ns) - before_ns, step.path)  # what tracers take is not its time
                     if now_ns > deadline_ns and (ready or then is not None or more is not None):
                         if then is not None:
