@@ -9,6 +9,7 @@ from time import perf_counter
 
 from benchmarks import (
     _table,
+    rows_beside,
     rows_compile,
     rows_engine,
     rows_file,
@@ -41,6 +42,7 @@ ROWS: tuple[Row, ...] = (
     *rows_engine.ROWS,
     *rows_tracing.ROWS,
     *rows_silent.ROWS,
+    *rows_beside.ROWS,
     *rows_import.ROWS,
     *rows_first.ROWS,
 )
