@@ -8,9 +8,9 @@ from re import sub
 from typing import Any
 
 from hush.core import events
+from hush.observability._bounds import PREVIEW
 from hush.observability._condense import Condenser
 from hush.observability._gather import Gatherer
-from hush.observability._preview import PREVIEW
 from hush.observability._sampling import Sampling
 from hush.observability._span import Span
 from hush.observability._tree import Tree

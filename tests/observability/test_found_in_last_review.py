@@ -9,8 +9,9 @@ import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, code_node
 from hush.core.events import NodeCalled, NodeStarted
+from hush.observability._bounds import PREVIEW
 from hush.observability._failure import failure_of
-from hush.observability._preview import PREVIEW, SECRET, clean, preview, said, shown
+from hush.observability._preview import SECRET, clean, preview, said, shown
 from hush.observability._source import SourceLines
 from hush.observability._spans import spans_of
 from hush.observability._tracer import SpanTracer

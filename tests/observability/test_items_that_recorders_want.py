@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, WhileLoopNode, events
 from hush.core.protocols import NONE_SLOW
-from hush.observability._preview import PREVIEW
+from hush.observability._bounds import PREVIEW
 from hush.observability._recorder import AFTER_S, SLICE, RunRecorder
 from hush.observability._sampling import Sampling
 from hush.testing import run_virtual

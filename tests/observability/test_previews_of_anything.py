@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from hush.core._resources import _secrets
 from hush.core.extend import remember_secrets, without_secrets
 from hush.observability import _preview
+from hush.observability._bounds import EVERYTHING, PREVIEW, Bounds
 from hush.observability._failure import failure_of
-from hush.observability._preview import EVERYTHING, PREVIEW, SECRET, Bounds, clean, preview, shown
+from hush.observability._preview import SECRET, clean, preview, shown
 
 pytestmark = pytest.mark.usefixtures("forgetting")
 

@@ -22,9 +22,9 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
+from hush.observability._bounds import PREVIEW
 from hush.observability._condense import Condenser
 from hush.observability._gather import Gatherer
-from hush.observability._preview import PREVIEW
 from hush.observability._sampling import Sampling
 from hush.observability._spans import spans_of
 from hush.observability._tree import Tree

@@ -23,8 +23,8 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
+from hush.observability._bounds import BRIEF, EVERYTHING, PREVIEW
 from hush.observability._condense import MANY_ITEMS
-from hush.observability._preview import BRIEF, EVERYTHING, PREVIEW
 from hush.observability._sampling import Sampling
 from hush.observability._spans import spans_of
 from hush.observability._tracer import SpanTracer

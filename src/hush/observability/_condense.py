@@ -22,8 +22,10 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
+from hush.observability._bounds import BRIEF, PREVIEW, Bounds
 from hush.observability._failure import failure_of
-from hush.observability._preview import BRIEF, PREVIEW, Bounds, clean, exact, issubclass_of, preview, shown
+from hush.observability._kinds import issubclass_of
+from hush.observability._preview import clean, exact, preview, shown
 from hush.observability._span import Failure, Generation
 
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much

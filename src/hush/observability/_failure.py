@@ -7,8 +7,9 @@ from typing import Any
 
 from hush.core.errors import FailureInfo
 from hush.core.extend import without_named_secrets
+from hush.observability._kinds import issubclass_of
 from hush.observability._look import attribute, attributes, full_name
-from hush.observability._preview import clean, exact, issubclass_of, parts_of, said, shown
+from hush.observability._preview import clean, exact, parts_of, said, shown
 from hush.observability._span import Failure, Frame
 
 _MESSAGE = 4_000

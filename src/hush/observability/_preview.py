@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from enum import Enum
 from fractions import Fraction
 from math import isfinite
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from hush.core.extend import is_secret_name, remember_secrets, secrets_known, without_named_secrets, without_secrets
-from hush.observability._look import attribute, full_name, hides_itself, module_of, mro, named, of_class
+from hush.observability._bounds import PREVIEW, Bounds
+from hush.observability._kinds import BYTES, DICT, ENUM, ERROR, FLOAT, INT, SEQUENCE, STR, issubclass_of, known
+from hush.observability._look import attribute, full_name, hides_itself, module_of, named, of_class
 
 SECRET = "[secret]"
 _SHOWN_AS_TEXT = frozenset(
@@ -49,29 +50,6 @@ _plain_keys: set[str] = set()
 _plain_texts: set[str] = set()
 """Short texts that may stand as they are: the same ones come again and again, and to look for secrets takes longest."""
 _remembered: set[str] = set()
-
-
-class Bounds(NamedTuple):
-    """How much of a value is kept.
-
-    Attributes:
-        text: Characters of one text.
-        items: Values in one list, or in one mapping.
-        depth: How deep they nest.
-        total: Characters of everything together, about.
-    """
-
-    text: int
-    items: int
-    depth: int
-    total: int
-
-
-PREVIEW = Bounds(text=2_000, items=20, depth=6, total=8_000)
-BRIEF = Bounds(text=200, items=5, depth=2, total=400)
-"""For the items of a run that has many, of which few are kept."""
-EVERYTHING = Bounds(text=1_000_000, items=100_000, depth=50, total=4_000_000)
-"""All of it; there is a bound nevertheless, so that a table in memory does not become one in the trace."""
 
 
 def is_secret(name: str) -> bool:
@@ -206,24 +184,25 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
         if kind is dict:
             return _table(value.items(), len(value), bounds, depth, left)
         return _list(value, len(value), bounds, depth, left)
-    bases = _bases_of(kind)
-    if bases & _ENUM:  # also one that is a text, and whose ``__repr__`` is not its own
+    about = known(kind)
+    bases = about.bases
+    if bases & ENUM:  # also one that is a text, and whose ``__repr__`` is not its own
         return _plain(attribute(value, "_value_"), bounds, depth, left)
-    if bases & _STR:
+    if bases & STR:
         if hides_itself(kind):
             _remember(exact(value))
             return SECRET
         return _plain(exact(value), bounds, depth, left)
-    if of_class(kind, "get_secret_value") is not None:
+    if about.hides:
         hidden = attribute(value, "_secret_value")  # where pydantic keeps it
         if issubclass_of(type(hidden), str):
             _remember(exact(hidden))
         return SECRET
-    if bases & _INT:
+    if bases & INT:
         return _plain(int.__pos__(value), bounds, depth, left)
-    if bases & _FLOAT:
+    if bases & FLOAT:
         return _plain(float.__pos__(value), bounds, depth, left)
-    if bases & _BYTES:
+    if bases & BYTES:
         binary = bytes if issubclass_of(kind, bytes) else bytearray
         return f"<{binary.__len__(value):,} bytes>"
     if kind is memoryview:
@@ -232,13 +211,13 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
         if (kind is datetime or kind is time) and id(type(value.tzinfo)) not in _ZONES:
             value = value.replace(tzinfo=None)
         return clean(str(value), bounds.text)
-    if bases & _ERROR:
+    if bases & ERROR:
         return f"{named(kind)}: {clean(said(value), bounds.text, without_named_secrets)}"
     if depth >= bounds.depth or left[0] <= 0:
         return f"<{named(kind)}>"
-    if bases & _DICT:
+    if bases & DICT:
         return _table(dict.items(value), dict.__len__(value), bounds, depth, left)
-    if bases & _SEQUENCE:
+    if bases & SEQUENCE:
         sequence = next(one for one in (tuple, list, set, frozenset) if issubclass_of(kind, one))
         each: Any = sequence.__iter__(value)
         length: int = sequence.__len__(value)
@@ -246,46 +225,12 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
         if type(names) is tuple and all(type(name) is str for name in names):
             return _table(zip(names, each, strict=False), length, bounds, depth, left)
         return _list(each, length, bounds, depth, left)
-    named_fields = of_class(kind, "__dataclass_fields__")
-    if type(named_fields) is not dict:
-        named_fields = of_class(kind, "__pydantic_fields__")
-    if type(named_fields) is dict:
-        names = [
-            name for name, one in named_fields.items() if type(name) is str and attribute(one, "repr") is not False
-        ]
-        pairs = [(name, attribute(value, name)) for name in names]
-        return _table(pairs, len(pairs), bounds, depth, left)
+    if about.fields is not None:  # one after the other, since most are beyond the bound
+        pairs = ((name, attribute(value, name)) for name in about.fields)
+        return _table(pairs, len(about.fields), bounds, depth, left)
     if module_of(kind).partition(".")[0] in _ARRAYS:
         return _array(value, kind, bounds, depth, left)
     return f"<{full_name(kind)}>"
-
-
-_ENUM, _STR, _INT, _FLOAT, _BYTES, _ERROR, _DICT, _SEQUENCE = (1 << at for at in range(8))
-_BASES = {
-    id(base): bit
-    for bit, bases in (
-        *((_ENUM, (Enum,)), (_STR, (str,)), (_INT, (int,)), (_FLOAT, (float,)), (_BYTES, (bytes, bytearray))),
-        *((_ERROR, (BaseException,)), (_DICT, (dict,)), (_SEQUENCE, (tuple, list, set, frozenset))),
-    )
-    for base in bases
-}
-"""By identity, as below: a metaclass may have an ``__eq__`` and a ``__hash__``."""
-
-
-def _bases_of(kind: type) -> int:
-    """What of these ``kind`` inherits from, as bits: one look at its ancestors, not one for each question."""
-    found = 0
-    for one in mro(kind):
-        found |= _BASES.get(id(one), 0)
-    return found
-
-
-def issubclass_of(kind: type, base: type) -> bool:
-    """``isinstance``, by the class alone: an object may say by a property that it is of another one."""
-    for one in mro(kind):  # noqa: SIM110  # twice as fast
-        if one is base:
-            return True
-    return False
 
 
 def _array(value: Any, kind: type, bounds: Bounds, depth: int, left: list[int]) -> Any:

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeStarted, RunStarted
 from hush.core.protocols import Wanted
+from hush.observability._bounds import Bounds
 from hush.observability._condense import ACTS, Condenser, bare
 from hush.observability._failure import described
 from hush.observability._gather import Gatherer
 from hush.observability._ids import Ids, trace_id
-from hush.observability._preview import Bounds
 from hush.observability._sampling import Sampling
 from hush.observability._span import RunRecord, Span
 from hush.observability._tree import Tree

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hush.core.events import Event
+from hush.observability._bounds import PREVIEW, Bounds
 from hush.observability._condense import Condenser
-from hush.observability._preview import PREVIEW, Bounds
 from hush.observability._sampling import USUAL, Sampling
 from hush.observability._span import Span
 from hush.observability._tree import Tree

@@ -8,10 +8,10 @@ from weakref import finalize
 from hush.core.errors import UsageError
 from hush.core.events import Event, RunFinished, RunStarted
 from hush.core.protocols import Tracer
+from hush.observability._bounds import EVERYTHING, PREVIEW
 from hush.observability._exporter import Exporter
 from hush.observability._ids import Ids
 from hush.observability._pipeline import Counts, pipeline_of
-from hush.observability._preview import EVERYTHING, PREVIEW
 from hush.observability._recorder import RunRecorder, Sink
 from hush.observability._sampling import USUAL, Sampling
 
