@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, Retry, events
 from hush.core._runtime._fanout import Fanout
+from hush.core._runtime._listening import Listener
 from hush.core._runtime._quick import Begun
 from hush.core._runtime._summing import Summing
 from hush.core.protocols import NONE_SLOW, Wanted, lot
@@ -766,3 +767,44 @@ def test_the_kept_failure_of_an_item_keeps_no_value_of_others(tracer, answer, aw
 
 class Value:
     x = -1
+
+
+def test_nothing_of_an_item_that_timed_out_is_remembered():
+    """For each of a million of them a number would be."""
+    held: list[tuple[int, int]] = []
+
+    class Looks(Listener):
+        def enter(self, event: Any) -> Any:
+            return lambda: None
+
+        def emit(self, event: Any, /) -> None:
+            if type(event) is events.MapFinished:
+                held.append((event.failed, len(self.tracing._started)))
+
+    async def slow(x: int) -> dict[str, int]:
+        await asyncio.sleep(10 if x % 2 else 0.01)
+        return {"y": x}
+
+    engine = map_of(slow, retry=Retry(1), map={"item_timeout_s": 1})
+    run_virtual(lambda: engine.run({"xs": range(40)}, tracer=Looks()))
+    assert held == [(20, 0)]
+
+
+def test_nothing_of_an_item_that_reports_an_error_is_remembered():
+    held: list[int] = []
+
+    async def odd(x: int) -> dict[str, Any]:
+        held.append(len(next(iter(summing.maps))._ended_ns))
+        return {"wrong": "no" if x % 2 else None}
+
+    class Looks(Fixed):
+        def attach(self, under_way: Any) -> None:
+            nonlocal summing
+            summing = under_way.__self__
+
+    summing: Any = None
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, max_concurrency=1):
+        n = CodeNode(name="n", code_fn=odd, inputs={"x": PARENT["x"]})
+        n["wrong"] >> PARENT["error"]
+    run_virtual(lambda: Hush(graph).run({"xs": range(40)}, tracer=Looks()))
+    assert max(held) <= 1

@@ -318,6 +318,8 @@ class Fanout:
             self.run.partial = True
             if not travelled:  # else it has been counted where it failed
                 self.run.collect(error, self.step.path, item, partial=True)
+        if self.summing is not None:
+            self.summing.forget(index)
         if self.run.tracing is not None:
             count = self.done, self.columns.failed
             self.run.tracing.item_failed(self.step, item, key, error, count, *self.ran)

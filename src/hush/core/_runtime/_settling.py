@@ -149,6 +149,8 @@ class Settling:
         domain = self.domain
         cancelled = domain.closing or self.task.cancelling() > self.floor
         if isinstance(exc, CancelledError) and cancelled and not own:
+            if self.run.tracing is not None:
+                self.run.tracing.node_cancelled(frame, step)
             if domain.closing:
                 self.stop()
                 return

@@ -210,6 +210,10 @@ class Summing:
         if not self._told % _ASK_EVERY:
             fanout.run.loop.call_soon(self._ask)  # while items wait, and not while they want to begin
 
+    def forget(self, index: int) -> None:
+        """An item has failed, though its call ended well."""
+        self._ended_ns.pop(index, None)
+
     def _set_timer(self) -> None:
         self._timer = self._fanout.run.loop.call_later(EVERY_S, self._tick)
 

@@ -198,6 +198,12 @@ class Tracing(Telling):
             frame.fail(step, error, ready)
             self._became_ready(ready, before, monotonic_ns())
 
+    def node_cancelled(self, frame: Frame, step: StepPlan) -> None:
+        """A call of ``step`` was cancelled, as in an item that timed out: nobody is told, so it must be forgotten."""
+        place = step.path, frame.item
+        self._started.pop(place, None)
+        self._threads_ns.pop(place, None)
+
     def node_skipped(self, frame: Frame, step: StepPlan, ready: Ready) -> None:
         """``step`` does not run."""
         item, outer = place_of(frame.item)
