@@ -21,11 +21,14 @@ from hush.observability._complaints import Complaints
 from hush.observability._delivery import Delivery, why
 from hush.observability._exporter import Exporter
 from hush.observability._pending import Pending
-from hush.observability._recorder import LET_GO_S, SLICE, RunRecorder
+from hush.observability._recorder import LET_GO_S, RunRecorder
 from hush.observability._span import Span
 
 log = logger("hush.tracing")
 
+TURN = 32
+"""Events of which spans are made at a time: for a seventh of a millisecond, in which the run has to wait for the
+interpreter. Then the thread lets it go, and beside a run that never rests gets it back 5 ms later."""
 TICK_S = 0.25
 """How often the queues of runs are looked at: what they hold is written that much later at most."""
 EXIT_S = 4.0
@@ -260,8 +263,8 @@ class Pipeline:
             # What has been told until now, and not what comes meanwhile: of a busy run there would be no end of it, and
             # nobody would export.
             left = recorder.waiting()
-            while recorder.fold(min(left, SLICE)) and left > SLICE:
-                left -= SLICE
+            while recorder.fold(min(left, TURN)) and left > TURN:
+                left -= TURN
                 sleep(LET_GO_S)
             running, gone, record = recorder.news(live=live)
             delivery.tell(running, gone, record)
