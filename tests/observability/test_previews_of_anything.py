@@ -144,6 +144,32 @@ def test_small_plain_values_are_kept_as_they_are():
     assert preview(values, PREVIEW) == {**values, "f": [1, {"g": [2, 3]}]}
 
 
+small = st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.floats() | st.text("ab", max_size=150)
+
+
+@drawn
+@given(
+    st.dictionaries(st.text("abc", max_size=3), small | st.lists(small, max_size=2), max_size=25),
+    st.sampled_from(BOUNDS),
+)
+def test_small_values_are_shown_alike_and_bounded_whatever_was_seen_before(values, bounds):
+    _preview._plain_keys.clear()
+    _preview._plain_texts.clear()
+    first = preview(values, bounds)
+    assert preview(values, bounds) == preview(values, bounds, ours=True) == first
+    assert first is not values
+    dumped(first)
+    assert widest_of(first) <= bounds.items + 1
+    assert all(len(text) <= bounds.text + 40 for text in first.values() if type(text) is str)
+
+
+def test_what_is_ours_and_plain_is_kept_itself():
+    values = {"a": 1, "b": "text"}
+    assert preview(values, PREVIEW, ours=True) == values
+    assert preview(values, PREVIEW, ours=True) is values
+    assert preview(values, PREVIEW) is not values
+
+
 def test_what_json_cannot_hold_is_said():
     found = preview({"huge": 10**5_000, "nan": math.nan, "inf": -math.inf, "large": 2**70, "nul": "a\0b"}, PREVIEW)
     assert found["huge"] == "<int of 16,610 bits>"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter_ns
 from typing import Any
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, Retry
+from hush.core._runtime._pass import BUDGET_NS
 from hush.core.errors import MissingKeyError, RunTimeout
-from hush.core.events import NodeRan, NodeStarted
+from hush.core.events import NodeRan, NodeReady, NodeStarted
 from hush.testing import run_virtual
 from kit.span_laws import Terse, watched
 
@@ -98,6 +100,44 @@ def test_what_follows_a_quick_call_was_ready_when_that_ended(fn, more):
     assert ran["g/two"].ready_ns == ran["g/one"].at_ns
     assert ran["g/three"].ready_ns == ran["g/two"].at_ns
     assert result.nodes == {"g/one": {"y": 2}, "g/two": {"y": 3}, "g/three": {"y": 4}}
+
+
+def long(x: int) -> dict[str, int]:
+    """More than a pass has."""
+    until_ns = perf_counter_ns() + 2 * BUDGET_NS
+    while perf_counter_ns() < until_ns:
+        pass
+    return {"y": x + 1}
+
+
+INLINE = {"executor": "inline"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (plain, (awaited, {})),
+        (awaited, (plain, INLINE)),
+        (plain, (plain, {"executor": "thread"})),
+        (plain, (plain, {"retry": Retry(2)})),
+        (long, (plain, INLINE)),
+        (long, (awaited, {})),
+    ],
+)
+def test_what_follows_was_ready_then_however_it_is_called(first, second):
+    async def run() -> None:
+        with GraphNode(name="g") as graph:
+            one = CodeNode(name="one", code_fn=first, inputs={"x": 1}, **({} if first is awaited else INLINE))
+            CodeNode(name="two", code_fn=second[0], inputs={"x": one["y"]}, outputs=PARENT, **second[1])
+        await Hush(graph).run({}, tracer=watch)
+
+    watch = Terse()
+    asyncio.run(run())  # in virtual time nothing runs in a thread, and a pass has no end
+    (one,) = [event for event in watch.events if type(event) is NodeRan and event.path == "g/one"]
+    two = [event for event in watch.events if event.path == "g/two"]
+    ran = [event for event in two if type(event) is NodeRan]
+    ready_ns = ran[0].ready_ns if ran else next(event.at_ns for event in two if type(event) is NodeReady)
+    assert ready_ns == one.at_ns
 
 
 async def awaited_hidden(x: int) -> dict[str, int]:

@@ -39,6 +39,7 @@ _ID = 1_000
 _TAGS_OF_ONE = 100
 MANY_ITEMS = 1_000
 """After so many items of a run, of what is in further ones less is kept: nearly all of it would be thrown away."""
+_INPUTS = NodeRan._fields.index("inputs")
 _COST = 1e15  # neither infinite nor no number
 
 
@@ -110,16 +111,12 @@ class Condenser:
         return event._replace(about=about)
 
     def _node_ran(self, event: NodeRan) -> Event:
-        inputs: Any
-        outputs: Any
-        run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number = event
+        _, _, item, _, _, _, _, inputs, outputs, number = event
         bounds = self._bounds if item is None else self._in_items
         if bounds is None:
-            inputs = outputs = None
-        else:
-            inputs = None if inputs is None else preview(inputs, bounds)
-            outputs = preview(outputs, bounds)
-        return _new(NodeRan, (run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number))  # type: ignore[no-any-return]
+            return _new(NodeRan, (*event[:_INPUTS], None, None, number))  # type: ignore[no-any-return]
+        reads = None if inputs is None else preview(inputs, bounds, ours=True)
+        return _new(NodeRan, (*event[:_INPUTS], reads, preview(outputs, bounds), number))  # type: ignore[no-any-return]
 
     def _node_finished(self, event: NodeFinished) -> Event:
         outputs: Any = event.outputs

@@ -21,14 +21,15 @@ from hush.observability._complaints import Complaints
 from hush.observability._delivery import Delivery, why
 from hush.observability._exporter import Exporter
 from hush.observability._pending import Pending
-from hush.observability._recorder import LET_GO_S, RunRecorder
+from hush.observability._recorder import LET_GO_S, SLICE, RunRecorder
 from hush.observability._span import Span
 
 log = logger("hush.tracing")
 
 TURN = 32
 """Events of which spans are made at a time: for a seventh of a millisecond, in which the run has to wait for the
-interpreter. Then the thread lets it go, and beside a run that never rests gets it back 5 ms later."""
+interpreter. Then the thread lets it go, and beside a run that never rests gets it back 5 ms later. Where somebody waits
+for all of it, ``SLICE`` at a time."""
 TICK_S = 0.25
 """How often the queues of runs are looked at: what they hold is written that much later at most."""
 EXIT_S = 4.0
@@ -222,7 +223,7 @@ class Pipeline:
                 closing, asked = self._closing, self._asked
             handed = False
             try:
-                self._fold()
+                self._fold(SLICE if asked > self._answered else TURN)
                 handed = self._delivery.export(self._recorders, surely=closing or asked > self._answered)
             except Exception:  # a fault of ours, which must not keep spans from being counted, nor others from waiting
                 log.exception("spans were not handed on")
@@ -248,8 +249,8 @@ class Pipeline:
             return max(0.01, self._delivery.paused_until_s - monotonic())
         return None
 
-    def _fold(self) -> None:
-        """Make spans of what runs have told, and learn what else has changed."""
+    def _fold(self, most: int) -> None:
+        """Make spans of what runs have told, at most so many at a time, and learn what else has changed."""
         delivery = self._delivery
         paused = delivery.is_paused
         if delivery.exporter is None and self._new and not paused:
@@ -263,8 +264,8 @@ class Pipeline:
             # What has been told until now, and not what comes meanwhile: of a busy run there would be no end of it, and
             # nobody would export.
             left = recorder.waiting()
-            while recorder.fold(min(left, TURN)) and left > TURN:
-                left -= TURN
+            while recorder.fold(min(left, most)) and left > most:
+                left -= most
                 sleep(LET_GO_S)
             running, gone, record = recorder.news(live=live)
             delivery.tell(running, gone, record)

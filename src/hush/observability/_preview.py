@@ -17,7 +17,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from hush.core.extend import is_secret_name, remember_secrets, secrets_known, without_named_secrets, without_secrets
-from hush.observability._bounds import PREVIEW, Bounds
+from hush.observability._bounds import PREVIEW, SHORT, Bounds
 from hush.observability._kinds import BYTES, DICT, ENUM, ERROR, FLOAT, INT, SEQUENCE, STR, issubclass_of, known
 from hush.observability._look import attribute, full_name, hides_itself, module_of, named, of_class
 
@@ -37,10 +37,6 @@ _MOST_REMEMBERED = 1_000
 _SHORTEST = 8
 """Characters of what hides itself and is sought elsewhere too: shorter ones may be ordinary words."""
 _LEAST, _MOST = -(2**63), 2**63 - 1  # what a file can hold as a number
-_SHORT = 100
-_QUICK = frozenset({str, int, float, bool, type(None)})
-_FEW = 20
-"""Values that are shown without counting what they add up to."""
 _MARGIN = 10_000
 """Characters beyond a cut that are searched for secrets: longer than any of them."""
 
@@ -62,32 +58,62 @@ def is_secret(name: str) -> bool:
     return found
 
 
-def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
-    """``values`` as plain data. Where something cannot be shown, its place says so; nothing is raised."""
+def preview(values: Mapping[str, Any], bounds: Bounds, *, ours: bool = False) -> dict[str, Any]:
+    """``values`` as plain data. Where something cannot be shown, its place says so; nothing is raised.
+
+    If they are ``ours``, nobody changes them, and they may be given back.
+    """
     global _secrets_known  # noqa: PLW0603  # what was plain may be a secret now
-    found: dict[str, Any] = {}
-    left: list[int] | None = None
     if _secrets_known != secrets_known():
         _secrets_known = secrets_known()
         _plain_keys.clear()
         _plain_texts.clear()
+    if type(values) is dict and len(values) <= bounds.few:
+        own = values if ours else values.copy()  # first: another thread may change them meanwhile
+        if _are_plain(own):
+            return own
+    return _preview(values, bounds)
+
+
+def _are_plain(values: dict[str, Any]) -> bool:
+    """Whether these are numbers and short texts that are known to be harmless, under such names."""
+    plain = _plain_keys
+    for key, value in values.items():
+        if type(key) is not str or key not in plain:
+            return False
+        kind = type(value)
+        if kind is int:
+            if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:  # what a file can hold as a number
+                return False
+        elif kind is str:
+            if len(value) > SHORT or value not in _plain_texts:
+                return False
+        elif kind is float:
+            if value - value != 0.0:  # it is infinite, or no number
+                return False
+        elif kind is not bool and value is not None:
+            return False
+    return True
+
+
+def _preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    left = [bounds.total]
     try:
-        few, plain = len(values) <= _FEW, _plain_keys
+        few = len(values) <= bounds.few
         pairs = values.items() if type(values) is dict or not isinstance(values, dict) else dict.items(values)
         for key, value in pairs:
-            kind = type(value)
-            if few and type(key) is str and (key in plain or _is_plain(key)):
-                if value is None or kind is bool or (kind is int and _LEAST <= value <= _MOST):
-                    found[key] = value
-                    continue
-                if kind is str and len(value) <= _SHORT and value in _plain_texts:
-                    found[key] = value
-                    continue
-            if left is None:
-                left = [bounds.total]
+            plain = type(key) is str and (key in _plain_keys or _is_plain(key))
+            if few and plain and _is_short(value):
+                found[key] = _plain(value, bounds, 1, [bounds.total])  # not counted, as there
+                continue
             if len(found) >= bounds.items or left[0] <= 0:
                 found["…"] = f"{len(values) - len(found):,} more"
                 break
+            if plain:
+                left[0] -= len(key)
+                found[key] = _shown(value, bounds, 1, left)
+                continue
             name = _text(key, bounds) if type(key) is str else f"<{named(type(key))}>"
             left[0] -= len(name)
             secret = value is not None and is_secret(key if type(key) is str else name)
@@ -129,6 +155,14 @@ def exact(text: str) -> str:
     return str.__str__(text)
 
 
+def _is_short(value: Any) -> bool:
+    """Whether it is a number or a short text, or nothing; by identity, since a metaclass may have an ``__eq__``."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= SHORT
+    return kind is int or kind is float or kind is bool or value is None
+
+
 def _text(value: str, bounds: Bounds) -> str:
     return clean(value, bounds.text)
 
@@ -162,7 +196,7 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
     # come from a property, a metaclass, or an object that asks a server for it.
     kind = type(value)
     if kind is str:
-        short = len(value) <= _SHORT
+        short = len(value) <= SHORT
         if short and value in _plain_texts and len(value) <= left[0] and len(value) <= bounds.text:
             left[0] -= len(value)
             return value
@@ -274,7 +308,7 @@ def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: 
             break
         if type(key) is str and (key in plain or _is_plain(key)):  # as most are: they are worth a way of their own
             left[0] -= len(key)
-            show = _plain if type(value) in _QUICK else _shown
+            show = _plain if type(value) is str or _is_short(value) else _shown
             found[key] = show(value, bounds, depth + 1, left)
             continue
         raw = key if type(key) is str else str(_shown(key, bounds, bounds.depth, left))

@@ -9,7 +9,7 @@ from threading import Lock
 from time import monotonic_ns, sleep
 from typing import Protocol
 
-from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeStarted, RunStarted
+from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeRan, NodeStarted, RunStarted
 from hush.core.protocols import Wanted
 from hush.observability._bounds import Bounds
 from hush.observability._condense import ACTS, Condenser, bare
@@ -164,11 +164,15 @@ class RunRecorder:
         elif not self._lock.acquire(blocking=False):
             return True
         try:
-            queue, feed = self._queue, self._gather.feed
+            queue, feed, ran = self._queue, self._gather.feed, self.tree.ran
             take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
             for _ in range(min(most, count)):
+                event = take()
                 try:
-                    feed(take())
+                    if type(event) is NodeRan:
+                        ran(event)
+                    else:
+                        feed(event)
                 except Exception as exc:  # a fault of ours, or an event that no engine tells: the others are heard
                     self._pipeline.complain(f"an event was not understood: {described(exc)}")
             self.finished = self.tree.is_over

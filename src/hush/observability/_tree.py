@@ -230,8 +230,12 @@ class Tree(Growing):
         status: Status = "partial" if one.failed else "ok"
         self._close(one, status, event.at_ns)
 
-    def _node_ran(self, event: NodeRan) -> None:
+    def ran(self, event: NodeRan) -> None:
+        """``feed`` with what most events are."""
         _, path, item, at_ns, outer, ready_ns, started_ns, _, _, number = event
+        run = self.run
+        if run is None or self._ended_ns is not None:
+            return
         node = self._places.get(path) or self._place(path)
         sums = node.sums
         if sums is None:
@@ -250,6 +254,9 @@ class Tree(Growing):
                 if type(within) is list:
                     within.append(event)
                     return
+        if not self._nodes:  # it lies in nothing but the run
+            self.ended.append(self._quick_span(event, run.id))
+            return
         items = outer if item is None else (*outer, item)
         before = self._nodes.pop((path, items), None)
         if before is not None:  # as where a node starts
@@ -384,7 +391,7 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     NodeReady: Tree._node_ready,
     NodeStarted: Tree._node_started,
     NodeFinished: Tree._node_finished,
-    NodeRan: Tree._node_ran,
+    NodeRan: Tree.ran,
     NodeFailed: Tree._node_failed,
     NodeSkipped: Tree._node_skipped,
     MapStarted: Tree._map_started,

@@ -152,6 +152,38 @@ class Frame:
         else:
             self.left -= 1
 
+    def settle_then(self, step: StepPlan, out: dict[str, Any], ready: Ready) -> int | None:
+        """``settle`` a step that ran; gives the number of the only one that this makes ready, not handed over.
+
+        It does so only where nobody need look whether that one runs.
+        """
+        gives = step.gives
+        if self.marks is not None or (gives is not None and not gives.plain):
+            self.settle(step, out, ready)
+            return None
+        slots = self.slots
+        try:
+            for key, slot in step.captures:
+                slots[slot] = out[key]
+        except KeyError:
+            self.settle(step, out, ready)
+            return None
+        if gives is not None:
+            self.write_plainly(step, gives, out)
+        for slot in step.frees:
+            slots[slot] = None
+        for place, slot in step.shares:
+            left = self.countdowns[place] = self.countdowns[place] - 1
+            if not left:
+                slots[slot] = None
+        then = step.then
+        if then is None:
+            if step.after:
+                self.arrive(step, ready)
+            else:
+                self.left -= 1
+        return then
+
     def arrive(self, step: StepPlan, ready: Ready) -> None:
         """Count down those that wait for ``step``, and hand over those that have become ready."""
         countdowns = self.countdowns

@@ -18,21 +18,25 @@ _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 
 
 class Begun:
-    """A call under way of which no tracer was told.
+    """A call under way of which no tracer was told; used again for others when it is not any more.
 
     Attributes:
+        started_ns: 0 while it is not used.
+        ready_ns: When its step became ready, if its frame does not know that.
         inputs: What it was made with, if the frame does not hold that as it is.
         leave: Undoes what tracers have done to the context of the task that awaits it.
     """
 
-    __slots__ = ("frame", "inputs", "item", "leave", "number", "started_ns", "step")
+    __slots__ = ("frame", "inputs", "item", "leave", "number", "ready_ns", "started_ns", "step")
 
-    def __init__(self, frame: Frame, step: StepPlan, started_ns: int, number: int) -> None:
-        self.frame: Any = frame  # of none while it is not used
-        self.step = step
-        self.item = frame.item  # the frame may be another item's by the time that a thread looks at it
-        self.started_ns = started_ns
-        self.number = number
+    frame: Any  # none while it is not used
+    step: StepPlan
+    item: tuple[int, ...]  # the frame may be another item's by the time that a thread looks at it
+    number: int
+    ready_ns: int
+
+    def __init__(self) -> None:
+        self.started_ns = 0
         self.inputs: Mapping[str, Any] | None = None
         self.leave: Leave | None = None
 
@@ -61,20 +65,30 @@ class Quick(Protocol):
 
     direct: bool
 
-    def begin(self, frame: Frame, step: StepPlan, started_ns: int) -> Begun:
-        """A function is about to be called on the loop, of which nobody is told before it has ended."""
+    def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int) -> Begun:
+        """A function is about to be called on the loop, of which nobody is told before it has ended.
+
+        ``ready_ns`` is when it became ready, or 0 if its frame knows; both are by ``perf_counter_ns``.
+        """
         ...
 
     def call(self, begun: Begun) -> Any:
         """Call it, as ``step.call`` does. What is to be awaited is awaited in this task, before all else."""
         ...
 
-    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
-        """It has ended well, ``at_ns`` by ``perf_counter_ns``: settle the step, and tell of all at once."""
+    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> int | None:
+        """It has ended well, ``at_ns`` by ``perf_counter_ns``: settle the step, and tell of all at once.
+
+        Gives what ``Frame.settle_then`` does.
+        """
+        ...
+
+    def note_ready(self, frame: Frame, step: StepPlan, at_ns: int) -> None:
+        """What ``ended`` gave does not begin at once."""
         ...
 
     def tell_begun(self, begun: Begun) -> None:
-        """More came of it than an end: tell now what would have been told then."""
+        """More came of it than an end: tell now what would have been told then, unless that is done."""
         ...
 
 
@@ -88,19 +102,11 @@ class Teller(Protocol):
 
     def tell(self, event: events.Event) -> None: ...
 
-    def tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int) -> None: ...
+    def tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int, ready_ns: int) -> None: ...
 
     def note_ready(self, ready: Ready, before: int, at_ns: int) -> None: ...
 
     def keep(self, frame: Frame, step: StepPlan, out: Mapping[str, Any]) -> None: ...
-
-
-class Begins(Protocol):
-    """What has calls under way of its own: ``Summing``."""
-
-    def under_way(self) -> Sequence[Begun]:
-        """Those that may be under way; in any thread."""
-        ...
 
 
 class QuickCalls:
@@ -108,35 +114,47 @@ class QuickCalls:
 
     Args:
         enters: What tracers do to the context of such a call, each given its ``Begun``.
-
-    Attributes:
-        maps: Those under way that sum their items up.
-        numbers: Counts the nodes that start.
     """
 
-    __slots__ = ("_begun", "_enter", "_run", "_tracing", "maps", "numbers")
+    __slots__ = ("_all", "_enter", "_free", "_numbers", "_run", "_tracing")
 
     direct = False
 
     def __init__(self, tracing: Teller, run: str, enters: Sequence[Enter]) -> None:
         self._tracing = tracing
         self._run = run
-        self.numbers = tracing.numbers
-        self.maps: list[Begins] = []
+        self._numbers = tracing.numbers
         self._enter = all_of(enters) if enters else None
-        self._begun: dict[int, Begun] = {}  # those under way, by number
+        self._all: list[Begun] = []  # one for each call at a time, used again and again
+        self._free: list[Begun] = []
 
-    def begin(self, frame: Frame, step: StepPlan, started_ns: int) -> Begun:
+    def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int) -> Begun:
         """As ``Quick`` says."""
-        number = next(self.numbers)
-        begun = self._begun[number] = Begun(frame, step, started_ns, number)
+        free = self._free
+        if free:
+            begun = free.pop()
+        else:
+            begun = Begun()
+            self._all.append(begun)
+        begun.frame = frame
+        begun.step = step
+        begun.item = frame.item
+        begun.number = next(self._numbers)
+        begun.ready_ns = ready_ns
+        begun.started_ns = started_ns  # last: whoever looks in another thread takes it for under way then
         return begun
+
+    def give_back(self, begun: Begun) -> None:
+        """It is no longer under way."""
+        begun.started_ns = 0
+        begun.frame = begun.inputs = None
+        self._free.append(begun)
 
     def call(self, begun: Begun) -> Any:
         """As ``Quick`` says."""
         step, slots, enter = begun.step, begun.frame.slots, self._enter
         reading = step.reading or reading_of(step)
-        if step.bind is None or (reading.slots is not None and enter is None):
+        if step.bind is None or (enter is None and reading.slots is not None):
             return step.call(slots)
         call: Any = None
         awaited = step.gate.mode == AWAITED
@@ -159,7 +177,7 @@ class QuickCalls:
             return within(self._tracing.enters, begun.called(self._run), out)
         return out
 
-    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
+    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> int | None:
         """As ``Quick`` says."""
         frame, step, item, started_ns = begun.frame, begun.step, begun.item, begun.started_ns
         if begun.leave is not None:
@@ -167,18 +185,21 @@ class QuickCalls:
             begun.leave = None
         inputs = begun.inputs
         if inputs is None and step.reading.slots is not None:  # ``Begun.reads``, spelt out
-            slots = frame.slots
-            inputs = {name: slots[slot] for name, slot in step.reading.slots}
-        before = len(ready)
-        frame.settle(step, out, ready)
-        self._begun.pop(begun.number, None)  # not before: if that raises, there is more to tell
-        tracing = self._tracing
+            slots, inputs = frame.slots, {}
+            for name, slot in step.reading.slots:
+                inputs[name] = slots[slot]
+        number, ready_ns, before, tracing = begun.number, begun.ready_ns, len(ready), self._tracing
+        then: int | None = frame.settle_then(step, out, ready)
+        begun.started_ns = 0  # ``give_back``, spelt out; not before: if that raises, there is more to tell
+        begun.frame = begun.inputs = None
+        self._free.append(begun)
         if tracing.kept is not None:
             tracing.keep(frame, step, out)
-        try:
-            ready_ns = frame.readied.pop(step.index, started_ns)
-        except AttributeError:  # nobody noted when
-            ready_ns = started_ns
+        if not ready_ns:
+            try:
+                ready_ns = frame.readied.pop(step.index, started_ns)
+            except AttributeError:  # nobody noted when
+                ready_ns = started_ns
         told = (
             self._run,
             step.path,
@@ -189,26 +210,30 @@ class QuickCalls:
             started_ns + CLOCK_NS,
             inputs,
             out,
-            begun.number,
+            number,
         )
         tracing.tell(_new(_NodeRan, told))
         if len(ready) > before:
             tracing.note_ready(ready, before, at_ns)
+        return then
+
+    def note_ready(self, frame: Frame, step: StepPlan, at_ns: int) -> None:
+        """As ``Quick`` says."""
+        self._tracing.note_ready([(frame, step)], 0, at_ns)
 
     def tell_begun(self, begun: Begun) -> None:
         """As ``Quick`` says."""
-        if self._begun.pop(begun.number, None) is not None:
-            self.tell_of(begun)
-
-    def tell_of(self, begun: Begun) -> None:
-        """Tell of a call that has begun."""
+        if not begun.started_ns:
+            return
         if begun.leave is not None:
             begun.leave()
             begun.leave = None
-        self._tracing.tell_started(begun.frame, begun.step, begun.started_ns + CLOCK_NS, begun.number)
+        tracing = self._tracing
+        tracing.tell_started(begun.frame, begun.step, begun.started_ns + CLOCK_NS, begun.number, begun.ready_ns)
         inputs = begun.reads()
         if inputs is not None:
-            self._tracing.tell(begun.called(self._run, inputs))
+            tracing.tell(begun.called(self._run, inputs))
+        self.give_back(begun)
 
     def is_direct(self, step: StepPlan) -> bool:
         """Whether nothing is to be done around the calls of ``step``."""
@@ -223,19 +248,13 @@ class QuickCalls:
     def under_way(self, before_ns: int, most: int) -> list[events.NodeStarted]:
         """At most ``most`` of them that began before an instant, oldest first; in any thread."""
         found: list[events.NodeStarted] = []
-        for begun in list(self._begun.values()):  # at once, since the loop goes on meanwhile
-            if begun.started_ns + CLOCK_NS > before_ns or len(found) == most:
-                break
-            found.append(self._started(begun, begun.started_ns + CLOCK_NS))
-        if self.maps:
-            for one in list(self.maps):
-                for begun in one.under_way():
-                    started_ns = begun.started_ns
-                    if started_ns and started_ns + CLOCK_NS <= before_ns:
-                        event = self._started(begun, started_ns + CLOCK_NS)
-                        if begun.started_ns == started_ns:  # else it is another call by now
-                            found.append(event)
-            found.sort(key=lambda event: event.at_ns)
+        for begun in list(self._all):  # at once, since the loop goes on meanwhile
+            started_ns = begun.started_ns
+            if started_ns and started_ns + CLOCK_NS <= before_ns:
+                event = self._started(begun, started_ns + CLOCK_NS)
+                if begun.started_ns == started_ns:  # else it is another call by now
+                    found.append(event)
+        found.sort(key=lambda event: event.number)
         return found[:most]
 
     def _started(self, begun: Begun, at_ns: int) -> events.NodeStarted:

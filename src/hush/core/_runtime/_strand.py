@@ -90,6 +90,7 @@ class Strand(Settling):
                     step = frame.plan.steps[then]
                     then = None
                 else:
+                    told_ns = 0
                     if tracing is not None and terse is None:
                         mode = NO_MODE
                         if hidden:  # tracers see the loop
@@ -116,6 +117,8 @@ class Strand(Settling):
                 gate = step.gate
                 if gate.mode != mode:
                     if gate.mode == AWAITED or (gate.mode == IN_THREAD and not inline_only):
+                        if terse is not None and told_ns:
+                            terse.note_ready(frame, step, told_ns)
                         if step.body is not None and step.begin is None:
                             self.enter(frame, step)
                         else:
@@ -141,8 +144,8 @@ class Strand(Settling):
                 try:
                     slots = frame.slots
                     if terse is not None:
+                        begun = terse.begin(frame, step, now_ns, told_ns)
                         told_ns = 0
-                        begun = terse.begin(frame, step, now_ns)
                         out = step.call(slots) if terse.direct else terse.call(begun)
                     else:
                         out = step.call(slots) if call is None else call(frame, step)
@@ -151,7 +154,7 @@ class Strand(Settling):
                         if frame.marks is not None or (gives is not None and not gives.plain):
                             frame.settle(step, out, ready)
                         else:
-                            # ``Frame.settle``, spelt out: the call, and the way over ``ready``, are a fifth of a node.
+                            # ``Frame.settle_then``, spelt out, since the call is a tenth of a node.
                             try:
                                 for key, slot in step.captures:
                                     slots[slot] = out[key]
@@ -174,7 +177,7 @@ class Strand(Settling):
                                         frame.left -= 1
                     elif terse is not None and type(out) is dict and TAGS not in out:
                         told_ns = perf_counter_ns()
-                        terse.ended(begun, out, ready, told_ns)
+                        then = terse.ended(begun, out, ready, told_ns)
                     elif type(out) is not dict and hasattr(out, "__await__"):
                         if terse is not None:
                             terse.tell_begun(begun)
@@ -206,7 +209,10 @@ class Strand(Settling):
                     gate.ran_inline((told_ns or now_ns) - before_ns, step.path)  # what tracers take is not its time
                     if now_ns > deadline_ns and (ready or then is not None or more is not None):
                         if then is not None:
-                            ready.append((frame, frame.plan.steps[then]))
+                            step = frame.plan.steps[then]
+                            ready.append((frame, step))
+                            if terse is not None:
+                                terse.note_ready(frame, step, told_ns)
                         return False
         finally:
             budget.at = None
@@ -272,7 +278,7 @@ class Strand(Settling):
                 try:
                     if awaitable is None:
                         if terse is not None and step.begin is None:
-                            begun = terse.begin(frame, step, perf_counter_ns())
+                            begun = terse.begin(frame, step, perf_counter_ns(), 0)
                             awaitable = step.call(frame.slots) if terse.direct else terse.call(begun)
                         else:
                             if tracing is not None:
@@ -294,7 +300,12 @@ class Strand(Settling):
                     elif type(out) is dict and TAGS not in out and tracing is None:
                         frame.settle(step, out, ready)
                     elif terse is not None and begun is not None and type(out) is dict and TAGS not in out:
-                        terse.ended(begun, out, ready, perf_counter_ns())
+                        told_ns = perf_counter_ns()
+                        then = terse.ended(begun, out, ready, told_ns)
+                        if then is not None:
+                            step = frame.plan.steps[then]
+                            ready.append((frame, step))
+                            terse.note_ready(frame, step, told_ns)
                     else:
                         if terse is not None and begun is not None:
                             terse.tell_begun(begun)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from hush.core._plan._model import UNGATED, MapPlan, Plan, StepPlan
 from hush.core._runtime._columns import Columns
-from hush.core._runtime._frame import Frame, Ready
+from hush.core._runtime._frame import Ready
 from hush.core._runtime._pace import EVERY_S
 from hush.core._runtime._quick import Begun, QuickCalls
 from hush.core._runtime._run import Run
@@ -79,14 +79,13 @@ class Summing:
     """
 
     __slots__ = (
-        "_begun",
         "_calls",
         "_closed",
         "_ended_ns",
         "_enter",
         "_error_keys",
         "_fanout",
-        "_free",
+        "_give_back",
         "_needed",
         "_quick",
         "_seed",
@@ -98,9 +97,12 @@ class Summing:
         "_told",
         "_took_ns",
         "_tracing",
+        "begin",
         "direct",
         "items",
+        "note_ready",
         "summed",
+        "tell_begun",
     )
 
     def __init__(self, tracing: Teller, quick: QuickCalls, fanout: Activation) -> None:
@@ -113,13 +115,14 @@ class Summing:
         self._taken = frozenset[str]() if fanout.plan.named else fanout.taken_keys
         self.direct = quick.is_direct(fanout.body.steps[0])
         self._enter = quick.enter_number(fanout.body.steps[0])
+        self.begin = quick.begin
+        self.note_ready = quick.note_ready
+        self.tell_begun = quick.tell_begun
+        self._give_back = quick.give_back
         self._timer: TimerHandle | None = None
         self.summed: set[int] = set()
         self._ended_ns: dict[int, int] = {}  # when the calls of others ended
-        self._begun: list[Begun] = []  # one for each call at a time, used again and again
-        self._free: list[Begun] = []
         self.items = self._calls = self._took_ns = self._slowest_ns = self._told = 0
-        quick.maps.append(self)
         self._closed = False
         self._ask()
 
@@ -130,21 +133,6 @@ class Summing:
         self._slow_ns, self._seed, self._share = self._tracing.wanted(self._fanout.step.path, self._fanout.around)
 
     # --- as ``Quick`` says ----------------------------------------------------------------------------------
-    def begin(self, frame: Frame, step: StepPlan, started_ns: int) -> Begun:
-        """The call of an item begins."""
-        number = next(self._quick.numbers)
-        free = self._free
-        if free:
-            begun = free.pop()
-            begun.frame = frame
-            begun.item = frame.item
-            begun.number = number
-            begun.started_ns = started_ns  # last: whoever looks in another thread takes it for under way then
-            return begun
-        begun = Begun(frame, step, started_ns, number)
-        self._begun.append(begun)
-        return begun
-
     def call(self, begun: Begun) -> Any:
         """Make it."""
         if self._enter is None:
@@ -153,7 +141,7 @@ class Summing:
         begun.leave = self._enter(begun.number)
         return out
 
-    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> None:
+    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> int | None:
         """It has ended well."""
         frame = begun.frame
         took_ns, index = at_ns - begun.started_ns, begun.item[-1]
@@ -165,16 +153,13 @@ class Summing:
             or (self._taken and not out.keys() >= self._taken)
         ):
             self._quick.ended(begun, out, ready, at_ns)
-            self._give_back(begun)
             self._ended_ns[index] = at_ns + CLOCK_NS
-            return
+            return None
         if begun.leave is not None:
             begun.leave()
             begun.leave = None
         frame.settle(begun.step, out, ready)
-        begun.started_ns = 0  # as ``_give_back``, spelt out: a call is a tenth of all this
-        begun.frame = begun.inputs = None
-        self._free.append(begun)
+        self._give_back(begun)
         self._calls += 1
         self._took_ns += took_ns
         if took_ns > self._slowest_ns:
@@ -182,21 +167,7 @@ class Summing:
         self.summed.add(index)
         if self._timer is None:
             self._set_timer()
-
-    def tell_begun(self, begun: Begun) -> None:
-        """More came of it than an end."""
-        if begun.started_ns:
-            self._quick.tell_of(begun)
-            self._give_back(begun)
-
-    def _give_back(self, begun: Begun) -> None:
-        begun.started_ns = 0
-        begun.frame = begun.inputs = begun.leave = None
-        self._free.append(begun)
-
-    def under_way(self) -> list[Begun]:
-        """The calls that may be under way; in any thread, so one or the other may be of another item already."""
-        return list(self._begun)
+        return None
 
     # --- items ----------------------------------------------------------------------------------------------
     def item_finished(self, index: int) -> None:
@@ -235,7 +206,6 @@ class Summing:
         if self._timer is not None:
             self._timer.cancel()
             self._flush()
-        self._quick.maps.remove(self)
         self._closed = True
         # A kept failure of an item holds its strand, and that this, which must hold no value of the map any more.
         del self._fanout, self._needed

@@ -35,8 +35,9 @@ def _rest(kind: Any, own: frozenset[str]) -> tuple[tuple[int, str, Any], ...]:
 _SPAN_REST = _rest(Span, _SPAN_OWN)
 _RUN_REST = _rest(RunRecord, _RUN_OWN)
 
+_FROM = len(SPAN_COLUMNS) - len(("error", "more"))  # before it the columns, but for the first, are a span's own fields
+_ITEMS = SPAN_COLUMNS.index("items")
 # What most leaves are: nothing besides the columns, but what they read and gave.
-_FROM = Span._fields.index("called_ns") + 1
 _IN, _OUT = Span._fields.index("inputs"), Span._fields.index("outputs")
 _BEFORE = tuple(Span._field_defaults[name] for name in Span._fields[_FROM:_IN])
 _AFTER = tuple(Span._field_defaults[name] for name in Span._fields[_OUT + 1 :])
@@ -66,33 +67,23 @@ _written = _encoder()
 
 def span_row(number: int, span: Span) -> Row:
     """The row of ``span``, in the order of ``SPAN_COLUMNS``."""
-    items, failure, error = span.items, span.failure, None
-    if failure is not None:
-        error = _in_short(failure)
-    elif span.status in FAILED:
-        error = span.status
+    items, status, error = span.items, span.status, None
     if span[_FROM:_IN] == _BEFORE and span[_OUT + 1 :] == _AFTER:
-        inputs, outputs = span.inputs, span.outputs
+        inputs, outputs = span[_IN], span[_OUT]
         if outputs is None:
             more = None if inputs is None else {"inputs": inputs}
         else:
             more = {"outputs": outputs} if inputs is None else {"inputs": inputs, "outputs": outputs}
     else:
         more = {name: _plain(name, span[at]) for at, name, usual in _SPAN_REST if span[at] != usual}
+        if span.failure is not None:
+            error = _in_short(span.failure)
     return (
         number,
-        span.id,
-        span.parent,
-        span.kind,
-        span.name,
-        span.path,
+        *span[1:_ITEMS],
         (str(items[0]) if len(items) == 1 else ",".join(map(str, items))) if items else None,
-        span.status,
-        span.started_ns,
-        span.ended_ns,
-        span.ready_ns,
-        span.called_ns,
-        error,
+        *span[_ITEMS + 1 : _FROM],
+        status if error is None and status in FAILED else error,
         None if more is None else _json(more),
     )
 
