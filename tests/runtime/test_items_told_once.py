@@ -194,3 +194,26 @@ def test_a_map_that_streams_takes_an_item_once_that_is_found_lacking_afterwards(
     assert found["ws"] == [0, 1, 2]
     assert [event.done for event in tracer.of(MapFinished)] == [3, 3]
     assert [(event.item, event.corrects) for event in tracer.of(ItemFailed)] == [(0, True), (1, True)]
+
+
+@pytest.mark.parametrize("reads", READS)
+def test_all_items_that_lack_a_key_fail_in_a_map_that_fails_fast_and_the_first_is_raised(reads):
+    tracer = Recorder()
+    graph = graph_of(["z", "yz", "z"], reads, [], waits=False, named=False, on_error="raise")
+    found = told_of(graph, tracer=tracer)
+    assert [event.item for event in tracer.of(ItemFailed)] == [0, 2]
+    assert found is tracer.of(ItemFailed)[0].error
+
+
+def test_a_stream_of_items_tells_what_those_gave_that_lack_a_key_which_none_has():
+    graph = graph_of(["z", "z"], "y", [], waits=False, named=False)
+
+    async def main() -> list[Any]:
+        told: list[Any] = []
+        with pytest.raises(MissingKeyError, match="g/m has no key 'y'"):
+            async for event in Hush(graph).stream({}, items="m"):
+                assert isinstance(event, ItemFinished)
+                told += (event.item, event.outputs)
+        return told
+
+    assert run_virtual(main) == [0, {"z": 0}, 1, {"z": 1}]
