@@ -47,8 +47,9 @@ class Timeline:
         """Take one event; the engine calls this in the order in which things happen."""
         if isinstance(event, ItemFinished | ItemFailed):
             span = self.spans[event.path]
-            span.items_ns.append(event.at_ns)
             span.failed += isinstance(event, ItemFailed)
+            if isinstance(event, ItemFinished) or not event.corrects:  # else it has been told of before
+                span.items_ns.append(event.at_ns)
         elif event.item is not None:
             return  # a node for one item: the map's row tells of them all
         elif isinstance(event, NodeStarted):

@@ -329,7 +329,7 @@ class MapStarted(NamedTuple):
 
 
 class MapFinished(NamedTuple):
-    """A map ended, well or not: ``done`` items ended, ``failed`` of them badly.
+    """A map ended, well or not: ``done`` items ended, ``failed`` of them badly. Each of them has been told of.
 
     ``total`` is as of ``MapStarted``; ``rate_per_s`` is ``done`` over the seconds since then, 0 if none passed.
     """
@@ -426,6 +426,10 @@ class ItemFailed(NamedTuple):
 
     ``took_ns`` and ``ended_ns`` as of ``ItemFinished``. One with which its process died, or was killed since it was
     late, ended when that was noticed; one that could not be sent there took 0.
+
+    If ``corrects`` is true the item has been told of before, as one that ended well, by itself or in a sum: it lacks a
+    key of which nobody knew, and which showed up in a later item. So as many items have ended as before, and one more
+    of them badly. That is told when all have ended; it has no ``took_ns``. All other items are told of once.
     """
 
     run: str
@@ -437,6 +441,7 @@ class ItemFailed(NamedTuple):
     key: str | None = None
     took_ns: int | None = None
     ended_ns: int | None = None
+    corrects: bool = False
 
 
 Event: TypeAlias = (

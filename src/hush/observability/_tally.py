@@ -45,7 +45,6 @@ class MapTally:
     """
 
     __slots__ = (
-        "_closed",
         "_open",
         "_places",
         "_samples",
@@ -70,7 +69,6 @@ class MapTally:
         self.begun = self.well = self.done = self.failed = 0
         self._open = 0  # how many activations are under way
         self._places: Counter[tuple[Any, ...]] = Counter()  # theirs: each once, but for runs that share an id
-        self._closed = [0, 0]  # items done and failed in the others
         self._sized = 0  # the items of all activations whose number of items is known
         self._unsized = 0  # how many are under way that do not know it
         self._samples = deque([(began_ns / 1e9, 0)])
@@ -95,14 +93,9 @@ class MapTally:
         if not self._places[place]:
             del self._places[place]
         self._open -= 1
-        self._closed[0] += event.done
-        self._closed[1] += event.failed
         if event.total is None:
             self._unsized -= 1
             self._sized += event.done
-        if not self._open:
-            # Items that turn out at the end to lack a key are told of twice.
-            self.done, self.failed = self._closed
         self.ended_ns = event.at_ns
 
     # --- whoever looks ------------------------------------------------------------------------------------
@@ -243,7 +236,7 @@ class RunTally:
         tally = self.maps.get(event.path)
         if tally is not None:
             tally.failed += 1
-            tally.done += 1
+            tally.done += not event.corrects
 
     def _map_seen(self, path: str, at_ns: int) -> MapTally:
         around, above = path, None

@@ -33,6 +33,7 @@ class Columns:
     Attributes:
         count: How many items were pulled; there is ``room`` for so many.
         failed: How many of them failed.
+        learns: Whether a key of which nobody knew becomes one of them when an item gives it.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Columns:
         "count",
         "failed",
         "failed_items",
+        "learns",
         "room",
     )
 
@@ -58,6 +60,7 @@ class Columns:
         keys = {copy.key for copy in (*step.captures, *more)}
         self._all = everything or (gives is not None and (gives.stars or gives.everything or bool(gives.computed)))
         self._named = step.map.named
+        self.learns = self._all and not self._named
         self._path = step.path
         self._errors: list[Any] | None = [] if ERROR in keys or self._all else None
         known = step.body.output_keys if step.body is not None and (self._all or not self._named) else ()
@@ -120,7 +123,7 @@ class Columns:
         return self._values.keys()
 
     def lacks(self, out: Mapping[str, Any]) -> bool:
-        """Whether ``out`` lacks a key for which its item, or the map, will fail at the end, whatever others give."""
+        """Whether ``out`` lacks a key for which its item, or the map, will fail in the end, whatever others give."""
         if self._named or out.keys() >= self._values.keys():
             return False
         return any(key not in out and (not self._all or key in self._seen) for key in self._values)
@@ -133,18 +136,20 @@ class Columns:
         if self._errors is not None:
             self._errors[index] = error
 
-    def require(self, lacked: Collection[str]) -> None:
-        """Raise if one of these keys, which some items lacked, was given by none."""
-        for key in lacked:
-            if key not in self._seen:
-                raise missing_key(self._path, key, [one for one in self._seen if one not in NEVER_STARRED])
+    def not_given(self, lacked: Collection[str]) -> MissingKeyError | None:
+        """The map's own failure, if a key that is read, or one of these that some items lacked, was given by none."""
+        missing = [key for key in sorted(lacked) if key not in self._seen]
+        if not (missing or self._named or self._all) and self.failed < self.count:
+            missing = [key for key in self._values if key not in self._seen]
+        if not missing:
+            return None
+        return missing_key(self._path, missing[0], [one for one in self._seen if one not in NEVER_STARRED])
 
     def lacking(self) -> list[tuple[int, MissingKeyError]]:
-        """The items that ran and lack a key that others have. Raises if a key that is read was given by none."""
+        """The items that ran and lack a key that others have, when all have ended."""
         found: dict[int, MissingKeyError] = {}
         if self._named or not self.count:
             return []
-        there = [key for key in self._seen if key not in NEVER_STARRED]
         for key, values in self._values.items():
             if key in self._seen:
                 del values[self.count :]
@@ -152,8 +157,6 @@ class Columns:
                     if value is EMPTY and index not in self.failed_items:
                         own = [one for one, column in self._values.items() if column[index] is not EMPTY]
                         found.setdefault(index, missing_key(f"item {index} of {self._path}", key, own))
-            elif not self._all and self.failed < self.count:
-                raise missing_key(self._path, key, there)
         return sorted(found.items())
 
     def lists(self) -> dict[str, list[Any]]:

@@ -95,7 +95,7 @@ def map_state(fanout: Fanout) -> MapState:
         waits_for = "the end of the map that it streams from"
     path, around = fanout.step.path, fanout.frame.item
     head = min(items) if items else None
-    return MapState(path, around, fanout.done, fanout.columns.failed, fanout.said, len(items), head, waits_for)
+    return MapState(path, around, fanout.ended, fanout.columns.failed, fanout.said, len(items), head, waits_for)
 
 
 def glimpses(domain: Domain, most: int) -> list[Glimpse]:

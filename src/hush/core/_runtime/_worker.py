@@ -50,8 +50,9 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan, apart: Policies 
             strand.hand_on(ready)
         worker = fanout.first_worker = hire(fanout, strand.task, fanout.domain.floor)
         failure = await fanout.domain.conduct(worker.work)
+        failure = fanout.decide(failure)
         if failure is None:
-            failure = fanout.settle_lacking() or fanout.too_many(fanout.columns.count)
+            failure = fanout.too_many(fanout.columns.count)
         if failure is None:
             if fanout.channel is not None:
                 fanout.channel.close()
