@@ -54,7 +54,9 @@ def _wrong_maps(watch: Sampled) -> Iterator[str]:
     by_itself: set[Any] = set()
     summed = 0
     for event in watch.events:
-        if type(event) is events.ItemFinished or type(event) is events.ItemFailed:
+        if type(event) is events.ItemFailed and event.corrects:
+            pass
+        elif type(event) is events.ItemFinished or type(event) is events.ItemFailed:
             ended[event.path, event.outer] += 1
             if (event.path, event.outer, event.item) in by_itself:
                 yield f"{event} is told of twice"
@@ -72,7 +74,8 @@ def _wrong_maps(watch: Sampled) -> Iterator[str]:
             del ended[place_of(event)]  # in another round it begins anew
             by_itself = {each for each in by_itself if each[:2] != place_of(event)}
     record = watch.tree.record()
-    told_of = sum(type(event) is events.ItemFinished or type(event) is events.ItemFailed for event in watch.events)
+    ends = [event for event in watch.events if type(event) is events.ItemFinished or type(event) is events.ItemFailed]
+    told_of = sum(type(event) is events.ItemFinished or not event.corrects for event in ends)
     if record.items != told_of + summed:
         yield f"{record.items} items in the record, {told_of} + {summed} told of"
     for span in watch.spans:

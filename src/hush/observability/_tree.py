@@ -310,11 +310,12 @@ class Tree(Growing):
 
     def _item(self, event: ItemFinished | ItemFailed) -> UnderWay | None:
         assert event.item is not None
-        self._items_done += 1
+        more = type(event) is ItemFinished or not event.corrects  # type: ignore[union-attr]  # else it was counted
+        self._items_done += more
         node = self._nodes.get((event.path, event.outer))
         if node is None or node.within is None:
             return None
-        node.done = (node.done or 0) + 1
+        node.done = (node.done or 0) + more
         node.changed = True
         known = event.item in node.within
         began_ns = _ended_ns(event) - (0 if known else event.took_ns or 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextvars import copy_context
-from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from hush.core._plan._model import MapPlan, StepPlan
@@ -196,11 +195,11 @@ class ItemEnds:
                 self.run.collect(error, self.step.path, item, partial=True)
         if self.summing is not None:
             self.summing.forget(index)
-        if corrects:
-            self._correct(index, key, error)
-        elif self.run.tracing is not None:
-            count = self.done, self.columns.failed
-            self.run.tracing.item_failed(self.step, item, key, error, count, *self.ran)
+        tracing = self.run.tracing
+        if tracing is not None and corrects:
+            tracing.item_corrected(self.step, item, key, error)
+        elif tracing is not None:
+            tracing.item_failed(self.step, item, key, error, (self.done, self.columns.failed), *self.ran)
         if not collects or self.plan.fail_fast:
             self.domain.fail(self._reported(index, error), by)
         elif self._failures is not None:
@@ -275,15 +274,6 @@ class ItemEnds:
                 self.run.tracing.item_finished(self.step, self.around, index, key, out, count, *ran)
         self._undecided.clear()
         return failure
-
-    def _correct(self, index: int, key: str | None, error: Any) -> None:
-        """Tell that an item has failed of which it was told that it ended well. How many have ended stays the same."""
-        if self.run.tracing is None:
-            return
-        from hush.core.events import ItemFailed
-
-        told = self.run.id, self.step.path, index, monotonic_ns(), error, self.around, key
-        self.run.tracing.tell(ItemFailed(*told, corrects=True))
 
     def _fail_lacking(self) -> BaseException | None:
         columns = self.columns

@@ -223,6 +223,11 @@ class Telling:
         self.tell(events.ItemFailed(self._run, step.path, item[-1], at_ns, error, outer, key, took_ns, ended_ns))
         self._map_progressed(step.path, outer, at_ns, count)
 
+    def item_corrected(self, step: StepPlan, item: tuple[int, ...], key: str | None, error: BaseException) -> None:
+        """An item has failed of which it was told that it ended well. How many have ended stays the same."""
+        told = self._run, step.path, item[-1], monotonic_ns(), error, item[:-1], key
+        self.tell(events.ItemFailed(*told, corrects=True))
+
     def _map_progressed(self, path: str, around: tuple[int, ...], at_ns: int, count: tuple[int, int]) -> None:
         """Tell how far a map is, if it is time to: by the loop's clock, so that in virtual time a seed decides it."""
         pace = self._paces[path, around]
