@@ -417,6 +417,19 @@ def test_calls_in_threads_are_said_to_wait_for_each_other_and_what_helps():
     assert 'executor="process"' not in quick
 
 
+@pytest.mark.parametrize(("thread_s", "helps"), [(0.012, None), (0.005, "process"), (0.0005, "process")])
+def test_no_call_in_a_thread_that_may_have_waited_for_a_server_is_said_to_belong_on_the_loop(thread_s, helps):
+    seen = Seen()
+    root = seen.run(20)
+    rows = seen.add(root, "map", "rows", 0, 20, done=100, failed=0, total=100)
+    for index in range(100):
+        one = seen.add(rows, "item", "rows", 0, 20, index=index)
+        seen.add(one, "code", "ask", 0, 20, called=0, thread_s=thread_s)
+    text = said(seen)
+    assert 'executor="inline"' not in text
+    assert ('executor="process"' in text) is bool(helps)
+
+
 def test_what_makes_items_is_named_where_no_call_was_under_way():
     seen = Seen()
     root = seen.run(400)

@@ -14,7 +14,7 @@ from hush.observability._report import Report
 from hush.observability._span import ModelUse
 
 _SHORT_S = 0.001
-_LONG = 'Fewer at a time wait less and end no sooner; if they compute, executor="process" uses all processors'
+_LONG = 'If they compute, fewer at a time end as soon, and executor="process" uses all processors'
 _WHY_STOPPED = "closed (Retry-After), its window used up, or taken by other runs"
 
 
@@ -84,15 +84,16 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
 
 
 def _of_threads(report: Report) -> Iterator[str]:
-    """What calls in worker threads waited for, and what helps, of the nodes for which that is much of the time."""
+    """What calls in worker threads waited for, and what helps, of the nodes for which that is most of their time."""
     for node in report.nodes:
-        if not node.threaded or node.thread_wait_s < 0.1 * report.time.total_s:
+        if not node.threaded or node.thread_wait_s < max(0.1 * report.time.total_s, node.thread_s):
             continue
         there_s, way_s = node.thread_s / node.threaded, node.thread_wait_s / node.threaded
         calls = f"{counted(node.threaded, 'call')} in worker threads took {duration(there_s)} each there"
         way = f"{duration(way_s)} to get there and back"
         why = "They wait for the interpreter, which one thread has at a time, and for the loop: mostly for each other"
-        helps = 'executor="inline" spares them the way' if there_s < _SHORT_S else _LONG
+        in_a_row = there_s < _SHORT_S and node.thread_s <= report.time.wall_s  # would take no longer
+        helps = 'executor="inline" spares them the way' if in_a_row else _LONG
         yield f"{below(report, node.path)}: {calls}, and {way}. {why}. {helps}."
 
 
