@@ -26,7 +26,7 @@ from kit.tiers import every_change
 
 SCREENS = Path(__file__).parent / "screens"
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-SCENES = ["failed_thousand", "killed", "llm_batch", "nested", "one_node", "empty"]
+SCENES = ["failed_thousand", "killed", "llm_batch", "nested", "one_node", "empty", "in_threads"]
 
 
 class Store:
@@ -394,6 +394,51 @@ def test_items_in_worker_processes_leave_time_that_is_explained():
         seen.add(rows, "item", "rows", 390, 400, index=index, called=390)
     text = re.sub(r"\s+", " ", said(seen))
     assert "no call was under way for at least 370 ms: worker processes start then, and items go there and back" in text
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_what_is_shown_of_the_time_is_all_of_it(scene):
+    text = said(getattr(runs_seen, scene)(), everything=True)
+    part = text.partition("Where the time went\n")[2].partition("\n\n")[0]
+    rows = re.findall(r" {2}\S.*  (<?)([\d.]+) %(?:  .*)?$", part, re.MULTILINE)
+    assert rows or scene == "empty"
+    for_less = sum(1 for less, _ in rows if less)
+    whole = sum(float(number) for less, number in rows if not less)
+    assert not rows or 100 - 0.5 * len(rows) - 0.1 * for_less <= whole <= 100 + 0.5 * len(rows)
+
+
+def test_calls_in_threads_are_said_to_wait_for_each_other_and_what_helps():
+    text = re.sub(r"\s+", " ", said(runs_seen.in_threads(took=6)))
+    assert "rows/add_up: 300 calls in worker threads took 5.9 ms each there, and 88 ms to get there and back" in text
+    assert 'executor="process"' in text
+    assert 'executor="inline"' not in text
+    quick = re.sub(r"\s+", " ", said(runs_seen.in_threads(took=0.2)))
+    assert 'executor="inline"' in quick
+    assert 'executor="process"' not in quick
+
+
+@pytest.mark.parametrize(("thread_s", "helps"), [(0.012, None), (0.005, "process"), (0.0005, "process")])
+def test_no_call_in_a_thread_that_may_have_waited_for_a_server_is_said_to_belong_on_the_loop(thread_s, helps):
+    seen = Seen()
+    root = seen.run(20)
+    rows = seen.add(root, "map", "rows", 0, 20, done=100, failed=0, total=100)
+    for index in range(100):
+        one = seen.add(rows, "item", "rows", 0, 20, index=index)
+        seen.add(one, "code", "ask", 0, 20, called=0, thread_s=thread_s)
+    text = said(seen)
+    assert 'executor="inline"' not in text
+    assert ('executor="process"' in text) is bool(helps)
+
+
+def test_what_makes_items_is_named_where_no_call_was_under_way():
+    seen = Seen()
+    root = seen.run(400)
+    rows = seen.add(root, "map", "rows", 0, 400, done=1, failed=0)
+    one = seen.add(rows, "item", "rows", 390, 400, index=0)
+    seen.add(one, "code", "read", 390, 400, called=390)
+    assert "no call was under way for 390 ms, as while an iterator makes the items of rows\n" in said(seen, width=100)
+    seen.end(next(span for span in seen.spans if span.path == "shop/rows"), total=1)
+    assert "no call was under way for 390 ms\n" in said(seen)
 
 
 def test_what_has_left_the_terminal_is_said_once_more_at_its_end(monkeypatch):

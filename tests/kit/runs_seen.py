@@ -124,7 +124,13 @@ class Seen:
         for wait in span.waits:
             one["waited_s"][",".join(wait.limits)] += ((wait.admitted_ns or span.ended_ns) - wait.queued_ns) / 1e9
         if span.called_ns is not None:
-            plus("called_s", (span.ended_ns - span.called_ns) / 1e9 - span.retry_s)
+            called_s = (span.ended_ns - span.called_ns) / 1e9 - span.retry_s
+            if span.thread_s is not None:
+                plus("threaded", 1)
+                plus("thread_s", span.thread_s)
+                plus("thread_wait_s", called_s - span.thread_s)
+                called_s = span.thread_s
+            plus("called_s", called_s)
         one["slowest_s"] = max(one.get("slowest_s", 0.0), took_s)
 
     def record(self, **more: Any) -> RunRecord:
@@ -157,6 +163,20 @@ class Seen:
                 **more,
             }
         )
+
+
+def in_threads(*, items: int = 300, took: float = 6.0) -> Seen:
+    """A map whose calls compute in worker threads, 16 at a time, of which one has the interpreter; from an iterator."""
+    seen = Seen("sums")
+    root = seen.run(20 + items * took)
+    rows = seen.add(root, "map", "rows", 10, 15 + items * took, ready=5)
+    for index in range(items):
+        first = 10 + took * max(0, index - 15)
+        end = 10 + took * (index + 1)
+        one = seen.add(rows, "item", "rows", first, end, index=index)
+        seen.add(one, "code", "add_up", first, end, ready=first, called=first + 0.01, thread_s=took / 1e3 - 1e-4)
+    seen.end(rows, done=items, failed=0)
+    return seen
 
 
 def failed_thousand(*, collect: bool = True, items: int = 1000, keep_all: bool = True) -> Seen:
@@ -331,7 +351,9 @@ def nested() -> Seen:
     shops = seen.add(root, "map", "shops", 1201, 1990, ready=1200, done=6, failed=0, total=6, status="partial")
     for shop in range(6):
         one = seen.add(shops, "item", "shops", 1205 + shop * 100, 1400 + shop * 100, index=shop, key=f"shop {shop}")
-        rows = seen.add(one, "map", "rows", 1206 + shop * 100, 1395 + shop * 100, done=10, failed=1, status="partial")
+        rows = seen.add(
+            one, "map", "rows", 1206 + shop * 100, 1395 + shop * 100, done=10, failed=1, total=10, status="partial"
+        )
         for row in range(10):
             at = 1207 + shop * 100 + row * 15
             fault = failure("KeyError", f"'price {row}'") if row == 4 else None

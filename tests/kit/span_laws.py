@@ -204,6 +204,7 @@ def wrong_totals(watch: Watch) -> Iterator[str]:
             "failed": sum(span.status in ("failed", "handled") for span in ran),
             "cached": sum(span.cached is not None for span in ran),
             "attempts": sum(span.attempts for span in ran),
+            "threaded": sum(span.thread_s is not None for span in ran),
         }
         found = {name: getattr(one, name) for name in expected}
         if found != expected:
@@ -213,6 +214,7 @@ def wrong_totals(watch: Watch) -> Iterator[str]:
             "slowest_s": max([span.seconds or 0 for span in ran], default=0),
             "ready_s": sum((span.started_ns - span.ready_ns) / 1e9 for span in ran if span.ready_ns is not None),
             "retry_s": sum(span.retry_s for span in ran),
+            "thread_s": sum(span.thread_s or 0 for span in ran),
         }
         for name, value in seconds.items():
             if abs(getattr(one, name) - value) > 1e-6:
@@ -226,6 +228,9 @@ def wrong_totals(watch: Watch) -> Iterator[str]:
             yield f"totals of {path}: waited {one.waited_s}, not {waited}"
         if not 0 <= one.called_s <= one.seconds + 1e-9:
             yield f"totals of {path}: called for {one.called_s} of {one.seconds}"
+        threads_s = one.thread_s, one.thread_wait_s
+        if min(threads_s) < 0 or one.thread_s > one.called_s + 1e-9 or sum(threads_s) > one.seconds + 1e-9:
+            yield f"totals of {path}: {one.thread_s} in threads and {one.thread_wait_s} besides, of {one.seconds}"
 
 
 def wrong_nodes(watch: Watch) -> Iterator[str]:

@@ -96,6 +96,9 @@ totals = built(
         st.builds(ModelUse, texts, amounts, amounts, st.dictionaries(texts, amounts, max_size=2), st.none() | seconds),
         max_size=2,
     ).map(tuple),
+    threaded=amounts,
+    thread_s=seconds,
+    thread_wait_s=seconds,
 )
 
 
@@ -159,7 +162,7 @@ def runs(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[RunRecord]
         RunRecord,
         trace,
         texts,
-        names,
+        names.filter(bool),  # as a graph's; of a nameless one its span knows better
         st.sampled_from(["ok", "partial", "failed", "cancelled"]),
         instants,
         instants,

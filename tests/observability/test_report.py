@@ -24,6 +24,7 @@ SCENES = {
     "nested": runs_seen.nested,
     "one": runs_seen.one_node,
     "empty": runs_seen.empty,
+    "threads": lambda: runs_seen.in_threads(items=60),
 }
 
 
@@ -224,6 +225,22 @@ def test_the_parts_are_all_of_the_time(scene):
     in_nodes = sum(node.seconds for node in found.nodes)
     assert time.total_s == pytest.approx(in_nodes + time.ready_s)
     assert time.at_once * time.wall_s == pytest.approx(in_nodes)
+    assert 0 <= time.thread_wait_s <= time.inside_s
+    assert all(0 <= node.thread_s <= node.called_s + 1e-9 for node in found.nodes)
+
+
+def test_calls_in_threads_that_wait_for_each_other_are_told_from_the_engine():
+    seen = runs_seen.in_threads()
+    for found in (seen_in(seen), report(seen.record(totals=()), seen.spans)):
+        [node] = found.nodes
+        assert (node.calls, node.threaded) == (300, 300)
+        assert found.time.code[0].seconds == node.thread_s == pytest.approx(300 * 0.0059)
+        assert found.time.thread_wait_s == node.thread_wait_s
+        assert found.time.inside_s - found.time.thread_wait_s == pytest.approx(300 * 1e-5)
+        assert found.time.unsized == ("sums/rows",)
+    totals = tuple(one._replace(threaded=0, thread_s=0.0, thread_wait_s=0.0) for one in seen.record().totals)
+    old = report(seen.record(totals=totals), seen.spans).time  # as an earlier version has written them
+    assert (old.thread_wait_s, old.inside_s) == (0, pytest.approx(found.time.inside_s))
 
 
 def test_spans_alone_say_the_same_as_totals():

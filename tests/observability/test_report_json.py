@@ -94,6 +94,8 @@ def test_the_names_stay():
         "at_once",
         "exact",
         "stopped",
+        "thread_wait_s",
+        "unsized",
     ]
     assert list(found["time"]["code"][0]) == ["name", "seconds", "share", "calls"]
     assert list(found["nodes"][0]) == [
@@ -112,6 +114,9 @@ def test_the_names_stay():
         "called_s",
         "joined_s",
         "slowest_s",
+        "threaded",
+        "thread_s",
+        "thread_wait_s",
         "inside_s",
     ]
     assert list(found["slowest_calls"][0]) == [

@@ -90,3 +90,6 @@ async def test_the_report_has_the_functions_time_and_the_way_apart(file, store):
         [node] = report(record, spans).nodes
         assert node.called_s == pytest.approx(in_threads_s)
         assert node.inside_s == pytest.approx(node.seconds - in_threads_s)
+        assert (node.threaded, node.thread_s) == (50, pytest.approx(in_threads_s))
+        since_called_s = sum(span.ended_ns - span.called_ns for span in spans if span.path == "g/m/n") / 1e9
+        assert node.thread_wait_s == pytest.approx(since_called_s - in_threads_s)

@@ -13,6 +13,8 @@ from hush.cli._words import counted, duration, item, money, name, share
 from hush.observability._report import Report
 from hush.observability._span import ModelUse
 
+_SHORT_S = 0.001
+_LONG = 'If they compute, fewer at a time end as soon, and executor="process" uses all processors'
 _WHY_STOPPED = "closed (Retry-After), its window used up, or taken by other runs"
 
 
@@ -44,7 +46,8 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
             ("between attempts", time.retries_s, "magenta"),
             ("waiting for identical calls", time.joined_s, "yellow"),
             ("ready, not yet started", time.ready_s, "bright_black"),
-            ("engine, inside calls", time.inside_s, "bright_black"),
+            ("to worker threads and back", time.thread_wait_s, "yellow"),
+            ("engine, inside calls", max(0.0, time.inside_s - time.thread_wait_s), "bright_black"),
         )
         if seconds > 0
     ]
@@ -59,6 +62,8 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
         text.append(glyphs.bar * length, style)
         text.rstrip()
         yield text
+    for said in _of_threads(report):
+        yield from prose(f"  {said}", width, "yellow")
     for one in time.stopped:
         if one.seconds >= 0.02 * time.wall_s:
             limit = name(one.name.replace(",", ", "), 40)
@@ -72,9 +77,34 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
         said = f"  by the clock no call was under way for at least {duration(least_s)}"
         if any(node.kind == "item" for node in report.nodes):
             said += ": worker processes start then, and items go there and back"
-        yield from prose(said, width, "dim")
+        yield from prose(said + _of_sources(report), width, "dim")
     if time.idle_s is not None and time.idle_s >= 0.01 * time.wall_s:
-        yield from prose(f"  by the clock no call was under way for {duration(time.idle_s)}", width, "dim")
+        said = f"  by the clock no call was under way for {duration(time.idle_s)}"
+        yield from prose(said + _of_sources(report), width, "dim")
+
+
+def _of_threads(report: Report) -> Iterator[str]:
+    """What calls in worker threads waited for, and what helps, of the nodes for which that is most of their time."""
+    for node in report.nodes:
+        if not node.threaded or node.thread_wait_s < max(0.1 * report.time.total_s, node.thread_s):
+            continue
+        there_s, way_s = node.thread_s / node.threaded, node.thread_wait_s / node.threaded
+        calls = f"{counted(node.threaded, 'call')} in worker threads took {duration(there_s)} each there"
+        way = f"{duration(way_s)} to get there and back"
+        why = "They wait for the interpreter, which one thread has at a time, and for the loop: mostly for each other"
+        in_a_row = there_s < _SHORT_S and node.thread_s <= report.time.wall_s  # would take no longer
+        helps = 'executor="inline" spares them the way' if in_a_row else _LONG
+        yield f"{below(report, node.path)}: {calls}, and {way}. {why}. {helps}."
+
+
+def _of_sources(report: Report) -> str:
+    """What may have been at work while no call was."""
+    maps = report.time.unsized
+    if not maps:
+        return ""
+    named = ", ".join(below(report, path) for path in maps[:FEW])
+    others = f" and {counted(len(maps) - FEW, 'more map')}" if len(maps) > FEW else ""
+    return f", as while an iterator makes the items of {named}{others}"
 
 
 def retried(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:

@@ -180,6 +180,10 @@ class Totals(NamedTuple):
         called_s: Of these in the function, or in the model; of calls in worker threads only while they were there.
         slowest_s: The longest call.
         models: What these calls used of models, the dearest first.
+        threaded: How many calls were made in worker threads.
+        thread_s: How long their functions took there, a part of ``called_s``.
+        thread_wait_s: How long these calls took besides since they were called, a part of ``seconds``: they waited for
+            a thread, for the interpreter, and for the loop.
     """
 
     path: str
@@ -196,6 +200,9 @@ class Totals(NamedTuple):
     called_s: float = 0.0
     slowest_s: float = 0.0
     models: tuple[ModelUse, ...] = ()
+    threaded: int = 0
+    thread_s: float = 0.0
+    thread_wait_s: float = 0.0
 
     def as_data(self) -> dict[str, Any]:
         """As JSON can hold it; ``models`` only if there are any."""

@@ -36,6 +36,8 @@ class NodeUse(NamedTuple):
 
     ``running`` is how many have not. ``joined_s`` went into waiting for identical calls, as far as spans tell.
     ``inside_s`` is what is left of ``seconds``: in the engine, in a cache, or on the way into a worker thread and back.
+    ``threaded`` calls were made in worker threads: their functions took ``thread_s`` there, a part of ``called_s``;
+    besides they waited ``thread_wait_s`` for a thread, for the interpreter and for the loop, a part of ``inside_s``.
     """
 
     path: str
@@ -53,6 +55,9 @@ class NodeUse(NamedTuple):
     called_s: float
     joined_s: float
     slowest_s: float
+    threaded: int = 0
+    thread_s: float = 0.0
+    thread_wait_s: float = 0.0
 
     @property
     def is_model(self) -> bool:
@@ -102,7 +107,11 @@ class TimeSpent(NamedTuple):
         ready_s: From when calls could have begun to their beginnings: the engine, a busy loop, or a
             ``max_concurrency``.
         inside_s: In calls that had begun, outside of all other parts: in the engine, in a cache, or on the way into a
-            worker thread and back, where many threads share one interpreter.
+            worker thread and back.
+        thread_wait_s: Of ``inside_s``: calls in worker threads waited for a thread, for the interpreter, which one
+            thread has at a time, and for the loop to take what they gave. Mostly they waited for each other.
+        unsized: Maps of which nobody knew how many items they have, by path: an iterator makes these, such as a
+            generator or a file. What that takes is in no call, and in no other part.
         idle_s: By the clock: how long no call was under way. ``None`` if nobody knows: if spans are missing, and of
             items in worker processes, of which only the end and how long they took is told.
         at_once: How many calls were under way at once, on the average over the wall's time.
@@ -125,6 +134,8 @@ class TimeSpent(NamedTuple):
     at_once: float
     exact: bool
     stopped: tuple[Stopped, ...] = ()
+    thread_wait_s: float = 0.0
+    unsized: tuple[str, ...] = ()
 
 
 class _Sums:
@@ -134,6 +145,7 @@ class _Sums:
         self.path, self.kind = span.path, span.kind
         self.calls = self.failed = self.skipped = self.cached = self.attempts = self.running = 0
         self.ready_ns = self.took_ns = self.called_ns = self.slowest_ns = self.joined_ns = 0
+        self.threaded = self.thread_ns = self.thread_wait_ns = 0
         self.waited_ns: dict[str, int] = defaultdict(int)
         self.retry_s = 0.0
 
@@ -164,10 +176,15 @@ class _Sums:
                 since_called_ns += waited_ns
         if span.cached == "joined":
             self.joined_ns += took_ns
-        elif span.thread_s is not None:
-            self.called_ns += round(span.thread_s * 1e9)
         elif span.called_ns is not None:
-            self.called_ns += max(0, ended_ns - span.called_ns - since_called_ns - round(retry_s * 1e9))
+            called_ns = max(0, ended_ns - span.called_ns - since_called_ns - round(retry_s * 1e9))
+            if span.thread_s is not None:
+                self.threaded += 1
+                thread_ns = round(span.thread_s * 1e9)
+                self.thread_ns += thread_ns
+                self.thread_wait_ns += max(0, called_ns - thread_ns)
+                called_ns = thread_ns
+            self.called_ns += called_ns
 
     def use(self, totals: Totals | None) -> NodeUse:
         """The node's use: the totals of what has ended, where they know more than the spans do, and what has not."""
@@ -190,6 +207,9 @@ class _Sums:
             called_s=self.called_ns / 1e9,
             joined_s=self.joined_ns / 1e9,
             slowest_s=self.slowest_ns / 1e9,
+            threaded=self.threaded,
+            thread_s=self.thread_ns / 1e9,
+            thread_wait_s=self.thread_wait_ns / 1e9,
         )
 
 
@@ -210,6 +230,9 @@ def _of_totals(totals: Totals, *, joined_s: float = 0.0) -> NodeUse:
         called_s=totals.called_s,
         joined_s=joined_s,
         slowest_s=totals.slowest_s,
+        threaded=totals.threaded,
+        thread_s=totals.thread_s,
+        thread_wait_s=totals.thread_wait_s,
     )
 
 
@@ -228,6 +251,9 @@ def _plus(one: NodeUse, other: NodeUse) -> NodeUse:
         called_s=one.called_s + other.called_s,
         joined_s=one.joined_s + other.joined_s,
         slowest_s=max(one.slowest_s, other.slowest_s),
+        threaded=one.threaded + other.threaded,
+        thread_s=one.thread_s + other.thread_s,
+        thread_wait_s=one.thread_wait_s + other.thread_wait_s,
     )
 
 
@@ -300,6 +326,8 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
         at_once=sum(node.seconds for node in nodes) / wall_s if wall_s > 0 else 0.0,
         exact=bool(run.totals) or is_whole,
         stopped=_stopped(spans, until_ns) if is_whole and run.ended_ns is not None else (),
+        thread_wait_s=sum(min(node.thread_wait_s, node.inside_s) for node in nodes),
+        unsized=tuple(sorted({one.path for one in spans if one.done is not None and one.total is None})),
     )
 
 

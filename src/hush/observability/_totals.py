@@ -28,6 +28,9 @@ class Sums:
         "_retry_s",
         "_skipped",
         "_slowest_ns",
+        "_thread_ns",
+        "_thread_wait_ns",
+        "_threaded",
         "_took_ns",
         "_waited_ns",
     )
@@ -38,6 +41,7 @@ class Sums:
         self._is_leaf = kind not in CONTAINERS
         self._calls = self._failed = self._skipped = self._cached = self._attempts = 0
         self._ready_ns = self._took_ns = self._called_ns = self._slowest_ns = 0
+        self._threaded = self._thread_ns = self._thread_wait_ns = 0
         self._retry_s = 0.0
         self._waited_ns: dict[str, int] | None = None
         self._models: ModelSums | None = None
@@ -72,18 +76,23 @@ class Sums:
         self._retry_s += one.paused_s(at_ns)
         if self._is_leaf and one.called_ns is not None:
             tries = one.tries
-            if one.thread_ns is not None:
-                self._called_ns += one.thread_ns
-            elif tries is None:
-                self._called_ns += at_ns - one.called_ns
+            if tries is None:
+                called_ns = at_ns - one.called_ns
             else:
-                for each in tries:
-                    self._called_ns += (at_ns if each.ended_ns is None else each.ended_ns) - each.began_ns
-                if one.resource is not None:  # such a call has a list of tries, so that others pay nothing for this
-                    if self._models is None:
-                        self._models = ModelSums()
-                    asked = one.generation or Generation()
-                    self._models.add(asked, one.resource, failed=status in ("failed", "handled"))
+                called_ns = sum((at_ns if each.ended_ns is None else each.ended_ns) - each.began_ns for each in tries)
+            if one.thread_ns is None:
+                self._called_ns += called_ns
+            else:
+                self._called_ns += one.thread_ns
+                self._threaded += 1
+                self._thread_ns += one.thread_ns
+                self._thread_wait_ns += max(0, called_ns - one.thread_ns)
+            if tries is not None and one.thread_ns is None and one.resource is not None:
+                # Such a call has a list of tries, so that others pay nothing for this.
+                if self._models is None:
+                    self._models = ModelSums()
+                asked = one.generation or Generation()
+                self._models.add(asked, one.resource, failed=status in ("failed", "handled"))
         if one.waits is not None:
             if self._waited_ns is None:
                 self._waited_ns = {}
@@ -130,6 +139,9 @@ class Sums:
             called_s=self._called_ns / 1e9,
             slowest_s=self._slowest_ns / 1e9,
             models=() if self._models is None else self._models.uses(),
+            threaded=self._threaded,
+            thread_s=self._thread_ns / 1e9,
+            thread_wait_s=self._thread_wait_ns / 1e9,
         )
 
 
