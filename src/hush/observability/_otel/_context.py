@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar, Token, copy_context
 from functools import partial
 
 from opentelemetry.context import Context, attach, detach
@@ -21,11 +22,11 @@ class Here(NonRecordingSpan):
 
     def __init__(self, ids: Ids, number: int) -> None:
         self._ids = ids
-        self._number = number
+        self.number = number
 
     def get_span_context(self) -> SpanContext:
         """The ids."""
-        trace, span = int(self._ids.trace, 16), int(self._ids.of(self._number), 16)
+        trace, span = int(self._ids.trace, 16), int(self._ids.of(self.number), 16)
         return SpanContext(trace, span, is_remote=False, trace_flags=_SAMPLED)
 
     def __repr__(self) -> str:
@@ -51,13 +52,58 @@ def by_api(ids: Ids) -> Callable[[int], Callable[[], object]]:
     return enter
 
 
+class Place:
+    """A context with its span, used for one call after the other, as long as nobody else has kept either of them.
+
+    Who has, such as a task that a call has left behind, must go on to see the span of that call. So whether anybody
+    does is known by the counts of references; where there are none that can be relied upon, each call has its own.
+    """
+
+    __slots__ = ("_context", "_free", "_here", "_token", "_variable")
+
+    def __init__(self, ids: Ids, variable: ContextVar[Context], free: list[Place]) -> None:
+        self._variable = variable
+        self._free = free
+        self._here = Here(ids, 0)
+        self._context = Context({_KEY: self._here})
+        self._token: Token[Context] | None = None
+
+    def enter(self, number: int) -> Callable[[], object]:
+        """It is that of the call with this number now."""
+        self._here.number = number
+        self._token = self._variable.set(self._context)
+        return self._leave
+
+    def _leave(self) -> None:
+        token, self._token = self._token, None
+        assert token is not None
+        self._variable.reset(token)
+        if _references(self._context) == _ALONE and _references(self._here) == _ALONE + 1:  # the context has that
+            self._free.append(self)
+
+
 def _by_variable(ids: Ids, variable: ContextVar[Context]) -> Callable[[int], Callable[[], object]]:
+    free: list[Place] = []
+
     def enter(number: int) -> Callable[[], object]:
         around = variable.get(_EMPTY)
-        context = Context({**around, _KEY: Here(ids, number)} if around else {_KEY: Here(ids, number)})
-        return partial(variable.reset, variable.set(context))
+        if around:
+            here = Context({**around, _KEY: Here(ids, number)})
+            return partial(variable.reset, variable.set(here))
+        place = free.pop() if free else Place(ids, variable, free)
+        return place.enter(number)
 
     return enter
+
+
+def _references_of() -> Callable[[object], int]:
+    """How often an object is referred to, the question included; always 0 where Python does not count exactly."""
+    counts = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
+    return sys.getrefcount if counts else lambda _: 0
+
+
+_references = _references_of()
+_ALONE = 2  # by one attribute, and by the question
 
 
 def _variable() -> ContextVar[Context] | None:
