@@ -162,7 +162,7 @@ def runs(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[RunRecord]
         RunRecord,
         trace,
         texts,
-        names.filter(bool),  # as a graph's; of a nameless one its span knows better
+        names,
         st.sampled_from(["ok", "partial", "failed", "cancelled"]),
         instants,
         instants,

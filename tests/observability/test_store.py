@@ -147,6 +147,12 @@ def test_a_run_of_which_its_own_span_alone_was_told_is_what_that_says(writer, st
     assert store.find(A) == kit.run()
 
 
+def test_what_was_told_of_a_run_stands_whatever_its_own_span_says(writer, store):
+    record = RunRecord(A, "mine", "", "partial", 1, 9, user_id="u", produced=1)
+    writer.export(Batch(ended=(kit.span(1, kind="run", name="etl", parent=None),), runs=(record,)))
+    assert store.find(A) == record
+
+
 def test_a_run_of_which_its_own_span_alone_was_told_is_under_way_until_that_ends(writer, store):
     own = kit.span(0, kind="run", name="etl", path="etl")
     writer.export(Batch(running=(kit.span(1, ended_ns=None), own._replace(status="running", ended_ns=None))))

@@ -31,16 +31,17 @@ class Run:
         under_way: Its spans that were written before they had ended, by id, each with its number and itself.
         told: What was last said of it, to be said again if the file is begun anew.
         over: Whether it has ended: then nothing of it is remembered.
+        guessed: Whether nothing was told of it, so that all that is known is what its spans say.
     """
 
-    __slots__ = ("last", "number", "over", "told", "under_way")
+    __slots__ = ("guessed", "last", "number", "over", "told", "under_way")
 
     def __init__(self, number: int, last: int, under_way: dict[str, tuple[int, Span | None]]) -> None:
         self.number = number
         self.last = last
         self.under_way = under_way
         self.told: RunRecord | None = None
-        self.over = False
+        self.over = self.guessed = False
 
 
 class Writing:
@@ -126,11 +127,11 @@ class Writing:
     def _run_of(self, span: Span) -> Run:
         found = self._find(span.trace)
         if found is None:  # nothing was told of it: its span is worth a row nevertheless
-            self._tell(self._record_of(span))
+            self._tell(self._record_of(span), guessed=True)
             found = self._find(span.trace)
             assert found is not None
-        elif found.told is not None and not found.told.name and (record := self._record_of(span)).name:
-            self._tell(record)
+        elif found.guessed and (record := self._record_of(span)).name:
+            self._tell(record, guessed=True)
         return found
 
     def _record_of(self, span: Span) -> RunRecord:
@@ -148,7 +149,7 @@ class Writing:
         row = self._connection.execute("SELECT id, status FROM runs WHERE trace = ?", (self._clean(trace),)).fetchone()
         return None if row is None else (int(row[0]), row[1] != "running")
 
-    def _tell(self, run: RunRecord) -> None:
+    def _tell(self, run: RunRecord, *, guessed: bool = False) -> None:
         there = self._there(run.trace)
         row = tuple(map(self._clean, run_row(run, self._process)))
         if there is None:
@@ -158,6 +159,7 @@ class Writing:
         found = self._find(run.trace)
         if found is not None:
             found.told = run
+            found.guessed = guessed
             found.over = run.status != "running"
 
     def _find(self, trace: str) -> Run | None:
@@ -179,6 +181,7 @@ class Writing:
         else:
             found = self._read(number)
         found.told = None if earlier is None else earlier.told
+        found.guessed = earlier is not None and earlier.guessed
         found.over = over
         self._found[trace] = found
         if earlier is not None and earlier.number != number:
