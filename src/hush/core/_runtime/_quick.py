@@ -114,9 +114,12 @@ class QuickCalls:
 
     Args:
         enters: What tracers do to the context of such a call, each given its ``Begun``.
+
+    Attributes:
+        free: Of no call now: what has begun takes one of them, and what is no longer under way is put back.
     """
 
-    __slots__ = ("_all", "_enter", "_free", "_numbers", "_run", "_tracing")
+    __slots__ = ("_all", "_enter", "_numbers", "_run", "_tracing", "free")
 
     direct = False
 
@@ -126,11 +129,11 @@ class QuickCalls:
         self._numbers = tracing.numbers
         self._enter = all_of(enters) if enters else None
         self._all: list[Begun] = []  # one for each call at a time, used again and again
-        self._free: list[Begun] = []
+        self.free: list[Begun] = []
 
     def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int) -> Begun:
         """As ``Quick`` says."""
-        free = self._free
+        free = self.free
         if free:
             begun = free.pop()
         else:
@@ -143,12 +146,6 @@ class QuickCalls:
         begun.ready_ns = ready_ns
         begun.started_ns = started_ns  # last: whoever looks in another thread takes it for under way then
         return begun
-
-    def give_back(self, begun: Begun) -> None:
-        """It is no longer under way."""
-        begun.started_ns = 0
-        begun.frame = begun.inputs = None
-        self._free.append(begun)
 
     def call(self, begun: Begun) -> Any:
         """As ``Quick`` says."""
@@ -190,9 +187,9 @@ class QuickCalls:
                 inputs[name] = slots[slot]
         number, ready_ns, before, tracing = begun.number, begun.ready_ns, len(ready), self._tracing
         then: int | None = frame.settle_then(step, out, ready)
-        begun.started_ns = 0  # ``give_back``, spelt out; not before: if that raises, there is more to tell
+        begun.started_ns = 0  # not before: if that raises, there is more to tell
         begun.frame = begun.inputs = None
-        self._free.append(begun)
+        self.free.append(begun)
         if tracing.kept is not None:
             tracing.keep(frame, step, out)
         if not ready_ns:
@@ -233,7 +230,9 @@ class QuickCalls:
         inputs = begun.reads()
         if inputs is not None:
             tracing.tell(begun.called(self._run, inputs))
-        self.give_back(begun)
+        begun.started_ns = 0
+        begun.frame = begun.inputs = None
+        self.free.append(begun)
 
     def is_direct(self, step: StepPlan) -> bool:
         """Whether nothing is to be done around the calls of ``step``."""

@@ -85,7 +85,7 @@ class Summing:
         "_enter",
         "_error_keys",
         "_fanout",
-        "_give_back",
+        "_free",
         "_needed",
         "_quick",
         "_seed",
@@ -118,7 +118,7 @@ class Summing:
         self.begin = quick.begin
         self.note_ready = quick.note_ready
         self.tell_begun = quick.tell_begun
-        self._give_back = quick.give_back
+        self._free = quick.free
         self._timer: TimerHandle | None = None
         self.summed: set[int] = set()
         self._ended_ns: dict[int, int] = {}  # when the calls of others ended
@@ -159,7 +159,9 @@ class Summing:
             begun.leave()
             begun.leave = None
         frame.settle(begun.step, out, ready)
-        self._give_back(begun)
+        begun.started_ns = 0  # as ``QuickCalls`` does: a call for it is a tenth of all this
+        begun.frame = begun.inputs = None
+        self._free.append(begun)
         self._calls += 1
         self._took_ns += took_ns
         if took_ns > self._slowest_ns:
