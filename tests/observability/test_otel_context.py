@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from collections import deque
 
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry import trace
+from opentelemetry.context import get_current, set_value
 
 from hush.observability._ids import Ids
 from hush.observability._otel._context import Here, by_api, entering
@@ -101,6 +105,51 @@ def test_a_span_that_asks_later_asks_for_the_node_in_which_it_was_made(users):
     background.run(lambda: users.tracer.start_span("left behind").end())
     leave()
     assert parents(users) == {"left behind": (TRACE, NODE)}
+
+
+def number_of(context):
+    found = trace.get_current_span(context).get_span_context().span_id
+    return next(number for number in range(100) if int(IDS.of(number), 16) == found)
+
+
+KEEPS = {
+    "the context": get_current,
+    "one made of it": lambda: set_value("a", 1),
+    "its span": lambda: trace.set_span_in_context(trace.get_current_span()),
+    "the variables": lambda: contextvars.copy_context().run(lambda: contextvars.copy_context()),
+    "nothing": lambda: None,
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(KEEPS)), st.integers(0, 2)), max_size=12))
+def test_whoever_keeps_something_of_a_call_goes_on_to_see_that_call(calls):
+    enter = entering(IDS)
+    kept, under_way = {}, deque()
+    for number, (keeps, leaves) in enumerate(calls):
+        here = contextvars.copy_context()  # as the context of a task: calls overlap
+        leave = here.run(enter, number)
+        kept[number] = here.run(KEEPS[keeps])
+        under_way.append((here, leave))
+        for _ in range(min(leaves, len(under_way))):
+            there, leave = under_way.popleft()
+            there.run(leave)
+        del here
+        for earlier, what in kept.items():
+            if isinstance(what, contextvars.Context):
+                assert what.run(number_of, None) == earlier
+            elif what is not None:
+                assert number_of(what) == earlier
+
+
+def test_of_calls_that_leave_nothing_behind_one_after_the_other_has_the_same_context():
+    enter = entering(IDS)
+    seen = []
+    for number in range(50):
+        leave = enter(number)
+        assert number_of(None) == number
+        seen.append(id(get_current()))
+        leave()
+    assert len(set(seen)) == 1
 
 
 def test_what_the_context_holds_besides_is_still_there(users):
