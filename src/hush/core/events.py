@@ -108,7 +108,10 @@ class NodeStarted(NamedTuple):
 
 
 class NodeQueued(NamedTuple):
-    """A node's call has to wait for its ``limits``, which are told by name. ``attempt`` counts from 1."""
+    """A node's call has to wait for its ``limits``, which are told by name. ``attempt`` counts from 1.
+
+    A node with ``executor="process"`` waits for ``"worker processes"`` as for a limit, after all others.
+    """
 
     run: str
     path: str

@@ -24,23 +24,56 @@ from hush.core._runtime._telling import place_of
 from hush.core._spec._portable import cpu_count
 from hush.core.errors import TransportError, WorkerDied
 
+PROCESSES = ("worker processes",)
+"""What calls hold, and wait for when all of their node's processes are at work, as tracers are told."""
+
 
 async def in_process(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None) -> Any:
     """Call the function in a worker process; an ``async def`` is run there, in an event loop of that process.
 
     The node has as many processes in a run as there are processors, at most; who finds them at work waits in line.
-    Cancelling the call, or its deadline, kills its process and no other.
+    Tracers are told of that as of a limit. Cancelling the call, or its deadline, kills its process and no other.
     """
-    run = strand.run
+    run, tracing, number = strand.run, strand.run.tracing, 1 if attempt is None else attempt.number
     assert step.bind is not None
     call: Any = step.bind(frame.slots)
-    if run.tracing is not None and run.tracing.sees_calls:
-        _tell_called(strand, frame, step, call, 1 if attempt is None else attempt.number)
+    told: Callable[[], None] | None = None
+    if tracing is not None and tracing.sees_calls:
+        told = partial(_tell_called, strand, frame, step, call, number)
     if run.inline_only:
+        if told is not None:
+            told()
         return await awaited_if_need_be(strand, step, copy_context().run(call))
     pool = pool_of(run, step.path, cpu_count(), partial(_setup, call.func, step))
-    while True:
+    item, queued_s = frame.item, run.loop.time()
+    worker = pool.take_free()
+    if worker is None:
+        if tracing is not None:
+            tracing.node_queued(frame, step, PROCESSES, number)
         worker = await pool.take()
+    if tracing is not None:
+        tracing.node_admitted(frame, step, PROCESSES, run.loop.time() - queued_s, number)
+    try:
+        return await _served(strand, frame, step, call, pool, worker, told)
+    finally:
+        if tracing is not None:
+            tracing.node_released(item, step, PROCESSES, number)
+
+
+async def _served(
+    strand: Strand,
+    frame: Frame,
+    step: StepPlan,
+    call: Any,
+    pool: ProcessPool,
+    worker: WorkerProcess,
+    told: Callable[[], None] | None,
+) -> Any:
+    """The call in ``worker``, and in others if that dies before it has begun."""
+    run = strand.run
+    if told is not None:
+        told()
+    while True:
         talk = Talk(run.loop, worker, partial(_request, call.args, call.keywords, step))
         try:
             reply = await _reply(strand, step, talk)
@@ -72,6 +105,7 @@ async def in_process(strand: Strand, frame: Frame, step: StepPlan, attempt: Atte
             if parcel is not None:
                 return Raised(unpack_error(parcel))
             return data
+        worker = await pool.take()
 
 
 def _tell_called(strand: Strand, frame: Frame, step: StepPlan, call: Any, attempt: int) -> None:

@@ -43,6 +43,13 @@ class ProcessPool:
                 self._setup = self._make_setup()
             return self._setup
 
+    def take_free(self) -> WorkerProcess | None:
+        """One that is not at work, or a new one; ``None`` if there are as many as there may be."""
+        worker = self._free(ahead=False)
+        if worker is not None:
+            worker.users += 1
+        return worker
+
     async def take(self, *, ahead: bool = False) -> WorkerProcess:
         """A worker process, to be given back or dropped. One that is at work, too, where that does: ``ahead``."""
         while (worker := self._free(ahead=ahead)) is None:
