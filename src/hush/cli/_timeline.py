@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
+from hush.observability._node_use import is_leaf
 from hush.observability._span import Span
-from hush.observability._time_spent import is_leaf
 
 Phase: TypeAlias = Literal["call", "wait", "retry", "hold"]
 """``hold``: it has nodes in it, which have bars of their own."""

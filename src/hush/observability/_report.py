@@ -13,8 +13,9 @@ from typing import NamedTuple
 from hush.observability._causes import FailureGroup, Unseen, causes, pattern_of
 from hush.observability._chain import Link, chain
 from hush.observability._model_use import models_of
+from hush.observability._node_use import NodeUse, is_leaf, nodes_of
 from hush.observability._span import Failure, ModelUse, RunRecord, Span
-from hush.observability._time_spent import NodeUse, TimeSpent, is_leaf, nodes_of, time_spent
+from hush.observability._time_spent import TimeSpent, time_spent
 
 MOST_CALLS = 10
 """How many of the slowest calls a report names."""

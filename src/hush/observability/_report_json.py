@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from hush.observability._causes import FailureGroup
+from hush.observability._node_use import NodeUse
 from hush.observability._report import Report
 from hush.observability._source import SourceLines
 from hush.observability._span import Failure, RunRecord, Span
-from hush.observability._time_spent import NodeUse
 
 VERSION = 1
 
