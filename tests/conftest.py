@@ -15,6 +15,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from kit.processes import workers
+
 pytest_plugins = ["kit.llama_server"]  # a server is started when a test asks for it, and nothing is loaded before
 
 settings.register_profile("hush", deadline=None)  # tests count, and do not time
@@ -91,3 +93,11 @@ def no_garbage_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture
+def nothing_is_left() -> Iterator[None]:
+    """No worker process is there before the test, nor after it."""
+    assert workers() == []
+    yield
+    assert workers() == []
