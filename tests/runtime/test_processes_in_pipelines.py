@@ -18,14 +18,11 @@ from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, ItemFinished, Map
 from hush.testing import leak_check
 from kit.processes import HAVE_PROC, descriptors, workers
 
-pytestmark = [pytest.mark.skipif(not HAVE_PROC, reason="processes are counted in /proc"), pytest.mark.timeout(120)]
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    assert workers() == []
-    yield
-    assert workers() == []
+pytestmark = [
+    pytest.mark.skipif(not HAVE_PROC, reason="processes are counted in /proc"),
+    pytest.mark.timeout(120),
+    pytest.mark.usefixtures("nothing_is_left"),
+]
 
 
 def pipeline(*stages: tuple[Callable[..., Any], dict[str, Any]], source: Any = PARENT["xs"]) -> Hush:

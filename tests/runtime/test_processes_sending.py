@@ -9,16 +9,12 @@ from functools import partial
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, TransportError
-from kit.processes import HAVE_PROC, workers
+from kit.processes import HAVE_PROC
 
-pytestmark = pytest.mark.skipif(not HAVE_PROC, reason="processes are counted in /proc")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    assert workers() == []
-    yield
-    assert workers() == []
+pytestmark = [
+    pytest.mark.skipif(not HAVE_PROC, reason="processes are counted in /proc"),
+    pytest.mark.usefixtures("nothing_is_left"),
+]
 
 
 def mapped(fn, **inputs):

@@ -12,16 +12,11 @@ from typing import Any
 import pytest
 
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, ItemFinished, MapNode, TransportError
-from kit.processes import workers
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads and writes are counted in /proc")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    assert workers() == []
-    yield
-    assert workers() == []
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads and writes are counted in /proc"),
+    pytest.mark.usefixtures("nothing_is_left"),
+]
 
 
 def mapped(fn: Callable[..., Any], *, keys: tuple[str, ...] = ("y",), **more: Any) -> Hush:
