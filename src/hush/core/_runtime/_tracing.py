@@ -251,4 +251,4 @@ def _enter_of(tracer: Any, run: str) -> Enter:
     """What a tracer does to the context of a call of which it is not told before its end; it is given its ``Begun``."""
     if hasattr(tracer, "enter_number"):
         return lambda begun: tracer.enter_number(begun.number)
-    return lambda begun: tracer.enter(begun.called(run))
+    return lambda begun: tracer.enter(begun.called(run, begun.started_ns))
