@@ -168,6 +168,30 @@ def test_all_that_follow_a_quick_call_were_ready_when_that_ended(fn, more, wrong
     assert ready == [ended_ns] * (1 if wrong else 2)
 
 
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_call_that_was_shown_as_under_way_is_forgotten_when_it_ends_and_the_run_when_that_does(wrong):
+    shown: list[Any] = []
+
+    async def call(x: int) -> dict[str, int]:
+        await asyncio.sleep(1)
+        shown[:] = watch.tree.called(watch.under_way(2**63, 10))
+        return {} if wrong else {"y": x}
+
+    with GraphNode(name="g") as graph:
+        node = CodeNode(name="n", code_fn=call, inputs={"x": 1})
+        node["y"] >> PARENT["y"]
+    watch = Terse()
+    with pytest.raises(MissingKeyError) if wrong else nullcontext():
+        run_virtual(lambda: Hush(graph).run({}, tracer=watch))
+    assert [span.id for span in shown] == [span.id for span in watch.spans if span.path == "g/n"]
+    assert not watch.tree._told_calls
+    late = NodeRan("r", "g/n", None, 3, (), 1, 2, {}, {}, 9)
+    before = watch.tree.produced
+    watch.tree.ran(late)
+    Terse().tree.ran(late)
+    assert (watch.tree.produced, watch.spans[-1].kind) == (before, "run")
+
+
 class Deaf:
     """Hears all, and keeps nothing."""
 
