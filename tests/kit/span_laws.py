@@ -54,12 +54,14 @@ class Terse(Watch):
 
     terse = True
 
+    under_way: Callable[[int, int], Any] | None = None
+
     def attach(self, under_way: Callable[[int, int], Any]) -> None:
         self.under_way = under_way
         self.told_of_both: list[Any] = []
 
     def emit(self, event: Any, /) -> None:
-        if type(event) is events.NodeStarted:
+        if type(event) is events.NodeStarted and self.under_way is not None:  # else another one wants all events
             asked = self.under_way(FOR_EVER_NS, 10**6)
             self.told_of_both += [event for each in asked if each.number == event.number]
         super().emit(event)
@@ -193,6 +195,8 @@ def wrong_counts(watch: Watch) -> Iterator[str]:
 
 def wrong_pool(watch: Terse) -> Iterator[str]:
     """No call is under way when the run has ended, and what stood for them is free, once, and holds nothing."""
+    if watch.under_way is None:
+        return
     yield from (f"{event} was among those of which nobody is told" for event in watch.told_of_both)
     yield from (f"{event} is under way" for event in watch.under_way(FOR_EVER_NS, 10))
     quick: Any = watch.under_way.__self__  # type: ignore[attr-defined]
