@@ -18,9 +18,9 @@ from hush.core._runtime._pass import BUDGET_NS
 from hush.core._runtime._quick import QuickCalls
 from hush.core._runtime._reading import Reading
 from hush.core.errors import MissingKeyError, RunTimeout
-from hush.core.events import NodeRan, NodeReady, NodeStarted
+from hush.core.events import NodeCalled, NodeRan, NodeReady, NodeStarted
 from hush.testing import run_virtual
-from kit.span_laws import Terse, watched
+from kit.span_laws import Terse, complaints, watched
 
 
 def test_the_first_quick_call_in_a_graph_starts_after_the_graph():
@@ -190,6 +190,39 @@ def test_a_call_that_was_shown_as_under_way_is_forgotten_when_it_ends_and_the_ru
     watch.tree.ran(late)
     Terse().tree.ran(late)
     assert (watch.tree.produced, watch.spans[-1].kind) == (before, "run")
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["its domain fails", "the run is cancelled"])
+def test_a_call_that_ends_well_though_it_is_cancelled_is_told_of(asked):
+    async def fails() -> None:
+        await asyncio.sleep(1)
+        if not asked:
+            raise ValueError
+
+    async def goes_on() -> dict[str, int]:
+        try:
+            await asyncio.sleep(9)
+        except asyncio.CancelledError:
+            return {"y": 1}
+        return {}
+
+    async def main() -> None:
+        if asked:
+            task = asyncio.current_task()
+            assert task is not None
+            asyncio.get_running_loop().call_later(2, task.cancel)
+        with pytest.raises(asyncio.CancelledError if asked else ValueError):
+            await Hush(graph).run({}, tracer=watch)
+        if asked:
+            task.uncancel()
+
+    with GraphNode(name="g") as graph:
+        CodeNode(name="one", code_fn=fails)
+        CodeNode(name="two", code_fn=goes_on)
+    watch = Terse()
+    run_virtual(main)
+    assert [type(event) for event in watch.events if event.path == "g/two"] == [NodeReady, NodeStarted, NodeCalled]
+    assert [*complaints(watch)] == []
 
 
 class Deaf:
