@@ -562,10 +562,11 @@ def test_what_is_broken_in_a_table_does_not_hide_the_rest_of_it():
 
 
 def test_what_a_node_gave_is_kept_as_it_was_then():
-    gave = {"y": 1}
-    told = Condenser(PREVIEW)(NodeRan("r", "g/n", None, 3, (), 1, 2, {}, gave, 1))
-    gave["y"] = 2
-    assert told.outputs == {"y": 1}
+    for _ in range(2):  # once its keys are known, too
+        gave = {"y": 1}
+        told = Condenser(PREVIEW)(NodeRan("r", "g/n", None, 3, (), 1, 2, {}, gave, 1))
+        gave["y"] = 2
+        assert told.outputs == {"y": 1}
 
 
 def test_a_large_table_of_numbers_has_a_bound():
