@@ -9,7 +9,7 @@ from typing import Any
 from hush.core import events
 from hush.core.protocols import Wanted, lot
 from hush.observability._sampling import Sampling
-from kit.span_laws import MAPS, Terse, place_of, told, wrong_counts, wrong_times, wrong_tree
+from kit.span_laws import MAPS, Terse, place_of, told, wrong_counts, wrong_pool, wrong_times, wrong_tree
 
 SOME = Sampling(first=2, slowest=0.2, random=0.3)
 
@@ -42,6 +42,7 @@ def complaints_of_sums(watch: Sampled, *, choice: bool = True) -> Iterator[str]:
     yield from wrong_tree(watch.spans)
     yield from wrong_times(watch.spans)
     yield from wrong_counts(watch)
+    yield from wrong_pool(watch)
     yield from _wrong_maps(watch)
     yield from _wrong_calls(watch)
     if choice:

@@ -18,6 +18,7 @@ from hush.testing import VirtualLoop
 from hush.testing._run import play
 
 ALL = Sampling(first=10**9)
+FOR_EVER_NS = 2**63
 CONTAINERS = ("graph", "map", "for", "while")
 MAPS = ("map", "for")
 
@@ -53,8 +54,17 @@ class Terse(Watch):
 
     terse = True
 
+    under_way: Callable[[int, int], Any] | None = None
+
     def attach(self, under_way: Callable[[int, int], Any]) -> None:
         self.under_way = under_way
+        self.told_of_both: list[Any] = []
+
+    def emit(self, event: Any, /) -> None:
+        if type(event) is events.NodeStarted and self.under_way is not None:  # else another one wants all events
+            asked = self.under_way(FOR_EVER_NS, 10**6)
+            self.told_of_both += [event for each in asked if each.number == event.number]
+        super().emit(event)
 
 
 def gathered(watch: Watch) -> Watch:
@@ -96,6 +106,8 @@ def complaints(watch: Watch) -> Iterator[str]:
     yield from wrong_times(spans)
     yield from wrong_counts(watch)
     yield from wrong_totals(watch)
+    if isinstance(watch, Terse):
+        yield from wrong_pool(watch)
     if not isinstance(watch, Terse):
         yield from wrong_nodes(watch)
         yield from wrong_attempts(watch)
@@ -179,6 +191,20 @@ def wrong_counts(watch: Watch) -> Iterator[str]:
         yield f"the run is {record.status}, not {last.status}"
     if tree._nodes or tree._rounds or tree._told:
         yield f"it holds {tree._nodes}, {tree._items}, {tree._rounds}, {tree._told}"
+
+
+def wrong_pool(watch: Terse) -> Iterator[str]:
+    """No call is under way when the run has ended, and what stood for them is free, once, and holds nothing."""
+    if watch.under_way is None:
+        return
+    yield from (f"{event} was among those of which nobody is told" for event in watch.told_of_both)
+    yield from (f"{event} is under way" for event in watch.under_way(FOR_EVER_NS, 10))
+    quick: Any = watch.under_way.__self__  # type: ignore[attr-defined]
+    if sorted(map(id, quick.free)) != sorted(map(id, quick._all)):
+        yield f"of {len(quick._all)} calls at a time {len(quick.free)} are free"
+    for begun in quick._all:
+        if not begun.frame is begun.inputs is begun.leave is None:
+            yield f"one holds {begun.frame}, {begun.inputs}, {begun.leave}"
 
 
 def wrong_totals(watch: Watch) -> Iterator[str]:

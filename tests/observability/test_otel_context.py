@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import weakref
 from collections import deque
 
 from hypothesis import given
@@ -150,6 +151,19 @@ def test_of_calls_that_leave_nothing_behind_one_after_the_other_has_the_same_con
         seen.append(id(get_current()))
         leave()
     assert len(set(seen)) == 1
+
+
+def test_what_is_known_of_a_span_while_it_lives_is_not_known_of_the_next_one():
+    """Instrumentations keep what belongs to a span in a ``WeakKeyDictionary``."""
+    enter = entering(IDS)
+    known = weakref.WeakKeyDictionary()
+    for number in range(3):
+        leave = enter(number)
+        assert trace.get_current_span() not in known
+        known[trace.get_current_span()] = number
+        leave()
+    del leave
+    assert len(known) == 0
 
 
 def test_what_the_context_holds_besides_is_still_there(users):

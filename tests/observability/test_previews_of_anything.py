@@ -7,6 +7,7 @@ import decimal
 import enum
 import json
 import math
+import sys
 import types
 import uuid
 from collections import OrderedDict, namedtuple
@@ -20,9 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.core._resources import _secrets
+from hush.core.events import NodeRan
 from hush.core.extend import remember_secrets, without_secrets
 from hush.observability import _preview
 from hush.observability._bounds import EVERYTHING, PREVIEW, Bounds
+from hush.observability._condense import Condenser
 from hush.observability._failure import failure_of
 from hush.observability._preview import SECRET, clean, preview, shown
 
@@ -509,6 +512,61 @@ def test_a_text_that_was_plain_is_hidden_once_it_is_a_secret():
     assert preview(values, PREVIEW) == preview(values, PREVIEW) == values
     remember_secrets(["violet-hippo-42", "violet_hippo_43", "violet-hippo-44"])
     assert preview(values, PREVIEW) == {"a": SECRET, "b": {SECRET: [SECRET]}}
+
+
+@pytest.mark.usefixtures("fresh_secrets")
+def test_a_text_that_was_looked_at_just_before_it_was_a_secret_is_not_plain_for_good():
+    """Another thread learns of the secret, and shows something, when this one has looked at the text."""
+
+    def hook(frame: types.FrameType, event: str, arg: object) -> None:
+        if event == "return" and frame.f_code is without_secrets.__code__ and frame.f_locals["text"] == secret:
+            remember_secrets([secret])
+            preview({"b": 1}, PREVIEW)
+
+    for secret, values in (("violet-hippo-45", {"a": "violet-hippo-45"}), ("violet_hippo_46", {"violet_hippo_46": 1})):
+        sys.setprofile(hook)
+        try:
+            preview(values, PREVIEW)
+        finally:
+            sys.setprofile(None)
+        assert secret not in dumped(preview(values, PREVIEW))
+
+
+@pytest.mark.usefixtures("fresh_secrets")
+def test_a_text_that_was_plain_is_hidden_beside_what_says_that_it_is_a_secret():
+    assert preview({"a": "violet-hippo-47"}, PREVIEW) == {"a": "violet-hippo-47"}
+    beside = {"b": pydantic.SecretStr("violet-hippo-47"), "a": "violet-hippo-47"}
+    assert preview({"c": beside}, PREVIEW) == {"c": {"b": SECRET, "a": SECRET}}
+    assert preview({"a": "violet-hippo-48"}, PREVIEW) == {"a": "violet-hippo-48"}
+    remember_secrets(["violet-hippo-48"])
+    assert shown("violet-hippo-48") == SECRET
+
+
+@pytest.mark.parametrize("bounds", [PREVIEW, Bounds(text=200, items=5, depth=2, total=400, few=5)])
+def test_what_is_plain_and_known_is_bounded_and_such_that_json_can_hold_it(bounds):
+    values: dict[str, Any] = {f"n{number}": number for number in range(bounds.items + 5)}
+    for _ in range(2):
+        found = preview(values, bounds, ours=True)
+        assert len(found) == bounds.items + 1
+        assert found["…"] == "5 more"
+    for odd in (math.nan, -math.inf, 2**63, -(2**63) - 1):
+        assert preview({"n1": 1.5, "n2": odd}, bounds) == {"n1": 1.5, "n2": str(odd)}
+    assert preview({"n1": 2**63 - 1, "n2": -(2**63)}, bounds) == {"n1": 2**63 - 1, "n2": -(2**63)}
+
+
+def test_what_is_broken_in_a_table_does_not_hide_the_rest_of_it():
+    broken = memoryview(b"x")
+    broken.release()
+    values = {"t": {"ok": 1, "broken": broken, "more": "text"}}
+    assert preview(values, PREVIEW)["t"] == {**values["t"], "broken": "<memoryview: not shown: ValueError>"}
+
+
+def test_what_a_node_gave_is_kept_as_it_was_then():
+    for _ in range(2):  # once its keys are known, too
+        gave = {"y": 1}
+        told = Condenser(PREVIEW)(NodeRan("r", "g/n", None, 3, (), 1, 2, {}, gave, 1))
+        gave["y"] = 2
+        assert told.outputs == {"y": 1}
 
 
 def test_a_large_table_of_numbers_has_a_bound():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from contextlib import nullcontext
 from typing import Any
 
@@ -217,3 +218,28 @@ def test_a_stream_of_items_tells_what_those_gave_that_lack_a_key_which_none_has(
         return told
 
     assert run_virtual(main) == [0, {"z": 0}, 1, {"z": 1}]
+
+
+def test_what_an_item_gave_that_nobody_is_told_of_yet_dies_with_it():
+    class Value:
+        pass
+
+    class Deaf:
+        def emit(self, event: Any, /) -> None:
+            pass
+
+    made: list[weakref.ref[Value]] = []
+    alive: list[int] = []
+
+    def one(x: int) -> dict[str, Any]:
+        alive.append(sum(each() is not None for each in made))
+        value = Value()
+        made.append(weakref.ref(value))
+        return dict(z=value)  # noqa: C408  # whose keys nobody knows before
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(range(9))}) as each:
+            CodeNode(name="n", code_fn=one, inputs={"x": PARENT["x"]}, outputs={"*": PARENT}, executor="inline")
+        each["y"] >> PARENT["ys"]
+    assert isinstance(told_of(graph, tracer=Deaf()), MissingKeyError)
+    assert max(alive) <= 1

@@ -223,7 +223,7 @@ class Pipeline:
                 closing, asked = self._closing, self._asked
             handed = False
             try:
-                self._fold(SLICE if asked > self._answered else TURN)
+                self._fold(SLICE if closing or asked > self._answered else TURN)
                 handed = self._delivery.export(self._recorders, surely=closing or asked > self._answered)
             except Exception:  # a fault of ours, which must not keep spans from being counted, nor others from waiting
                 log.exception("spans were not handed on")

@@ -63,16 +63,24 @@ def preview(values: Mapping[str, Any], bounds: Bounds, *, ours: bool = False) ->
 
     If they are ``ours``, nobody changes them, and they may be given back.
     """
-    global _secrets_known  # noqa: PLW0603  # what was plain may be a secret now
     if _secrets_known != secrets_known():
-        _secrets_known = secrets_known()
-        _plain_keys.clear()
-        _plain_texts.clear()
+        _forget_plain()
     if type(values) is dict and len(values) <= bounds.few:
         own = values if ours else values.copy()  # first: another thread may change them meanwhile
-        if _are_plain(own):
+        if len(own) <= bounds.few and _are_plain(own):
             return own
     return _preview(values, bounds)
+
+
+def _forget_plain() -> None:
+    """One more secret is known, and what was plain may be that.
+
+    The sets are replaced: whoever has looked for secrets before it was known, in another thread, notes that in the old.
+    """
+    global _secrets_known, _plain_keys, _plain_texts  # noqa: PLW0603  # one for the process, as the secrets are
+    known = secrets_known()
+    _plain_keys, _plain_texts = set(), set()
+    _secrets_known = known  # last: who finds it equal finds the new sets
 
 
 def _are_plain(values: dict[str, Any]) -> bool:
@@ -125,6 +133,8 @@ def _preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
 
 def shown(value: Any, bounds: Bounds = PREVIEW) -> Any:
     """One value as plain data, as in ``preview``."""
+    if _secrets_known != secrets_known():
+        _forget_plain()
     return _shown(value, bounds, 0, [bounds.total])
 
 
@@ -169,19 +179,18 @@ def _text(value: str, bounds: Bounds) -> str:
 
 def _is_plain(key: str) -> bool:
     """Whether a name may stand as it is, which is remembered: the names of inputs are few, and asked for each value."""
+    names = _plain_keys  # before it is looked at
     plain = len(key) <= 100 and key.isidentifier() and key.isascii() and not is_secret(key)
     plain = plain and without_secrets(key) == key
     if plain:
-        if len(_plain_keys) >= _KNOWN_NAMES:
-            _plain_keys.clear()
-        _plain_keys.add(key)
+        _note(names, key)
     return plain
 
 
-def _note_plain(text: str) -> None:
-    if len(_plain_texts) >= _KNOWN_NAMES:
-        _plain_texts.clear()
-    _plain_texts.add(text)
+def _note(plain: set[str], text: str) -> None:
+    if len(plain) >= _KNOWN_NAMES:
+        plain.clear()
+    plain.add(text)
 
 
 def _shown(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:
@@ -196,15 +205,15 @@ def _plain(value: Any, bounds: Bounds, depth: int, left: list[int]) -> Any:  # n
     # come from a property, a metaclass, or an object that asks a server for it.
     kind = type(value)
     if kind is str:
-        short = len(value) <= SHORT
-        if short and value in _plain_texts and len(value) <= left[0] and len(value) <= bounds.text:
+        short, texts = len(value) <= SHORT, _plain_texts  # before it is looked at
+        if short and value in texts and len(value) <= left[0] and len(value) <= bounds.text:
             left[0] -= len(value)
             return value
         longest = min(bounds.text, max(left[0], 0))
         text = clean(value, longest) if longest else f"({len(value):,} characters)"
         left[0] -= len(text)
         if short and text == value:
-            _note_plain(value)
+            _note(texts, value)
         return text
     left[0] -= 4  # a large table of numbers has a bound too
     if value is None or kind is bool:
@@ -290,6 +299,7 @@ def _remember(secret: str) -> None:
     if len(secret) >= _SHORTEST and len(_remembered) < _MOST_REMEMBERED and secret not in _remembered:
         _remembered.add(secret)
         remember_secrets([secret])
+        _forget_plain()  # the rest of what is being looked at may hold it
 
 
 def _number(value: int) -> str:
@@ -301,12 +311,13 @@ def _number(value: int) -> str:
 
 def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: int, left: list[int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    plain = _plain_keys
     for seen, (key, value) in enumerate(pairs):
         if seen >= bounds.items or left[0] <= 0:
             found["…"] = f"{count - seen:,} more"
             break
-        if type(key) is str and (key in plain or _is_plain(key)):  # as most are: they are worth a way of their own
+        if type(key) is str and (
+            key in _plain_keys or _is_plain(key)
+        ):  # as most are: they are worth a way of their own
             left[0] -= len(key)
             show = _plain if type(value) is str or _is_short(value) else _shown
             found[key] = show(value, bounds, depth + 1, left)

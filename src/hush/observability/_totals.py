@@ -87,7 +87,7 @@ class Sums:
                 self._threaded += 1
                 self._thread_ns += one.thread_ns
                 self._thread_wait_ns += max(0, called_ns - one.thread_ns)
-            if tries is not None and one.thread_ns is None and one.resource is not None:
+            if tries is not None and one.resource is not None:
                 # Such a call has a list of tries, so that others pay nothing for this.
                 if self._models is None:
                     self._models = ModelSums()

@@ -49,10 +49,10 @@ class Begun:
                 return {name: values[slot] for name, slot in slots}
         return self.inputs
 
-    def called(self, run: str, inputs: Mapping[str, Any] | None = None) -> events.NodeCalled:
+    def called(self, run: str, started_ns: int, inputs: Mapping[str, Any] | None = None) -> events.NodeCalled:
         """The event of the call."""
         item, outer = place_of(self.item)
-        at_ns = self.started_ns + CLOCK_NS
+        at_ns = started_ns + CLOCK_NS
         return events.NodeCalled(run, self.step.path, item, at_ns, inputs, 1, None, outer, self.number)
 
 
@@ -171,7 +171,7 @@ class QuickCalls:
         finally:
             leave()
         if type(out) is not dict and hasattr(out, "__await__"):
-            return within(self._tracing.enters, begun.called(self._run), out)
+            return within(self._tracing.enters, begun.called(self._run, begun.started_ns), out)
         return out
 
     def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> int | None:
@@ -220,17 +220,17 @@ class QuickCalls:
 
     def tell_begun(self, begun: Begun) -> None:
         """As ``Quick`` says."""
-        if not begun.started_ns:
+        started_ns, begun.started_ns = begun.started_ns, 0  # first: what was told of is not asked for
+        if not started_ns:
             return
         if begun.leave is not None:
             begun.leave()
             begun.leave = None
         tracing = self._tracing
-        tracing.tell_started(begun.frame, begun.step, begun.started_ns + CLOCK_NS, begun.number, begun.ready_ns)
+        tracing.tell_started(begun.frame, begun.step, started_ns + CLOCK_NS, begun.number, begun.ready_ns)
         inputs = begun.reads()
         if inputs is not None:
-            tracing.tell(begun.called(self._run, inputs))
-        begun.started_ns = 0
+            tracing.tell(begun.called(self._run, started_ns, inputs))
         begun.frame = begun.inputs = None
         self.free.append(begun)
 

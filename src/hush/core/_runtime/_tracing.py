@@ -87,19 +87,20 @@ class Tracing(Telling):
         else:
             self.tell_started(frame, step, at_ns, next(self.numbers), 0)
 
-    def tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int, ready_ns: int | None) -> None:
+    def tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int, ready_ns: int) -> None:
         """Tell when ``step`` became ready, of which nobody has been told yet, and that it has started.
 
         ``ready_ns`` is when it did, by ``perf_counter_ns``, or 0: then its frame knows.
         """
         item, outer = place_of(frame.item)
-        if not ready_ns:
+        since_ns: int | None = ready_ns
+        if not since_ns:
             try:
-                ready_ns = frame.readied.pop(step.index, None)
+                since_ns = frame.readied.pop(step.index, None)
             except AttributeError:  # nobody noted when: it is the one node of an item
-                ready_ns = at_ns - CLOCK_NS
-        if ready_ns is not None:
-            self.tell(events.NodeReady(self._run, step.path, item, ready_ns + CLOCK_NS, outer))
+                since_ns = at_ns - CLOCK_NS
+        if since_ns is not None:
+            self.tell(events.NodeReady(self._run, step.path, item, since_ns + CLOCK_NS, outer))
         self._tell_started(frame, step, at_ns, number)
 
     def _tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int) -> None:
@@ -251,4 +252,4 @@ def _enter_of(tracer: Any, run: str) -> Enter:
     """What a tracer does to the context of a call of which it is not told before its end; it is given its ``Begun``."""
     if hasattr(tracer, "enter_number"):
         return lambda begun: tracer.enter_number(begun.number)
-    return lambda begun: tracer.enter(begun.called(run))
+    return lambda begun: tracer.enter(begun.called(run, begun.started_ns))

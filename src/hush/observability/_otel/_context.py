@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar, Token, copy_context
 from functools import partial
+from weakref import getweakrefcount
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
@@ -57,6 +58,7 @@ class Place:
 
     Who has, such as a task that a call has left behind, must go on to see the span of that call. So whether anybody
     does is known by the counts of references; where there are none that can be relied upon, each call has its own.
+    No other thread comes between asking ``free`` and taking from it: those that have such counts let go at calls only.
     """
 
     __slots__ = ("_context", "_free", "_here", "_token", "_variable")
@@ -78,7 +80,9 @@ class Place:
         token, self._token = self._token, None
         assert token is not None
         self._variable.reset(token)
-        if _references(self._context) == _ALONE and _references(self._here) == _ALONE + 1:  # the context has that
+        here = self._here
+        # It is referred to by the context too, and here. What refers to it weakly keeps something under its identity.
+        if _references(self._context) == _ALONE and _references(here) == _ALONE + 2 and not getweakrefcount(here):
             self._free.append(self)
 
 
