@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, ItemFailed, ItemFinished, MapNode, MissingKeyError
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, ItemFailed, ItemFinished, MapNode, MissingKeyError
 from hush.testing import Recorder
 from runtime.failing_items import bodies, labels, mapped, sync_body
 from runtime.observing import outcome, unknown
@@ -71,6 +71,21 @@ def test_a_key_that_no_item_returned_is_an_error():
     assert isinstance(error, MissingKeyError)
     assert "'y'" in str(error)
     assert "'z'" in str(error)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("outputs", [None, PARENT, {"*": PARENT}])
+def test_so_it_is_whatever_else_reads_all_columns(keep, outputs):
+    """``keep=True`` and ``"*"`` take whatever there is; who names a key wants that."""
+    with GraphNode(name="g") as graph:
+        with MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, outputs=outputs) as each:
+            CodeNode(name="n", code_fn=lambda x: unknown(z=x), inputs={"x": PARENT["x"]}, outputs={"*": PARENT})
+        CodeNode(name="reads", code_fn=lambda y: {}, inputs={"y": each["y"]})
+        each["y"] >> PARENT["ys"]
+    engine = Hush(graph)
+    with pytest.raises(MissingKeyError, match="g/m has no key 'y'"):
+        engine.run_sync({"xs": [1, 2]}, keep=keep)
+    assert engine.run_sync({"xs": []}, keep=keep)["ys"] == []
 
 
 def test_a_failed_item_may_lack_every_key():

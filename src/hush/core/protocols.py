@@ -52,7 +52,8 @@ class TerseTracer(CallTracer, Protocol):
     """A tracer that takes one ``NodeRan`` in place of four events for most calls, if all tracers of the run do.
 
     It hears of such a call when that has ended, and of readiness only when a node starts. So it is given a function
-    that says what is under way of which nobody was told.
+    that says what is under way of which nobody was told. What an event holds is one for all tracers, and not to be
+    changed.
 
     Attributes:
         terse: ``True``.

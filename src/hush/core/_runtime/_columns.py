@@ -42,6 +42,7 @@ class Columns:
         "_looks",
         "_named",
         "_path",
+        "_read",
         "_seen",
         "_seen_keys",
         "_values",
@@ -57,7 +58,7 @@ class Columns:
         assert step.map is not None
         gives = step.gives
         more = (*gives.optional, *gives.writes) if gives is not None else ()
-        keys = {copy.key for copy in (*step.captures, *more)}
+        keys = dict.fromkeys(copy.key for copy in (*step.captures, *more))
         self._all = everything or (gives is not None and (gives.stars or gives.everything or bool(gives.computed)))
         self._named = step.map.named
         self.learns = self._all and not self._named
@@ -66,6 +67,7 @@ class Columns:
         known = step.body.output_keys if step.body is not None and (self._all or not self._named) else ()
         wanted = [*keys, *known] if self._all else [*keys]
         self._values: dict[str, list[Any]] = {key: [] for key in dict.fromkeys(wanted) if key not in (ERROR, METRICS)}
+        self._read = [key for key in keys if key in self._values]  # by name: some item must give them
         self.count = 0
         self.failed = 0
         self.failed_items: set[int] = set()
@@ -126,7 +128,7 @@ class Columns:
         """Whether ``out`` lacks a key for which its item, or the map, will fail in the end, whatever others give."""
         if self._named or out.keys() >= self._values.keys():
             return False
-        return any(key not in out and (not self._all or key in self._seen) for key in self._values)
+        return any(key not in out and (key in self._seen or key in self._read) for key in self._values)
 
     def fail(self, index: int, error: Any) -> None:
         """Note that an item failed."""
@@ -139,8 +141,8 @@ class Columns:
     def not_given(self, lacked: Collection[str]) -> MissingKeyError | None:
         """The map's own failure, if a key that is read, or one of these that some items lacked, was given by none."""
         missing = [key for key in sorted(lacked) if key not in self._seen]
-        if not (missing or self._named or self._all) and self.failed < self.count:
-            missing = [key for key in self._values if key not in self._seen]
+        if not (missing or self._named) and self.failed < self.count:
+            missing = [key for key in self._read if key not in self._seen]
         if not missing:
             return None
         return missing_key(self._path, missing[0], [one for one in self._seen if one not in NEVER_STARRED])
