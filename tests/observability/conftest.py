@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hush.observability import TraceStore
+from hush.core._resources import _secrets
+from hush.observability import TraceStore, _preview
 from hush.observability._local._writer import LocalWriter
 
 
@@ -23,6 +25,16 @@ def writer(file: Path):
 @pytest.fixture
 def store(file: Path) -> TraceStore:
     return TraceStore(file)
+
+
+@pytest.fixture
+def forgetting() -> Iterator[None]:
+    """What is remembered here is not sought in other tests."""
+    known, mine = _secrets._remembered.copy(), set(_preview._remembered)
+    yield
+    _secrets._remembered = known
+    _preview._remembered.clear()
+    _preview._remembered.update(mine)
 
 
 @pytest.fixture
