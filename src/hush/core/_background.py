@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from _thread import start_new_thread
 from asyncio.events import _get_running_loop
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
@@ -21,14 +22,29 @@ _LOOK_EVERY_S = 0.2
 
 
 class Background:
-    """A loop that runs for ever in its own thread."""
+    """A loop that runs for ever in its own thread.
+
+    Attributes:
+        thread: The number of the thread; ``None`` until it runs.
+    """
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self._run, name="hush-loop", daemon=True)
-        self.thread.start()
+        self.thread: int | None = None
+        self._taken = threading.Lock()
+
+    def start(self) -> None:
+        """Have it run. It may be called again: whether the first call came so far, an interrupt leaves open.
+
+        ``threading.Thread.start`` waits in Python, where an interrupt can find a lock that is released twice then.
+        """
+        start_new_thread(self._run, ())
 
     def _run(self) -> None:
+        if not self._taken.acquire(blocking=False):
+            return
+        threading.current_thread().name = "hush-loop"
+        self.thread = threading.get_ident()
         asyncio.set_event_loop(self.loop)
         while True:
             try:
@@ -48,12 +64,15 @@ def _started() -> Background:
 
     A ``def`` that runs inline on that loop blocks it. What it waits for runs on a loop further on, made for that.
     """
-    here = threading.current_thread()
+    here = threading.get_ident()
     with _lock:
-        depth = next((place + 1 for place, one in enumerate(_backgrounds) if one.thread is here), 0)
+        depth = next((place + 1 for place, one in enumerate(_backgrounds) if one.thread == here), 0)
         if depth == len(_backgrounds):
             _backgrounds.append(Background())
-        return _backgrounds[depth]
+        found = _backgrounds[depth]
+        if found.thread is None:
+            found.start()
+        return found
 
 
 def _after_fork() -> None:
@@ -113,7 +132,7 @@ class _Call:
 
 def _runs_here(background: Background) -> bool:
     """Whether this is called by async code, or by code that sees the loop, on the thread of ``background``."""
-    return threading.current_thread() is background.thread and _get_running_loop() is background.loop
+    return threading.get_ident() == background.thread and _get_running_loop() is background.loop
 
 
 def run_in_background(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
