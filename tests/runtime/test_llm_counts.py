@@ -141,6 +141,17 @@ def test_each_loop_has_connections_of_its_own_and_closes_them():
     assert llm.stats.calls == 16
 
 
+def test_the_scripted_server_serves_on_uvloop_too():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main():
+        async with llm_server(ScriptedLLM()) as url, engine(f"{url}/v1", 4) as hush:
+            return await asyncio.wait_for(hush.run({"qs": ["why"] * 8}), 10)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert len(runner.run(main())["answers"]) == 8
+
+
 # ── Tasks and events ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -12,7 +12,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from hush.testing._scripted._http_bytes import Sent, whole
 from hush.testing._scripted._steps import Ending
@@ -61,8 +61,7 @@ class Connection(asyncio.Protocol):
 
     # --- the protocol -------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no instance of it
         self._server.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
