@@ -9,7 +9,7 @@ from typing import Any
 from hush.core import events
 from hush.core.protocols import Wanted, lot
 from hush.observability._sampling import Sampling
-from kit.span_laws import MAPS, Terse, place_of, told, wrong_counts, wrong_pool, wrong_times, wrong_tree
+from kit.span_laws import MAPS, Terse, place_of, spelt_out, told, wrong_counts, wrong_pool, wrong_times, wrong_tree
 
 SOME = Sampling(first=2, slowest=0.2, random=0.3)
 
@@ -54,7 +54,8 @@ def _wrong_maps(watch: Sampled) -> Iterator[str]:
     ended: Counter[Any] = Counter()
     by_itself: set[Any] = set()
     summed = 0
-    for event in watch.events:
+    every = [*spelt_out(watch.events)]
+    for event in every:
         if type(event) is events.ItemFailed and event.corrects:
             pass
         elif type(event) is events.ItemFinished or type(event) is events.ItemFailed:
@@ -75,7 +76,7 @@ def _wrong_maps(watch: Sampled) -> Iterator[str]:
             del ended[place_of(event)]  # in another round it begins anew
             by_itself = {each for each in by_itself if each[:2] != place_of(event)}
     record = watch.tree.record()
-    ends = [event for event in watch.events if type(event) is events.ItemFinished or type(event) is events.ItemFailed]
+    ends = [event for event in every if type(event) is events.ItemFinished or type(event) is events.ItemFailed]
     told_of = sum(type(event) is events.ItemFinished or not event.corrects for event in ends)
     if record.items != told_of + summed:
         yield f"{record.items} items in the record, {told_of} + {summed} told of"
@@ -107,7 +108,7 @@ def _wrong_choice(watch: Sampled) -> Iterator[str]:
     seeds = {place: {one.seed for one in wanted if one.seed} for place, wanted in watch.asked_for.items()}
     kept = {(span.path, span.items) for span in watch.spans if span.kind == "item"}
     shares = {place: wanted[-1].share for place, wanted in watch.asked_for.items()}
-    for event in watch.events:
+    for event in spelt_out(watch.events):
         if type(event) is events.ItemFinished and event.item is not None:
             place = event.path, event.outer
             (seed,) = seeds.get(place) or {0}

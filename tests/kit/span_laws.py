@@ -90,6 +90,14 @@ def watched(engine: Any, inputs: Any, seed: object, cancel_at: int | None = None
     return watch
 
 
+def spelt_out(told: list[Any]) -> Iterator[Any]:
+    """Events as they are told to whoever does not take one for a call and its item."""
+    for event in told:
+        yield event
+        if type(event) is events.NodeRan and event.ends_item:
+            yield events.ItemFinished(event.run, event.path.rpartition("/")[0], event.item, event.at_ns, event.outer)
+
+
 def place_of(event: Any) -> tuple[str, tuple[int, ...]]:
     return event.path, event.outer if event.item is None else (*event.outer, event.item)
 
@@ -299,7 +307,7 @@ _ENDS = (events.NodeStarted, events.NodeSkipped, events.NodeFailed, events.NodeF
 def wrong_items(watch: Watch) -> Iterator[str]:
     ends: dict[Any, list[str]] = defaultdict(list)
     rounds: Counter[Any] = Counter()
-    for event in watch.events:
+    for event in spelt_out(watch.events):
         if type(event) is events.ItemFinished or type(event) is events.ItemFailed:
             ends[place_of(event)].append("ok" if type(event) is events.ItemFinished else "failed")
         elif type(event) is events.RoundFinished:

@@ -111,7 +111,7 @@ def test_how_far_a_map_is_is_told_as_often_if_each_item_is_wanted():
 
     watch = Asked(1_000)
     _, kinds = told_of(map_of(slow, map={"max_concurrency": 10}), 250, watch)  # a second
-    assert kinds["ItemFinished"] == 250
+    assert kinds["NodeRan"] == 250
     assert 8 <= kinds["MapProgressed"] <= 11
 
 
@@ -119,7 +119,7 @@ def test_how_far_a_map_is_is_told_as_often_if_each_item_is_wanted():
 def test_it_is_asked_again_after_so_many_items(changes_after):
     watch = Asked(changes_after)
     _, kinds = told_of(map_of(quick, map={"max_concurrency": 1}), 640, watch)  # 0.64 s
-    assert 63 <= kinds["ItemFinished"] <= 64 * changes_after + 1  # or after 0.1 s
+    assert 63 <= kinds["NodeRan"] <= 64 * changes_after + 1  # or after 0.1 s
     assert watch.asked <= 1 + 10 + 7
     assert not [*complaints_of_sums(watch, choice=False)]
 
@@ -131,7 +131,7 @@ def test_it_is_asked_again_ten_times_a_second():
 
     watch = Asked(1)
     _, kinds = told_of(map_of(slow, map={"max_concurrency": 1}), 30, watch)
-    assert 3 <= kinds["ItemFinished"] <= 5
+    assert 3 <= kinds["NodeRan"] <= 5
     assert 6 <= watch.asked <= 10
 
 
@@ -140,22 +140,25 @@ def test_those_wanted_are_told_of_one_by_one():
     watch.answer = Wanted(NONE_SLOW, 5, 2**31)
     _, kinds = told_of(map_of(quick), 400, watch)
     drawn = [index for index in range(400) if lot(5, index) < 2**31]
-    assert sorted(event.item for event in watch.events if type(event) is events.ItemFinished) == drawn
     assert kinds["NodeRan"] == len(drawn)
+    assert "ItemFinished" not in kinds
     ran = {event.item: event for event in watch.events if type(event) is events.NodeRan}
+    assert sorted(ran) == drawn
+    assert all(event.ends_item and event.ready_ns == event.started_ns for event in ran.values())
     assert ran[drawn[0]].inputs == {"x": drawn[0]}
     assert ran[drawn[0]].outputs == {"y": drawn[0]}
-    for event in watch.events:
-        if type(event) is events.ItemFinished:
-            assert ran[event.item].at_ns == event.at_ns  # such an item ends with its call
+    ended_ns = {span.items[0]: span.ended_ns for span in watch.spans if span.kind == "item"}
+    calls = {span.items[0]: span.ended_ns for span in watch.spans if span.path == "g/m/n"}
+    assert ended_ns == calls  # such an item ends with its call
 
 
 def test_a_slow_item_is_wanted():
     watch = Fixed()
     watch.answer = Wanted(0, 1, 0)  # all take longer than nothing
     _, kinds = told_of(map_of(quick), 50, watch)
-    assert kinds["NodeRan"] == kinds["ItemFinished"] == 50
+    assert kinds["NodeRan"] == 50
     assert "ItemsRan" not in kinds
+    assert "ItemFinished" not in kinds
 
 
 @pytest.mark.parametrize("ending", ["raises", "reports", "lacks", "tags", "gives no mapping"])
@@ -270,19 +273,20 @@ def test_of_several_each_is_told_what_any_of_them_wants():
     first, second = Fixed(), Fixed()
     first.answer, second.answer = Wanted(NONE_SLOW, 5, 2**31), Wanted(NONE_SLOW, 5, 0)
     _, kinds = told_of(map_of(quick), 100, first, second)
-    assert kinds["ItemFinished"] == sum(lot(5, index) < 2**31 for index in range(100))
+    assert kinds["NodeRan"] == sum(lot(5, index) < 2**31 for index in range(100))
     assert first.events == second.events
     first, second = Fixed(), Fixed()
     first.answer, second.answer = Wanted(NONE_SLOW, 5, 0), Wanted(NONE_SLOW, 6, 0)  # lots of two kinds
     _, kinds = told_of(map_of(quick), 100, first, second)
-    assert kinds["ItemFinished"] == 100
+    assert kinds["NodeRan"] == 100
     first, second = Fixed(), Fixed()
     first.answer, second.answer = Wanted(NONE_SLOW, 5, 0), Wanted(0, 5, 0)  # the second wants what takes any time
     _, kinds = told_of(map_of(quick), 100, first, second)
-    assert kinds["ItemFinished"] == 100
+    assert kinds["NodeRan"] == 100
     first, second = Fixed(), Fixed()
     first.answer = second.answer = None
     _, kinds = told_of(map_of(quick), 100, first, second)
+    assert "NodeRan" not in kinds
     assert "ItemFinished" not in kinds
 
 
@@ -292,7 +296,7 @@ def test_one_that_raises_when_it_is_asked_is_told_of_each():
             raise ValueError("no")
 
     _, kinds = told_of(map_of(quick), 20, Broken())
-    assert kinds["ItemFinished"] == 20
+    assert kinds["NodeRan"] == 20
 
 
 @pytest.mark.parametrize("answer", ["raises", "no answer"])
@@ -310,7 +314,7 @@ def test_what_is_wrong_with_a_tracer_is_logged_once_and_harms_no_run(answer, cap
     other = Fixed()
     result, kinds = told_of(map_of(quick), 1_000, Broken(), other)  # it would be asked fifteen times
     assert result["ys"] == [*range(1_000)]
-    assert kinds["ItemFinished"] == 1_000
+    assert kinds["NodeRan"] == 1_000
     assert len(asked) == 1
     assert [record.levelname for record in caplog.records if record.name == "hush.tracing"] == ["ERROR"]
 

@@ -24,10 +24,13 @@ from hush.core import (
     MapNode,
     MapProgressed,
     MissingKeyError,
+    NodeRan,
     Tolerate,
 )
+from hush.core.protocols import NONE_SLOW, Wanted
 from hush.testing import Recorder, run_virtual
 from kit.faults import Boom
+from kit.span_laws import spelt_out
 from kit.summing import Fixed
 
 pytestmark = pytest.mark.usefixtures("silence")
@@ -91,7 +94,7 @@ def counted(events: list[Any], *, sums: bool) -> tuple[int, int]:
     ended_well: set[int] = set()
     failed: set[int] = set()
     summed = corrected = 0
-    for event in events:
+    for event in spelt_out(events):
         if isinstance(event, ItemFinished):
             assert event.item not in ended_well | failed
             ended_well.add(event.item)
@@ -115,7 +118,11 @@ def counted(events: list[Any], *, sums: bool) -> tuple[int, int]:
 
 
 class InSums(Fixed):
-    """Wants no item by itself."""
+    """Wants no item by itself, or about half of them: call and item are told of at once then."""
+
+    def __init__(self, share: float = 0) -> None:
+        super().__init__()
+        self.answer = Wanted(NONE_SLOW, 3, int(share * 2**32))
 
 
 options = {
@@ -125,20 +132,21 @@ options = {
     "waits": st.booleans(),
     "named": st.booleans(),
     "most": st.integers(1, 3),
-    "sums": st.booleans(),
+    "sums": st.sampled_from([None, 0.0, 0.5]),
     "timeout_s": st.sampled_from([None, None, 4.5]),
     "seed": st.integers(0, 2),
 }
-EXAMPLE = {"waits": False, "named": False, "most": 1, "sums": False, "timeout_s": None, "seed": 0}
+EXAMPLE = {"waits": False, "named": False, "most": 1, "sums": None, "timeout_s": None, "seed": 0}
 
 
 @given(**options)
 @example(items=["z", "z", "yz"], reads="all", on_error="collect", **EXAMPLE)  # told of, and corrected
-@example(items=["z", "z", "yz"], reads="all", on_error="collect", **{**EXAMPLE, "sums": True})
+@example(items=["z", "z", "yz"], reads="all", on_error="collect", **{**EXAMPLE, "sums": 0.0})
+@example(items=["z", "z", "yz"], reads="all", on_error="collect", **{**EXAMPLE, "sums": 0.5})
 @example(items=["z", "z", "yz"], reads="all", on_error="collect", **{**EXAMPLE, "named": True})
 @example(items=["z", "z", "yz"], reads="all", on_error="raise", **EXAMPLE)
 @example(items=["z", "z", "yz"], reads="y", on_error="raise", **EXAMPLE)  # undecided until all have ended
-@example(items=["z", "z", "yz"], reads="y", on_error="raise", **{**EXAMPLE, "sums": True})
+@example(items=["z", "z", "yz"], reads="y", on_error="raise", **{**EXAMPLE, "sums": 0.0})
 @example(items=["z", "z", "yz"], reads="y", on_error=Tolerate(count=1), **EXAMPLE)
 @example(items=["z", "y", BOOM, "y"], reads="y", on_error="raise", **EXAMPLE)  # and it does not come to that
 @example(items=["z", BOOM, BOOM, "y"], reads="y", on_error=Tolerate(count=1), **EXAMPLE)
@@ -147,9 +155,9 @@ EXAMPLE = {"waits": False, "named": False, "most": 1, "sums": False, "timeout_s"
 def test_each_item_is_told_of_once_or_corrected(items, reads, on_error, waits, named, most, sums, timeout_s, seed):
     how: Any = {"waits": waits, "named": named, "on_error": on_error, "max_concurrency": most}
     ended: list[int] = []
-    tracer: Any = InSums() if sums else Recorder()
+    tracer: Any = Recorder() if sums is None else InSums(sums)
     found = told_of(graph_of(items, reads, ended, **how), tracer=tracer, seed=seed, timeout_s=timeout_s)
-    done, failed = counted(tracer.events, sums=sums)
+    done, failed = counted(tracer.events, sums=sums is not None)
     failing = {event.item: event for event in tracer.events if isinstance(event, ItemFailed)}
     if named:
         told = [event for event in tracer.events if isinstance(event, ItemFailed | ItemFinished)]
@@ -168,6 +176,31 @@ def test_each_item_is_told_of_once_or_corrected(items, reads, on_error, waits, n
     # Nothing of this depends on who is told.
     alone = told_of(graph_of(items, reads, [], **how), seed=seed, timeout_s=timeout_s)
     assert (type(alone), plainly(alone)) == (type(found), plainly(found))
+
+
+@pytest.mark.parametrize("options", [{}, {"item_timeout_s": 60}, {"max_concurrency": 1}, {"on_error": "raise"}])
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize("at", range(4))
+def test_an_item_that_was_told_of_has_ended_though_its_tracer_cancels_the_run(options, waits, at):
+    class Cancels(InSums):
+        def emit(self, event: Any, /) -> None:
+            super().emit(event)
+            if type(event) is NodeRan and event.item == at:
+                assert event.ends_item
+                task.cancel()
+
+    async def main() -> None:
+        nonlocal task
+        task = asyncio.current_task()
+        await Hush(graph).run(tracer=tracer)
+
+    task: Any = None
+    graph, tracer = graph_of(["yz"] * 8, "*", [], waits=waits, named=False, **options), Cancels(1)
+    with pytest.raises(asyncio.CancelledError):
+        run_virtual(main)
+    done, _ = counted(tracer.events, sums=True)
+    assert [event.done for event in tracer.events if type(event) is MapFinished] == [done]
+    assert done > 0
 
 
 def plainly(found: Any) -> Any:

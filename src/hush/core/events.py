@@ -191,7 +191,8 @@ class NodeRan(NamedTuple):
 
     Only tracers that ask for it get it (``protocols.TerseTracer``), in place of those, for a call that nothing came
     between: no limit, no second attempt, no thread. It may have been awaited. ``at_ns`` is its end, and ``inputs`` are
-    as they are then. A branch has no ``inputs``. ``number`` is as of ``NodeStarted``.
+    as they are then. A branch has no ``inputs``. ``number`` is as of ``NodeStarted``. If ``ends_item`` is true its item
+    has ended well with it, of which no ``ItemFinished`` tells then (``protocols.SamplingTracer``).
     """
 
     run: str
@@ -204,6 +205,7 @@ class NodeRan(NamedTuple):
     inputs: Mapping[str, Any] | None
     outputs: Mapping[str, Any]
     number: int = 0
+    ends_item: bool = False
 
 
 class NodeFailed(NamedTuple):

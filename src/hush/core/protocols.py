@@ -87,8 +87,8 @@ class Wanted(NamedTuple):
 class SamplingTracer(TerseTracer, Protocol):
     """A terse tracer that does without most items of large maps, if all tracers of the run do.
 
-    It is told of those that it does not want in sums, as ``ItemsRan``; of each item in which there was more than one
-    call on the loop, or that did not end well, it is told as ever.
+    It is told of those that it does not want in sums, as ``ItemsRan``, of others by one ``NodeRan`` that ends the item;
+    of each item in which there was more than one call on the loop, or that did not end well, it is told as ever.
     """
 
     def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:

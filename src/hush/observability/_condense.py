@@ -111,12 +111,15 @@ class Condenser:
         return event._replace(about=about)
 
     def _node_ran(self, event: NodeRan) -> Event:
-        _, _, item, _, _, _, _, inputs, outputs, number = event
+        _, _, item, _, _, _, _, inputs, outputs, number, ends_item = event
         bounds = self._bounds if item is None else self._in_items
+        if ends_item:
+            self._count_items()
         if bounds is None:
-            return _new(NodeRan, (*event[:_INPUTS], None, None, number))  # type: ignore[no-any-return]
+            return _new(NodeRan, (*event[:_INPUTS], None, None, number, ends_item))  # type: ignore[no-any-return]
         reads = None if inputs is None else preview(inputs, bounds, ours=True)
-        return _new(NodeRan, (*event[:_INPUTS], reads, preview(outputs, bounds), number))  # type: ignore[no-any-return]
+        gave = preview(outputs, bounds)
+        return _new(NodeRan, (*event[:_INPUTS], reads, gave, number, ends_item))  # type: ignore[no-any-return]
 
     def _node_finished(self, event: NodeFinished) -> Event:
         outputs: Any = event.outputs

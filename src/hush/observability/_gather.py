@@ -127,7 +127,7 @@ class Gatherer:
             return
         ready_ns = None if ready is None else ready.at_ns
         about = (event.run, path, item, event.at_ns, outer, ready_ns, started.at_ns, called.inputs, gave.outputs)
-        self._tree.feed(_new(NodeRan, (*about, started.number)))
+        self._tree.feed(_new(NodeRan, (*about, started.number, False)))
 
     def _node_failed(self, event: NodeFailed) -> None:
         self._flush((event.path, event.item, event.outer))

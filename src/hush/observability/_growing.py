@@ -116,7 +116,7 @@ class Growing:
         return item
 
     def _quick_span(self, event: NodeRan, around: str) -> Span:
-        _, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number = event
+        _, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number, _ = event
         node, wall_ns = self._places.get(path) or self._place(path), self._wall_ns
         started_wall_ns = started_ns + wall_ns
         # By position, past a constructor that takes names: this is most of what a small node costs.

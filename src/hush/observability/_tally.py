@@ -197,6 +197,10 @@ class RunTally:
     def _node_ran(self, event: NodeRan) -> None:
         if event.item is None:
             self.working.pop(event.path.rpartition("/")[0], None)
+        elif event.ends_item:
+            tally = self.maps.get(event.path.rpartition("/")[0])
+            if tally is not None:
+                tally.done += 1
 
     def _node_finished(self, event: NodeFinished) -> None:
         if event.item is None:

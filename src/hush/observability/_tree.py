@@ -232,7 +232,7 @@ class Tree(Growing):
 
     def ran(self, event: NodeRan) -> None:
         """``feed`` with what most events are."""
-        _, path, item, at_ns, outer, ready_ns, started_ns, _, _, number = event
+        _, path, item, at_ns, outer, ready_ns, started_ns, _, _, number, ends_item = event
         run = self.run
         if run is None or self._ended_ns is not None:
             return
@@ -249,10 +249,15 @@ class Tree(Growing):
             if around is not None and around.within is not None:
                 within = around.within.get(item)
                 if within is None:
-                    around.within[item] = [event]
+                    if ends_item:
+                        self._quick_item(around, item, None, at_ns, [event])
+                    else:
+                        around.within[item] = [event]
                     return
                 if type(within) is list:
                     within.append(event)
+                    if ends_item:
+                        self._item_ended(event)
                     return
         if not self._nodes:  # it lies in nothing but the run
             self.ended.append(self._quick_span(event, run.id))
@@ -263,6 +268,13 @@ class Tree(Growing):
             self._close(before, "cancelled", started_ns)
         around = self._around(path, items, started_ns if ready_ns is None else ready_ns)
         self._keep(around, [self._quick_span(event, around.id)])
+        if ends_item:
+            self._item_ended(event)
+
+    def _item_ended(self, event: NodeRan) -> None:
+        """The item of a call has ended well with it."""
+        map_path = self._place(event.path).above
+        self._item_finished(ItemFinished(event.run, map_path, event.item, event.at_ns, event.outer))
 
     def _node_failed(self, event: NodeFailed) -> None:
         item = event.item
@@ -334,15 +346,19 @@ class Tree(Growing):
             ran = node.within.get(index)
             if type(ran) is list:
                 del node.within[index]
-                self._items_done += 1
-                node.done = (node.done or 0) + 1
-                node.changed = True
-                began_ns = min([one.started_ns if one.ready_ns is None else one.ready_ns for one in ran])
-                self._quick_item_ended(QuickItem(node, self._others.next(), index, key, began_ns, at_ns, ran))
+                self._quick_item(node, index, key, at_ns, ran)
                 return
         item = self._item(event)
         if item is not None:
             self._close(item, "ok", _ended_ns(event))
+
+    def _quick_item(self, node: UnderWay, index: int, key: str | None, at_ns: int, ran: list[NodeRan]) -> None:
+        """An item has ended well in which there were only quick calls."""
+        self._items_done += 1
+        node.done = (node.done or 0) + 1
+        node.changed = True
+        began_ns = min([one.started_ns if one.ready_ns is None else one.ready_ns for one in ran])
+        self._quick_item_ended(QuickItem(node, self._others.next(), index, key, began_ns, at_ns, ran))
 
     def _items_ran(self, event: ItemsRan) -> None:
         items, calls = event.items, event.calls

@@ -130,10 +130,11 @@ class ItemEnds:
                 self.fail(index, self._lacking(index, out), by)
                 return
             self.channel.put(index, out, None)
-        if self.summing is not None and index in self.summing.summed:
-            self.summing.summed.remove(index)
-            self.summing.items += 1
-            return
+        if self.summing is not None:
+            summed = self.summing.decided.pop(index, None)
+            if summed is not None:
+                self.summing.items += summed
+                return
         if (self.run.tracing is not None or self._keys) and self.columns.lacks(out):
             self.done -= 1
             self._undecided[index] = (out if self._tells_outputs else {}, self.ran)

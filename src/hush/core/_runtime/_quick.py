@@ -208,6 +208,7 @@ class QuickCalls:
             inputs,
             out,
             number,
+            False,
         )
         tracing.tell(_new(_NodeRan, told))
         if len(ready) > before:

@@ -48,6 +48,7 @@ class Strand(Settling):
     # Those of a ``HostStrand``; here they take no place, and no time to set.
     spawned = True
     more: Callable[[], bool] | None = None
+    next: Callable[[], bool] | None = None
     timed = False
     held_back = True  # by whoever listens to the run, while they cannot take more
     quick: Quick | None = None
@@ -242,6 +243,7 @@ class Strand(Settling):
         terse = None if tracing is None else self.quick or tracing.quick
         frame: Any = None
         begun: Any = None
+        told_ns = 0
         if self.task is None:
             self.task = asyncio.current_task()  # an eager task begins before its maker can tell
         try:
@@ -317,14 +319,21 @@ class Strand(Settling):
                 awaitable = out = begun = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
                     self.complete(frame)
-                if not ready and not self.pending:
+                at_hand, following = ready or self.pending, self.next
+                if not at_hand and (following is None or domain.members):
                     return
                 now = copy_context()
                 if len(now) != variables or (variables and not unchanged(context, now)):
                     # The step set a context variable in this task: what follows goes on in one that has not seen it.
-                    self._move()
+                    if at_hand:
+                        self._move()
                     return
-                now_ns = perf_counter_ns()
+                now_ns, told_ns = told_ns or perf_counter_ns(), 0
+                if not at_hand:
+                    spent = now_ns > budget.limit_ns and budget.must_wait(now_ns)
+                    if spent or following is None or not following():
+                        return
+                    continue
                 if now_ns > budget.limit_ns and budget.must_wait(now_ns):
                     self._spawn_pending()
                     await budget.turn(served=False)
@@ -389,11 +398,12 @@ class HostStrand(Strand):
 
     Attributes:
         more: Asked for more work when nothing is ready; says whether it made some. Workers of maps bring the next item.
+        next: The same, when nothing is to be awaited either.
         timed: Whether getting more may take long.
         quick: What tells of its calls in place of ``Tracing.quick``.
     """
 
-    __slots__ = ("floor", "more", "quick", "timed")
+    __slots__ = ("floor", "more", "next", "quick", "timed")
 
     spawned = False
 
@@ -401,6 +411,6 @@ class HostStrand(Strand):
         super().__init__(run, domain, None)
         self.task = host
         self.floor = floor
-        self.more = None
+        self.more = self.next = None
         self.timed = False
         self.quick = None

@@ -6,6 +6,7 @@ from asyncio import TimerHandle
 from time import monotonic_ns
 from typing import Any, Protocol
 
+from hush.core import events
 from hush.core._plan._model import UNGATED, MapPlan, Plan, StepPlan
 from hush.core._runtime._columns import Columns
 from hush.core._runtime._frame import Ready
@@ -15,6 +16,9 @@ from hush.core._runtime._run import Run
 from hush.core._runtime._telling import CLOCK_NS
 from hush.core._spec._model import ERROR
 from hush.core.protocols import Wanted
+
+_NodeRan = events.NodeRan
+_new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 
 _ASK_EVERY = 64
 """After so many items that were told of one by one, tracers are asked again which ones they want."""
@@ -37,6 +41,8 @@ def _error_keys(step: StepPlan) -> list[str]:
 
 class Teller(Protocol):
     """What tells a run's tracers of all else: ``Tracing``, as it is known here."""
+
+    def tell(self, event: events.Event) -> None: ...
 
     def wanted(self, path: str, around: tuple[int, ...]) -> Wanted: ...
 
@@ -69,12 +75,13 @@ class Summing:
     """Of one activation of a map, where all tracers of its run do without being told of each item.
 
     It stands between strands and ``QuickCalls``. When the one call of an item has ended, there is nothing more to come
-    but the item's own end. So it is decided then: what the tracers want is told as ever, the rest is added up, and told
-    at most 0.1 s later. Such an item begins when its call does, and ends with it.
+    but the item's own end. So it is decided then: those that tracers want are told of at once, call and item, the rest
+    is added up, and told at most 0.1 s later. Such an item begins when its call does, and ends with it. Of items that
+    may fail though their call ended well it is told as ever.
 
     Attributes:
         direct: Whether nothing is to be done around a call.
-        summed: Items whose call has been added up, and that have not ended.
+        decided: Items whose call has ended and been told of, which have not been settled: whether they are in a sum.
         items: How many such have ended since that was last told.
     """
 
@@ -87,6 +94,7 @@ class Summing:
         "_fanout",
         "_free",
         "_needed",
+        "_odd",
         "_quick",
         "_seed",
         "_share",
@@ -98,10 +106,10 @@ class Summing:
         "_took_ns",
         "_tracing",
         "begin",
+        "decided",
         "direct",
         "items",
         "note_ready",
-        "summed",
         "tell_begun",
     )
 
@@ -113,6 +121,7 @@ class Summing:
         # The keys with which an item surely does not fail for want of one; those of the columns may become more.
         self._needed = None if fanout.plan.named else fanout.columns.keys
         self._taken = frozenset[str]() if fanout.plan.named else fanout.taken_keys
+        self._odd = bool(self._error_keys or self._needed is not None or self._taken)  # whether an item may be
         self.direct = quick.is_direct(fanout.body.steps[0])
         self._enter = quick.enter_number(fanout.body.steps[0])
         self.begin = quick.begin
@@ -120,7 +129,7 @@ class Summing:
         self.tell_begun = quick.tell_begun
         self._free = quick.free
         self._timer: TimerHandle | None = None
-        self.summed: set[int] = set()
+        self.decided: dict[int, bool] = {}
         self._ended_ns: dict[int, int] = {}  # when the calls of others ended
         self.items = self._calls = self._took_ns = self._slowest_ns = self._told = 0
         self._closed = False
@@ -143,45 +152,60 @@ class Summing:
 
     def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> int | None:
         """It has ended well."""
-        frame = begun.frame
-        took_ns, index = at_ns - begun.started_ns, begun.item[-1]
-        if (
-            took_ns > self._slow_ns
-            or hash((self._seed, index)) & 0xFFFFFFFF < self._share  # ``protocols.lot``, without the call
-            or (self._error_keys and any(out.get(key) is not None for key in self._error_keys))
-            or (self._needed is not None and not out.keys() >= self._needed and self._fanout.columns.lacks(out))
-            or (self._taken and not out.keys() >= self._taken)
-        ):
+        frame, item, started_ns = begun.frame, begun.item, begun.started_ns
+        if self._odd and self._may_fail(out):
             self._quick.ended(begun, out, ready, at_ns)
-            self._ended_ns[index] = at_ns + CLOCK_NS
+            self._ended_ns[item[-1]] = at_ns + CLOCK_NS
             return None
         if begun.leave is not None:
             begun.leave()
             begun.leave = None
-        frame.settle(begun.step, out, ready)
+        took_ns, index = at_ns - started_ns, item[-1]
+        # The last is ``protocols.lot``, without the call.
+        if took_ns > self._slow_ns or hash((self._seed, index)) & 0xFFFFFFFF < self._share:
+            inputs = begun.reads()
+            frame.settle(begun.step, out, ready)
+            self.decided[index] = False
+            run, path, since_ns = self._fanout.run.id, begun.step.path, started_ns + CLOCK_NS
+            about = (run, path, index, at_ns + CLOCK_NS, item[:-1], since_ns, since_ns, inputs, out, begun.number, True)
+            self._tracing.tell(_new(_NodeRan, about))
+            self._count_told()
+        else:
+            frame.settle(begun.step, out, ready)
+            self.decided[index] = True
+            self._calls += 1
+            self._took_ns += took_ns
+            if took_ns > self._slowest_ns:
+                self._slowest_ns = took_ns
         begun.started_ns = 0  # as ``QuickCalls`` does: a call for it is a tenth of all this
         begun.frame = begun.inputs = None
         self._free.append(begun)
-        self._calls += 1
-        self._took_ns += took_ns
-        if took_ns > self._slowest_ns:
-            self._slowest_ns = took_ns
-        self.summed.add(index)
         if self._timer is None:
             self._set_timer()
         return None
 
+    def _may_fail(self, out: dict[str, Any]) -> bool:
+        """Whether an item may fail that gave this: it reports an error, or lacks a key."""
+        if self._error_keys and any(out.get(key) is not None for key in self._error_keys):
+            return True
+        if self._needed is not None and not out.keys() >= self._needed and self._fanout.columns.lacks(out):
+            return True
+        return bool(self._taken) and not out.keys() >= self._taken
+
     # --- items ----------------------------------------------------------------------------------------------
     def item_finished(self, index: int) -> None:
-        """Tell of an item that has ended well, and was not added up."""
+        """Tell of an item that has ended well, and was not decided before."""
         fanout = self._fanout
         at_ns = self._ended_ns.pop(index, 0) or monotonic_ns()
         self._tracing.tell_item(fanout.step, fanout.around, index, at_ns)
         if self._timer is None:
             self._set_timer()
+        self._count_told()
+
+    def _count_told(self) -> None:
         self._told += 1
         if not self._told % _ASK_EVERY:
-            fanout.run.loop.call_soon(self._ask)  # while items wait, and not while they want to begin
+            self._fanout.run.loop.call_soon(self._ask)  # while items wait, and not while they want to begin
 
     def forget(self, index: int) -> None:
         """An item has failed, though its call ended well."""

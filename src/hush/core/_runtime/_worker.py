@@ -297,10 +297,11 @@ class Worker:
     async def _await_item(self) -> None:
         """Host the rest of the item, in which something is to be awaited."""
         fanout, strand = self.fanout, self.strand
+        timer, timeout_s = None, fanout.plan.item_timeout_s
         strand.more = None
+        strand.next = self._go_on if timeout_s is None else None
         fanout.awaiting += 1
         fanout.suspending()
-        timer, timeout_s = None, fanout.plan.item_timeout_s
         if timeout_s is not None:
             loop = fanout.run.loop
             timer = loop.call_at(max(loop.time(), self._began_s + timeout_s), self._time_out)
@@ -308,13 +309,26 @@ class Worker:
             failure = await self.domain.conduct(strand.work)
         finally:
             fanout.awaiting -= 1
+            strand.next = None
             if timer is not None:
                 timer.cancel()
         self.domain.reset()
+        strand.more = self.next_item
+        if failure is None and self.frame is not None:
+            self._settle(None)  # before anything else: it may have been told of as ended
         if failure is None or (is_ordinary(failure) and not fanout.plan.fail_fast):
             self._check_cancelled()  # what would have been collected gives way to the cancellation
-        strand.more = self.next_item
-        self._settle(failure)
+        if failure is not None:
+            if self.frame is None:
+                raise failure  # between two items: a fault of the engine
+            self._settle(failure)
+
+    def _go_on(self) -> bool:
+        """The item at hand has been awaited, and nothing in it failed: settle it, and make the next one ready."""
+        if self.domain.errors or self.domain.closing or self._held() or not self.next_item():
+            return False
+        self.fanout.suspending()
+        return True
 
     def _check_cancelled(self) -> None:
         """Pass on a cancellation from outside that an item or a source has swallowed."""
