@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from hush.core import events
-from hush.core.protocols import Wanted, lot
-from hush.observability._sampling import Sampling
+from hush.core.protocols import NONE_SLOW, Wanted, lot
+from hush.observability._sampling import Sampling, seed_of, wanted
 from kit.span_laws import MAPS, Terse, place_of, spelt_out, told, wrong_counts, wrong_pool, wrong_times, wrong_tree
 
 SOME = Sampling(first=2, slowest=0.2, random=0.3)
@@ -18,17 +18,19 @@ class Sampled(Terse):
     """Hears one run as ``RunRecorder`` does, and knows at once what it is told.
 
     Attributes:
-        asked_for: The answers given, by map.
+        asked_for: The last answer given of each map.
     """
 
     def __init__(self, sampling: Sampling = SOME) -> None:
         super().__init__(sampling)
         self.sampling = sampling
-        self.asked_for: dict[Any, list[Wanted]] = {}
+        self.asked_for: dict[Any, Wanted] = {}
 
     def wants(self, path: str, items: tuple[int, ...], /) -> Wanted:
-        found = self.tree.wants(path, items)
-        self.asked_for.setdefault((path, items), []).append(found)
+        begun = [event for event in self.events if type(event) is events.MapStarted]
+        started = [event for event in begun if place_of(event) == (path, items)]
+        seed = seed_of(self.tree.trace, path, items)
+        found = self.asked_for[path, items] = wanted(self.sampling, started[-1].total, seed, NONE_SLOW)
         return found
 
 
@@ -104,17 +106,32 @@ def _wrong_calls(watch: Sampled) -> Iterator[str]:
 
 
 def _wrong_choice(watch: Sampled) -> Iterator[str]:
-    """What was drawn is kept, if it was told of after a sum; and nothing in a sum was wanted when that was asked."""
-    seeds = {place: {one.seed for one in wanted if one.seed} for place, wanted in watch.asked_for.items()}
-    kept = {(span.path, span.items) for span in watch.spans if span.kind == "item"}
-    shares = {place: wanted[-1].share for place, wanted in watch.asked_for.items()}
+    """What was drawn is kept, and of the others the slowest: none in a sum was slower than one of these."""
+    kept = {(span.path, span.items): span for span in watch.spans if span.kind == "item"}
+    ended: dict[Any, list[int]] = {}
+    summed: dict[Any, int] = {}
     for event in spelt_out(watch.events):
-        if type(event) is events.ItemFinished and event.item is not None:
-            place = event.path, event.outer
-            (seed,) = seeds.get(place) or {0}
-            if seed and lot(seed, event.item) < shares[place] and (event.path, (*event.outer, event.item)) not in kept:
-                yield f"{event} was drawn, and is not kept"
+        if type(event) is events.MapStarted:
+            ended[place_of(event)], summed[place_of(event)] = [], 0
         elif type(event) is events.ItemsRan:
-            slowest = max([one.slow_ns for one in watch.asked_for[place_of(event)]])
-            if event.slowest_ns > slowest:
-                yield f"{event}: it was asked for what took longer than {slowest}"
+            summed[place_of(event)] = max(summed[place_of(event)], event.slowest_ns)
+        elif type(event) is events.ItemFinished or type(event) is events.ItemFailed:
+            ended[event.path, event.outer].append(event.item)
+            place, (path, items) = (event.path, event.outer), place_of(event)
+            asked = watch.asked_for.get(place)
+            drawn = asked is not None and lot(asked.seed, event.item) < asked.share
+            if type(event) is events.ItemFinished and drawn and (path, items) not in kept:
+                yield f"{event} was drawn, and is not kept"
+        elif type(event) is events.MapFinished and summed.get(place_of(event)):
+            place, asked = place_of(event), watch.asked_for[place_of(event)]
+            slow = [
+                span.ended_ns - span.started_ns
+                for index in ended[place][watch.sampling.first :]
+                if (span := kept.get((place[0], (*place[1], index)))) is not None
+                and lot(asked.seed, index) >= asked.share
+                and span.status == "ok"
+                and span.ended_ns is not None
+            ]
+            most = int(watch.sampling.slowest * event.done)
+            if slow and len(slow) >= most > 0 and summed[place] > sorted(slow)[-most]:
+                yield f"{event}: in a sum was one of {summed[place]} ns, which is not among {slow}"

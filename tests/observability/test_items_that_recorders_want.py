@@ -137,4 +137,4 @@ def test_nothing_is_left_of_maps_that_have_ended():
         with MapNode(name="m", inputs={"y": Each([1, 2])}):
             CodeNode(name="n", code_fn=lambda y: {"z": y}, inputs={"y": PARENT["y"]}, outputs=PARENT, executor="inline")
     run_virtual(lambda: Hush(graph).run({}, tracer=_Of(recorder)))
-    assert recorder._maps == {}
+    assert recorder._totals == {}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, Retry, events
+from hush.core._runtime._choice import Choice
 from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._quick import Begun
 from hush.core._runtime._summing import Summing
@@ -91,48 +92,71 @@ def test_sums_are_told_ten_times_a_second_and_how_far_the_map_is_with_them():
             assert following.done == done
 
 
-class Asked(Fixed):
-    """Wants every item at first; later none."""
-
-    def __init__(self, changes_after: int) -> None:
-        super().__init__()
-        self.asked = 0
-        self.changes_after = changes_after
-
-    def wants(self, path: str, items: tuple[int, ...], /) -> Wanted:
-        self.asked += 1
-        return Wanted() if self.asked <= self.changes_after else Wanted(NONE_SLOW, 1, 0)
-
-
 def test_how_far_a_map_is_is_told_as_often_if_each_item_is_wanted():
     async def slow(x: int) -> dict[str, int]:
         await asyncio.sleep(0.04)
         return {"y": x}
 
-    watch = Asked(1_000)
+    watch = Fixed()
+    watch.answer = Wanted()
     _, kinds = told_of(map_of(slow, map={"max_concurrency": 10}), 250, watch)  # a second
     assert kinds["NodeRan"] == 250
     assert 8 <= kinds["MapProgressed"] <= 11
 
 
-@pytest.mark.parametrize("changes_after", [1, 2, 3, 7])
-def test_it_is_asked_again_after_so_many_items(changes_after):
-    watch = Asked(changes_after)
-    _, kinds = told_of(map_of(quick, map={"max_concurrency": 1}), 640, watch)  # 0.64 s
-    assert 63 <= kinds["NodeRan"] <= 64 * changes_after + 1  # or after 0.1 s
-    assert watch.asked <= 1 + 10 + 7
-    assert not [*complaints_of_sums(watch, choice=False)]
+def test_it_is_asked_once_for_each_activation_of_a_map():
+    asked: list[Any] = []
+
+    class Asked(Fixed):
+        def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:
+            asked.append((path, items, type(self.events[-1])))
+            return super().wants(path, items)
+
+    with GraphNode(name="g") as graph, MapNode(name="o", inputs={"x": Each(range(3))}, max_concurrency=1):
+        with MapNode(name="m", inputs={"y": Each([1, 2])}):
+            CodeNode(name="n", code_fn=quick, inputs={"x": PARENT["y"]}, outputs=PARENT)
+    run_virtual(lambda: Hush(graph).run({}, tracer=Asked()))
+    assert [each[:2] for each in asked] == [("g/o/m", (index,)) for index in range(3)]
+    assert {each[2] for each in asked} <= {events.MapStarted, events.MapProgressed}
 
 
-def test_it_is_asked_again_ten_times_a_second():
-    async def slow(x: int) -> dict[str, int]:
-        await asyncio.sleep(0.03)
-        return {"y": x}
+def chosen(took: list[int], wanted: Wanted) -> list[int]:
+    choice, found = Choice(wanted), []
+    for index, took_ns in enumerate(took):
+        drawn = lot(choice.seed, index) < choice.share
+        if drawn or took_ns > choice.slow_ns:
+            found.append(index)
+            choice.told(took_ns, index + 1, drawn=drawn)
+    return found
 
-    watch = Asked(1)
-    _, kinds = told_of(map_of(slow, map={"max_concurrency": 1}), 30, watch)
-    assert 3 <= kinds["NodeRan"] <= 5
-    assert 6 <= watch.asked <= 10
+
+def test_the_first_and_the_slowest_are_told_of():
+    took = [5, 1, 4, 2, 6, 3, 7, 4, 1]
+    # Two that are first; two, whatever they take; and then each that is slower than one of the two slowest until then.
+    assert chosen(took, Wanted(NONE_SLOW, first=2, slowest=2)) == [0, 1, 2, 3, 4, 6]
+    assert chosen(took, Wanted(3, slowest=2)) == [0, 1, 2, 4, 6, 7]  # besides whatever takes more than 3
+    assert chosen(took, Wanted(NONE_SLOW, first=9, slowest=2)) == [*range(9)]
+    assert chosen(took, Wanted(NONE_SLOW, first=3)) == [0, 1, 2]
+    assert chosen(took, Wanted(4, first=3)) == [0, 1, 2, 4, 6]
+    assert chosen(took, Wanted()) == [*range(9)]
+
+
+def test_so_many_of_the_slowest_as_there_are_items():
+    took = [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert chosen(took, Wanted(NONE_SLOW, slowest=2)) == [0, 1]
+    # One more for every three that have ended, if it is slower than what is known already.
+    took = [5, 1, 1, 1, 1, 1, 6, 2, 1, 9, 3, 1, 1]
+    assert chosen(took, Wanted(NONE_SLOW, slowest=1, slowest_share=1 / 3)) == [0, 6, 9]
+
+
+def test_those_drawn_are_none_of_the_slowest():
+    share = 2**31
+    drawn = [index for index in range(200) if lot(5, index) < share]
+    others = [index for index in range(200) if lot(5, index) >= share]
+    took = [100 if index in drawn else index for index in range(200)]
+    assert chosen(took, Wanted(NONE_SLOW, 5, share, slowest=2)) == sorted({*drawn, *others})  # each slower than before
+    took = [100 if index in drawn else 50 - index for index in range(200)]
+    assert chosen(took, Wanted(NONE_SLOW, 5, share, slowest=2)) == sorted({*drawn, *others[:2]})
 
 
 def test_those_wanted_are_told_of_one_by_one():

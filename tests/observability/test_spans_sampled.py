@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hush.core._runtime._choice import Choice
 from hush.core.errors import UsageError
 from hush.core.events import (
     ItemFailed,
@@ -21,8 +22,9 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
+from hush.core.protocols import NONE_SLOW, lot
 from hush.observability._condense import Condenser
-from hush.observability._sampling import LEAST_HELD, MOST_HELD, ItemSampler, Sampling
+from hush.observability._sampling import LEAST_HELD, MOST_HELD, ItemSampler, Sampling, wanted
 from hush.observability._span import Failure
 from hush.observability._tree import Tree
 from kit.tiers import every_change
@@ -175,38 +177,53 @@ class Sized:
         return self._size
 
 
-@settings(every_change, max_examples=200)
-@given(
-    st.integers(0, 1 << 30),
-    st.sampled_from(
-        [
-            *(Sampling(0, 0, 0), Sampling(3, 0.1, 0.3), Sampling(0, 1, 0)),
-            *(Sampling(5, 0.2, 1), Sampling(7, 0, 0.2), Sampling(2, 0.1, 0)),
-        ]
-    ),
-    st.sampled_from([None, 0, 10, 40]),
-    st.sampled_from([2, MOST_HELD // 5, MOST_HELD // 2, MOST_HELD]),
-    st.booleans(),
-)
-def test_what_is_said_to_be_left_out_is_and_nothing_else(seed, sampling, total, size, mixed):
-    """That an item need not be told of may be decided before it is, and tells exactly what would become of it."""
-    rng = random.Random(seed)
+SAMPLINGS = [
+    *(Sampling(0, 0, 0), Sampling(3, 0.1, 0.3), Sampling(0, 1, 0)),
+    *(Sampling(5, 0.2, 1), Sampling(7, 0, 0.2), Sampling(2, 0.1, 0)),
+]
+
+
+def hold_choice(rng: random.Random, sampling: Sampling, total: int | None, items: int, *, mixed: bool) -> None:
+    """What the engine does not tell of would be left out, whatever else it is told of; and nothing else, if nothing is.
+
+    ``mixed``: some items fail, or are more than one call.
+    """
     sampler: ItemSampler[Sized] = ItemSampler(sampling, total)
-    bound_ns = -1
-    for _ in range(60):
-        took_ns, share, kind = rng.randrange(rng.choice([3, 30])), rng.random(), rng.randrange(10)
-        before_ns, bound_ns = bound_ns, sampler.least_slow_ns()
-        assert bound_ns >= before_ns or mixed
-        failed, ordinary = kind == 0, kind > 0 and share >= sampling.random
-        if kind == 1 and ordinary and took_ns <= bound_ns:
+    seed = rng.randrange(100)
+    choice = Choice(wanted(sampling, total, seed, NONE_SLOW))
+    for index in range(items):
+        took_ns, failed, odd = rng.randrange(rng.choice([3, 3_000])), mixed and rng.random() < 0.1, rng.random() < 0.2
+        drawn = lot(seed, index) < choice.share
+        told = drawn or took_ns > choice.slow_ns
+        if told and not failed and not (mixed and odd):
+            choice.told(took_ns, index + 1, drawn=drawn)
+        told = told or failed or (mixed and odd)
+        if not told and rng.random() < 0.5:
             sampler.pass_over(1)
             continue
-        whole = Sized(size * kind // 3 + 1 if mixed else size)
-        kept, out = sampler.choose(whole, share, failed=failed, took_ns=took_ns)
-        if ordinary and took_ns <= bound_ns:
+        whole = Sized(rng.choice([1, 3]) if mixed and odd else 2)
+        kept, out = sampler.choose(whole, lot(seed, index) / 2**32, failed=failed, took_ns=took_ns)
+        if not told:
             assert not kept
             assert [*out] == [whole]
-        elif ordinary and not mixed:
+        elif not mixed:
             assert whole not in out  # kept, or held until slower ones come
-        else:
-            assert kept or ordinary
+
+
+@settings(every_change, max_examples=200)
+@given(st.integers(0, 1 << 30), st.sampled_from(SAMPLINGS), st.sampled_from([None, 0, 10, 40, 60]), st.booleans())
+def test_what_is_not_told_of_would_be_left_out_and_nothing_else(seed, sampling, total, mixed):
+    hold_choice(random.Random(seed), sampling, total, 60, mixed=mixed)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize(
+    ("sampling", "total", "items"),
+    [
+        (Sampling(0, 1, 0), None, 12_000),  # more than are held
+        (Sampling(0, 0.9, 0), 12_000, 12_000),
+        (Sampling(100, 0.2, 0.01), None, 12_000),  # what is held grows
+    ],
+)
+def test_the_same_of_many(sampling, total, items, mixed):
+    hold_choice(random.Random(1), sampling, total, items, mixed=mixed)

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.core import Hush, events
+from hush.core._runtime._choice import Choice
 from hush.core.protocols import NONE_SLOW, Wanted, lot
-from hush.observability._sampling import Sampling
+from hush.observability._ids import trace_id
+from hush.observability._sampling import Sampling, seed_of, wanted
 from hush.observability._tree import Tree
 from kit import pipelines_built
 from kit.build import build
@@ -83,32 +85,31 @@ def test_many_random_pipelines_of_maps(pipeline, seed, tick, fickle):
 
 # --- the choice ---------------------------------------------------------------------------------------------------
 def filtered(told: list[Any], sampling: Sampling, rng: random.Random) -> list[Any]:
-    """What the engine would have told of the same run: it asks now and then, and so knows what was wanted then."""
-    asking = Tree(sampling)
+    """What the engine would have told of the same run."""
     found: list[Any] = []
     sums = [0, 0, 0, 0]
     ran: Any = None
-    wanted = Wanted()
+    (started,) = [event for event in told if type(event) is events.MapStarted]
+    (run,) = [event for event in told if type(event) is events.RunStarted]
+    seed = seed_of(trace_id(run.run, run.path, run.wall_ns, run.at_ns), "g/m", ())
+    choice, done = Choice(wanted(sampling, started.total, seed, NONE_SLOW)), 0
     for event in told:
         if type(event) is events.NodeRan and event.item is not None:
             ran = event
             continue
         if type(event) is events.ItemFinished:
-            took_ns = event.at_ns - ran.started_ns
-            if rng.random() < 0.05:
-                wanted = asking.wants("g/m", ())
-            if took_ns <= wanted.slow_ns and lot(wanted.seed, event.item) >= wanted.share:
+            took_ns, drawn, done = event.at_ns - ran.started_ns, lot(choice.seed, event.item) < choice.share, done + 1
+            if took_ns <= choice.slow_ns and not drawn:
                 sums = [sums[0] + 1, sums[1] + 1, sums[2] + took_ns, max(sums[3], took_ns)]
                 continue
-            told_now = [ran, event]
+            choice.told(took_ns, done, drawn=drawn)
+            told_now = [ran._replace(ends_item=True)]
         else:
             told_now = [event]
         if sums[0] and (rng.random() < 0.05 or type(event) is events.MapFinished):
             told_now.insert(0, events.ItemsRan("r", "g/m", None, event.at_ns, "g/m/n", *sums))
             sums = [0, 0, 0, 0]
-        for each in told_now:
-            asking.feed(each)
-            found.append(each)
+        found += told_now
     return found
 
 

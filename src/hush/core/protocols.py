@@ -77,11 +77,17 @@ class Wanted(NamedTuple):
         slow_ns: Those that took longer; below 0 all of them.
         seed: Of the lots of the others.
         share: Of these it wants so many in 2**32: those whose ``lot(seed, index)`` is below.
+        first: So many that end first.
+        slowest: Those that, when they end, are among the slowest so many of the others.
+        slowest_share: So many are this share of all items that have ended, once that is more.
     """
 
     slow_ns: int = -1
     seed: int = 0
     share: int = 0
+    first: int = 0
+    slowest: int = 0
+    slowest_share: float = 0.0
 
 
 class SamplingTracer(TerseTracer, Protocol):
@@ -94,8 +100,8 @@ class SamplingTracer(TerseTracer, Protocol):
     def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:
         """Which items of the map at ``path``, in these items of the maps around it; ``None`` for those of no map.
 
-        It is asked when the map begins and again and again until it ends, in the run's thread. That an item was told of
-        does not say that it was wanted: the answer may be old, and other tracers may want others.
+        It is asked when the map has begun, in the run's thread. That an item was told of does not say that it was
+        wanted: other tracers may want others.
         """
         ...
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Any
 
 from hush.core.events import NodeRan
-from hush.core.protocols import Wanted, lot
+from hush.core.protocols import lot
 from hush.observability._ids import NO_IDS
 from hush.observability._sampling import Sampling
 from hush.observability._span import Span, Status
@@ -199,17 +198,6 @@ class Growing:
         """An item of quick calls has ended."""
         self.produced += 1
         self._choose(one.map, one, lot(one.map.seed, one.item) / 2**32, one.at_ns - one.began_ns)
-
-    def wants(self, path: str, items: tuple[int, ...], since_ns: int = 0) -> Wanted:
-        """Which items of a map become spans, of those that are quick and go well. In any thread.
-
-        All, if nothing is known yet of a map at ``path`` that began at ``since_ns`` or later.
-        """
-        node = self._nodes.get((path, items))
-        sampler = None if node is None or node.pulls_ns < since_ns else node.sampler
-        if node is None or sampler is None:
-            return Wanted()
-        return Wanted(sampler.least_slow_ns(), node.seed, ceil(sampler.random * 2**32))
 
     def _choose(self, node: UnderWay, whole: Whole, share: float, took_ns: int, *, surely: bool = False) -> None:
         """An item of the map ``node`` has ended: keep it, leave it out, or see later."""

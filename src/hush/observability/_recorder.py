@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from time import monotonic_ns, sleep
-from typing import Protocol
+from typing import Any, Protocol
 
 from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeRan, NodeStarted, RunStarted
 from hush.core.protocols import Wanted
@@ -16,7 +16,7 @@ from hush.observability._condense import ACTS, Condenser, bare
 from hush.observability._failure import described
 from hush.observability._gather import Gatherer
 from hush.observability._ids import Ids, trace_id
-from hush.observability._sampling import Sampling
+from hush.observability._sampling import Sampling, seed_of, wanted
 from hush.observability._span import RunRecord, Span
 from hush.observability._tree import Tree
 
@@ -77,14 +77,16 @@ class RunRecorder:
         self._put = self._queue.append
         self._lock = Lock()
         self.tree = Tree(sampling, tags)
+        self._sampling = sampling
+        self._trace = ""
+        self._totals: dict[tuple[str, tuple[int, ...]], int | None] = {}  # of the maps under way
         self._gather = Gatherer(self.tree)
-        self.run: Hashable = None  # what no two runs have in common
+        self.run: tuple[str, str, int, int] = ("", "", 0, 0)  # what no two runs have in common
         self.finished = False
         self._told_ns = 0
         self._named = False  # whether it was told whose run it is
         self._entering = entering
         self._calls: Callable[[int, int], Sequence[NodeStarted]] = _none
-        self._maps: dict[tuple[str, int | None, tuple[int, ...]], int] = {}  # when those under way began
         if entering is not None:
             self.enter = self._enter
             self.enter_number: Callable[[int], Callable[[], object]] = _nowhere
@@ -94,24 +96,19 @@ class RunRecorder:
         self._calls = under_way
 
     def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:
-        """Which items of a map become spans, as far as is known already; not what a map before it in a loop knew.
-
-        While the pipeline's thread waits for a server, that would be as little as when it began to.
-        """
+        """Which items of a map become spans."""
         if self._put is _nothing_of:
             return None
-        if len(self._queue) > SLICE:
-            self.fold(SLICE, wait=False)
-        place = path, items[-1] if items else None, items[:-1]
-        wanted = self.tree.wants(path, items, self._maps.get(place, 0))
-        return wanted if wanted.slow_ns <= LONG_NS else wanted._replace(slow_ns=LONG_NS)
+        if not self._trace:
+            self._trace = trace_id(*self.run)
+        return wanted(self._sampling, self._totals.get((path, items)), seed_of(self._trace, path, items), LONG_NS)
 
     def _begin(self, event: Event) -> None:
         assert isinstance(event, RunStarted)
-        if self._entering is not None:
-            trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
-            self.enter_number = self._entering(Ids(trace, nodes=True))
         self.run = event.run, event.path, event.wall_ns, event.at_ns
+        if self._entering is not None:
+            self._trace = trace_id(*self.run)
+            self.enter_number = self._entering(Ids(self._trace, nodes=True))
         if not self._pipeline.add(self, self.run):
             self._put = _nothing_of
             self._queue.clear()
@@ -137,9 +134,9 @@ class RunRecorder:
         else:
             self._put(event)
             if kind is MapStarted:
-                self._maps[event.path, event.item, event.outer] = event.at_ns
+                self._totals[_place(event)] = event.total  # type: ignore[union-attr]
             elif kind is MapFinished:
-                self._maps.pop((event.path, event.item, event.outer), None)
+                self._totals.pop(_place(event), None)
 
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""
@@ -235,6 +232,10 @@ class RunRecorder:
             told = self.finished or due or not self._named or any(span.kind == "run" for span in running)
             self._named = True
             return running, gone, tree.record() if told else None
+
+
+def _place(event: Any) -> tuple[str, tuple[int, ...]]:
+    return event.path, event.outer if event.item is None else (*event.outer, event.item)
 
 
 def _none(before_ns: int, most: int) -> Sequence[NodeStarted]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import count
+from math import ceil
 from typing import Generic, NamedTuple, Protocol, TypeVar
+from zlib import crc32
 
 from hush.core.errors import UsageError
-from hush.core.protocols import NONE_SLOW
+from hush.core.protocols import Wanted
 
 
 class Sampling(NamedTuple):
@@ -51,6 +53,26 @@ those that have, so that the share is exact for a hundred thousand items at a pe
 becomes faster as it goes on: then the slowest of its beginning are fewer."""
 
 
+def seed_of(trace: str, path: str, items: tuple[int, ...]) -> int:
+    """That of the lots that the items of a map draw (``hush.core.protocols.lot``)."""
+    return crc32(f"{trace} {path} {items}".encode("utf-8", "surrogatepass"))
+
+
+def wanted(rule: Sampling, total: int | None, seed: int, long_ns: int) -> Wanted:
+    """Which items of a map become spans, of those that were one call and ended well; besides, what took ``long_ns``."""
+    most = min(_least_held(rule, total), MOST_HELD // 2)
+    grows = 2 * rule.slowest if total is None and most == LEAST_HELD else 0.0
+    return Wanted(long_ns, seed, ceil(rule.random * 2**32), rule.first, most, grows)
+
+
+def _least_held(rule: Sampling, total: int | None) -> int:
+    if total is not None:
+        return int(rule.slowest * total)
+    if not rule.slowest:
+        return 0
+    return MOST_HELD if rule.slowest > 0.25 else LEAST_HELD
+
+
 class Sized(Protocol):
     """All of one item."""
 
@@ -75,12 +97,7 @@ class ItemSampler(Generic[_Whole]):
         self._rule = rule
         self._done = 0
         self._grows = total is None
-        if total is not None:
-            self._least = int(rule.slowest * total)
-        elif not rule.slowest:
-            self._least = 0
-        else:
-            self._least = MOST_HELD if rule.slowest > 0.25 else LEAST_HELD
+        self._least = _least_held(rule, total)
         self._slow: list[tuple[int, int, _Whole]] = []  # a heap, the fastest on top
         self._held = 0
         self._order = count()
@@ -112,23 +129,6 @@ class ItemSampler(Generic[_Whole]):
     def pass_over(self, items: int) -> None:
         """So many items have ended that were told of in sums: they would all have been left out."""
         self._done += items
-
-    def least_slow_ns(self) -> int:
-        """An item that goes well, takes no longer and is not drawn is left out; -1 if none is. In any thread."""
-        if self._done < self._rule.first:
-            return -1
-        slow = self._slow
-        if not self._least:
-            return NONE_SLOW
-        try:
-            return slow[0][0] if len(slow) >= self._least or self._held >= MOST_HELD else -1
-        except IndexError:  # the map has just ended
-            return -1
-
-    @property
-    def random(self) -> float:
-        """The share that is drawn by chance."""
-        return self._rule.random
 
     def rest(self) -> tuple[list[_Whole], list[_Whole]]:
         """The map has ended: the slowest items, and those that were held in vain."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from zlib import crc32
 
 from hush.core.events import (
     Event,
@@ -32,7 +31,7 @@ from hush.observability._growing import Growing
 from hush.observability._heard import HEARD
 from hush.observability._ids import Ids, trace_id
 from hush.observability._preview import clean
-from hush.observability._sampling import ItemSampler, Sampling
+from hush.observability._sampling import ItemSampler, Sampling, seed_of
 from hush.observability._span import Failure, Generation, RunRecord, Span, Status
 from hush.observability._totals import CONTAINERS, Sums, records_of
 from hush.observability._under_way import QuickItem, UnderWay, sink
@@ -307,9 +306,9 @@ class Tree(Growing):
     def _map_started(self, event: MapStarted) -> None:
         one = self._find(event)
         if one is not None:
-            one.pulls_ns, one.within = event.at_ns, {}
+            one.within = {}
             one.sampler = ItemSampler(self._sampling, event.total)
-            one.seed = crc32(f"{self.trace} {one.path} {one.items}".encode("utf-8", "surrogatepass"))
+            one.seed = seed_of(self.trace, one.path, one.items)
             one.total = event.total
             one.done = one.failed = 0
             if one.kind == "node":

@@ -66,7 +66,7 @@ class UnderWay:
         held: Of an item: the spans in it that have ended, until it is known whether they are kept.
         erred: Of an item: whether something in it failed.
         pause: When the wait for its next attempt began, and how long it is to be; ``retry_s`` has all of it.
-        sampler: Of a map that has begun to pull, at ``pulls_ns``; ``seed`` is that of the lots that its items draw.
+        sampler: Of a map that has begun to pull; ``seed`` is that of the lots that its items draw.
         within: Of a map: its items under way, by index; of one in which there were only quick calls, those.
         sunk: Of a graph, loop or round: what failed in it, unhandled; it ends with that unless its own end is told.
         told: Whether a live exporter has been told that it is under way.
@@ -102,7 +102,6 @@ class UnderWay:
     left_out: int | None = None
     total: int | None = None
     sampler: ItemSampler[Whole] | None = None
-    pulls_ns = 0
     seed = 0
     within: dict[int, list[NodeRan] | UnderWay] | None = None
     held: list[Span] | None = None

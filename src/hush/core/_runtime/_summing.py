@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from hush.core import events
 from hush.core._plan._model import UNGATED, MapPlan, Plan, StepPlan
+from hush.core._runtime._choice import Choice
 from hush.core._runtime._columns import Columns
 from hush.core._runtime._frame import Ready
 from hush.core._runtime._pace import EVERY_S
@@ -19,9 +20,6 @@ from hush.core.protocols import Wanted
 
 _NodeRan = events.NodeRan
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
-
-_ASK_EVERY = 64
-"""After so many items that were told of one by one, tracers are asked again which ones they want."""
 
 
 def is_one_call(body: Plan) -> bool:
@@ -87,7 +85,7 @@ class Summing:
 
     __slots__ = (
         "_calls",
-        "_closed",
+        "_choice",
         "_ended_ns",
         "_enter",
         "_error_keys",
@@ -96,13 +94,9 @@ class Summing:
         "_needed",
         "_odd",
         "_quick",
-        "_seed",
-        "_share",
-        "_slow_ns",
         "_slowest_ns",
         "_taken",
         "_timer",
-        "_told",
         "_took_ns",
         "_tracing",
         "begin",
@@ -131,15 +125,8 @@ class Summing:
         self._timer: TimerHandle | None = None
         self.decided: dict[int, bool] = {}
         self._ended_ns: dict[int, int] = {}  # when the calls of others ended
-        self.items = self._calls = self._took_ns = self._slowest_ns = self._told = 0
-        self._closed = False
-        self._ask()
-
-    def _ask(self) -> None:
-        """Learn which items are wanted."""
-        if self._closed:
-            return
-        self._slow_ns, self._seed, self._share = self._tracing.wanted(self._fanout.step.path, self._fanout.around)
+        self.items = self._calls = self._took_ns = self._slowest_ns = 0
+        self._choice = Choice(tracing.wanted(fanout.step.path, fanout.around))
 
     # --- as ``Quick`` says ----------------------------------------------------------------------------------
     def call(self, begun: Begun) -> Any:
@@ -160,16 +147,16 @@ class Summing:
         if begun.leave is not None:
             begun.leave()
             begun.leave = None
-        took_ns, index = at_ns - started_ns, item[-1]
-        # The last is ``protocols.lot``, without the call.
-        if took_ns > self._slow_ns or hash((self._seed, index)) & 0xFFFFFFFF < self._share:
+        took_ns, index, choice = at_ns - started_ns, item[-1], self._choice
+        drawn = hash((choice.seed, index)) & 0xFFFFFFFF < choice.share  # ``protocols.lot``, without the call
+        if drawn or took_ns > choice.slow_ns:
             inputs = begun.reads()
             frame.settle(begun.step, out, ready)
             self.decided[index] = False
             run, path, since_ns = self._fanout.run.id, begun.step.path, started_ns + CLOCK_NS
             about = (run, path, index, at_ns + CLOCK_NS, item[:-1], since_ns, since_ns, inputs, out, begun.number, True)
             self._tracing.tell(_new(_NodeRan, about))
-            self._count_told()
+            choice.told(took_ns, self._fanout.done + 1, drawn=drawn)
         else:
             frame.settle(begun.step, out, ready)
             self.decided[index] = True
@@ -200,12 +187,6 @@ class Summing:
         self._tracing.tell_item(fanout.step, fanout.around, index, at_ns)
         if self._timer is None:
             self._set_timer()
-        self._count_told()
-
-    def _count_told(self) -> None:
-        self._told += 1
-        if not self._told % _ASK_EVERY:
-            self._fanout.run.loop.call_soon(self._ask)  # while items wait, and not while they want to begin
 
     def forget(self, index: int) -> None:
         """An item has failed, though its call ended well."""
@@ -217,7 +198,6 @@ class Summing:
     def _tick(self) -> None:
         self._timer = None
         self._flush()
-        self._ask()
 
     def _flush(self) -> None:
         """Tell of what has been added up, and how far the map is."""
@@ -232,6 +212,5 @@ class Summing:
         if self._timer is not None:
             self._timer.cancel()
             self._flush()
-        self._closed = True
         # A kept failure of an item holds its strand, and that this, which must hold no value of the map any more.
         del self._fanout, self._needed

@@ -125,8 +125,16 @@ class Tracing(Telling):
             return found[0]
         if len({one.seed for one in found}) > 1:
             return Wanted()
-        slow_ns = min((one.slow_ns for one in found), default=NONE_SLOW)
-        return Wanted(slow_ns, found[0].seed if found else 0, max((one.share for one in found), default=0))
+        if not found:
+            return Wanted(NONE_SLOW)
+        return Wanted(
+            min(one.slow_ns for one in found),
+            found[0].seed,
+            max(one.share for one in found),
+            max(one.first for one in found),
+            max(one.slowest for one in found),
+            max(one.slowest_share for one in found),
+        )
 
     def note_ready(self, ready: Ready, before: int, at_ns: int) -> None:
         """Remember when steps became ready, by ``perf_counter_ns``; it is told with what they start with."""

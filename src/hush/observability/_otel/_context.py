@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar, Token, copy_context
 from functools import partial
-from weakref import getweakrefcount
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
@@ -20,6 +19,9 @@ _EMPTY = Context()
 
 class Here(NonRecordingSpan):
     """The span of a node, of which only the ids are known here: they are made when somebody asks, as few nodes do."""
+
+    __slots__ = ("_ids", "number")
+    __weakref__: object  # which every span has
 
     def __init__(self, ids: Ids, number: int) -> None:
         self._ids = ids
@@ -61,28 +63,23 @@ class Place:
     No other thread comes between asking ``free`` and taking from it: those that have such counts let go at calls only.
     """
 
-    __slots__ = ("_context", "_free", "_here", "_token", "_variable")
+    __slots__ = ("_free", "_variable", "context", "here", "token")
 
     def __init__(self, ids: Ids, variable: ContextVar[Context], free: list[Place]) -> None:
         self._variable = variable
         self._free = free
-        self._here = Here(ids, 0)
-        self._context = Context({_KEY: self._here})
-        self._token: Token[Context] | None = None
+        self.here = Here(ids, 0)
+        self.context = Context({_KEY: self.here})
+        self.token: Token[Context] | None = None
 
-    def enter(self, number: int) -> Callable[[], object]:
-        """It is that of the call with this number now."""
-        self._here.number = number
-        self._token = self._variable.set(self._context)
-        return self._leave
-
-    def _leave(self) -> None:
-        token, self._token = self._token, None
+    def leave(self) -> None:
+        """The call has ended."""
+        token, self.token = self.token, None
         assert token is not None
         self._variable.reset(token)
-        here = self._here
+        here = self.here
         # It is referred to by the context too, and here. What refers to it weakly keeps something under its identity.
-        if _references(self._context) == _ALONE and _references(here) == _ALONE + 2 and not getweakrefcount(here):
+        if _references(self.context) == _ALONE and _references(here) == _ALONE + 2 and here.__weakref__ is None:
             self._free.append(self)
 
 
@@ -95,7 +92,9 @@ def _by_variable(ids: Ids, variable: ContextVar[Context]) -> Callable[[int], Cal
             here = Context({**around, _KEY: Here(ids, number)})
             return partial(variable.reset, variable.set(here))
         place = free.pop() if free else Place(ids, variable, free)
-        return place.enter(number)
+        place.here.number = number
+        place.token = variable.set(place.context)
+        return place.leave
 
     return enter
 
