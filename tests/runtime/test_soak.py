@@ -1,4 +1,4 @@
-"""A quarter of an hour of runs that fail, time out, are cancelled and lose their processes: nothing grows.
+"""A quarter of an hour of runs that fail, time out, are cancelled, refused and lose their processes: nothing grows.
 
 ``HUSH_SOAK_S`` is for how many seconds, if not 900.
 """
@@ -10,14 +10,17 @@ import gc
 import os
 import random
 import threading
+from collections import Counter
 from statistics import median
 from time import monotonic
 from typing import NamedTuple
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, Retry
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, ResourceHub, Retry
 from hush.observability import LocalTracer
+from hush.providers import LLMNode
+from hush.testing import Fault, ScriptedLLM, llm_server
 from kit.processes import HAVE_PROC, descriptors
 
 SECONDS = float(os.environ.get("HUSH_SOAK_S", "900"))
@@ -27,6 +30,7 @@ ITEMS = 200
 pytestmark = [
     pytest.mark.nightly,
     pytest.mark.timeout(SECONDS + 300),
+    pytest.mark.usefixtures("silence"),  # or pytest would keep what is logged: two kilobytes a round
     pytest.mark.skipif(not HAVE_PROC, reason="memory and descriptors are counted in /proc"),
 ]
 
@@ -90,7 +94,24 @@ def in_processes() -> Hush:
     return Hush(graph)
 
 
-async def one_round(number: int, hush: Hush, tracer: LocalTracer) -> None:
+def of_models(url: str) -> Hush:
+    """Asks a server that refuses some, breaks off others, and says when to come back."""
+    model = {
+        "type": "openai",
+        "api_key": "none",
+        "base_url": f"{url}/v1",
+        "model": "m",
+        "limits": {"concurrency": "auto"},
+    }
+    with GraphNode(name="models") as graph:
+        with MapNode(name="m", inputs={"q": Each(PARENT["qs"])}, max_concurrency=20) as each:
+            policies = {"retry": Retry(5, backoff_s=0.001), "timeout_s": 5}
+            LLMNode("ask", resource_key="m", inputs={"messages": PARENT["q"]}, outputs=PARENT, **policies)
+        each["error"] >> PARENT["errors"]
+    return Hush(graph, resources=ResourceHub({"llm:m": model}))
+
+
+async def one_round(number: int, hush: Hush, models: Hush, tracer: LocalTracer) -> None:
     run = asyncio.create_task(hush.run({"xs": iter(range(ITEMS))}, tracer=tracer))
     if number % 3 == 0:  # somewhere in the middle
         await asyncio.wait([run], timeout=random.random() / 5)
@@ -102,6 +123,9 @@ async def one_round(number: int, hush: Hush, tracer: LocalTracer) -> None:
     if number % 20 == 0:
         found = await in_processes().run(tracer=tracer)
         assert [error is None for error in found["errors"]] == [True, False, True]
+    if number % 5 == 1:
+        found = await models.run({"qs": ["why"] * 40}, tracer=tracer)
+        assert len(found["errors"]) == 40
     if number % 10 == 0:
         assert await asyncio.to_thread(tracer.flush, 30)
 
@@ -111,19 +135,31 @@ def test_memory_tasks_threads_and_descriptors_are_flat(tmp_path):
         seen: list[Seen] = []
         tracer, until_s, number = LocalTracer(tmp_path / "traces.db"), monotonic() + SECONDS, 0
         hush = engine()
-        while monotonic() < until_s or number % 20:
-            await one_round(number, engine() if number % 5 == 0 else hush, tracer)
-            number += 1
-            if not number % 20:
-                seen.append(Seen.now())
+        with llm_server(llm) as url:
+            async with of_models(url) as models:
+                while monotonic() < until_s or number % 20:
+                    await one_round(number, engine() if number % 5 == 0 else hush, models, tracer)
+                    number += 1
+                    if not number % 20:
+                        statuses.update(llm.stats.by_status)
+                        llm.reset()
+                        seen.append(Seen.now())
         return seen
 
     random.seed(1)
+    statuses: Counter[int] = Counter()
+    faults = [
+        Fault("rate_limited", probability=0.1, retry_after_s=0.02),
+        Fault(503, probability=0.05),
+        Fault("reset", probability=0.02),
+    ]
+    llm = ScriptedLLM(faults=faults, latency_s=0.005)
     seen = asyncio.run(main())
     third = len(seen) // 3
     assert third >= 2, f"only {len(seen)} looks: give it more time"
     before, after = seen[third : 2 * third], seen[-third:]
     print(f"\n{20 * len(seen)} rounds; first, middle, last: {seen[0]} {before[0]} {seen[-1]}")
+    assert min(statuses[status] for status in (200, 429, 503)) > 10
     assert {one.tasks for one in seen} == {1}
     assert median(one.mb for one in after) <= median(one.mb for one in before) * 1.03 + 2
     assert median(one.threads for one in after) <= median(one.threads for one in before)
