@@ -6,7 +6,7 @@ when it has ended; what a node had in it that never ended, because it was cancel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from hush.core.events import (
@@ -27,17 +27,17 @@ from hush.core.events import (
     RunStarted,
 )
 from hush.core.extend import without_secrets
-from hush.observability._growing import Growing
 from hush.observability._heard import HEARD
 from hush.observability._ids import Ids, trace_id
 from hush.observability._preview import clean
 from hush.observability._sampling import ItemSampler, Sampling, seed_of
-from hush.observability._span import Failure, Generation, RunRecord, Span, Status
+from hush.observability._showing import Showing
+from hush.observability._span import Failure, Generation, RunRecord, Status
 from hush.observability._totals import CONTAINERS, Sums, records_of
 from hush.observability._under_way import QuickItem, UnderWay, sink
 
 
-class Tree(Growing):
+class Tree(Showing):
     """The spans of one run. Events must be condensed: without values and exceptions.
 
     Attributes:
@@ -48,11 +48,8 @@ class Tree(Growing):
         super().__init__(sampling)
         self._items_done = self._items_failed = 0
         self._tags = tags
-        self._status: Status = "running"
         self._ended_ns: int | None = None
         self._about: tuple[str, str | None, str | None] = ("", None, None)
-        self._told_calls: set[int] = set()  # numbers of those that were told of before any event
-        self._begun: list[UnderWay] = []  # containers that nobody has been told of
 
     # --- what is known so far ------------------------------------------------------------------------------
     def feed(self, event: Event) -> None:
@@ -96,73 +93,6 @@ class Tree(Growing):
             items_failed=self._items_failed,
             totals=records_of(self._sums, every=bool(self.dropped or self.left_out)) if totals else (),
         )
-
-    def begun(self, *, tell: bool = True) -> list[Span]:
-        """Containers that have begun since this was last asked, and have not ended; forget them if nobody is told."""
-        begun, self._begun = self._begun, []
-        if not tell:
-            return []
-        return [self._running(one) for one in begun if not one.told and self._is_under_way(one)]
-
-    def _is_under_way(self, one: UnderWay) -> bool:
-        if one is self.run:
-            return self._status == "running"
-        return one.around is not None and one.around.inside is not None and id(one) in one.around.inside
-
-    def under_way(self, before_ns: int, most: int) -> list[Span]:
-        """At most ``most`` spans that have been under way since ``before_ns`` and nobody knows of, or that changed."""
-        found: list[Span] = []
-        todo = [] if self.run is None or self._status != "running" else [self.run]
-        while todo and len(found) < most:
-            one = todo.pop()
-            if one.started_ns <= before_ns and (not one.told or one.changed):
-                found.append(self._running(one))
-            if one.inside:
-                todo += list(one.inside.values())[:most]
-        return found
-
-    def called(self, events: Iterable[NodeStarted]) -> list[Span]:
-        """The spans of calls under way of which no event tells before they have ended; of those that are new."""
-        if self.run is None or self._status != "running":
-            return []
-        return [self._called(event) for event in events if event.number not in self._told_calls and self._knows(event)]
-
-    def _knows(self, event: NodeStarted) -> bool:
-        """Whether the start of what ``event`` lies in has come; if not it is told of the next time."""
-        assert self.run is not None
-        above = self._place(event.path).above
-        items = event.outer if event.item is None else (*event.outer, event.item)
-        if not items and above in ("", self.run.path):
-            return True
-        return (above, items) in self._nodes or (above, items[:-1]) in self._nodes
-
-    def _called(self, event: NodeStarted) -> Span:
-        self._told_calls.add(event.number)
-        path, items = event.path, event.outer if event.item is None else (*event.outer, event.item)
-        around, id_ = self._around(path, items, event.at_ns), self._ids.of(event.number)
-        if items or around.kind == "round":
-            self._told.add(id_)
-        at_ns, node = event.at_ns + self._wall_ns, self._place(path)
-        return Span(
-            self.trace,
-            id_,
-            around.id,
-            node.kind,
-            node.name,
-            path,
-            items,
-            "running",
-            started_ns=at_ns,
-            called_ns=at_ns,
-        )
-
-    def _running(self, one: UnderWay) -> Span:
-        if not one.told:
-            one.told = True
-            if one.items or one.kind == "round":
-                self._told.add(one.id)
-        one.changed = False
-        return one.span(self.trace, self._wall_ns, "running", None)
 
     # --- events --------------------------------------------------------------------------------------------
     def _run_started(self, event: RunStarted) -> None:
