@@ -18,6 +18,7 @@ from hush.observability._condense import Condenser
 from hush.observability._recorder import LONG_NS, RunRecorder
 from hush.observability._sampling import Sampling, wanted
 from hush.testing import run_virtual
+from kit.summing import Fixed, map_of, quick, told_of
 
 pytestmark = pytest.mark.usefixtures("silence")
 
@@ -135,6 +136,22 @@ def test_an_item_that_was_shown_as_under_way_ends_well():
     ]
     record = recorder.tree.record()
     assert (record.items, record.produced, record.left_out) == (1, 4, 0)
+
+
+def test_a_call_that_is_told_of_is_not_under_way_any_more():
+    """Or a pipeline that looks just then would show it, and its item, for ever: no end of it comes again."""
+    recorder = RunRecorder(Nowhere(), PREVIEW, Sampling(), (), None)
+    late: list[Any] = []
+
+    class Other(Fixed):
+        def emit(self, event: Any, /) -> None:
+            super().emit(event)
+            if type(event) is events.NodeRan:
+                late.extend(each for each in recorder._calls(2**63, 10) if each.number == event.number)
+
+    _, kinds = told_of(map_of(quick), 10, Other(), recorder)
+    assert kinds["NodeRan"] == 10
+    assert late == []
 
 
 def test_items_told_of_with_their_calls_are_counted_for_the_length_of_previews():
