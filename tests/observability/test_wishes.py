@@ -17,6 +17,7 @@ from hush.observability._bounds import PREVIEW
 from hush.observability._condense import Condenser
 from hush.observability._recorder import LONG_NS, RunRecorder
 from hush.observability._sampling import Sampling, wanted
+from hush.observability._tally import TAKES, RunTally
 from hush.testing import run_virtual
 from kit.summing import Fixed, map_of, quick, told_of
 
@@ -163,3 +164,22 @@ def test_items_told_of_with_their_calls_are_counted_for_the_length_of_previews()
     assert first is not None
     assert last is not None
     assert len(str(last.outputs)) < len(str(first.outputs))
+
+
+def test_items_told_of_with_their_calls_are_counted_for_the_progress_that_is_shown():
+    class Counts(Fixed):
+        answer = Wanted(NONE_SLOW, 5, 2**31)
+        tally: Any = None
+
+        def emit(self, event: Any, /) -> None:
+            super().emit(event)
+            if type(event) is events.RunStarted:
+                self.tally = RunTally(event)
+            take = TAKES.get(type(event))
+            if take is not None:
+                take(self.tally, event)
+
+    watch = Counts()
+    _, kinds = told_of(map_of(quick), 200, watch)
+    assert 0 < kinds["NodeRan"] < 200
+    assert watch.tally.maps["g/m"].done == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core._runtime._fanout import Fanout
+from hush.core._runtime._worker import Worker
 from hush.testing import run_virtual
+from kit.faults import Boom
 from runtime.observing import counted, outcome
 
 pytestmark = pytest.mark.usefixtures("silence")
@@ -102,3 +106,24 @@ def test_no_item_begins_before_all_of_the_one_before_has_ended(seed):
         each["z"] >> PARENT["zs"]
     found = run_virtual(lambda: Hush(graph).run({}), seed=seed)
     assert (found["ys"], found["zs"], found.errors) == ([*range(12)], [*range(12)], ())
+
+
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_a_kept_failure_keeps_nothing_of_its_map():
+    """Nor one that no line of the user's raised, whose traceback has the engine's own frame."""
+
+    def fn(x: int) -> Any:
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        if x == 2:
+            loop.call_later(1, future.set_exception, Boom(x))
+        else:
+            loop.call_later(1, future.set_result, {"y": x})
+        return future
+
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(range(4))}, max_concurrency=1):
+        CodeNode(name="n", code_fn=fn, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]}, executor="inline")
+    before = sum(type(one) in (Worker, Fanout) for one in gc.get_objects())
+    result = run_virtual(lambda: Hush(graph).run({}))
+    assert [type(error) for error in result.errors] == [Boom]
+    assert sum(type(one) in (Worker, Fanout) for one in gc.get_objects()) == before
