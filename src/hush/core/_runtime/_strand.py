@@ -243,6 +243,9 @@ class Strand(Settling):
         terse = None if tracing is None else self.quick or tracing.quick
         frame: Any = None
         begun: Any = None
+        at_hand: Any
+        following: Any
+        now: Any
         told_ns = 0
         if self.task is None:
             self.task = asyncio.current_task()  # an eager task begins before its maker can tell
@@ -347,7 +350,7 @@ class Strand(Settling):
             if not (isinstance(exc, CancelledError) and domain.closing):
                 domain.fail(exc, self.task)
         finally:
-            frame = tracing = terse = begun = None  # as in ``drive``
+            frame = tracing = terse = begun = at_hand = following = now = None  # as in ``drive``
             if self.spawned:
                 domain.leave(self)
 

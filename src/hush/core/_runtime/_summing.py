@@ -149,24 +149,23 @@ class Summing:
             begun.leave = None
         took_ns, index, choice = at_ns - started_ns, item[-1], self._choice
         drawn = hash((choice.seed, index)) & 0xFFFFFFFF < choice.share  # ``protocols.lot``, without the call
-        if drawn or took_ns > choice.slow_ns:
-            inputs = begun.reads()
-            frame.settle(begun.step, out, ready)
-            self.decided[index] = False
-            run, path, since_ns = self._fanout.run.id, begun.step.path, started_ns + CLOCK_NS
-            about = (run, path, index, at_ns + CLOCK_NS, item[:-1], since_ns, since_ns, inputs, out, begun.number, True)
+        told = drawn or took_ns > choice.slow_ns
+        step, number, inputs = begun.step, begun.number, begun.reads() if told else None
+        frame.settle(step, out, ready)
+        begun.started_ns = 0  # as ``QuickCalls`` does, and before it is told of: what was told of is not asked for
+        begun.frame = begun.inputs = None
+        self._free.append(begun)
+        self.decided[index] = not told
+        if told:
+            run, since_ns = self._fanout.run.id, started_ns + CLOCK_NS
+            about = (run, step.path, index, at_ns + CLOCK_NS, item[:-1], since_ns, since_ns, inputs, out, number, True)
             self._tracing.tell(_new(_NodeRan, about))
             choice.told(took_ns, self._fanout.done + 1, drawn=drawn)
         else:
-            frame.settle(begun.step, out, ready)
-            self.decided[index] = True
             self._calls += 1
             self._took_ns += took_ns
             if took_ns > self._slowest_ns:
                 self._slowest_ns = took_ns
-        begun.started_ns = 0  # as ``QuickCalls`` does: a call for it is a tenth of all this
-        begun.frame = begun.inputs = None
-        self._free.append(begun)
         if self._timer is None:
             self._set_timer()
         return None
