@@ -206,8 +206,11 @@ class Worker:
         """The item at hand, for those who ask."""
         return [] if self.frame is None else [self.index]
 
-    def next_item(self) -> bool:
-        """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none."""
+    def next_item(self, *, awaited: bool = False) -> bool:
+        """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none.
+
+        The frame of one that ``awaited`` something is not used again: a call that was late may still hold it.
+        """
         strand, fanout = self.strand, self.fanout
         if strand.pending or self.domain.dropped:
             return False
@@ -216,7 +219,7 @@ class Worker:
             if self.domain.errors:
                 self._settle(combined(self.domain.errors))
             else:
-                self.frame, spare = None, frame
+                self.frame, spare = None, None if awaited else frame
                 if not fanout.plain:
                     self._measure()
                 # ``Frame.outputs``, of which most items need only this.
@@ -324,8 +327,13 @@ class Worker:
             self._settle(failure)
 
     def _go_on(self) -> bool:
-        """The item at hand has been awaited, and nothing in it failed: settle it, and make the next one ready."""
-        if self.domain.errors or self.domain.closing or self._held() or not self.next_item():
+        """The item at hand has been awaited, and nothing in it failed: settle it, and make the next one ready.
+
+        Unless a cancellation has come meanwhile that something in it swallowed.
+        """
+        if self.domain.errors or self.domain.closing or self.task.cancelling() > self.floor or self._held():
+            return False
+        if not self.next_item(awaited=True):
             return False
         self.fanout.suspending()
         return True
