@@ -158,14 +158,20 @@ class Admission:
     def refused_for_s(self, lane: Lane) -> float:
         """For how long one of the limits of ``lane`` has seen nothing but refusals."""
         now_s = self.clock()
-        with self._lock:
-            return max((limiter.refused_for_s(now_s) for limiter in lane.limiters), default=0.0)
+        try:
+            with self._lock:
+                return max((limiter.refused_for_s(now_s) for limiter in lane.limiters), default=0.0)
+        finally:
+            self._follow_up()
 
     def is_shut(self, lane: Lane) -> bool:
         """Whether refusals have closed one of the limits of ``lane``, so that only single calls are let through."""
         now_s = self.clock()
-        with self._lock:
-            return any(limiter.is_shut(now_s) for limiter in lane.limiters)
+        try:
+            with self._lock:
+                return any(limiter.is_shut(now_s) for limiter in lane.limiters)
+        finally:
+            self._follow_up()
 
     # --- under the lock -----------------------------------------------------------------------------------
     def _take(self, ticket: Ticket, now_s: float) -> None:
