@@ -16,26 +16,10 @@ from hush.observability._bounds import PREVIEW
 from hush.observability._recorder import AFTER_S, SLICE, RunRecorder
 from hush.observability._sampling import Sampling
 from hush.testing import run_virtual
+from kit.sinks import Sink
 from kit.tiers import every_change
 
 NOTHING = Sampling(first=0, slowest=0, random=0)
-
-
-class Sink:
-    """A pipeline whose thread never comes to look."""
-
-    def __init__(self) -> None:
-        self.spans: list[Any] = []
-
-    def add(self, recorder: Any, run: Any, /) -> bool:
-        return True
-
-    def take(self, spans: list[Any], /) -> int:
-        self.spans += spans
-        return 0
-
-    def complain(self, message: str, /) -> None:
-        raise AssertionError(message)
 
 
 def recorder_of(sampling: Sampling) -> tuple[RunRecorder, Sink]:

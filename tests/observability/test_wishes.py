@@ -19,33 +19,17 @@ from hush.observability._recorder import LONG_NS, RunRecorder
 from hush.observability._sampling import Sampling, wanted
 from hush.observability._tally import TAKES, RunTally
 from hush.testing import run_virtual
+from kit.sinks import Sink
 from kit.summing import Fixed, map_of, quick, told_of
 
 pytestmark = pytest.mark.usefixtures("silence")
-
-
-class Nowhere:
-    """Takes all spans, and keeps them."""
-
-    def __init__(self) -> None:
-        self.spans: list[Any] = []
-
-    def add(self, recorder: Any, run: Any, /) -> bool:
-        return True
-
-    def take(self, spans: list[Any], /) -> int:
-        self.spans += spans
-        return 0
-
-    def complain(self, message: str, /) -> None:
-        raise AssertionError(message)
 
 
 class Asked(RunRecorder):
     """Compares what it wants with what its tree knows of the map."""
 
     def __init__(self, sampling: Sampling) -> None:
-        super().__init__(Nowhere(), PREVIEW, sampling, (), None)
+        super().__init__(Sink(), PREVIEW, sampling, (), None)
         self.places: list[Any] = []
 
     def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:
@@ -112,7 +96,7 @@ def test_what_one_of_several_tracers_wants_is_told_of(wishes, took):
 
 
 def test_an_item_that_was_shown_as_under_way_ends_well():
-    sink = Nowhere()
+    sink = Sink()
     recorder = RunRecorder(sink, PREVIEW, Sampling(first=0, slowest=0, random=1), (), None)
     shown: list[Any] = []
 
@@ -141,7 +125,7 @@ def test_an_item_that_was_shown_as_under_way_ends_well():
 
 def test_a_call_that_is_told_of_is_not_under_way_any_more():
     """Or a pipeline that looks just then would show it, and its item, for ever: no end of it comes again."""
-    recorder = RunRecorder(Nowhere(), PREVIEW, Sampling(), (), None)
+    recorder = RunRecorder(Sink(), PREVIEW, Sampling(), (), None)
     late: list[Any] = []
 
     class Other(Fixed):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, NodeFinished
 from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._worker import Worker
 from hush.testing import run_virtual
@@ -129,3 +129,29 @@ def test_a_kept_failure_keeps_nothing_of_its_map():
     assert [type(error) for error in result.errors] == [Boom]
     gc.collect()  # it is about what is kept, not about when the rest goes
     assert sum(type(one) in (Worker, Fanout) for one in gc.get_objects()) == before
+
+
+def test_no_item_begins_after_a_cancellation_that_came_as_the_one_before_ended():
+    began: list[int] = []
+
+    async def fn(x: int) -> dict[str, int]:
+        began.append(x)
+        await asyncio.sleep(0.1)
+        return {"y": x}
+
+    class Cancels:
+        def emit(self, event: Any, /) -> None:
+            if type(event) is NodeFinished and event.item == 1:
+                task.cancel()
+
+    async def main() -> None:
+        nonlocal task
+        task = asyncio.current_task()
+        await Hush(graph).run({}, tracer=Cancels())
+
+    task: Any = None
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(range(4))}, max_concurrency=1):
+        CodeNode(name="n", code_fn=fn, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]})
+    with pytest.raises(asyncio.CancelledError):
+        run_virtual(main)
+    assert began == [0, 1]
