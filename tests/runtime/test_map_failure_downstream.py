@@ -6,6 +6,7 @@ import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, MapNode
 from kit.faults import label
+from kit.flows import flows
 from runtime.failing_items import labels, sync_body
 from runtime.observing import outcome
 
@@ -56,6 +57,24 @@ def test_a_failure_travels_through_three_maps():
         three["error"] >> PARENT["errors"]
     found = outcome(graph).result
     assert (found["xs"], labels(found["errors"])) == ([1000, None], [None, "-2"])
+
+
+@pytest.mark.parametrize("waits_for", [(), ("a",), ("b",), ("a", "b")], ids="-".join)
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_of_two_errors_that_of_the_first_each_travels_whether_its_map_streams_or_not(order, waits_for):
+    maps = {}
+    with GraphNode(name="g") as graph:
+        for name, items in (("a", [-1, -2, 3, 4]), ("b", [-5, 6, -7, 8])):
+            with MapNode(name=name, inputs={"x": Each(items)}) as maps[name]:
+                CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]})
+        with MapNode(name="c", inputs={name: Each(maps[name]["y"]) for name in order}) as last:
+            CodeNode(name="n", code_fn=lambda a, b: {"z": (a, b)}, inputs={"*": PARENT}, outputs={"z": PARENT["z"]})
+        for name in waits_for:
+            maps[name] >> last
+        last["error"] >> PARENT["errors"]
+    assert {before for before, after in flows(graph) if flows(graph)[before, after] != "stream"} == set(waits_for)
+    both = {"ab": "-1", "ba": "-5"}[order]
+    assert labels(outcome(graph).result["errors"]) == [both, "-2", "-7", None]
 
 
 def after_two(source, **options):

@@ -24,14 +24,12 @@ def map_plan(scope: Scope, number: int, step: MapSpec, inner: Scope, path: str) 
     resolve = scope.resolver(number)
     streamed = {Source(0, scope.graph.steps[before].name): before for before in scope.streams.get(number, ())}
     each = [_each_plan(scope, number, one, inner, streamed) for one in step.each]
-    columns = [
-        (one.source.source, one.source.key)
-        for one in step.each
-        if isinstance(one.source, Read) and one.source.source not in streamed
-    ]
+    columns = [(one.source.source, one.source.key) for one in step.each if isinstance(one.source, Read)]
     watched = {source for source, key in columns if key == ERROR}
     upstream = [
-        expr_reader(Read(source, ERROR, step.where), resolve)
+        _channel_reader(scope, number, streamed[source])
+        if source in streamed
+        else expr_reader(Read(source, ERROR, step.where), resolve)
         for source in dict.fromkeys(source for source, _ in columns)
         if source not in watched and _is_map(source, graphs)
     ]
@@ -58,12 +56,16 @@ def _each_plan(scope: Scope, number: int, one: EachInput, inner: Scope, streamed
     column: str | None = None
     if isinstance(one.source, Read) and one.source.source in streamed:
         column = one.source.key
-        reader: Reader = itemgetter(scope.channel(streamed[one.source.source], reader=number))
+        reader = _channel_reader(scope, number, streamed[one.source.source])
     else:
         reader = expr_reader(one.source, scope.resolver(number))
     spent = one.spent if isinstance(one.source, Const) else None
     slot = inner.inputs.get(one.name)
     return EachPlan(one.name, or_default(reader), slot, one.pull, one.where, spent, column)
+
+
+def _channel_reader(scope: Scope, number: int, before: int) -> Reader:
+    return itemgetter(scope.channel(before, reader=number))
 
 
 def _stream(scope: Scope, number: int) -> StreamPlan | None:

@@ -251,7 +251,8 @@ class MapPlan:
     """What a map has besides its body.
 
     Attributes:
-        upstream: Readers of the ``error`` columns of the maps it goes through: what failed there fails here.
+        upstream: What failed there fails here, and of several the first: readers of the ``error`` columns of the maps
+            it goes through, or of the channels, in the order of its inputs; without those whose errors it takes.
         named: Whether the body writes its keys by name.
         tolerate: How many items may fail, and so on: as in the spec.
         stream: Where its items go, if a map streams from it.

@@ -168,23 +168,21 @@ class Reader:
     """What one map takes from a channel: an item at a time, of which each of its columns gives one value.
 
     Attributes:
-        error: What the item at hand failed with before, if it did; ``None`` if the map takes the errors as a column.
+        error: What the item at hand failed with before, if it did.
     """
 
-    __slots__ = ("_channel", "_columns", "_left", "_takes_errors", "error")
+    __slots__ = ("_channel", "_columns", "_left", "error")
 
     def __init__(self, channel: Channel, first: int | None) -> None:
         self._channel = channel
         self._left = first
         self._columns: list[ColumnSource] = []
-        self._takes_errors = False
         self.error: Any = None
 
     def column(self, key: str) -> ColumnSource:
         """The source of the column ``key``."""
         source = ColumnSource(self, self._channel, key)
         self._columns.append(source)
-        self._takes_errors = self._takes_errors or key == ERROR
         return source
 
     def advance(self) -> Any:
@@ -202,7 +200,7 @@ class Reader:
             if not self._left:
                 self._channel.abandon()
         out, error = record
-        self.error = None if self._takes_errors else error
+        self.error = error
         for column in columns:
             key = column.key
             column.value = error if key == ERROR else None if out is None else out.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hush.core._plan._model import StepPlan
@@ -37,8 +37,9 @@ class Feed:
         assert step.map is not None
         self._step, self._plan, self._run = step, step.map, run
         self._sources: list[Source] = []
-        self._readers: list[Reader] = []
-        self._columns: list[Any] = []  # the ``error`` columns of the maps that it goes through, where they have ended
+        # Where it stands what failed in the maps that it goes through, the first to be asked first: with what reads the
+        # item at hand where it streams, else in the ``error`` column.
+        self._failed: list[Reader | Sequence[Any]] = []
         self.channels: list[Channel] = []
         self.pull: Callable[[], Any] = self._pull_all
         self._pull_one = self.pull  # what batches are made of
@@ -58,7 +59,6 @@ class Feed:
     def open(self, frame: Frame) -> None:
         """Open the sources, and compare their lengths where they are known."""
         plan, first = self._plan, self._plan.first
-        self._columns = [read(frame.slots) for read in plan.upstream]
         readers: dict[int, Reader] = {}
         said: list[int | None] = []
         for one in plan.each:
@@ -75,7 +75,8 @@ class Feed:
                 source = open_source(value, self._run, one.pull, one.where, one.spent, first)
                 self._sources.append(source)
                 said.append(said_length(value) if source.size is None else source.size)
-        self._readers = [*readers.values()]
+        upstream = [read(frame.slots) for read in plan.upstream]
+        self._failed = [readers[id(one)] if isinstance(one, Channel) else one for one in upstream if one is not None]
         frame.entered(self._step)
         self._held = [WAIT] * len(self._sources)
         sizes = [
@@ -89,7 +90,7 @@ class Feed:
         self.said = least.pop() if len(least) == 1 else None
         if len(self._sources) == 1:
             self.pull = self._sources[0].now
-        self.plain = not (self._readers or self._columns)
+        self.plain = not self._failed
         self.quick = all(type(source) is ListSource for source in self._sources)
         only = self._sources[0] if len(self._sources) == 1 and self.plain else None
         if isinstance(only, ListSource | IteratorSource):
@@ -113,12 +114,13 @@ class Feed:
         return self._failed_before(index)
 
     def _failed_before(self, index: int) -> Any:
-        for errors in self._columns:
-            if errors is not None and index < len(errors) and errors[index] is not None:
-                return errors[index]
-        for reader in self._readers:
-            if reader.error is not None:
-                return reader.error
+        for before in self._failed:
+            if isinstance(before, Reader):
+                error = before.error
+            else:
+                error = before[index] if index < len(before) else None
+            if error is not None:
+                return error
         return None
 
     # --- pulling --------------------------------------------------------------------------------------------
@@ -237,7 +239,7 @@ class Feed:
 
     def forget(self) -> None:
         """It has ended: let go of what it held."""
-        self._sources, self._readers, self._columns, self._held, self._batch = [], [], [], [], []
+        self._sources, self._failed, self._held, self._batch = [], [], [], []
         self.pull = self._pull_one = self._pull_all
         self._take = self.take = None
 
