@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanContext
 
 from hush.observability._otel._conventions import conventional
 from hush.observability._otel._convert import Converter
-from hush.observability._otel._encode import encoded
+from hush.observability._otel._encode import Body
 from hush.observability._otel._exporter import resource_of
 from hush.observability._otel._langfuse_form import LangfuseForm
 from hush.observability._otel._links import LinkedSpan
@@ -25,7 +25,11 @@ def agree(form, spans):
     converter = Converter(form, resource_of("shop"))
     converter.hear([run_record()])
     found = [converter.convert(one) for one in spans]
-    assert ExportTraceServiceRequest.FromString(encoded(found)) == encode_spans(found)
+    body = Body(converter.resource, converter.scope)
+    for one in found:
+        body.add(one)
+    assert ExportTraceServiceRequest.FromString(body.data()) == encode_spans(found)
+    assert body.count == len(found)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["otel", "langfuse"])
@@ -38,6 +42,19 @@ def test_a_span_that_is_linked(remote):
     linked = LinkedSpan._make(ALL[-1])
     linked.link = SpanContext(2**127 + 1, 2**63 + 1, is_remote=remote)
     agree(conventional, [linked])
+
+
+def test_of_a_span_that_does_not_fit_nothing_is_left():
+    converter = Converter(conventional, resource_of("shop"))
+    good = [converter.convert(one) for one in ALL]
+    bad = converter.convert(ALL[0]._replace(ended_ns=-1))
+    body = Body(converter.resource, converter.scope)
+    body.add(good[0])
+    with pytest.raises(ValueError, match="range"):
+        body.add(bad)
+    for one in good[1:]:
+        body.add(one)
+    assert ExportTraceServiceRequest.FromString(body.data()) == encode_spans(good)
 
 
 @settings(max_examples=40)

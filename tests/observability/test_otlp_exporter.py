@@ -197,29 +197,27 @@ def test_a_span_that_is_too_large_by_itself_is_lost_alone(receiver, exporter):
     assert [got.id for got in receiver.spans] == [RUN.id]
 
 
-def test_of_a_batch_in_parts_what_was_taken_is_not_sent_again(receiver, exporter):
+def test_of_a_batch_in_parts_it_is_said_what_was_taken(receiver, exporter):
     receiver.plan.extend([Answer(413), Answer(), Answer(503)])
-    assert refused(exporter).again
-    exporter.export(batch())
-    assert [got.id for got in receiver.spans] == [sent.id for sent in ALL]
-
-
-def test_of_a_batch_in_parts_what_was_taken_is_counted(receiver, exporter):
-    receiver.plan.extend([Answer(413), Answer(rejected=1), Answer(503)])
-    assert refused(exporter).again
-    receiver.plan.append(Answer(400))
     error = refused(exporter)
-    assert (error.again, error.taken) == (False, 3)
-    receiver.plan.append(Answer(413))
-    exporter.export(batch())  # the next is counted by itself
-    assert len(receiver.spans) == 3 + len(ALL)
+    assert (error.again, error.done, error.taken) == (True, 4, 4)
+    assert [got.id for got in receiver.spans] == [sent.id for sent in ALL[:4]]
 
 
-def test_a_batch_that_was_given_up_does_not_count_for_the_next(receiver, exporter):
+@pytest.mark.parametrize("last", [503, 400])
+def test_of_a_batch_in_parts_what_was_lost_is_counted(receiver, exporter, last):
+    odd = RUN._replace(id="not hexadecimal", name="odd")
+    receiver.plan.extend([Answer(413), Answer(rejected=1), Answer(last)])
+    error = refused(exporter, batch(*ALL[:3], odd, *ALL[4:7], odd))
+    assert (error.again, error.done, error.taken) == (last == 503, 4, 2)  # of the rest nobody knows yet
+
+
+def test_a_batch_that_was_refused_does_not_count_for_the_next(receiver, exporter):
     receiver.plan.extend([Answer(413), Answer(rejected=1), Answer(503)])
     assert refused(exporter).again
     receiver.plan.append(Answer(400))
     assert refused(exporter, batch(span(9))).taken == 0
+    exporter.export(batch())
 
 
 def test_one_span_that_cannot_be_sent_does_not_cost_the_others(receiver, exporter):

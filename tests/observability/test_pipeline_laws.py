@@ -91,6 +91,39 @@ def test_a_batch_that_may_be_offered_again_is_and_comes_once():
     assert len(fake.runs) == 1
 
 
+def test_few_are_offered_to_whoever_has_not_answered_yet_or_not_the_last_time():
+    refusals = {1: again, 4: again, 6: never}
+    offered = []
+
+    def refuse(batch):
+        offered.append(len(batch.ended))
+        return refusals.get(len(offered), lambda _: None)(batch)
+
+    tracer = SpanTracer(Fake(refuse, most=50))
+    Told(tracer).quick(299).end()
+    while not tracer.flush(PATIENCE_S):
+        pass
+    assert max(offered) == 50
+    for number, count in enumerate(offered):
+        answered = number > 0 and refusals.get(number) is not again
+        assert count <= (50 if answered else 32)
+    assert tracer.counts.exported + tracer.counts.dropped == 300
+
+
+def test_what_is_done_of_a_refused_batch_is_not_offered_again():
+    fake = Fake(lambda _: ExportError("busy", again=True, done=3, taken=2) if fake.calls == 1 else None)
+    tracer = SpanTracer(fake)
+    told = Told(tracer).quick(9)
+    while not tracer.flush(PATIENCE_S):
+        pass
+    told.end()
+    flushed(tracer)
+    assert holds(tracer.counts) == (10, 9, 0, 1, 0)
+    assert len({span.id for span in fake.spans}) == len(fake.spans) == 7
+    (run,) = fake.runs.values()
+    assert run.dropped == 1
+
+
 @pytest.mark.parametrize("error", [OSError, asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_whatever_it_raises_the_thread_goes_on(error):
     fake = Fake(lambda _: error("what") if fake.calls == 1 else None)

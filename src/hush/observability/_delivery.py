@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _LONGEST_ASKED_S = 300.0
 """An exporter may ask for no longer: one that says a day by mistake would keep spans from being sent for as long."""
+_PROBE = 32
+"""So many spans are offered to whoever has not answered yet, or not the last time: more would be made ready in vain, at
+a price that runs pay too, since they share the interpreter."""
 _MOST_RUNS = 10_000
 """Records of runs that wait while nobody takes them: as many as there can be spans of runs, and so many at least."""
 
@@ -52,6 +55,7 @@ class Delivery:
         self._running: dict[str, Span] = {}
         self._gone: list[tuple[str, str]] = []
         self._pause_s = 0.0
+        self._answers = False  # whether the last that was offered was taken, or refused for good
 
     @property
     def is_paused(self) -> bool:
@@ -97,7 +101,8 @@ class Delivery:
                 return False
             exporter = self.exporter
             assert exporter is not None
-            ended = self._pending.first(min(max(exporter.most, 1), left))
+            most = max(exporter.most, 1)
+            ended = self._pending.first(min(most if self._answers else min(most, _PROBE), left))
             if self._running:
                 for span in ended:
                     self._running.pop(span.id, None)
@@ -105,7 +110,7 @@ class Delivery:
             running = tuple(self._running.values())
             # What ends a file's run comes with its last spans; a collector is told whose spans they are with the first.
             runs = tuple(self._runs.values()) if not left or not exporter.live else ()
-            batch = Batch(ended, running, tuple(self._gone), runs)
+            batch = Batch(ended, running, tuple(self._gone), runs, surely)
             kept = False
             try:
                 exporter.export(batch)
@@ -119,6 +124,7 @@ class Delivery:
                 self._pending.done(len(ended), len(ended))
                 self._pause_s = 0.0
                 self.wrong = ""
+            self._answers = True
             if not left and not kept:
                 self._runs.clear()
             self._running.clear()
@@ -130,22 +136,23 @@ class Delivery:
 
     def _refused(self, exc: BaseException, batch: Batch, recorders: Sequence[RunRecorder]) -> bool:
         """The exporter could not take a batch; ``True`` if it is dropped, so that the next one can be tried."""
-        again = isinstance(exc, ExportError) and exc.again
-        if again:
-            asked_s = exc.retry_after_s if isinstance(exc, ExportError) else None
-            self._pause(min(asked_s or 0.0, _LONGEST_ASKED_S))
-            self.wrong = why(exc)
-            self._complaints.say(f"spans cannot be exported for now: {self.wrong}", 0)
-            return False
+        told = exc if isinstance(exc, ExportError) else ExportError("", again=False)
+        done = batch.ended[: told.done] if told.again else batch.ended
+        taken = min(told.taken, len(done))
+        self._pending.done(len(done), taken)
+        lost = Counter(span.trace for span in done[taken:])
+        if lost:
+            for recorder in recorders:
+                recorder.lose(lost[recorder.tree.trace])
+            for trace, run in self._runs.items():
+                self._runs[trace] = run._replace(dropped=run.dropped + lost[trace])
         self.wrong = why(exc)
-        taken = min(exc.taken, len(batch.ended)) if isinstance(exc, ExportError) else 0
-        self._pending.done(len(batch.ended), taken)
-        lost = Counter(span.trace for span in batch.ended[taken:])
-        for recorder in recorders:
-            recorder.lose(lost[recorder.tree.trace])
-        for trace, run in self._runs.items():
-            self._runs[trace] = run._replace(dropped=run.dropped + lost[trace])
-        self._complaints.say(f"spans cannot be exported: {why(exc)}", len(batch.ended) - taken)
+        if told.again:
+            self._answers = False
+            self._pause(min(told.retry_after_s or 0.0, _LONGEST_ASKED_S))
+            self._complaints.say(f"spans cannot be exported for now: {self.wrong}", len(done) - taken)
+            return False
+        self._complaints.say(f"spans cannot be exported: {self.wrong}", len(done) - taken)
         return True
 
     def _pause(self, least_s: float) -> None:

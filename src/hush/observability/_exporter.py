@@ -11,14 +11,18 @@ class ExportError(Exception):
     """A batch could not be exported.
 
     Attributes:
-        again: Whether the same batch may be offered again; else its spans are dropped and counted.
-        taken: How many of the batch's ended spans were exported nevertheless.
+        again: Whether the batch may be offered again; else its spans are dropped and counted.
+        done: How many of the batch's ended spans, from the first on, need not be offered again.
+        taken: How many of the batch's ended spans, or of these, were exported nevertheless.
         retry_after_s: How long to wait at least, if whoever refused it said so.
     """
 
-    def __init__(self, message: str, *, again: bool, taken: int = 0, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, again: bool, done: int = 0, taken: int = 0, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.again = again
+        self.done = done
         self.taken = taken
         self.retry_after_s = retry_after_s
 

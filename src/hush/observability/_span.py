@@ -255,9 +255,11 @@ class Batch(NamedTuple):
         running: Those under way that nobody was told of, or that have changed since; only for exporters that are live.
         gone: Ids of spans that were told as running and are left out after all.
         runs: What has changed of runs.
+        urgent: Whether somebody waits for it; else whoever takes it may let others have the interpreter meanwhile.
     """
 
     ended: tuple[Span, ...] = ()
     running: tuple[Span, ...] = ()
     gone: tuple[tuple[str, str], ...] = ()
     runs: tuple[RunRecord, ...] = ()
+    urgent: bool = False

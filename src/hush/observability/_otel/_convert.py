@@ -37,12 +37,16 @@ class Converter:
     """Converts spans of any number of runs. From one thread at a time.
 
     What is known of a run is kept until 4,096 others have ended since, because each of its spans tells of it.
+
+    Attributes:
+        resource: What sends them.
+        scope: What has made them.
     """
 
     def __init__(self, form: Form, resource: Resource) -> None:
         self._form = form
-        self._resource = resource
-        self._scope = InstrumentationScope("hush", hush_version())
+        self.resource = resource
+        self.scope = InstrumentationScope("hush", hush_version())
         self._running: dict[str, RunRecord] = {}
         self._ended: dict[str, RunRecord] = {}
 
@@ -67,7 +71,7 @@ class Converter:
             name=encodable(described.name),
             context=SpanContext(trace, int(span.id, 16), is_remote=False, trace_flags=_SAMPLED),
             parent=_parent(trace, span.parent),
-            resource=self._resource,
+            resource=self.resource,
             attributes=described.attributes,
             events=events(span),
             links=(Link(span.link),) if isinstance(span, LinkedSpan) else (),
@@ -75,7 +79,7 @@ class Converter:
             status=_status(span),
             start_time=span.started_ns,
             end_time=span.started_ns if span.ended_ns is None else span.ended_ns,
-            instrumentation_scope=self._scope,
+            instrumentation_scope=self.scope,
         )
 
 

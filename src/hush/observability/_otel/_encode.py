@@ -1,6 +1,6 @@
-"""``encoded``: spans of one resource as the bytes of OTLP.
+"""``Body``: spans of one resource as the bytes of OTLP.
 
-It gives what the SDK's ``encode_spans`` gives, in less than half of its time: that makes a message for each value and
+It is what the SDK's ``encode_spans`` gives, in less than half of its time: that makes a message for each value and
 copies it into the next, here each is filled where it stands. It matters since a run's thread shares the interpreter
 with this one.
 Source: https://github.com/open-telemetry/opentelemetry-proto, ``trace.proto``.
@@ -8,31 +8,49 @@ Source: https://github.com/open-telemetry/opentelemetry-proto, ``trace.proto``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 _FLAGS = 0x100  # it is known that the parent is not in another process
 _REMOTE = 0x200  # it is, as what a run is linked to may be
 
 
-def encoded(spans: Sequence[ReadableSpan]) -> bytes:
-    """``spans``, at least one, as the body of a request. Raises what protobuf does where a value does not fit."""
-    request = ExportTraceServiceRequest()
-    of_resource = request.resource_spans.add()
-    resource, scope = spans[0].resource, spans[0].instrumentation_scope
-    _fill(of_resource.resource, resource.attributes)
-    of_resource.schema_url = resource.schema_url
-    of_scope = of_resource.scope_spans.add()
-    if scope is not None:
+class Body:
+    """The body of a request.
+
+    Attributes:
+        count: How many spans are in it.
+    """
+
+    def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
+        self._request = ExportTraceServiceRequest()
+        of_resource = self._request.resource_spans.add()
+        _fill(of_resource.resource, resource.attributes)
+        of_resource.schema_url = resource.schema_url
+        of_scope = of_resource.scope_spans.add()
         of_scope.scope.name = scope.name
         of_scope.scope.version = scope.version or ""
-    for span in spans:
-        _span(of_scope.spans.add(), span)
-    body: bytes = request.SerializeToString()
-    return body
+        self._spans = of_scope.spans
+        self.count = 0
+
+    def add(self, span: ReadableSpan) -> None:
+        """Add a span. Raises what protobuf does where a value does not fit, and leaves it out then."""
+        try:
+            _span(self._spans.add(), span)
+        except BaseException:
+            del self._spans[-1]
+            raise
+        self.count += 1
+
+    def data(self) -> bytes:
+        """What there is so far, as it is sent."""
+        data: bytes = self._request.SerializeToString()
+        return data
 
 
 def _span(to: Any, span: ReadableSpan) -> None:

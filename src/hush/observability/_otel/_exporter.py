@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from time import sleep
 from typing import TYPE_CHECKING
 
 from hush.core.extend import logger
@@ -12,6 +13,7 @@ from hush.observability._exporter import ExportError
 from hush.observability._otel._convert import Converter, Form
 from hush.observability._otel._endpoint import Endpoint
 from hush.observability._otel._sender import Sender, TooLarge
+from hush.observability._recorder import LET_GO_S
 from hush.observability._span import Batch, Span
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _MOST_SPANS = 512
 _MOST_BYTES = 4_000_000
 """Of one request before it is compressed. Servers take 4 to 20 MB; spans with all their values can be large."""
+_STRETCH = 8
+"""Spans that are converted at a time: in a third of a millisecond."""
 
 log = logger("hush.tracing")
 
@@ -53,12 +57,15 @@ class _Lost:
         self.count += count
         self.why = self.why or why
 
+    def tell(self, batch: Batch) -> None:
+        """Raise what says so, if anything is."""
+        if self.count:
+            taken = len(batch.ended) - self.count
+            raise ExportError(f"{self.count} spans were not taken: {self.why}", again=False, taken=taken)
+
 
 class OTLPExporter:
-    """Takes ended spans for one endpoint; it is an ``Exporter``.
-
-    Of a batch that has to be sent in parts, those that were sent are not sent anew when it is offered again.
-    """
+    """Takes ended spans for one endpoint; it is an ``Exporter``."""
 
     live = False
     most = _MOST_SPANS
@@ -67,64 +74,49 @@ class OTLPExporter:
         self._converter = Converter(form, resource)
         self._sender = Sender(endpoint)
         self.where = endpoint.shown
-        self._seen: set[tuple[str, str]] = set()  # of the batch that is to be offered again
-        self._lost = _Lost()
 
     def export(self, batch: Batch, /) -> None:
         self._converter.hear(batch.runs)
-        self._seen.intersection_update([(span.trace, span.id) for span in batch.ended])
-        if not self._seen:
-            self._lost = _Lost()
-        spans = [span for span in batch.ended if (span.trace, span.id) not in self._seen]
-        try:
-            self._send(self._converted(spans))
-        except ExportError as error:
-            if not error.again:
-                error.taken = len(self._seen) - self._lost.count
-                self._seen.clear()
-            raise
-        self._seen.clear()
-        if self._lost.count:
-            taken = len(batch.ended) - self._lost.count
-            text = f"{self._lost.count} spans were not taken: {self._lost.why}"
-            raise ExportError(text, again=False, taken=taken)
-        if self._lost.why:
-            log.warning("the collector of traces says: %s", self._lost.why)
+        lost, done = _Lost(), 0
+        parts = [batch.ended]
+        while parts:
+            part = parts.pop()
+            lost_before = lost.count
+            try:
+                self._send(part, lost, rest=not batch.urgent)
+            except TooLarge:
+                lost.count = lost_before
+                if len(part) == 1:
+                    lost.add(1, f"the span {part[0].name} is too large for the server")
+                else:
+                    half = len(part) // 2
+                    parts += [part[half:], part[:half]]
+                    continue
+            except ExportError as error:
+                error.done, error.taken = done, done - lost_before
+                raise
+            done += len(part)
+        lost.tell(batch)
+        if lost.why:
+            log.warning("the collector of traces says: %s", lost.why)
 
     def close(self) -> None:
         self._sender.close()
 
-    def _converted(self, spans: list[Span]) -> list[ReadableSpan]:
-        found = _converted(self._converter, spans, self._lost)
-        if len(found) < len(spans):
-            good = set(map(_key, found))
-            self._seen.update(key for span in spans if (key := (span.trace, span.id)) not in good)
-        return found
+    def _send(self, spans: Sequence[Span], lost: _Lost, *, rest: bool) -> None:
+        """Send all of them in one request."""
+        from hush.observability._otel._encode import Body
 
-    def _send(self, spans: list[ReadableSpan]) -> None:
-        """Send all of them: what is too large, or cannot be encoded, in halves, down to the one span that it is."""
-        rest = [spans]
-        while rest:
-            part = rest.pop()
-            if not part:
-                continue
-            body = _encoded(part)
-            why = "cannot be encoded"
-            if body is not None and (len(body) <= _MOST_BYTES or len(part) == 1):
-                try:
-                    rejected, said = self._sender.send(body)
-                except TooLarge:
-                    why = f"of {len(body):,} bytes is too large for the server"
-                else:
-                    self._lost.add(rejected, said or ("no reason given" if rejected else ""))
-                    self._seen.update(map(_key, part))
-                    continue
-            if len(part) == 1:
-                self._lost.add(1, f"the span {part[0].name} {why}")
-                self._seen.add(_key(part[0]))
-                continue
-            half = len(part) // 2
-            rest += [part[half:], part[:half]]
+        converter = self._converter
+        body = Body(converter.resource, converter.scope)
+        _each(spans, lambda span: body.add(converter.convert(span)), lost, rest=rest)
+        if not body.count:
+            return
+        data = body.data()
+        if len(data) > _MOST_BYTES and len(spans) > 1:
+            raise TooLarge
+        rejected, said = self._sender.send(data)
+        lost.add(rejected, said or ("no reason given" if rejected else ""))
 
 
 class GivenExporter:
@@ -140,38 +132,24 @@ class GivenExporter:
     def export(self, batch: Batch, /) -> None:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
-        self._converter.hear(batch.runs)
-        lost = _Lost()
-        spans = _converted(self._converter, list(batch.ended), lost)
+        converter, lost = self._converter, _Lost()
+        converter.hear(batch.runs)
+        spans: list[ReadableSpan] = []
+        _each(batch.ended, lambda span: spans.append(converter.convert(span)), lost, rest=not batch.urgent)
         if spans and self._given.export(spans) is not SpanExportResult.SUCCESS:
             raise ExportError(f"{type(self._given).__name__} did not take {len(spans)} spans", again=False)
-        if lost.count:
-            raise ExportError(f"{lost.count} spans were not taken: {lost.why}", again=False, taken=len(spans))
+        lost.tell(batch)
 
     def close(self) -> None:
         self._given.shutdown()
 
 
-def _converted(converter: Converter, spans: list[Span], lost: _Lost) -> list[ReadableSpan]:
-    found: list[ReadableSpan] = []
-    for span in spans:
+def _each(spans: Sequence[Span], do: Callable[[Span], None], lost: _Lost, *, rest: bool) -> None:
+    """Convert one after the other; ``rest`` lets others have the interpreter meanwhile, who would wait 5 ms for it."""
+    for number, span in enumerate(spans, 1):
         try:
-            found.append(converter.convert(span))
+            do(span)
         except Exception as error:  # one span that is odd does not cost the others
             lost.add(1, f"the span {span.name} cannot be converted: {type(error).__name__}")
-    return found
-
-
-def _encoded(spans: list[ReadableSpan]) -> bytes | None:
-    from hush.observability._otel._encode import encoded
-
-    try:
-        return encoded(spans)
-    except Exception:  # told of with the span that it is
-        return None
-
-
-def _key(span: ReadableSpan) -> tuple[str, str]:
-    context = span.context
-    assert context is not None
-    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+        if rest and not number % _STRETCH:
+            sleep(LET_GO_S)
