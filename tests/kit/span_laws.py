@@ -211,8 +211,10 @@ def wrong_pool(watch: Terse) -> Iterator[str]:
     if sorted(map(id, quick.free)) != sorted(map(id, quick._all)):
         yield f"of {len(quick._all)} calls at a time {len(quick.free)} are free"
     for begun in quick._all:
-        if not begun.frame is begun.inputs is begun.leave is None:
-            yield f"one holds {begun.frame}, {begun.inputs}, {begun.leave}"
+        if begun.entered or not begun.frame is begun.inputs is None:
+            yield f"one holds {begun.frame}, {begun.inputs}, or was not left: {begun.entered}"
+    if quick.lines:
+        yield f"{len(quick.lines)} workers have not closed their lines"
 
 
 def wrong_totals(watch: Watch) -> Iterator[str]:

@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import get_current, set_value
 
 from hush.observability._ids import Ids
-from hush.observability._otel._context import Here, by_api, entering
+from hush.observability._otel._context import ByAPI, Here, entering
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 IDS = Ids(TRACE, nodes=True)
@@ -22,7 +22,9 @@ NODE, OTHER = IDS.of(1), IDS.of(2)
 
 
 def entered(trace, span):
-    return entering(Ids(trace, nodes=True))({NODE: 1, OTHER: 2}[span])
+    place = entering(Ids(trace, nodes=True))()
+    place.enter({NODE: 1, OTHER: 2}[span])
+    return place.leave
 
 
 def parents(users):
@@ -99,12 +101,13 @@ def test_a_sampler_that_follows_the_parent_keeps_the_span(users):
 
 def test_a_span_that_asks_later_asks_for_the_node_in_which_it_was_made(users):
     """Its context is its own: the next call of the same worker does not change it."""
-    leave = entered(TRACE, NODE)
+    place = entering(IDS)()
+    place.enter(1)
     background = contextvars.copy_context()
-    leave()
-    leave = entered(TRACE, OTHER)
+    place.leave()
+    place.enter(2)
     background.run(lambda: users.tracer.start_span("left behind").end())
-    leave()
+    place.leave()
     assert parents(users) == {"left behind": (TRACE, NODE)}
 
 
@@ -124,16 +127,18 @@ KEEPS = {
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(KEEPS)), st.integers(0, 2)), max_size=12))
 def test_whoever_keeps_something_of_a_call_goes_on_to_see_that_call(calls):
-    enter = entering(IDS)
+    make, free = entering(IDS), []
     kept, under_way = {}, deque()
     for number, (keeps, leaves) in enumerate(calls):
         here = contextvars.copy_context()  # as the context of a task: calls overlap
-        leave = here.run(enter, number)
+        place = free.pop() if free else make()
+        here.run(place.enter, number)
         kept[number] = here.run(KEEPS[keeps])
-        under_way.append((here, leave))
+        under_way.append((here, place))
         for _ in range(min(leaves, len(under_way))):
-            there, leave = under_way.popleft()
-            there.run(leave)
+            there, place = under_way.popleft()
+            there.run(place.leave)
+            free.append(place)
         del here
         for earlier, what in kept.items():
             if isinstance(what, contextvars.Context):
@@ -143,27 +148,43 @@ def test_whoever_keeps_something_of_a_call_goes_on_to_see_that_call(calls):
 
 
 def test_of_calls_that_leave_nothing_behind_one_after_the_other_has_the_same_context():
-    enter = entering(IDS)
+    place = entering(IDS)()
     seen = []
     for number in range(50):
-        leave = enter(number)
+        place.enter(number)
         assert number_of(None) == number
         seen.append(id(get_current()))
-        leave()
+        place.leave()
     assert len(set(seen)) == 1
 
 
 def test_what_is_known_of_a_span_while_it_lives_is_not_known_of_the_next_one():
     """Instrumentations keep what belongs to a span in a ``WeakKeyDictionary``."""
-    enter = entering(IDS)
+    place = entering(IDS)()
     known = weakref.WeakKeyDictionary()
     for number in range(3):
-        leave = enter(number)
+        place.enter(number)
         assert trace.get_current_span() not in known
         known[trace.get_current_span()] = number
-        leave()
-    del leave
+        place.leave()
+    del place
     assert len(known) == 0
+
+
+def test_in_a_span_that_goes_on_the_context_is_used_again_and_in_another_it_is_not(users):
+    """As in a web request: what is around a run is around all its calls."""
+    place = entering(IDS)()
+    seen = []
+    for name in ("a", "b"):
+        with users.tracer.start_as_current_span(name):
+            for number in (1, 2, 3):
+                around = get_current()
+                place.enter(number)
+                assert number_of(None) == number
+                seen.append(id(get_current()))
+                place.leave()
+                assert get_current() is around
+    assert [seen.count(one) for one in dict.fromkeys(seen)] == [3, 3]
 
 
 def test_what_the_context_holds_besides_is_still_there(users):
@@ -178,9 +199,10 @@ def test_what_the_context_holds_besides_is_still_there(users):
 
 
 def test_a_context_that_is_kept_elsewhere_than_in_a_variable(users):
-    leave = by_api(IDS)(1)
+    place = ByAPI(IDS)
+    place.enter(1)
     users.tracer.start_span("inside").end()
-    leave()
+    place.leave()
     assert parents(users) == {"inside": (TRACE, NODE)}
     assert not trace.get_current_span().get_span_context().is_valid
 

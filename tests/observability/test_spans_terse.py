@@ -300,8 +300,10 @@ def test_a_call_that_ends_while_somebody_looks_at_it_is_not_told_of_as_the_next(
             assert again is first
 
     step: Any = SimpleNamespace(path="g/m/n", index=0, reading=Reading((), ()))
-    tracing: Any = SimpleNamespace(numbers=count(1), tell_started=lambda *told: None, tell=lambda event: None)
-    quick = QuickCalls(tracing, "r", ())
+    tracing: Any = SimpleNamespace(
+        numbers=count(1), entering=[], tell_started=lambda *told: None, tell=lambda event: None
+    )
+    quick = QuickCalls(tracing, "r")
     first: Any = quick.begin(SimpleNamespace(item=(1,), slots=[]), step, 2, 1)  # type: ignore[arg-type]
     before = sys.gettrace()
     sys.settrace(goes_on)

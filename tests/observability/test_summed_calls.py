@@ -34,9 +34,21 @@ class Placing(Fixed):
         return partial(here.reset, here.set(event.number))
 
 
+class PlaceByNumber:
+    token: Any = None
+
+    def enter(self, number: int) -> None:
+        assert self.token is None, "two calls at a time"
+        self.token = here.set(number)
+
+    def leave(self) -> None:
+        here.reset(self.token)
+        self.token = None
+
+
 class PlacingByNumber(Placing):
-    def enter_number(self, number: int) -> Any:
-        return partial(here.reset, here.set(number))
+    def place(self) -> PlaceByNumber:
+        return PlaceByNumber()
 
 
 @pytest.mark.parametrize(
@@ -108,8 +120,16 @@ class Entering(Fixed):
     def enter(self, event: Any) -> Any:
         return lambda: None
 
-    def enter_number(self, number: int) -> Any:
-        return lambda: None
+    def place(self) -> Any:
+        return Nowhere()
+
+
+class Nowhere:
+    def enter(self, number: int) -> None:
+        pass
+
+    def leave(self) -> None:
+        pass
 
 
 class Deaf(Fixed):

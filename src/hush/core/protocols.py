@@ -127,9 +127,21 @@ class EnteringTracer(Tracer, Protocol):
 
         It is called in the context of the call, which may be in a worker thread: for a ``def`` in its own copy, which
         is thrown away afterwards, for an ``async def`` in the task that awaits it. ``event`` is its ``NodeCalled``.
-        It must not raise. A tracer that is terse too may have ``enter_number``, which is called in its place for calls
-        that are told of by ``NodeRan``, with their number.
+        It must not raise. A tracer that is terse too may have ``place()``, which gives a ``Place``: it is used instead
+        for calls that are told of by ``NodeRan``.
         """
+        ...
+
+
+class Place(Protocol):
+    """The context of one call after the other: there is one for each that is under way at a time."""
+
+    def enter(self, number: int, /) -> None:
+        """A node is called, with the number of its start: set context variables. It must not raise."""
+        ...
+
+    def leave(self) -> None:
+        """The call has ended: undo that, in the same context."""
         ...
 
 

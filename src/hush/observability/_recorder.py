@@ -10,7 +10,7 @@ from time import monotonic_ns, sleep
 from typing import Any, Protocol
 
 from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeRan, NodeStarted, RunStarted
-from hush.core.protocols import Wanted
+from hush.core.protocols import Place, Wanted
 from hush.observability._bounds import Bounds
 from hush.observability._condense import ACTS, Condenser, bare
 from hush.observability._failure import described
@@ -57,8 +57,7 @@ class RunRecorder:
     """Hears one run. ``emit`` is called in its thread, all else in the pipeline's.
 
     Args:
-        entering: Given the ids of the run's nodes; what it gives is called in the context of each call with the number
-            of its node, and what that gives when the call has ended.
+        entering: Given the ids of the run's nodes; what it gives makes places for their calls.
     """
 
     sees_calls = terse = True
@@ -69,7 +68,7 @@ class RunRecorder:
         bounds: Bounds | None,
         sampling: Sampling,
         tags: tuple[str, ...],
-        entering: Callable[[Ids], Callable[[int], Callable[[], object]]] | None,
+        entering: Callable[[Ids], Callable[[], Place]] | None,
     ) -> None:
         self._pipeline = pipeline
         self._condense = Condenser(bounds)
@@ -89,7 +88,7 @@ class RunRecorder:
         self._calls: Callable[[int, int], Sequence[NodeStarted]] = _none
         if entering is not None:
             self.enter = self._enter
-            self.enter_number: Callable[[int], Callable[[], object]] = _nowhere
+            self.place: Callable[[], Place] = Nowhere
 
     def attach(self, under_way: Callable[[int, int], Sequence[NodeStarted]]) -> None:
         """The run begins; ``under_way`` says which calls are, of which no event has told."""
@@ -108,7 +107,7 @@ class RunRecorder:
         self.run = event.run, event.path, event.wall_ns, event.at_ns
         if self._entering is not None:
             self._trace = trace_id(*self.run)
-            self.enter_number = self._entering(Ids(self._trace, nodes=True))
+            self.place = self._entering(Ids(self._trace, nodes=True))
         if not self._pipeline.add(self, self.run):
             self._put = _nothing_of
             self._queue.clear()
@@ -141,10 +140,12 @@ class RunRecorder:
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""
         try:
-            return self.enter_number(event.number)
+            place = self.place()
+            place.enter(event.number)
+            return place.leave
         except Exception as exc:
             self._pipeline.complain(f"the context of a call could not be prepared: {described(exc)}")
-            return _nothing
+            return Nowhere().leave
 
     # --- in the pipeline's thread --------------------------------------------------------------------------
     def waiting(self) -> int:
@@ -247,10 +248,11 @@ def _nothing_of(event: Event) -> None:
     """Another one hears the run."""
 
 
-def _nowhere(number: int) -> Callable[[], object]:
-    """The run has not begun."""
-    return _nothing
+class Nowhere:
+    """The place of a call in a run that has not begun."""
 
+    def enter(self, number: int, /) -> None:
+        """It is not to be seen."""
 
-def _nothing() -> None:
-    """There is nothing to undo."""
+    def leave(self) -> None:
+        """There is nothing to undo."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from hush.core.events import Event
+from hush.core.protocols import Place
 
 Leave: TypeAlias = "Callable[[], object]"
 Enter: TypeAlias = "Callable[[Any], Leave]"
@@ -43,18 +44,47 @@ async def within(enters: Sequence[Enter], event: Event, awaitable: Awaitable[Any
             leave()
 
 
-def all_of(enters: Sequence[Enter]) -> Enter:
-    """One that enters them all, and leaves them in the opposite order."""
-    if len(enters) == 1:
-        return enters[0]
+class ByEvent:
+    """The place of calls, for a tracer that has none of its own: each is told to it as an event."""
 
-    def enter(what: Any) -> Leave:
-        leaves = [each(what) for each in enters]
+    __slots__ = ("_enter", "_event", "_leave")
 
-        def leave() -> None:
-            for each in reversed(leaves):
-                each()
+    def __init__(self, enter: Enter, event: Callable[[], Event]) -> None:
+        self._enter = enter
+        self._event = event
+        self._leave: Leave | None = None
 
-        return leave
+    def enter(self, number: int) -> None:
+        """The call that the event is of begins."""
+        self._leave = self._enter(self._event())
 
-    return enter
+    def leave(self) -> None:
+        """It has ended."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
+
+class Places:
+    """The places of several tracers, entered one after the other, and left in the opposite order."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._places = places
+
+    def enter(self, number: int) -> None:
+        """A call begins."""
+        for place in self._places:
+            place.enter(number)
+
+    def leave(self) -> None:
+        """It has ended."""
+        for place in reversed(self._places):
+            place.leave()
+
+
+def place_in(tracers: Sequence[Any], event: Callable[[], Event]) -> Place:
+    """That of calls, one after the other; to those that have no places of their own each is told as an ``event``."""
+    places = [tracer.place() if hasattr(tracer, "place") else ByEvent(tracer.enter, event) for tracer in tracers]
+    return places[0] if len(places) == 1 else Places(places)

@@ -130,17 +130,22 @@ class ItemEnds:
                 self.fail(index, self._lacking(index, out), by)
                 return
             self.channel.put(index, out, None)
-        if self.summing is not None:
-            summed = self.summing.decided.pop(index, None)
+        summing = self.summing
+        if summing is not None:
+            if summing.summed == index:
+                summing.summed = -1
+                summing.items += 1
+                return
+            summed = summing.decided.pop(index, None)
             if summed is not None:
-                self.summing.items += summed
+                summing.items += summed
                 return
         if (self.run.tracing is not None or self._keys) and self.columns.lacks(out):
             self.done -= 1
             self._undecided[index] = (out if self._tells_outputs else {}, self.ran)
             return
-        if self.summing is not None:
-            self.summing.item_finished(index)
+        if summing is not None:
+            summing.item_finished(index)
         elif self.run.tracing is not None:
             count = self.done, self.columns.failed
             key = self._keys.get(index) if self._keys else None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextvars import copy_context
 from typing import Any, Protocol
 
 from hush.core import events
 from hush.core._plan._model import AWAITED, StepPlan
-from hush.core._runtime._entering import Enter, Leave, all_of, within
+from hush.core._runtime._entering import Enter, place_in, within
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._reading import reading_of
 from hush.core._runtime._telling import CLOCK_NS, place_of
+from hush.core.protocols import Place
 
 _NodeRan = events.NodeRan  # a global costs less than an attribute of a module
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
@@ -24,10 +25,11 @@ class Begun:
         started_ns: 0 while it is not used.
         ready_ns: When its step became ready, if its frame does not know that.
         inputs: What it was made with, if the frame does not hold that as it is.
-        leave: Undoes what tracers have done to the context of the task that awaits it.
+        entered: Whether tracers have prepared the context of the task that awaits it.
+        place: How they do that, if any does.
     """
 
-    __slots__ = ("frame", "inputs", "item", "leave", "number", "ready_ns", "started_ns", "step")
+    __slots__ = ("entered", "frame", "inputs", "item", "number", "place", "ready_ns", "started_ns", "step")
 
     frame: Any  # none while it is not used
     step: StepPlan
@@ -38,7 +40,8 @@ class Begun:
     def __init__(self) -> None:
         self.started_ns = 0
         self.inputs: Mapping[str, Any] | None = None
-        self.leave: Leave | None = None
+        self.entered = False
+        self.place: Place | None = None
 
     def reads(self) -> Mapping[str, Any] | None:
         """What it was called with, as that is now; before its frame is told what it gave."""
@@ -54,6 +57,12 @@ class Begun:
         item, outer = place_of(self.item)
         at_ns = started_ns + CLOCK_NS
         return events.NodeCalled(run, self.step.path, item, at_ns, inputs, 1, None, outer, self.number)
+
+    def leave(self) -> None:
+        """Undo what tracers have done to the context of this task, if that is so."""
+        if self.entered:
+            self.entered = False
+            self.place.leave()  # type: ignore[union-attr]
 
 
 class Quick(Protocol):
@@ -113,63 +122,66 @@ class QuickCalls:
     """Those of one run.
 
     Args:
-        enters: What tracers do to the context of such a call, each given its ``Begun``.
-
     Attributes:
         free: Of no call now: what has begun takes one of them, and what is no longer under way is put back.
+        lines: Of calls that are not made here: each may be under way.
+        numbers: Of calls that begin.
     """
 
-    __slots__ = ("_all", "_enter", "_numbers", "_run", "_tracing", "free")
+    __slots__ = ("_all", "_enters", "_run", "_tracing", "free", "lines", "numbers")
 
     direct = False
 
-    def __init__(self, tracing: Teller, run: str, enters: Sequence[Enter]) -> None:
+    def __init__(self, tracing: Teller, run: str) -> None:
         self._tracing = tracing
         self._run = run
-        self._numbers = tracing.numbers
-        self._enter = all_of(enters) if enters else None
+        self.numbers = tracing.numbers
+        self._enters = bool(tracing.entering)
         self._all: list[Begun] = []  # one for each call at a time, used again and again
         self.free: list[Begun] = []
+        self.lines: set[Begun] = set()
 
-    def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int) -> Begun:
-        """As ``Quick`` says."""
+    def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int, number: int | None = None) -> Begun:
+        """As ``Quick`` says; a call that has begun elsewhere has its ``number``."""
         free = self.free
         if free:
             begun = free.pop()
         else:
             begun = Begun()
+            self.place(begun)
             self._all.append(begun)
         begun.frame = frame
         begun.step = step
         begun.item = frame.item
-        begun.number = next(self._numbers)
+        begun.number = next(self.numbers) if number is None else number
         begun.ready_ns = ready_ns
         begun.started_ns = started_ns  # last: whoever looks in another thread takes it for under way then
         return begun
 
     def call(self, begun: Begun) -> Any:
         """As ``Quick`` says."""
-        step, slots, enter = begun.step, begun.frame.slots, self._enter
+        step, slots, place = begun.step, begun.frame.slots, begun.place
         reading = step.reading or reading_of(step)
-        if step.bind is None or (enter is None and reading.slots is not None):
+        if step.bind is None or (place is None and reading.slots is not None):
             return step.call(slots)
         call: Any = None
         awaited = step.gate.mode == AWAITED
         if reading.slots is None:  # what is done to what it reads is done once
             call = step.bind(slots)
             begun.inputs = reading.of(call)
-            if enter is None:
+            if place is None:
                 return call() if awaited else copy_context().run(call)
-        assert enter is not None
+        assert place is not None
         if awaited:
             out = step.call(slots) if call is None else call()
-            begun.leave = enter(begun)
+            place.enter(begun.number)
+            begun.entered = True
             return out
-        leave = enter(begun)
+        place.enter(begun.number)
         try:
             out = step.call(slots) if call is None else copy_context().run(call)
         finally:
-            leave()
+            place.leave()
         if type(out) is not dict and hasattr(out, "__await__"):
             return within(self._tracing.enters, begun.called(self._run, begun.started_ns), out)
         return out
@@ -177,9 +189,8 @@ class QuickCalls:
     def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> int | None:
         """As ``Quick`` says."""
         frame, step, item, started_ns = begun.frame, begun.step, begun.item, begun.started_ns
-        if begun.leave is not None:
+        if begun.entered:
             begun.leave()
-            begun.leave = None
         inputs = begun.inputs
         if inputs is None and step.reading.slots is not None:  # ``Begun.reads``, spelt out
             slots, inputs = frame.slots, {}
@@ -224,9 +235,7 @@ class QuickCalls:
         started_ns, begun.started_ns = begun.started_ns, 0  # first: what was told of is not asked for
         if not started_ns:
             return
-        if begun.leave is not None:
-            begun.leave()
-            begun.leave = None
+        begun.leave()
         tracing = self._tracing
         tracing.tell_started(begun.frame, begun.step, started_ns + CLOCK_NS, begun.number, begun.ready_ns)
         inputs = begun.reads()
@@ -237,18 +246,17 @@ class QuickCalls:
 
     def is_direct(self, step: StepPlan) -> bool:
         """Whether nothing is to be done around the calls of ``step``."""
-        return self._enter is None and reading_of(step).slots is not None
+        return not self._enters and reading_of(step).slots is not None
 
-    def enter_number(self, step: StepPlan) -> Callable[[int], Leave] | None:
-        """All that is to be done to the context before what ``step`` calls is awaited, if it is that simple."""
-        if reading_of(step).slots is None or step.gate.mode != AWAITED or len(self._tracing.entering) != 1:
-            return None
-        return getattr(self._tracing.entering[0], "enter_number", None)
+    def place(self, begun: Begun) -> None:
+        """Give it the place where its calls are made, if any tracer wants that."""
+        if self._enters:
+            begun.place = place_in(self._tracing.entering, lambda: begun.called(self._run, begun.started_ns))
 
     def under_way(self, before_ns: int, most: int) -> list[events.NodeStarted]:
         """At most ``most`` of them that began before an instant, oldest first; in any thread."""
         found: list[events.NodeStarted] = []
-        for begun in list(self._all):  # at once, since the loop goes on meanwhile
+        for begun in (*self._all, *self.lines):  # at once, since the loop goes on meanwhile
             started_ns = begun.started_ns
             if started_ns and started_ns + CLOCK_NS <= before_ns:
                 event = self._started(begun, started_ns + CLOCK_NS)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from asyncio import TimerHandle
+from collections.abc import Mapping, Set
 from time import monotonic_ns
 from typing import Any, Protocol
 
 from hush.core import events
-from hush.core._plan._model import UNGATED, MapPlan, Plan, StepPlan
+from hush.core._plan._model import AWAITED, UNGATED, MapPlan, Plan, StepPlan
 from hush.core._runtime._choice import Choice
 from hush.core._runtime._columns import Columns
-from hush.core._runtime._frame import Ready
+from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._pace import EVERY_S
 from hush.core._runtime._quick import Begun, QuickCalls
+from hush.core._runtime._reading import reading_of
 from hush.core._runtime._run import Run
 from hush.core._runtime._telling import CLOCK_NS
 from hush.core._spec._model import ERROR
 from hush.core.protocols import Wanted
 
+_NO_KEYS: Set[str] = frozenset()
 _NodeRan = events.NodeRan
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 
@@ -72,144 +75,229 @@ class Activation(Protocol):
 class Summing:
     """Of one activation of a map, where all tracers of its run do without being told of each item.
 
-    It stands between strands and ``QuickCalls``. When the one call of an item has ended, there is nothing more to come
-    but the item's own end. So it is decided then: those that tracers want are told of at once, call and item, the rest
-    is added up, and told at most 0.1 s later. Such an item begins when its call does, and ends with it. Of items that
-    may fail though their call ended well it is told as ever.
+    When the one call of an item has ended, there is nothing more to come but the item's own end. So it is decided then:
+    those that tracers want are told of at once, call and item, the rest is added up, and told at most 0.1 s later. Such
+    an item begins when its call does, and ends with it. Of items that may fail though their call ended well it is told
+    as ever.
 
     Attributes:
-        direct: Whether nothing is to be done around a call.
-        decided: Items whose call has ended and been told of, which have not been settled: whether they are in a sum.
-        items: How many such have ended since that was last told.
+        calls: How many are added up since that was last told, which took ``took_ns``, the slowest ``slowest_ns``.
+        items: How many items are.
+        summed: The item whose call was the last to be added up, until it is settled; then -1.
+        decided: Others whose call has ended and that have not been settled: whether they are in a sum.
+        timed: Whether it is about to be told.
     """
 
     __slots__ = (
-        "_calls",
-        "_choice",
         "_ended_ns",
-        "_enter",
-        "_error_keys",
         "_fanout",
-        "_free",
-        "_needed",
-        "_odd",
         "_quick",
-        "_slowest_ns",
-        "_taken",
         "_timer",
-        "_took_ns",
         "_tracing",
-        "begin",
+        "calls",
+        "choice",
         "decided",
-        "direct",
         "items",
-        "note_ready",
-        "tell_begun",
+        "slowest_ns",
+        "summed",
+        "timed",
+        "took_ns",
     )
 
     def __init__(self, tracing: Teller, quick: QuickCalls, fanout: Activation) -> None:
         self._tracing = tracing
         self._quick = quick
         self._fanout = fanout
-        self._error_keys = _error_keys(fanout.body.steps[0])
-        # The keys with which an item surely does not fail for want of one; those of the columns may become more.
-        self._needed = None if fanout.plan.named else fanout.columns.keys
-        self._taken = frozenset[str]() if fanout.plan.named else fanout.taken_keys
-        self._odd = bool(self._error_keys or self._needed is not None or self._taken)  # whether an item may be
-        self.direct = quick.is_direct(fanout.body.steps[0])
-        self._enter = quick.enter_number(fanout.body.steps[0])
-        self.begin = quick.begin
-        self.note_ready = quick.note_ready
-        self.tell_begun = quick.tell_begun
-        self._free = quick.free
         self._timer: TimerHandle | None = None
+        self._ended_ns: dict[int, int] = {}  # when the calls of items ended that are told of one by one
+        self.timed = False
         self.decided: dict[int, bool] = {}
-        self._ended_ns: dict[int, int] = {}  # when the calls of others ended
-        self.items = self._calls = self._took_ns = self._slowest_ns = 0
-        self._choice = Choice(tracing.wanted(fanout.step.path, fanout.around))
+        self.summed = -1
+        self.items = self.calls = self.took_ns = self.slowest_ns = 0
+        self.choice = Choice(tracing.wanted(fanout.step.path, fanout.around))
 
-    # --- as ``Quick`` says ----------------------------------------------------------------------------------
-    def call(self, begun: Begun) -> Any:
-        """Make it."""
-        if self._enter is None:
-            return self._quick.call(begun)
-        out = begun.step.call(begun.frame.slots)
-        begun.leave = self._enter(begun.number)
-        return out
+    @property
+    def done(self) -> int:
+        """How many items of the map have ended."""
+        return self._fanout.done
 
-    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> int | None:
-        """It has ended well."""
-        frame, item, started_ns = begun.frame, begun.item, begun.started_ns
-        if self._odd and self._may_fail(out):
-            self._quick.ended(begun, out, ready, at_ns)
-            self._ended_ns[item[-1]] = at_ns + CLOCK_NS
-            return None
-        if begun.leave is not None:
-            begun.leave()
-            begun.leave = None
-        took_ns, index, choice = at_ns - started_ns, item[-1], self._choice
-        drawn = hash((choice.seed, index)) & 0xFFFFFFFF < choice.share  # ``protocols.lot``, without the call
-        told = drawn or took_ns > choice.slow_ns
-        step, number, inputs = begun.step, begun.number, begun.reads() if told else None
-        frame.settle(step, out, ready)
-        begun.started_ns = 0  # as ``QuickCalls`` does, and before it is told of: what was told of is not asked for
-        begun.frame = begun.inputs = None
-        self._free.append(begun)
-        self.decided[index] = not told
-        if told:
-            run, since_ns = self._fanout.run.id, started_ns + CLOCK_NS
-            about = (run, step.path, index, at_ns + CLOCK_NS, item[:-1], since_ns, since_ns, inputs, out, number, True)
-            self._tracing.tell(_new(_NodeRan, about))
-            choice.told(took_ns, self._fanout.done + 1, drawn=drawn)
-        else:
-            self._calls += 1
-            self._took_ns += took_ns
-            if took_ns > self._slowest_ns:
-                self._slowest_ns = took_ns
-        if self._timer is None:
-            self._set_timer()
-        return None
+    def line(self) -> Line:
+        """That of one more worker."""
+        return Line(self, self._quick, self._fanout)
 
-    def _may_fail(self, out: dict[str, Any]) -> bool:
-        """Whether an item may fail that gave this: it reports an error, or lacks a key."""
-        if self._error_keys and any(out.get(key) is not None for key in self._error_keys):
-            return True
-        if self._needed is not None and not out.keys() >= self._needed and self._fanout.columns.lacks(out):
-            return True
-        return bool(self._taken) and not out.keys() >= self._taken
+    # --- calls ----------------------------------------------------------------------------------------------
+    def tell(
+        self, begun: Begun, inputs: Mapping[str, Any] | None, out: dict[str, Any], at_ns: int, took_ns: int
+    ) -> None:
+        """Tell of a call that ended well after so long, and of its item."""
+        item = begun.item
+        ended_ns = at_ns + CLOCK_NS
+        since_ns = ended_ns - took_ns
+        call = self._fanout.run.id, begun.step.path, item[-1], ended_ns, item[:-1], since_ns, since_ns, inputs, out
+        self._tracing.tell(_new(_NodeRan, (*call, begun.number, True)))
+        self.decided[item[-1]] = False
+        if not self.timed:
+            self.set_timer()
 
     # --- items ----------------------------------------------------------------------------------------------
+    def may_fail(self, index: int, at_ns: int) -> None:
+        """The call of an item that may fail nevertheless has ended, and was told of."""
+        self._ended_ns[index] = at_ns + CLOCK_NS
+
     def item_finished(self, index: int) -> None:
         """Tell of an item that has ended well, and was not decided before."""
         fanout = self._fanout
         at_ns = self._ended_ns.pop(index, 0) or monotonic_ns()
         self._tracing.tell_item(fanout.step, fanout.around, index, at_ns)
-        if self._timer is None:
-            self._set_timer()
+        if not self.timed:
+            self.set_timer()
 
     def forget(self, index: int) -> None:
         """An item has failed, though its call ended well."""
         self._ended_ns.pop(index, None)
 
-    def _set_timer(self) -> None:
-        self._timer = self._fanout.run.loop.call_later(EVERY_S, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._flush()
+    # --- sums -----------------------------------------------------------------------------------------------
+    def set_timer(self) -> None:
+        """Tell soon what is added up."""
+        self.timed = True
+        self._timer = self._fanout.run.loop.call_later(EVERY_S, self._flush)
 
     def _flush(self) -> None:
         """Tell of what has been added up, and how far the map is."""
+        self.timed = False
         fanout = self._fanout
-        sums = self.items, self._calls, self._took_ns, self._slowest_ns
-        self.items = self._calls = self._took_ns = self._slowest_ns = 0
+        sums = self.items, self.calls, self.took_ns, self.slowest_ns
+        self.items = self.calls = self.took_ns = self.slowest_ns = 0
         count = fanout.done, fanout.columns.failed
         self._tracing.items_ran(fanout.step, fanout.around, fanout.body.steps[0].path, sums, count)
 
     def close(self) -> None:
         """The map has ended: tell of the rest."""
-        if self._timer is not None:
+        if self.timed and self._timer is not None:
             self._timer.cancel()
             self._flush()
         # A kept failure of an item holds its strand, and that this, which must hold no value of the map any more.
-        del self._fanout, self._needed
+        del self._fanout
+
+
+class Line(Begun):
+    """What stands between one worker's strand and ``QuickCalls``: the ``Begun`` of its calls, one at a time.
+
+    Attributes:
+        direct: Whether nothing is to be done around a call.
+    """
+
+    __slots__ = (
+        "_columns",
+        "_enters",
+        "_error_keys",
+        "_needed",
+        "_numbers",
+        "_quick",
+        "_summing",
+        "_taken",
+        "_tells",
+        "direct",
+    )
+
+    def __init__(self, summing: Summing, quick: QuickCalls, fanout: Activation) -> None:
+        super().__init__()
+        self._summing = summing
+        self._quick = quick
+        self._numbers = quick.numbers
+        self._columns: Columns | None = fanout.columns
+        self.step = fanout.body.steps[0]
+        self.ready_ns = 0  # it is ready when its worker comes to it
+        self.frame = None
+        self.direct = quick.is_direct(self.step)
+        quick.place(self)
+        # Whether all that is to be done around a call is to enter its place before it is awaited.
+        self._enters = not self.direct and self.step.gate.mode == AWAITED and reading_of(self.step).slots is not None
+        self._error_keys = _error_keys(self.step)
+        # The keys with which an item surely does not fail for want of one; those of the columns may become more.
+        self._needed = _NO_KEYS if fanout.plan.named else fanout.columns.keys
+        self._taken = frozenset[str]() if fanout.plan.named else fanout.taken_keys
+        self._tells = bool(self._error_keys or self._taken)  # whether an item may fail for another reason
+        quick.lines.add(self)
+
+    def close(self) -> None:
+        """Its worker has ended: let go of the map."""
+        self._quick.lines.discard(self)
+        self._columns, self._needed = None, _NO_KEYS
+
+    # --- as ``Quick`` says ----------------------------------------------------------------------------------
+    def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int) -> Begun:
+        """The call of the item at hand."""
+        self.frame = frame
+        self.item = frame.item
+        self.number = next(self._numbers)
+        self.started_ns = started_ns  # last, as in ``QuickCalls``
+        return self
+
+    def call(self, begun: Begun) -> Any:
+        """Make it."""
+        if not self._enters:
+            return self._quick.call(begun)
+        out = self.step.call(self.frame.slots)
+        self.place.enter(self.number)  # type: ignore[union-attr]
+        self.entered = True
+        return out
+
+    def ended(self, begun: Begun, out: dict[str, Any], ready: Ready, at_ns: int) -> int | None:
+        """It has ended well."""
+        summing, index = self._summing, self.item[-1]
+        if (not out.keys() >= self._needed or self._tells) and self._may_fail(out):
+            self._quick.ended(self._handed_on(), out, ready, at_ns)
+            summing.may_fail(index, at_ns)
+            return None
+        if self.entered:
+            self.entered = False
+            self.place.leave()  # type: ignore[union-attr]
+        choice, frame, took_ns = summing.choice, self.frame, at_ns - self.started_ns
+        drawn = hash((choice.seed, index)) & 0xFFFFFFFF < choice.share  # ``protocols.lot``, without the call
+        if drawn or took_ns > choice.slow_ns:
+            inputs = self.reads()
+            frame.settle(self.step, out, ready)
+            self.started_ns = 0  # before it is told of: what was told of is not asked for
+            summing.tell(self, inputs, out, at_ns, took_ns)
+            choice.told(took_ns, summing.done + 1, drawn=drawn)
+        else:
+            frame.settle(self.step, out, ready)
+            self.started_ns = 0  # not before: if that raises, there is more to tell
+            summing.calls += 1
+            summing.took_ns += took_ns
+            if took_ns > summing.slowest_ns:
+                summing.slowest_ns = took_ns
+            if summing.summed >= 0:
+                summing.decided[summing.summed] = True
+            summing.summed = index
+            if not summing.timed:
+                summing.set_timer()
+        self.frame = self.inputs = None
+        return None
+
+    def note_ready(self, frame: Frame, step: StepPlan, at_ns: int) -> None:
+        """It is the only one of its item."""
+        self._quick.note_ready(frame, step, at_ns)
+
+    def tell_begun(self, begun: Begun) -> None:
+        """More came of it than an end."""
+        if self.started_ns:
+            self._quick.tell_begun(self._handed_on())
+
+    def _handed_on(self) -> Begun:
+        """The same call as one of the run's: from here on it is told of as they are."""
+        self.leave()
+        started_ns, self.started_ns = self.started_ns, 0
+        begun = self._quick.begin(self.frame, self.step, started_ns, 0, self.number)
+        begun.inputs = self.inputs
+        self.frame = self.inputs = None
+        return begun
+
+    def _may_fail(self, out: dict[str, Any]) -> bool:
+        """Whether an item may fail that gave this: it reports an error, or lacks a key."""
+        if self._error_keys and any(out.get(key) is not None for key in self._error_keys):
+            return True
+        if not out.keys() >= self._needed and self._columns is not None and self._columns.lacks(out):
+            return True
+        return bool(self._taken) and not out.keys() >= self._taken

@@ -63,7 +63,7 @@ class Tracing(Telling):
         self._started: dict[tuple[str, tuple[int, ...]], int] = {}  # numbers of nodes under way that were told of
         self._threads_ns: dict[tuple[str, tuple[int, ...]], int] = {}  # of nodes that have not ended
         if tracers and all(getattr(one, "terse", False) for one in tracers):
-            self.quick = QuickCalls(self, run.id, [_enter_of(one, run.id) for one in entering])
+            self.quick = QuickCalls(self, run.id)
             for one in tracers:
                 one.attach(self.quick.under_way)  # type: ignore[attr-defined]
             sampling: list[Any] = [one for one in tracers if hasattr(one, "wants")]
@@ -254,10 +254,3 @@ class Tracing(Telling):
 def _every_item(path: str, around: tuple[int, ...]) -> Wanted:
     """A tracer has failed to say which it wants."""
     return Wanted()
-
-
-def _enter_of(tracer: Any, run: str) -> Enter:
-    """What a tracer does to the context of a call of which it is not told before its end; it is given its ``Begun``."""
-    if hasattr(tracer, "enter_number"):
-        return lambda begun: tracer.enter_number(begun.number)
-    return lambda begun: tracer.enter(begun.called(run, begun.started_ns))

@@ -154,6 +154,8 @@ class Worker:
         assert self.task is not None
         self.domain = Domain(fanout.run.loop, self.task, fanout.domain, fatal=fanout.plan.fail_fast)
         self.strand = HostStrand(fanout.run, self.domain, self.task, self.floor)
+        line = None if fanout.summing is None else fanout.summing.line()
+        self.strand.quick = line
         try:
             await self._work()
         except BaseException as exc:
@@ -163,6 +165,8 @@ class Worker:
                 fanout.domain.fail(exc, self.task)
         finally:
             self.strand.more = None  # or it and this worker would keep each other alive
+            if line is not None:
+                line.close()
             if self.spawned:
                 fanout.active -= 1
                 fanout.domain.leave(self)
@@ -170,7 +174,7 @@ class Worker:
     async def _work(self) -> None:
         fanout, strand, budget = self.fanout, self.strand, self.fanout.run.budget
         context, tracing = copy_context(), fanout.run.tracing
-        strand.more, strand.quick = self.next_item, fanout.summing
+        strand.more = self.next_item
         strand.timed = fanout.run.tracing is not None or fanout.plan.key is not None or not fanout.feed.quick
         while True:
             spent = not strand.drive()

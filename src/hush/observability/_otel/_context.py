@@ -10,7 +10,8 @@ from functools import partial
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-from hush.observability._ids import Ids
+from hush.core.protocols import Place
+from hush.observability._ids import NO_IDS, Ids
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _EMPTY = Context()
@@ -36,67 +37,72 @@ class Here(NonRecordingSpan):
         return f"Here({self.get_span_context()!r})"
 
 
-def entering(ids: Ids) -> Callable[[int], Callable[[], object]]:
-    """Gives what makes the span with a number the current one of a context; what that gives undoes it, there.
+def entering(ids: Ids) -> Callable[[], Place]:
+    """Makes places in which the span of a node is the current one.
 
     Whatever makes spans through OpenTelemetry's API takes the current one as their parent: instrumentations of HTTP
     clients and databases, a user's own ``tracer.start_as_current_span``. It is recorded, and exported, by Hush.
     """
     variable = _variable()
-    return by_api(ids) if variable is None else _by_variable(ids, variable)
+    return partial(ByAPI, ids) if variable is None else partial(InVariable, ids, variable)
 
 
-def by_api(ids: Ids) -> Callable[[int], Callable[[], object]]:
-    """``entering``, wherever OpenTelemetry keeps its context."""
+class ByAPI:
+    """A place, wherever OpenTelemetry keeps its context."""
 
-    def enter(number: int) -> Callable[[], object]:
-        return partial(detach, attach(set_span_in_context(Here(ids, number))))
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+        self._token: Token[Context] | None = None
 
-    return enter
-
-
-class Place:
-    """A context with its span, used for one call after the other, as long as nobody else has kept either of them.
-
-    Who has, such as a task that a call has left behind, must go on to see the span of that call. So whether anybody
-    does is known by the counts of references; where there are none that can be relied upon, each call has its own.
-    No other thread comes between asking ``free`` and taking from it: those that have such counts let go at calls only.
-    """
-
-    __slots__ = ("_free", "_variable", "context", "here", "token")
-
-    def __init__(self, ids: Ids, variable: ContextVar[Context], free: list[Place]) -> None:
-        self._variable = variable
-        self._free = free
-        self.here = Here(ids, 0)
-        self.context = Context({_KEY: self.here})
-        self.token: Token[Context] | None = None
+    def enter(self, number: int, /) -> None:
+        """A call begins."""
+        self._token = attach(set_span_in_context(Here(self._ids, number)))
 
     def leave(self) -> None:
-        """The call has ended."""
-        token, self.token = self.token, None
+        """It has ended."""
+        assert self._token is not None
+        detach(self._token)
+
+
+class InVariable:
+    """A place in the variable that holds OpenTelemetry's context.
+
+    It has one context with one span, for one call after the other, as long as nobody else has kept either of them. Who
+    has, such as a task that a call has left behind, must go on to see the span of that call. So whether anybody does is
+    known by the counts of references; where there are none that can be relied upon, each call has its own. No other
+    thread comes between asking that and going by it: those that have such counts let go at calls only.
+    """
+
+    __slots__ = ("_around", "_context", "_here", "_ids", "_token", "_variable")
+
+    def __init__(self, ids: Ids, variable: ContextVar[Context]) -> None:
+        self._ids = ids
+        self._variable = variable
+        self._around: Context | None = None  # what the context is made of besides; none if there must be a new one
+        self._context = _EMPTY
+        self._here = _NOBODY
+        self._token: Token[Context] | None = None
+
+    def enter(self, number: int, /) -> None:
+        """A call begins."""
+        variable = self._variable
+        around = variable.get(_EMPTY)
+        if around is not self._around:
+            self._around = around
+            self._here = Here(self._ids, number)
+            self._context = Context({**around, _KEY: self._here})
+        self._here.number = number
+        self._token = variable.set(self._context)
+
+    def leave(self) -> None:
+        """It has ended."""
+        token, self._token = self._token, None
         assert token is not None
         self._variable.reset(token)
-        here = self.here
+        here = self._here
         # It is referred to by the context too, and here. What refers to it weakly keeps something under its identity.
-        if _references(self.context) == _ALONE and _references(here) == _ALONE + 2 and here.__weakref__ is None:
-            self._free.append(self)
-
-
-def _by_variable(ids: Ids, variable: ContextVar[Context]) -> Callable[[int], Callable[[], object]]:
-    free: list[Place] = []
-
-    def enter(number: int) -> Callable[[], object]:
-        around = variable.get(_EMPTY)
-        if around:
-            here = Context({**around, _KEY: Here(ids, number)})
-            return partial(variable.reset, variable.set(here))
-        place = free.pop() if free else Place(ids, variable, free)
-        place.here.number = number
-        place.token = variable.set(place.context)
-        return place.leave
-
-    return enter
+        if _references(self._context) != _ALONE or _references(here) != _ALONE + 2 or here.__weakref__ is not None:
+            self._around = None
 
 
 def _references_of() -> Callable[[object], int]:
@@ -105,6 +111,7 @@ def _references_of() -> Callable[[object], int]:
     return sys.getrefcount if counts else lambda _: 0
 
 
+_NOBODY = Here(NO_IDS, 0)
 _references = _references_of()
 _ALONE = 2  # by one attribute, and by the question
 
