@@ -35,7 +35,7 @@ class Places(Sources):
             node = replace(node, writes=self._writes(level, node, keys))
         node = _settled(level, node)
         if touchy and not all(level.is_sure(name) for name in level.before(node)):
-            node, touchy = without_hollow(level, node), False
+            node, touchy = _settled(level, without_hollow(level, node)), False  # what it read has given an order too
             node = replace(node, start=level.uses_start and (start or not level.before(node)))
         is_first_of_item = level.is_item and not level.seen  # whose failures are best left to the map
         is_fixed = isinstance(node, Map) or (isinstance(node, Branch) and node.style != "cases") or node.on_error

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hush.core._resources import _secrets
-from hush.observability import TraceStore, _preview
+from hush.observability import TraceStore, _pipeline, _preview
 from hush.observability._local._writer import LocalWriter
 
 
@@ -44,6 +44,7 @@ def receiver():
 
     with otlp_receiver() as found:
         yield found
+    _pipeline._shared.clear()  # its port may be another's soon, and a pipeline that a test has closed stays closed
 
 
 @pytest.fixture
