@@ -302,15 +302,16 @@ class Strand(Settling):
                         if terse is not None and begun is not None:
                             terse.tell_begun(begun)
                         self._check_cancelled()
-                    elif type(out) is dict and TAGS not in out and tracing is None:
-                        frame.settle(step, out, ready)
-                    elif terse is not None and begun is not None and type(out) is dict and TAGS not in out:
-                        told_ns = perf_counter_ns()
-                        then = terse.ended(begun, out, ready, told_ns)
-                        if then is not None:
-                            step = frame.plan.steps[then]
-                            ready.append((frame, step))
-                            terse.note_ready(frame, step, told_ns)
+                    elif type(out) is dict and TAGS not in out and (tracing is None or begun is not None):
+                        if terse is None:
+                            frame.settle(step, out, ready)
+                        else:
+                            told_ns = perf_counter_ns()
+                            then = terse.ended(begun, out, ready, told_ns)
+                            if then is not None:
+                                step = frame.plan.steps[then]
+                                ready.append((frame, step))
+                                terse.note_ready(frame, step, told_ns)
                     else:
                         if terse is not None and begun is not None:
                             terse.tell_begun(begun)

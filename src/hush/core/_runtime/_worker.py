@@ -335,11 +335,13 @@ class Worker:
 
         Unless a cancellation has come meanwhile that something in it swallowed.
         """
-        if self.domain.errors or self.domain.closing or self.task.cancelling() > self.floor or self._held():
+        domain, fanout = self.domain, self.fanout
+        tracing = fanout.run.tracing
+        if domain.errors or domain.closing or self.task.cancelling() > self.floor:
             return False
-        if not self.next_item(awaited=True):
+        if (tracing is not None and tracing.held) or not self.next_item(awaited=True):
             return False
-        self.fanout.suspending()
+        fanout.suspending()
         return True
 
     def _check_cancelled(self) -> None:
