@@ -458,3 +458,55 @@ def test_nobody_is_asked_about_a_map_that_has_ended():
     run_virtual(main)
     assert type(watch.events[-1]) is events.RunFinished
     assert watch.under_way(2**63, 10) == []
+
+
+@pytest.mark.parametrize("reports", [False, True])
+@pytest.mark.parametrize("how", ["computes what raises", "lacks what is read by name"])
+@pytest.mark.parametrize("suspends", [False, True])
+@pytest.mark.parametrize("answer", [Wanted(), Wanted(NONE_SLOW, 1, 0)])
+def test_a_call_whose_outputs_cannot_be_taken_is_told_of_whole_and_is_not_under_way_any_more(
+    reports, how, suspends, answer
+):
+    """Even if its item might have failed for another reason too."""
+    asked: list[Any] = []
+
+    async def odd(x: int) -> dict[str, Any]:
+        if suspends:
+            await asyncio.sleep(0.001)
+        if x == 31:
+            asked.extend(one for one in watch.under_way(2**63, 100) if one.item == 30)
+        if x == 30:
+            return {"wrong": "no" if reports else None} | ({"y": x} if how.startswith("computes") else {})
+        return {"y": x, "wrong": None}
+
+    def compute(y: int) -> int:
+        if y == 30:
+            raise ValueError("no")
+        return y
+
+    watch = Fixed()
+    watch.answer = answer
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(PARENT["xs"])}, max_concurrency=1):
+        n = CodeNode(name="n", code_fn=odd, inputs={"x": PARENT["x"]})
+        n["wrong"] >> PARENT["error"]
+        (n["y"].apply(compute) if how.startswith("computes") else n["y"]) >> PARENT["z"]
+    told_of(Hush(graph), 60, watch)
+    about = [type(event).__name__ for event in watch.events if event.item == 30]
+    assert about == ["NodeReady", "NodeStarted", "NodeCalled", "NodeFailed", "ItemFailed"]
+    assert not asked
+    assert not [*complaints_of_sums(watch, choice=False)]
+
+
+def test_no_call_is_told_of_while_it_is_among_those_under_way():
+    class Asks(Fixed):
+        def emit(self, event: Any, /) -> None:
+            if type(event) is events.NodeRan:
+                assert event.number not in {one.number for one in self.under_way(2**63, 100)}
+                told.append(event.number)
+            super().emit(event)
+
+    told: list[int] = []
+    watch = Asks()
+    watch.answer = Wanted(NONE_SLOW, 5, 2**31)
+    told_of(map_of(quick, map={"max_concurrency": 4}), 100, watch)
+    assert len(told) == sum(lot(5, index) < 2**31 for index in range(100))

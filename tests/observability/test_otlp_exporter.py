@@ -163,7 +163,7 @@ def test_a_server_that_never_answers_is_left_in_time(receiver, exporter):
     exporter = OTLPExporter(Endpoint(receiver.url, timeout_s=0.05), conventional, resource_of(None))
     receiver.plan.append(Answer(sent=SILENT))
     error = refused(exporter)
-    assert error.again
+    assert (error.again, error.answered) == (True, False)
     assert "gave no answer within 0.05 s" in str(error)
     exporter.export(batch(RUN))  # and what comes later is taken
     exporter.close()
@@ -177,7 +177,7 @@ def test_nobody_there_is_an_error_to_try_again():
         exporter = OTLPExporter(Endpoint(url, timeout_s=5.0), conventional, resource_of(None))
         error = refused(exporter)
         exporter.close()
-    assert error.again
+    assert (error.again, error.answered) == (True, False)
     assert "Connection refused" in str(error)
 
 
@@ -210,6 +210,7 @@ def test_of_a_batch_in_parts_what_was_lost_is_counted(receiver, exporter, last):
     receiver.plan.extend([Answer(413), Answer(rejected=1), Answer(last)])
     error = refused(exporter, batch(*ALL[:3], odd, *ALL[4:7], odd))
     assert (error.again, error.done, error.taken) == (last == 503, 4, 2)  # of the rest nobody knows yet
+    assert error.answered
 
 
 def test_a_batch_that_was_refused_does_not_count_for_the_next(receiver, exporter):

@@ -99,7 +99,7 @@ def test_few_are_offered_to_whoever_has_not_answered_yet_or_not_the_last_time():
         offered.append(len(batch.ended))
         return refusals.get(len(offered), lambda _: None)(batch)
 
-    tracer = SpanTracer(Fake(refuse, most=50))
+    tracer = SpanTracer(Fake(refuse, live=False, most=50))
     Told(tracer).quick(299).end()
     while not tracer.flush(PATIENCE_S):
         pass
@@ -122,6 +122,82 @@ def test_what_is_done_of_a_refused_batch_is_not_offered_again():
     assert len({span.id for span in fake.spans}) == len(fake.spans) == 7
     (run,) = fake.runs.values()
     assert run.dropped == 1
+
+
+def test_a_file_is_told_whose_spans_they_are_with_the_first_that_fit_at_once():
+    """Else the run would stand there without a name, and under way, until the rest comes."""
+    fake = Fake(most=500)
+    tracer = SpanTracer(fake)
+    flushed(tracer)
+    Told(tracer).quick(100).end()
+    flushed(tracer)
+    known = set[str]()
+    for batch in fake.batches:
+        known |= {record.trace for record in batch.runs} | {span.trace for span in batch.running}
+        assert {span.trace for span in batch.ended} <= known
+
+
+def test_whoever_refuses_for_good_has_answered():
+    offered = []
+
+    def refuse(batch):
+        offered.append(len(batch.ended))
+        return never(batch)
+
+    tracer = SpanTracer(Fake(refuse, live=False, most=50))
+    told = Told(tracer).quick(300)
+    flushed(tracer)
+    assert max(offered) == 50
+    told.end()
+
+
+def test_who_is_busy_every_other_time_and_says_for_how_long_is_offered_as_many_as_ever():
+    """Such a server counts requests: small ones would be a sixteenth of what it takes."""
+    offered = []
+
+    def refuse(batch):
+        offered.append(len(batch.ended))
+        return ExportError("busy", again=True, retry_after_s=0.001) if len(offered) % 2 == 0 else None
+
+    tracer = SpanTracer(Fake(refuse, live=False, most=500))
+    told = Told(tracer).quick(5_000)
+    while not tracer.flush(PATIENCE_S):
+        assert len(offered) < 50
+    told.end()
+
+
+@pytest.mark.parametrize(("done", "taken", "lost"), [(3, 2, 1), (3, 3, 0), (0, 0, 0), (0, 3, 0), (50, 1, 9)])
+def test_it_is_said_how_many_were_lost_of_a_batch_of_which_the_rest_is_offered_again(quiet, done, taken, lost):
+    fake = Fake(lambda _: ExportError("busy", again=True, done=done, taken=taken) if fake.calls == 1 else None)
+    tracer = SpanTracer(fake)
+    told = Told(tracer).quick(10)
+    while not tracer.flush(PATIENCE_S):
+        assert fake.calls <= 1
+    told.end()
+    flushed(tracer)
+    assert holds(tracer.counts) == (11, 11 - lost, 0, lost, 0)
+    assert [record.dropped for record in quiet.records if record.name == "hush.tracing"] == [lost]
+
+
+def test_a_batch_is_urgent_if_somebody_waits_for_it():
+    came = threading.Event()
+
+    class Waking(Fake):
+        def export(self, batch):
+            super().export(batch)
+            came.set()
+
+    fake = Waking()
+    tracer = SpanTracer(fake)
+    Told(tracer).quick(3).end()
+    assert came.wait(PATIENCE_S)
+    before = len(fake.batches)
+    assert not any(batch.urgent for batch in fake.batches[:1])
+    flushed(tracer)
+    Told(tracer, "second").quick(3).end()
+    flushed(tracer)
+    assert len(fake.batches) > before
+    assert fake.batches[-1].urgent
 
 
 @pytest.mark.parametrize("error", [OSError, asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit])

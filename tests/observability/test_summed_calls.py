@@ -221,3 +221,77 @@ def test_nothing_of_an_item_that_reports_an_error_is_remembered():
     run_virtual(lambda: Hush(graph).run({"xs": range(40)}, tracer=Fixed()))
     assert len(summing) == 1
     assert max(held) <= 1
+
+
+def test_nothing_is_remembered_of_an_item_that_is_in_a_sum_or_was_told_of():
+    """For each of a million of them a number would be."""
+    held: list[int] = []
+    summing: list[Summing] = []
+
+    async def one(x: int) -> dict[str, int]:
+        if not summing:
+            summing[:] = [one for one in gc.get_objects() if type(one) is Summing and hasattr(one, "_fanout")]
+        await asyncio.sleep(0)
+        held.append(len(summing[0].decided))
+        return {"y": x}
+
+    watch = Fixed()
+    watch.answer = Wanted(NONE_SLOW, 3, 2**31)
+    run_virtual(lambda: map_of(one, map={"max_concurrency": 4}).run({"xs": range(200)}, tracer=watch))
+    assert len(summing) == 1
+    assert max(held) <= 4
+
+
+@pytest.mark.parametrize("tracers", [[Placing], [PlacingByNumber], [PlacingByNumber, Placing]])
+@pytest.mark.parametrize("suspends", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_calls_of_a_graph_one_after_the_other_leave_the_context_as_it_was(tracers, suspends, fails):
+    seen: list[tuple[str, Any]] = []
+
+    async def one(x: int) -> dict[str, int]:
+        seen.append(("one", here.get()))
+        if suspends:
+            await asyncio.sleep(0.001)
+        if fails:
+            raise ValueError("no")
+        return {"y": x}
+
+    def look(x: int) -> dict[str, int]:
+        seen.append(("between", here.get()))
+        return {"y": x}
+
+    with GraphNode(name="g") as graph:
+        first = CodeNode(name="a", code_fn=one, inputs={"x": 1})
+        # It is read where it is bound, before anybody prepares the context of that call.
+        CodeNode(name="b", code_fn=look, inputs={"x": first["y"].apply(lambda y: y)}, executor="inline")
+
+    async def main() -> None:
+        for _ in range(3):
+            try:
+                await Hush(graph).run({}, tracer=[kind() for kind in tracers])
+            except ValueError:
+                assert fails
+            assert here.get() is None
+
+    run_virtual(main)
+    assert len(seen) == (3 if fails else 6)
+    assert all(number is not None for _, number in seen)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize("tracer", [Fixed, PlacingByNumber])
+def test_what_a_call_read_that_failed_is_told_with_it_and_kept_for_no_other(tracer, changed):
+    async def one(x: int) -> dict[str, int]:
+        await asyncio.sleep(0.001)
+        if x % 100 % 10 == 3:
+            raise ValueError("no")
+        return {"y": x}
+
+    watch = tracer()
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(range(40))}, max_concurrency=2):
+        x = PARENT["x"].apply(lambda x: x + 100) if changed else PARENT["x"]
+        CodeNode(name="n", code_fn=one, inputs={"x": x}, outputs=PARENT)
+    run_virtual(lambda: Hush(graph).run({}, tracer=watch))
+    called = [event for event in watch.events if type(event) is events.NodeCalled and event.path == "g/m/n"]
+    assert [(event.item, event.inputs) for event in called] == [(i, {"x": i + 100 * changed}) for i in (3, 13, 23, 33)]
+    assert not [*complaints_of_sums(watch, choice=False)]

@@ -22,8 +22,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _LONGEST_ASKED_S = 300.0
 """An exporter may ask for no longer: one that says a day by mistake would keep spans from being sent for as long."""
 _PROBE = 32
-"""So many spans are offered to whoever has not answered yet, or not the last time: more would be made ready in vain, at
-a price that runs pay too, since they share the interpreter."""
+"""So many spans at most are offered to whoever has not answered yet, or not the last time: more would be made ready in
+vain, at a price that runs pay too, since they share the interpreter."""
 _MOST_RUNS = 10_000
 """Records of runs that wait while nobody takes them: as many as there can be spans of runs, and so many at least."""
 
@@ -55,7 +55,7 @@ class Delivery:
         self._running: dict[str, Span] = {}
         self._gone: list[tuple[str, str]] = []
         self._pause_s = 0.0
-        self._answers = False  # whether the last that was offered was taken, or refused for good
+        self._answers = False  # whether somebody has looked at the last that was offered
 
     @property
     def is_paused(self) -> bool:
@@ -102,7 +102,9 @@ class Delivery:
             exporter = self.exporter
             assert exporter is not None
             most = max(exporter.most, 1)
-            ended = self._pending.first(min(most if self._answers else min(most, _PROBE), left))
+            if not (self._answers or exporter.live):  # a file is there, and is told all of a run at once
+                most = min(most, _PROBE)
+            ended = self._pending.first(min(most, left))
             if self._running:
                 for span in ended:
                     self._running.pop(span.id, None)
@@ -124,7 +126,7 @@ class Delivery:
                 self._pending.done(len(ended), len(ended))
                 self._pause_s = 0.0
                 self.wrong = ""
-            self._answers = True
+                self._answers = True
             if not left and not kept:
                 self._runs.clear()
             self._running.clear()
@@ -147,8 +149,8 @@ class Delivery:
             for trace, run in self._runs.items():
                 self._runs[trace] = run._replace(dropped=run.dropped + lost[trace])
         self.wrong = why(exc)
+        self._answers = told.answered
         if told.again:
-            self._answers = False
             self._pause(min(told.retry_after_s or 0.0, _LONGEST_ASKED_S))
             self._complaints.say(f"spans cannot be exported for now: {self.wrong}", len(done) - taken)
             return False

@@ -12,16 +12,25 @@ class ExportError(Exception):
 
     Attributes:
         again: Whether the batch may be offered again; else its spans are dropped and counted.
+        answered: Whether somebody has looked at it; to those who do not, few spans are offered the next time.
         done: How many of the batch's ended spans, from the first on, need not be offered again.
         taken: How many of the batch's ended spans, or of these, were exported nevertheless.
         retry_after_s: How long to wait at least, if whoever refused it said so.
     """
 
     def __init__(
-        self, message: str, *, again: bool, done: int = 0, taken: int = 0, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        again: bool,
+        answered: bool = False,
+        done: int = 0,
+        taken: int = 0,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.again = again
+        self.answered = answered or not again or retry_after_s is not None
         self.done = done
         self.taken = taken
         self.retry_after_s = retry_after_s

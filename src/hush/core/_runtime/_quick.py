@@ -121,7 +121,6 @@ class Teller(Protocol):
 class QuickCalls:
     """Those of one run.
 
-    Args:
     Attributes:
         free: Of no call now: what has begun takes one of them, and what is no longer under way is put back.
         lines: Of calls that are not made here: each may be under way.

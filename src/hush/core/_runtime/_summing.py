@@ -247,7 +247,12 @@ class Line(Begun):
         """It has ended well."""
         summing, index = self._summing, self.item[-1]
         if (not out.keys() >= self._needed or self._tells) and self._may_fail(out):
-            self._quick.ended(self._handed_on(), out, ready, at_ns)
+            handed_on = self._handed_on()
+            try:
+                self._quick.ended(handed_on, out, ready, at_ns)
+            except BaseException:  # what it gave cannot be taken, and so it has failed
+                self._quick.tell_begun(handed_on)
+                raise
             summing.may_fail(index, at_ns)
             return None
         if self.entered:

@@ -60,8 +60,9 @@ class ByAPI:
 
     def leave(self) -> None:
         """It has ended."""
-        assert self._token is not None
-        detach(self._token)
+        token, self._token = self._token, None
+        assert token is not None
+        detach(token)
 
 
 class InVariable:
@@ -105,15 +106,31 @@ class InVariable:
             self._around = None
 
 
-def _references_of() -> Callable[[object], int]:
-    """How often an object is referred to, the question included; always 0 where Python does not count exactly."""
-    counts = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
-    return sys.getrefcount if counts else lambda _: 0
-
-
 _NOBODY = Here(NO_IDS, 0)
-_references = _references_of()
 _ALONE = 2  # by one attribute, and by the question
+_references: Callable[[object], int] = sys.getrefcount
+
+
+def _counts() -> bool:
+    """Whether Python counts references as is relied upon here: that it shows whether somebody has kept a place's."""
+    if sys.implementation.name != "cpython" or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return False
+    place, found = InVariable(NO_IDS, ContextVar("hush")), []
+    for keeps in (lambda: None, lambda: place._context, lambda: place._here):
+        place.enter(1)
+        kept = keeps()
+        place.leave()
+        found.append(place._around is None)
+        del kept
+    return found == [False, True, True]
+
+
+def _unknown(_: object) -> int:
+    return 0  # so each call has a context of its own
+
+
+if not _counts():
+    _references = _unknown
 
 
 def _variable() -> ContextVar[Context] | None:

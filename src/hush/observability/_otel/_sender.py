@@ -121,11 +121,14 @@ class Sender:
         text = f"answered {status} {response.reason or ''}".rstrip() + (f": {said}" if said else "")
         hint = _HINTS.get(status)
         wait_s = _retry_after(response.headers.get("retry-after"))
-        raise self._error(f"{text}. {hint}" if hint else text, again=status in _AGAIN, retry_after_s=wait_s)
+        text = f"{text}. {hint}" if hint else text
+        raise self._error(text, again=status in _AGAIN, answered=True, retry_after_s=wait_s)
 
-    def _error(self, text: str, *, again: bool, retry_after_s: float | None = None) -> ExportError:
+    def _error(
+        self, text: str, *, again: bool, answered: bool = False, retry_after_s: float | None = None
+    ) -> ExportError:
         text = without_secrets(f"{self._endpoint.shown} {text}")
-        return ExportError(text, again=again, retry_after_s=retry_after_s)
+        return ExportError(text, again=again, answered=answered, retry_after_s=retry_after_s)
 
     def _grpc(self) -> str:
         said = " (port 4317 is usually that of gRPC; OTLP over HTTP is on 4318)"
