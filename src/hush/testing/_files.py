@@ -87,6 +87,11 @@ def may_be_of_a_loop(identity: str) -> bool:
     return identity.startswith(("anon_inode:", "pipe:", "/dev/null"))
 
 
+def may_be_spare(number: int, identity: str) -> bool:
+    """Whether such a loop may have opened it with its first server, to have one to close when there are no more."""
+    return identity == "/dev/null" and _holder(number) is None
+
+
 def is_silent(loop: Any) -> bool:
     """Whether it does not tell which descriptors it needs."""
     return not isinstance(loop, asyncio.BaseEventLoop)

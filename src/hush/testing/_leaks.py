@@ -127,8 +127,11 @@ class LeakCheck:
         opened = _files.open_loops(objects)
         own = {number for loop in opened for number in _files.files_of(loop)}
         new = [(at, what) for at, what in _files.open_files().items() if self._files.get(at) != what and at not in own]
-        if any(_files.is_silent(each) and each not in self._loops for each in opened):
+        silent = [each for each in opened if _files.is_silent(each)]
+        if any(each not in self._loops for each in silent):
             new = [(at, what) for at, what in new if not _files.may_be_of_a_loop(what)]
+        elif silent:
+            new = [(at, what) for at, what in new if not _files.may_be_spare(at, what)]
         kept = _files.loop_of_policy()
         loops = [
             each

@@ -40,6 +40,29 @@ async def test_threads_of_the_loops_own_executor_are_no_leak():
         await asyncio.to_thread(int)
 
 
+@pytest.mark.parametrize("leaves", [False, True])
+def test_what_a_loop_of_uvloop_opens_with_its_first_server_is_no_leak_and_a_file_is(leaves):
+    uvloop = pytest.importorskip("uvloop")
+    left = []
+
+    async def main():
+        async with leak_check():
+            server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+            server.close()
+            await server.wait_closed()
+            if leaves:
+                left.append(open("/dev/null"))  # noqa: SIM115
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if not leaves:
+            runner.run(main())
+            return
+        with pytest.raises(LeftOver, match="left behind: 1") as caught:
+            runner.run(main())
+    assert "/dev/null" in str(caught.value)
+    left.pop().close()
+
+
 def test_what_the_block_raises_comes_out_alone(tmp_path):
     with pytest.raises(KeyError), leak_check():
         file = (tmp_path / "x").open("w")
