@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from collections import defaultdict
+from contextlib import closing
 
 import pytest
 
@@ -228,6 +229,6 @@ async def test_the_failure_of_an_item_says_which_node_it_was(tmp_path):
     assert span.failure.path == span_json(span)["failure"]["path"] == "g/m/work"
     [raised] = [event for event in events(span) if event.name == "exception"]
     assert raised.attributes["hush.exception.path"] == "g/m/work"
-    with sqlite3.connect(tmp_path / "traces.db") as file:
+    with closing(sqlite3.connect(tmp_path / "traces.db")) as file:
         asked = "SELECT path, more ->> '$.failure.path' FROM spans WHERE error IS NOT NULL"
         assert file.execute(asked).fetchall() == [("g/m", "g/m/work")]
