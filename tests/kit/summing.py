@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
-from hush.core.protocols import NONE_SLOW, Wanted
+from hush.core._runtime._choice import Choice
+from hush.core._runtime._summing import Summing
+from hush.core.protocols import NONE_SLOW, Wanted, lot
 from hush.testing import VirtualLoop, run_virtual
 from hush.testing._run import play
 from kit.sampled_laws import Sampled
@@ -47,6 +50,23 @@ def told_of(engine: Any, count: int, *tracers: Any) -> tuple[Any, Any]:
     for event in watch.events:
         kinds[type(event).__name__] = kinds.get(type(event).__name__, 0) + 1
     return result, kinds
+
+
+def chosen(took: list[int], wanted: Wanted) -> list[int]:
+    """The items that the engine would tell of, one by one, if each took so long."""
+    choice, found = Choice(wanted), []
+    for index, took_ns in enumerate(took):
+        drawn = lot(choice.seed, index) < choice.share
+        if drawn or took_ns > choice.slow_ns:
+            found.append(index)
+            choice.told(took_ns, index + 1, drawn=drawn)
+    return found
+
+
+def summing_now() -> Summing:
+    """That of the one map under way."""
+    (found,) = (one for one in gc.get_objects() if type(one) is Summing and hasattr(one, "_fanout"))
+    return found
 
 
 async def quick(x: int) -> dict[str, int]:

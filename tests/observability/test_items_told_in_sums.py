@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, Limit, MapNode, Retry, events
-from hush.core._runtime._choice import Choice
 from hush.core._runtime._fanout import Fanout
 from hush.core._runtime._quick import Begun
 from hush.core._runtime._summing import Summing
@@ -19,7 +18,7 @@ from hush.core.protocols import NONE_SLOW, Wanted, lot
 from hush.testing import run_virtual
 from kit.sampled_laws import complaints_of_sums
 from kit.span_laws import Terse
-from kit.summing import Fixed, map_of, quick, sampled, told_of
+from kit.summing import Fixed, chosen, map_of, quick, sampled, told_of
 
 pytestmark = pytest.mark.usefixtures("silence")
 
@@ -118,16 +117,6 @@ def test_it_is_asked_once_for_each_activation_of_a_map():
     run_virtual(lambda: Hush(graph).run({}, tracer=Asked()))
     assert [each[:2] for each in asked] == [("g/o/m", (index,)) for index in range(3)]
     assert {each[2] for each in asked} <= {events.MapStarted, events.MapProgressed}
-
-
-def chosen(took: list[int], wanted: Wanted) -> list[int]:
-    choice, found = Choice(wanted), []
-    for index, took_ns in enumerate(took):
-        drawn = lot(choice.seed, index) < choice.share
-        if drawn or took_ns > choice.slow_ns:
-            found.append(index)
-            choice.told(took_ns, index + 1, drawn=drawn)
-    return found
 
 
 def test_the_first_and_the_slowest_are_told_of():

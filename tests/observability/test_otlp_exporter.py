@@ -9,6 +9,7 @@ from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from hush.core.extend import without_secrets
 from hush.observability._exporter import ExportError
@@ -49,6 +50,18 @@ def test_every_span_arrives_once_with_its_own_ids_and_times(receiver, exporter):
         "shop": {"each": {"each[7]": {"chat gpt-4o-mini": {}}}, "embeddings text-embedding-3-small": {}}
         | {"buy": {}, "pay": {}, "gift": {}}
     }
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+@pytest.mark.parametrize("kind", [OTLPExporter, GivenExporter])
+def test_others_have_the_interpreter_between_spans_unless_somebody_waits_for_them(receiver, kind, urgent):
+    rests = []
+    to = InMemorySpanExporter() if kind is GivenExporter else Endpoint(receiver.url, timeout_s=5.0)
+    exporter = kind(to, conventional, resource_of("shop"), lambda: rests.append(len(rests)))
+    many = [span(number) for number in range(1, 41)]
+    exporter.export(batch(*many)._replace(urgent=urgent))
+    exporter.close()
+    assert len(rests) == (0 if urgent else 5)
 
 
 def test_many_batches_share_one_connection(receiver, exporter):

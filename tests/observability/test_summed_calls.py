@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import weakref
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -18,7 +17,7 @@ from hush.core.protocols import NONE_SLOW, Wanted
 from hush.testing import run_virtual
 from kit.sampled_laws import complaints_of_sums
 from kit.span_laws import Terse
-from kit.summing import Fixed, map_of
+from kit.summing import Fixed, map_of, summing_now
 
 pytestmark = pytest.mark.usefixtures("silence")
 
@@ -211,7 +210,7 @@ def test_nothing_of_an_item_that_reports_an_error_is_remembered():
 
     async def odd(x: int) -> dict[str, Any]:
         if not summing:
-            summing[:] = [one for one in gc.get_objects() if type(one) is Summing and hasattr(one, "_fanout")]
+            summing.append(summing_now())
         held.append(len(summing[0]._ended_ns))
         return {"wrong": "no" if x % 2 else None}
 
@@ -230,7 +229,7 @@ def test_nothing_is_remembered_of_an_item_that_is_in_a_sum_or_was_told_of():
 
     async def one(x: int) -> dict[str, int]:
         if not summing:
-            summing[:] = [one for one in gc.get_objects() if type(one) is Summing and hasattr(one, "_fanout")]
+            summing.append(summing_now())
         await asyncio.sleep(0)
         held.append(len(summing[0].decided))
         return {"y": x}

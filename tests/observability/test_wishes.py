@@ -10,7 +10,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, events
-from hush.core._runtime._choice import Choice
 from hush.core._runtime._tracing import Tracing
 from hush.core.protocols import NONE_SLOW, Wanted, lot
 from hush.observability._bounds import PREVIEW
@@ -20,7 +19,7 @@ from hush.observability._sampling import Sampling, wanted
 from hush.observability._tally import TAKES, RunTally
 from hush.testing import run_virtual
 from kit.sinks import Sink
-from kit.summing import Fixed, map_of, quick, told_of
+from kit.summing import Fixed, chosen, map_of, quick, told_of
 
 pytestmark = pytest.mark.usefixtures("silence")
 
@@ -59,16 +58,6 @@ def merged(wishes: list[Wanted]) -> Wanted:
     return tracing.wanted("g/m", ())
 
 
-def told(took: list[int], wish: Wanted) -> set[int]:
-    choice, found = Choice(wish), set()
-    for index, took_ns in enumerate(took):
-        drawn = lot(choice.seed, index) < choice.share
-        if drawn or took_ns > choice.slow_ns:
-            found.add(index)
-            choice.told(took_ns, index + 1, drawn=drawn)
-    return found
-
-
 WISHES = st.builds(
     Wanted,
     st.sampled_from([-1, 4, 15, NONE_SLOW]),
@@ -83,9 +72,9 @@ WISHES = st.builds(
 @example([Wanted(NONE_SLOW, 5, slowest=5), Wanted(NONE_SLOW, 5, slowest=1)], [9, 8, 7, 6, 5, 4])
 @given(st.lists(WISHES, min_size=1, max_size=3), st.lists(st.integers(0, 20), max_size=40))
 def test_what_one_of_several_tracers_wants_is_told_of(wishes, took):
-    every = told(took, merged(wishes))
+    every = {*chosen(took, merged(wishes))}
     for wish in wishes:
-        assert told(took[: wish.first], wish) <= every
+        assert every >= {*chosen(took[: wish.first], wish)}
         assert {index for index in range(len(took)) if lot(5, index) < wish.share} <= every
         assert {index for index, took_ns in enumerate(took) if took_ns > wish.slow_ns} <= every or wish.slow_ns < 0
         others = [index for index in range(len(took)) if lot(5, index) >= wish.share]

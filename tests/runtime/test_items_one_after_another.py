@@ -109,9 +109,12 @@ def test_no_item_begins_before_all_of_the_one_before_has_ended(seed):
     assert (found["ys"], found["zs"], found.errors) == ([*range(12)], [*range(12)], ())
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there a traceback keeps the frames that awaited its own, too")
 def test_a_kept_failure_keeps_nothing_of_its_map():
-    """Nor one that no line of the user's raised, whose traceback has the engine's own frame."""
+    """Nor one that no line of the user's raised, whose traceback has the engine's own frame.
+
+    From Python 3.12 on a traceback keeps the frames that awaited its own, and so one worker, and its map without values.
+    """
+    most = 0 if sys.version_info < (3, 12) else 2
 
     def fn(x: int) -> Any:
         loop = asyncio.get_running_loop()
@@ -128,7 +131,7 @@ def test_a_kept_failure_keeps_nothing_of_its_map():
     result = run_virtual(lambda: Hush(graph).run({}))
     assert [type(error) for error in result.errors] == [Boom]
     gc.collect()  # it is about what is kept, not about when the rest goes
-    assert sum(type(one) in (Worker, Fanout) for one in gc.get_objects()) == before
+    assert sum(type(one) in (Worker, Fanout) for one in gc.get_objects()) <= before + most
 
 
 def test_no_item_begins_after_a_cancellation_that_came_as_the_one_before_ended():

@@ -256,8 +256,7 @@ class Line(Begun):
             summing.may_fail(index, at_ns)
             return None
         if self.entered:
-            self.entered = False
-            self.place.leave()  # type: ignore[union-attr]
+            self.leave()
         choice, frame, took_ns = summing.choice, self.frame, at_ns - self.started_ns
         drawn = hash((choice.seed, index)) & 0xFFFFFFFF < choice.share  # ``protocols.lot``, without the call
         if drawn or took_ns > choice.slow_ns:

@@ -46,6 +46,11 @@ def _resource(
     return Resource.create({name: value for name, value in given.items() if value is not None})
 
 
+def _let_go() -> None:
+    """Whoever waits for the interpreter has it now, and not after 5 ms."""
+    sleep(LET_GO_S)
+
+
 class _Lost:
     """What is lost of a batch, and the first reason."""
 
@@ -70,8 +75,11 @@ class OTLPExporter:
     live = False
     most = _MOST_SPANS
 
-    def __init__(self, endpoint: Endpoint, form: Form, resource: Resource) -> None:
+    def __init__(
+        self, endpoint: Endpoint, form: Form, resource: Resource, let_go: Callable[[], object] = _let_go
+    ) -> None:
         self._converter = Converter(form, resource)
+        self._let_go = let_go
         self._sender = Sender(endpoint)
         self.where = endpoint.shown
 
@@ -81,20 +89,19 @@ class OTLPExporter:
         parts = [batch.ended]
         while parts:
             part = parts.pop()
-            lost_before = lost.count
             try:
-                self._send(part, lost, rest=not batch.urgent)
+                of_part = self._send(part, rest=not batch.urgent)
             except TooLarge:
-                lost.count = lost_before
-                if len(part) == 1:
-                    lost.add(1, f"the span {part[0].name} is too large for the server")
-                else:
+                if len(part) > 1:
                     half = len(part) // 2
                     parts += [part[half:], part[:half]]
                     continue
+                lost.add(1, f"the span {part[0].name} is too large for the server")
             except ExportError as error:
-                error.done, error.taken = done, done - lost_before
+                error.done, error.taken = done, done - lost.count
                 raise
+            else:
+                lost.add(of_part.count, of_part.why)
             done += len(part)
         lost.tell(batch)
         if lost.why:
@@ -103,20 +110,21 @@ class OTLPExporter:
     def close(self) -> None:
         self._sender.close()
 
-    def _send(self, spans: Sequence[Span], lost: _Lost, *, rest: bool) -> None:
-        """Send all of them in one request."""
+    def _send(self, spans: Sequence[Span], *, rest: bool) -> _Lost:
+        """Send all of them in one request; what was lost of them."""
         from hush.observability._otel._encode import Body
 
-        converter = self._converter
+        converter, lost = self._converter, _Lost()
         body = Body(converter.resource, converter.scope)
-        _each(spans, lambda span: body.add(converter.convert(span)), lost, rest=rest)
+        _each(spans, lambda span: body.add(converter.convert(span)), lost, self._let_go if rest else None)
         if not body.count:
-            return
+            return lost
         data = body.data()
         if len(data) > _MOST_BYTES and len(spans) > 1:
             raise TooLarge
         rejected, said = self._sender.send(data)
         lost.add(rejected, said or ("no reason given" if rejected else ""))
+        return lost
 
 
 class GivenExporter:
@@ -125,8 +133,11 @@ class GivenExporter:
     live = False
     most = _MOST_SPANS
 
-    def __init__(self, given: SpanExporter, form: Form, resource: Resource) -> None:
+    def __init__(
+        self, given: SpanExporter, form: Form, resource: Resource, let_go: Callable[[], object] = _let_go
+    ) -> None:
         self._converter = Converter(form, resource)
+        self._let_go = let_go
         self._given = given
 
     def export(self, batch: Batch, /) -> None:
@@ -135,7 +146,12 @@ class GivenExporter:
         converter, lost = self._converter, _Lost()
         converter.hear(batch.runs)
         spans: list[ReadableSpan] = []
-        _each(batch.ended, lambda span: spans.append(converter.convert(span)), lost, rest=not batch.urgent)
+        _each(
+            batch.ended,
+            lambda span: spans.append(converter.convert(span)),
+            lost,
+            None if batch.urgent else self._let_go,
+        )
         if spans and self._given.export(spans) is not SpanExportResult.SUCCESS:
             raise ExportError(f"{type(self._given).__name__} did not take {len(spans)} spans", again=False)
         lost.tell(batch)
@@ -144,12 +160,12 @@ class GivenExporter:
         self._given.shutdown()
 
 
-def _each(spans: Sequence[Span], do: Callable[[Span], None], lost: _Lost, *, rest: bool) -> None:
-    """Convert one after the other; ``rest`` lets others have the interpreter meanwhile, who would wait 5 ms for it."""
+def _each(spans: Sequence[Span], do: Callable[[Span], None], lost: _Lost, let_go: Callable[[], object] | None) -> None:
+    """Convert one after the other; ``let_go``, if given, lets others have the interpreter between stretches of them."""
     for number, span in enumerate(spans, 1):
         try:
             do(span)
         except Exception as error:  # one span that is odd does not cost the others
             lost.add(1, f"the span {span.name} cannot be converted: {type(error).__name__}")
-        if rest and not number % _STRETCH:
-            sleep(LET_GO_S)
+        if let_go is not None and not number % _STRETCH:
+            let_go()
