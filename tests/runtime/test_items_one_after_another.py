@@ -112,7 +112,7 @@ def test_no_item_begins_before_all_of_the_one_before_has_ended(seed):
 def test_a_kept_failure_keeps_nothing_of_its_map():
     """Nor one that no line of the user's raised, whose traceback has the engine's own frame.
 
-    From Python 3.12 on a traceback keeps the frames that awaited its own, and so one worker, and its map without values.
+    From Python 3.12 on a traceback keeps the frames that awaited its own, and so a worker, and its map without values.
     """
     most = 0 if sys.version_info < (3, 12) else 2
 

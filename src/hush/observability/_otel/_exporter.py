@@ -92,11 +92,12 @@ class OTLPExporter:
             try:
                 of_part = self._send(part, rest=not batch.urgent)
             except TooLarge:
-                if len(part) > 1:
+                if len(part) == 1:
+                    lost.add(1, f"the span {part[0].name} is too large for the server")
+                else:
                     half = len(part) // 2
                     parts += [part[half:], part[:half]]
                     continue
-                lost.add(1, f"the span {part[0].name} is too large for the server")
             except ExportError as error:
                 error.done, error.taken = done, done - lost.count
                 raise
@@ -146,12 +147,8 @@ class GivenExporter:
         converter, lost = self._converter, _Lost()
         converter.hear(batch.runs)
         spans: list[ReadableSpan] = []
-        _each(
-            batch.ended,
-            lambda span: spans.append(converter.convert(span)),
-            lost,
-            None if batch.urgent else self._let_go,
-        )
+        let_go = None if batch.urgent else self._let_go
+        _each(batch.ended, lambda span: spans.append(converter.convert(span)), lost, let_go)
         if spans and self._given.export(spans) is not SpanExportResult.SUCCESS:
             raise ExportError(f"{type(self._given).__name__} did not take {len(spans)} spans", again=False)
         lost.tell(batch)
