@@ -98,7 +98,10 @@ class Told:
 
     def emit(self, event: Any) -> None:
         self.at_ns += 1_000
-        self.recorder.emit(event)
+        if type(event) is NodeRan:
+            self.recorder.ran(*event)
+        else:
+            self.recorder.emit(event)
 
     def quick(self, count: int = 1, **outputs: Any) -> Told:
         for _ in range(count):

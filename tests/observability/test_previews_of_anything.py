@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from hush.core.events import NodeRan
 from hush.core.extend import without_secrets
 from hush.observability import _preview
-from hush.observability._bounds import EVERYTHING, PREVIEW, Bounds
+from hush.observability._bounds import BRIEF, EVERYTHING, PREVIEW, SHORT, Bounds
 from hush.observability._condense import Condenser
 from hush.observability._failure import failure_of
-from hush.observability._preview import preview, shown
+from hush.observability._preview import held, preview, previews, shown
 from kit.previews import dumped
 
 pytestmark = pytest.mark.usefixtures("forgetting")
@@ -137,18 +137,57 @@ def test_small_values_are_shown_alike_and_bounded_whatever_was_seen_before(value
     _preview._plain_keys.clear()
     _preview._plain_texts.clear()
     first = preview(values, bounds)
-    assert preview(values, bounds) == preview(values, bounds, ours=True) == first
+    assert preview(values, bounds) == first
     assert first is not values
     dumped(first)
     assert widest_of(first) <= bounds.items + 1
     assert all(len(text) <= bounds.text + 40 for text in first.values() if type(text) is str)
 
 
-def test_what_is_ours_and_plain_is_kept_itself():
+def test_what_is_shown_is_a_copy():
     values = {"a": 1, "b": "text"}
-    assert preview(values, PREVIEW, ours=True) == values
-    assert preview(values, PREVIEW, ours=True) is values
+    assert preview(values, PREVIEW) == values
     assert preview(values, PREVIEW) is not values
+
+
+@drawn
+@given(
+    st.none() | st.dictionaries(st.text("abc", max_size=3), small, max_size=8),
+    st.dictionaries(st.text("abc", max_size=3), small | st.lists(small, max_size=2), max_size=8),
+    st.sampled_from([PREVIEW, BRIEF]),
+)
+def test_what_may_be_looked_at_later_is_shown_as_it_is_at_once(inputs, outputs, bounds):
+    own = held(inputs, outputs, bounds.few)
+    values = [*outputs.values(), *(inputs or {}).values()]
+    plain = all(
+        type(value) is not list and not (type(value) is str and len(value) > SHORT) and not out_of_range(value)
+        for value in values
+    )
+    few = max(len(outputs), len(inputs or {})) <= bounds.few
+    assert (own is not None) is (plain and few)
+    if own is not None:
+        assert own is not outputs
+        shown = previews(inputs, own, PREVIEW)
+        assert shown == (None if inputs is None else preview(inputs, bounds), preview(outputs, bounds))
+
+
+def out_of_range(value: Any) -> bool:
+    return type(value) is int and not -(2**63) <= value < 2**63
+
+
+def test_only_what_cannot_change_and_is_small_is_looked_at_later():
+    class Number(int):
+        pass
+
+    class Table(dict[str, Any]):
+        pass
+
+    for value in ("x" * (SHORT + 1), 2**63, [1], {"a": 1}, (1,), b"x", Number(1), object(), decimal.Decimal(1)):
+        assert held({}, {"y": value}, 20) is None
+        assert held({"x": value}, {"y": 1}, 20) is None
+    assert held({}, Table(y=1), 20) is None
+    assert held(None, {"y": 1}, -1) is None  # nothing is to be kept
+    assert held(None, {}, 0) == {}
 
 
 def test_what_json_cannot_hold_is_said():
@@ -396,7 +435,7 @@ def test_groups_of_groups_are_bounded():
 def test_what_is_plain_and_known_is_bounded_and_such_that_json_can_hold_it(bounds):
     values: dict[str, Any] = {f"n{number}": number for number in range(bounds.items + 5)}
     for _ in range(2):
-        found = preview(values, bounds, ours=True)
+        found = preview(values, bounds)
         assert len(found) == bounds.items + 1
         assert found["…"] == "5 more"
     for odd in (math.nan, -math.inf, 2**63, -(2**63) - 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 from itertools import count
@@ -353,6 +354,14 @@ def test_a_leaf_has_nothing_but_its_columns():
     row = dict(zip(SPAN_COLUMNS, span_row(5, kit.span(1, items=(3,), ready_ns=4, called_ns=6)), strict=True))
     assert row["more"] is None
     assert row["items"] == "3"
+
+
+@given(drawn.values, drawn.values)
+@settings(every_change, max_examples=300)
+def test_what_most_leaves_have_is_written_as_json_writes_it(inputs, outputs):
+    both = {name: given for name, given in (("inputs", inputs), ("outputs", outputs)) if given is not None}
+    row = dict(zip(SPAN_COLUMNS, span_row(5, kit.span(1, inputs=inputs, outputs=outputs)), strict=True))
+    assert row["more"] == (json.dumps(both, ensure_ascii=False, separators=(",", ":")) if both else None)
 
 
 def test_a_batch_is_in_the_file_wholly_or_not_at_all(writer, store):

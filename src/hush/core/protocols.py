@@ -53,7 +53,8 @@ class TerseTracer(CallTracer, Protocol):
 
     It hears of such a call when that has ended, and of readiness only when a node starts. So it is given a function
     that says what is under way of which nobody was told. What an event holds is one for all tracers, and not to be
-    changed.
+    changed. One that has ``ran`` too is given the fields of a ``NodeRan`` there, by position, in place of the event in
+    ``emit``.
 
     Attributes:
         terse: ``True``.

@@ -25,7 +25,7 @@ from hush.core.events import (
 from hush.observability._bounds import BRIEF, PREVIEW, Bounds
 from hush.observability._failure import failure_of
 from hush.observability._kinds import issubclass_of
-from hush.observability._preview import clean, exact, preview, shown
+from hush.observability._preview import clean, exact, preview, previews, shown
 from hush.observability._span import Failure, Generation
 
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
@@ -56,11 +56,16 @@ class Condenser:
 
     Args:
         bounds: How much of what nodes read and gave is kept; ``None`` for nothing.
+
+    Attributes:
+        few: So many values that a call read or gave may be looked at later, if ``held`` lets them pass.
+        few_in_items: The same of calls in items.
     """
 
     def __init__(self, bounds: Bounds | None) -> None:
         self._bounds = bounds
         self._in_items = bounds  # of what is in items, which is cut shorter once they are many
+        self.few = self.few_in_items = -1 if bounds is None else bounds.few
         self._items = 0
         self._kinds: Mapping[str, str] = {}
         self._asks = False  # whether any node of the run asks a model
@@ -114,12 +119,20 @@ class Condenser:
         _, _, item, _, _, _, _, inputs, outputs, number, ends_item = event
         bounds = self._bounds if item is None else self._in_items
         if ends_item:
-            self._count_items()
+            self.count_items()
         if bounds is None:
             return _new(NodeRan, (*event[:_INPUTS], None, None, number, ends_item))  # type: ignore[no-any-return]
-        reads = None if inputs is None else preview(inputs, bounds, ours=True)
+        reads = None if inputs is None else preview(inputs, bounds)
         gave = preview(outputs, bounds)
         return _new(NodeRan, (*event[:_INPUTS], reads, gave, number, ends_item))  # type: ignore[no-any-return]
+
+    def late(self, told: tuple[Any, ...]) -> NodeRan:
+        """The event of these fields, condensed, where ``held`` let its values pass; in any thread."""
+        inputs, outputs = told[_INPUTS], told[_INPUTS + 1]
+        reads, gave = previews(inputs, outputs, self._bounds)  # type: ignore[arg-type]  # else there is nothing to keep
+        if reads is not inputs or gave is not outputs:
+            told = (*told[:_INPUTS], reads, gave, *told[_INPUTS + 2 :])
+        return _new(NodeRan, told)  # type: ignore[no-any-return]
 
     def _node_finished(self, event: NodeFinished) -> Event:
         outputs: Any = event.outputs
@@ -141,21 +154,23 @@ class Condenser:
             self._begun.discard((event.path, event.item, event.outer))
         return event._replace(error=failure_of(event.error))  # type: ignore[arg-type]
 
-    def _count_items(self, items: int = 1) -> None:
+    def count_items(self, items: int = 1) -> None:
+        """So many more items have ended."""
         self._items += items
         if self._items >= MANY_ITEMS and self._bounds is PREVIEW:
             self._in_items = BRIEF
+            self.few_in_items = BRIEF.few
 
     def _items_ran(self, event: ItemsRan) -> Event:
-        self._count_items(event.items)
+        self.count_items(event.items)
         return event
 
     def _item_failed(self, event: ItemFailed) -> Event:
-        self._count_items()
+        self.count_items()
         return event._replace(error=failure_of(event.error), key=_id(event.key))
 
     def _item_finished(self, event: ItemFinished) -> Event:
-        self._count_items()
+        self.count_items()
         if event.outputs is None and event.key is None:
             return event
         return event._replace(outputs=None, key=_id(event.key))

@@ -58,18 +58,53 @@ def is_secret(name: str) -> bool:
     return found
 
 
-def preview(values: Mapping[str, Any], bounds: Bounds, *, ours: bool = False) -> dict[str, Any]:
-    """``values`` as plain data. Where something cannot be shown, its place says so; nothing is raised.
-
-    If they are ``ours``, nobody changes them, and they may be given back.
-    """
+def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
+    """``values`` as plain data. Where something cannot be shown, its place says so; nothing is raised."""
     if _secrets_known != secrets_known():
         _forget_plain()
     if type(values) is dict and len(values) <= bounds.few:
-        own = values if ours else values.copy()  # first: another thread may change them meanwhile
+        own = values.copy()  # first: another thread may change them meanwhile
         if len(own) <= bounds.few and _are_plain(own):
             return own
     return _preview(values, bounds)
+
+
+def held(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], few: int) -> dict[str, Any] | None:
+    """A copy of ``outputs``, if ``previews`` of it and of ``inputs`` may be made later, elsewhere.
+
+    That is so where each holds a ``few`` numbers and short texts at most, which cannot change and keep nothing else
+    alive. ``inputs`` are ours: nobody changes them.
+    """
+    if type(outputs) is not dict or len(outputs) > few or (inputs is not None and len(inputs) > few):
+        return None
+    own = outputs.copy()  # first: another thread may change them meanwhile
+    return own if len(own) <= few and _may_wait(own) and (inputs is None or _may_wait(inputs)) else None
+
+
+def _may_wait(values: Mapping[str, Any]) -> bool:
+    """Whether these are numbers and short texts, whatever they say."""
+    for value in values.values():
+        kind = type(value)
+        if kind is int:
+            if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
+                return False
+        elif kind is str:
+            if len(value) > SHORT:
+                return False
+        elif kind is not float and kind is not bool and value is not None:
+            return False
+    return True
+
+
+def previews(
+    inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], bounds: Bounds
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
+    """``preview`` of both, which ``held`` has let pass: they are few, and given back if they may stand as they are."""
+    if _secrets_known != secrets_known():
+        _forget_plain()
+    if inputs is not None and not _are_plain(inputs):
+        inputs = _preview(inputs, bounds)
+    return inputs, outputs if _are_plain(outputs) else _preview(outputs, bounds)
 
 
 def _forget_plain() -> None:
@@ -83,7 +118,7 @@ def _forget_plain() -> None:
     _secrets_known = known  # last: who finds it equal finds the new sets
 
 
-def _are_plain(values: dict[str, Any]) -> bool:
+def _are_plain(values: Mapping[str, Any]) -> bool:
     """Whether these are numbers and short texts that are known to be harmless, under such names."""
     plain = _plain_keys
     for key, value in values.items():

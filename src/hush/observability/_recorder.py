@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from time import monotonic_ns, sleep
@@ -16,6 +16,7 @@ from hush.observability._condense import ACTS, Condenser, bare
 from hush.observability._failure import described
 from hush.observability._gather import Gatherer
 from hush.observability._ids import Ids, trace_id
+from hush.observability._preview import held
 from hush.observability._sampling import Sampling, seed_of, wanted
 from hush.observability._span import RunRecord, Span
 from hush.observability._tree import Tree
@@ -72,8 +73,8 @@ class RunRecorder:
     ) -> None:
         self._pipeline = pipeline
         self._condense = Condenser(bounds)
-        self._queue: deque[Event] = deque()
-        self._put = self._queue.append
+        self._queue: deque[Any] = deque()  # events, and what the condenser has yet to look at
+        self._put: Callable[[Any], None] = self._queue.append
         self._lock = Lock()
         self.tree = Tree(sampling, tags)
         self._sampling = sampling
@@ -137,6 +138,32 @@ class RunRecorder:
             elif kind is MapFinished:
                 self._totals.pop(_place(event), None)
 
+    def ran(
+        self,
+        run: str,
+        path: str,
+        item: int | None,
+        at_ns: int,
+        outer: tuple[int, ...],
+        ready_ns: int | None,
+        started_ns: int,
+        inputs: Mapping[str, Any] | None,
+        outputs: Mapping[str, Any],
+        number: int,
+        ends_item: bool,
+    ) -> None:
+        """``emit`` with what most events are, field by field."""
+        condense = self._condense
+        gave = held(inputs, outputs, condense.few if item is None else condense.few_in_items)
+        if gave is None:
+            self.emit(NodeRan(run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number, ends_item))
+            return
+        if ends_item:
+            condense.count_items()
+        self._put((run, path, item, at_ns, outer, ready_ns, started_ns, inputs, gave, number, ends_item))
+        if len(self._queue) > MOST_QUEUED:
+            self.fold(SLICE, wait=False)
+
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""
         try:
@@ -162,12 +189,15 @@ class RunRecorder:
         elif not self._lock.acquire(blocking=False):
             return True
         try:
-            queue, feed, ran = self._queue, self._gather.feed, self.tree.ran
+            queue, feed, ran, late = self._queue, self._gather.feed, self.tree.ran, self._condense.late
             take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
             for _ in range(min(most, count)):
                 event = take()
                 try:
-                    if type(event) is NodeRan:
+                    kind = type(event)
+                    if kind is tuple:
+                        ran(late(event))
+                    elif kind is NodeRan:
                         ran(event)
                     else:
                         feed(event)
@@ -244,7 +274,7 @@ def _none(before_ns: int, most: int) -> Sequence[NodeStarted]:
     return ()
 
 
-def _nothing_of(event: Event) -> None:
+def _nothing_of(_: Any) -> None:
     """Another one hears the run."""
 
 

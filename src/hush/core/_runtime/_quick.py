@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterator, Mapping
 from contextvars import copy_context
 from typing import Any, Protocol
@@ -11,11 +12,8 @@ from hush.core._plan._model import AWAITED, StepPlan
 from hush.core._runtime._entering import Enter, place_in, within
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._reading import reading_of
-from hush.core._runtime._telling import CLOCK_NS, place_of
+from hush.core._runtime._telling import CLOCK_NS, Hearing, place_of
 from hush.core.protocols import Place
-
-_NodeRan = events.NodeRan  # a global costs less than an attribute of a module
-_new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 
 
 class Begun:
@@ -69,7 +67,7 @@ class Quick(Protocol):
     """What a strand asks about a call on the loop that may be told of at once.
 
     Attributes:
-        direct: Whether ``step.call`` alone does what ``call`` does.
+        direct: Whether ``step.call`` alone does what ``call`` does, for steps that read slots as they are.
     """
 
     direct: bool
@@ -108,8 +106,13 @@ class Teller(Protocol):
     enters: list[Enter]
     kept: dict[str, dict[str, Any]] | None
     numbers: Iterator[int]
+    hearing: list[Hearing]
+
+    def drop(self, hears: Hearing, error: BaseException) -> None: ...
 
     def tell(self, event: events.Event) -> None: ...
+
+    def tell_ran(self, told: tuple[Any, ...]) -> None: ...
 
     def tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int, ready_ns: int) -> None: ...
 
@@ -127,15 +130,14 @@ class QuickCalls:
         numbers: Of calls that begin.
     """
 
-    __slots__ = ("_all", "_enters", "_run", "_tracing", "free", "lines", "numbers")
-
-    direct = False
+    __slots__ = ("_all", "_enters", "_run", "_tracing", "direct", "free", "lines", "numbers")
 
     def __init__(self, tracing: Teller, run: str) -> None:
         self._tracing = tracing
         self._run = run
         self.numbers = tracing.numbers
         self._enters = bool(tracing.entering)
+        self.direct = not self._enters
         self._all: list[Begun] = []  # one for each call at a time, used again and again
         self.free: list[Begun] = []
         self.lines: set[Begun] = set()
@@ -207,20 +209,13 @@ class QuickCalls:
                 ready_ns = frame.readied.pop(step.index, started_ns)
             except AttributeError:  # nobody noted when
                 ready_ns = started_ns
-        told = (
-            self._run,
-            step.path,
-            item[-1] if item else None,
-            at_ns + CLOCK_NS,
-            item[:-1],
-            ready_ns + CLOCK_NS,
-            started_ns + CLOCK_NS,
-            inputs,
-            out,
-            number,
-            False,
-        )
-        tracing.tell(_new(_NodeRan, told))
+        index, outer = (item[-1], item[:-1]) if item else (None, ())
+        ended_ns, ready_ns, started_ns = at_ns + CLOCK_NS, ready_ns + CLOCK_NS, started_ns + CLOCK_NS
+        for hears in tracing.hearing:  # ``Telling.tell_ran``, spelt out
+            try:
+                hears[1](self._run, step.path, index, ended_ns, outer, ready_ns, started_ns, inputs, out, number, False)
+            except (Exception, CancelledError) as exc:
+                tracing.drop(hears, exc)
         if len(ready) > before:
             tracing.note_ready(ready, before, at_ns)
         return then

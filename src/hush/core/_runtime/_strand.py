@@ -78,6 +78,7 @@ class Strand(Settling):
         more, timed = self.more, self.timed
         call = None if tracing is None or not tracing.sees_calls else tracing.call
         terse = None if tracing is None else self.quick or tracing.quick
+        direct = terse is not None and terse.direct
         slots: Any
         begun: Any = None
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
@@ -147,7 +148,9 @@ class Strand(Settling):
                     if terse is not None:
                         begun = terse.begin(frame, step, now_ns, told_ns)
                         told_ns = 0
-                        out = step.call(slots) if terse.direct else terse.call(begun)
+                        reading = step.reading
+                        plainly = direct and reading is not None and reading.slots is not None
+                        out = step.call(slots) if plainly else terse.call(begun)
                     else:
                         out = step.call(slots) if call is None else call(frame, step)
                     if type(out) is dict and tracing is None and TAGS not in out:
@@ -284,7 +287,9 @@ class Strand(Settling):
                     if awaitable is None:
                         if terse is not None and step.begin is None:
                             begun = terse.begin(frame, step, perf_counter_ns(), 0)
-                            awaitable = step.call(frame.slots) if terse.direct else terse.call(begun)
+                            reading = step.reading
+                            plainly = terse.direct and reading is not None and reading.slots is not None
+                            awaitable = step.call(frame.slots) if plainly else terse.call(begun)
                         else:
                             if tracing is not None:
                                 tracing.node_started(frame, step)

@@ -43,7 +43,7 @@ def _error_keys(step: StepPlan) -> list[str]:
 class Teller(Protocol):
     """What tells a run's tracers of all else: ``Tracing``, as it is known here."""
 
-    def tell(self, event: events.Event) -> None: ...
+    def tell_ran(self, told: tuple[Any, ...]) -> None: ...
 
     def wanted(self, path: str, around: tuple[int, ...]) -> Wanted: ...
 
@@ -134,7 +134,7 @@ class Summing:
         ended_ns = at_ns + CLOCK_NS
         since_ns = ended_ns - took_ns
         call = self._fanout.run.id, begun.step.path, item[-1], ended_ns, item[:-1], since_ns, since_ns, inputs, out
-        self._tracing.tell(_new(_NodeRan, (*call, begun.number, True)))
+        self._tracing.tell_ran((*call, begun.number, True))
         self.decided[item[-1]] = False
         if not self.timed:
             self.set_timer()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import get_clock_info, monotonic_ns, perf_counter_ns, time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core import events
 from hush.core._logs import logger
@@ -25,21 +25,26 @@ CLOCK_NS = 0 if get_clock_info("monotonic") == get_clock_info("perf_counter") el
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, once an item
 
 
+Hearing: TypeAlias = tuple[Callable[[Event], None], Callable[..., None]]
+"""What a tracer takes events with, and what it takes the fields of a ``NodeRan`` with."""
+
+
 class Telling:
     """Tells the tracers of one run.
 
     Attributes:
+        hearing: The tracers that have not raised.
         items_of: The path of the map whose items' outputs are told too.
         streams: Whether whoever listens takes parts of answers as they come.
         held: Whether whoever listens cannot take more for now: nothing new is to start until ``room`` returns.
     """
 
-    __slots__ = ("_emits", "_loop", "_paces", "_run", "_waiting", "held", "items_of", "streams")
+    __slots__ = ("_loop", "_paces", "_run", "_waiting", "hearing", "held", "items_of", "streams")
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
         self._run: str = run.id
         self._loop: asyncio.AbstractEventLoop = run.loop
-        self._emits = [tracer.emit for tracer in tracers]
+        self.hearing: list[Hearing] = [(tracer.emit, _ran_of(tracer)) for tracer in tracers]
         self._waiting: list[asyncio.Future[None]] = []
         self._paces: dict[tuple[str, tuple[int, ...]], Pace] = {}  # of the maps under way, by path and place
         self.items_of: str | None = None
@@ -64,14 +69,25 @@ class Telling:
 
     def tell(self, event: Event) -> None:
         """Hand ``event`` to every tracer; one that raises is dropped for the rest of the run and logged."""
-        for emit in self._emits:
+        for hears in self.hearing:
             try:
-                emit(event)
-            except (Exception, CancelledError):  # a border: a tracer must not harm the run
-                self._emits = [other for other in self._emits if other is not emit]
-                log.exception(
-                    "the tracer's %r raised; it hears no more of run %s", emit, self._run, extra={"run": self._run}
-                )
+                hears[0](event)
+            except (Exception, CancelledError) as exc:  # a border: a tracer must not harm the run
+                self.drop(hears, exc)
+
+    def tell_ran(self, told: tuple[Any, ...]) -> None:
+        """Hand a ``NodeRan`` of these fields to every tracer, all of which take such, in the same way."""
+        for hears in self.hearing:
+            try:
+                hears[1](*told)
+            except (Exception, CancelledError) as exc:
+                self.drop(hears, exc)
+
+    def drop(self, hears: Hearing, error: BaseException) -> None:
+        """A tracer has raised."""
+        self.hearing = [other for other in self.hearing if other is not hears]
+        what = "the tracer's %r raised; it hears no more of run %s"
+        log.error(what, hears[0], self._run, extra={"run": self._run}, exc_info=error)
 
     # --- the run --------------------------------------------------------------------------------------------
     def run_started(
@@ -239,3 +255,18 @@ class Telling:
 
 def place_of(item: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
     return (item[-1], item[:-1]) if item else (None, ())
+
+
+def _ran_of(tracer: Any) -> Callable[..., None]:
+    """What ``tracer`` takes the fields of a ``NodeRan`` with, if it takes such: its own, or what makes the event."""
+    emit: Callable[[Event], None] = tracer.emit
+    if not getattr(tracer, "terse", False):
+        return emit
+    ran: Callable[..., None] | None = getattr(tracer, "ran", None)
+    if ran is not None:
+        return ran
+
+    def emitted(*told: Any) -> None:
+        emit(_new(events.NodeRan, told))
+
+    return emitted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -12,9 +12,6 @@ from hush.observability._local._rows import RUN_COLUMNS, SPAN_COLUMNS, Row, run_
 from hush.observability._local._schema import RUN_BITS
 from hush.observability._span import Batch, RunRecord, Span
 
-_INSERT = f"INSERT INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES "
-_REPLACE = f"INSERT OR REPLACE INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES "
-_PLACES = f"({', '.join('?' * len(SPAN_COLUMNS))})"
 _AT_ONCE = 256
 """Rows in one statement. SQLite lets the interpreter go for each statement, and beside a busy loop Python gives it back
 after 5 ms only; besides, it is twice as fast. A statement may have 32,766 values: https://www.sqlite.org/limits.html"""
@@ -100,13 +97,12 @@ class Writing:
             else:
                 known.append(span_row(earlier[0], span))
             run.under_way[span.id] = (run.last if earlier is None else earlier[0], span)
-        for statement, rows in ((_INSERT, fresh), (_REPLACE, known)):
+        for verb, rows in (("INSERT", fresh), ("INSERT OR REPLACE", known)):
             if rows:
                 if self._clean is storable:
                     rows = [tuple(map(storable, row)) for row in rows]
                 for first, count in _portions(len(rows), self._at_once):
-                    values = chain.from_iterable(rows[first : first + count])
-                    self._connection.execute(_many(statement, count), tuple(values))
+                    self._connection.execute(*_statement(verb, rows[first : first + count]))
 
     def _gone(self, gone: Iterable[tuple[str, str]]) -> None:
         for trace, span in gone:
@@ -206,9 +202,25 @@ class Writing:
         )
 
 
+def _statement(verb: str, rows: Sequence[Row]) -> tuple[str, tuple[Any, ...]]:
+    """What puts all ``rows`` into the file at once, and its values.
+
+    Columns that are ``None`` in all of them are left out, as most rows have one or two: for each such value Python
+    looks for somebody who adapts it, which costs as much as four others.
+    """
+    count = len(rows)
+    filled: dict[str, tuple[Any, ...]] = {
+        name: values
+        for name, values in zip(SPAN_COLUMNS, zip(*rows, strict=True), strict=True)
+        if values.count(None) < count
+    }
+    return _written(verb, tuple(filled), count), tuple(chain.from_iterable(zip(*filled.values(), strict=True)))
+
+
 @cache
-def _many(statement: str, count: int) -> str:
-    return statement + ", ".join([_PLACES] * count)
+def _written(verb: str, columns: tuple[str, ...], count: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"{verb} INTO spans ({', '.join(columns)}) VALUES {', '.join([row] * count)}"
 
 
 def _portions(count: int, most: int) -> Iterator[tuple[int, int]]:

@@ -63,19 +63,17 @@ def _encoder() -> Callable[[Any], str]:
 
 
 _written = _encoder()
+_quoted: Callable[[str], str] = getattr(json.encoder, "c_encode_basestring", None) or json.encoder.py_encode_basestring
+_UNWRITABLE = (TypeError, ValueError, RecursionError)
 
 
 def span_row(number: int, span: Span) -> Row:
     """The row of ``span``, in the order of ``SPAN_COLUMNS``."""
     items, status, error = span.items, span.status, None
     if span[_FROM:_IN] == _BEFORE and span[_OUT + 1 :] == _AFTER:
-        inputs, outputs = span[_IN], span[_OUT]
-        if outputs is None:
-            more = None if inputs is None else {"inputs": inputs}
-        else:
-            more = {"outputs": outputs} if inputs is None else {"inputs": inputs, "outputs": outputs}
+        written = _values(span.inputs, span.outputs)
     else:
-        more = {name: _plain(name, span[at]) for at, name, usual in _SPAN_REST if span[at] != usual}
+        written = _json({name: _plain(name, span[at]) for at, name, usual in _SPAN_REST if span[at] != usual})
         if span.failure is not None:
             error = _in_short(span.failure)
     return (
@@ -84,7 +82,7 @@ def span_row(number: int, span: Span) -> Row:
         (str(items[0]) if len(items) == 1 else ",".join(map(str, items))) if items else None,
         *span[_ITEMS + 1 : _FROM],
         status if error is None and status in FAILED else error,
-        None if more is None else _json(more),
+        written,
     )
 
 
@@ -102,17 +100,40 @@ def _in_short(failure: Failure) -> str:
     return f"{failure.type}: {failure.message}"[:_ERROR]
 
 
+def _values(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any] | None) -> str | None:
+    """The JSON of what most leaves have, and nothing else."""
+    try:
+        if outputs is None:
+            return None if inputs is None else f'{{"inputs":{_object(inputs)}}}'
+        if inputs is None:
+            return f'{{"outputs":{_object(outputs)}}}'
+        return f'{{"inputs":{_object(inputs)},"outputs":{_object(outputs)}}}'
+    except _UNWRITABLE:
+        return _json({"inputs": inputs, "outputs": outputs})
+
+
+def _object(values: Mapping[str, Any]) -> str:
+    """``_written``, where most values are numbers and texts, in half the time."""
+    parts = []
+    for key, value in values.items():
+        if type(value) is int:
+            parts.append(f"{_quoted(key)}:{value}")
+        else:
+            parts.append(f"{_quoted(key)}:{_quoted(value) if type(value) is str else _written(value)}")
+    return f"{{{','.join(parts)}}}"
+
+
 def _json(more: dict[str, Any]) -> str:
     try:
         return _written(more)
-    except (TypeError, ValueError, RecursionError) as exc:  # the span is worth more than what it gave
+    except _UNWRITABLE as exc:  # the span is worth more than what it gave
         lost = {"…": f"not written: {type(exc).__name__}"}
         for name in ("inputs", "outputs"):
             if name in more:
                 more[name] = lost
         try:
             return _written(more)
-        except (TypeError, ValueError, RecursionError):
+        except _UNWRITABLE:
             return _written({"inputs": lost})
 
 
