@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from types import FrameType
@@ -288,6 +287,8 @@ class Collected:
         self.total += 1
         if len(self.kept) >= KEPT_ERRORS and item >= self.kept[-1][0]:
             return
+        from bisect import insort  # not before something has failed
+
         if not isinstance(error, BaseException):
             error = ReportedError(error)
         insort(self.kept, (item, next(self._order), error))
