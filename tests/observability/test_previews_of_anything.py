@@ -186,6 +186,9 @@ def test_only_what_cannot_change_and_is_small_is_looked_at_later():
         assert held({}, {"y": value}, 20) is None
         assert held({"x": value}, {"y": 1}, 20) is None
     assert held({}, Table(y=1), 20) is None
+    for key in (1, ("a",), object(), "x" * (SHORT + 1)):
+        assert held({}, {key: 1}, 20) is None
+    assert held({"a": 1, "b": 2}, {"y": 1}, 1) is None
     assert held(None, {"y": 1}, -1) is None  # nothing is to be kept
     assert held(None, {}, 0) == {}
 

@@ -364,6 +364,18 @@ def test_what_most_leaves_have_is_written_as_json_writes_it(inputs, outputs):
     assert row["more"] == (json.dumps(both, ensure_ascii=False, separators=(",", ":")) if both else None)
 
 
+def test_what_cannot_be_written_is_said_and_no_more():
+    for values in ({"a": 10**5_000}, {"a": Loop}, [1]):
+        for name in ("inputs", "outputs"):
+            row = dict(zip(SPAN_COLUMNS, span_row(5, kit.span(1, **{name: values})), strict=True))
+            (found,) = json.loads(row["more"]).items()
+            assert found[0] == name
+
+
+class Loop:
+    pass
+
+
 def test_a_batch_is_in_the_file_wholly_or_not_at_all(writer, store):
     writer.export(Batch(ended=(kit.span(1),), runs=(kit.run(status="running"),)))
     wrong = kit.span(3, path=None)

@@ -61,8 +61,10 @@ def some_calls() -> Hush:
 
 
 def told_to(*tracers: Any) -> None:
+    """Twice, since how a step reads is known from the first time on."""
     engine = some_calls()
-    run_virtual(lambda: engine.run({"xs": range(20)}, tracer=list(tracers)))
+    for _ in range(2):
+        run_virtual(lambda: engine.run({"xs": range(20)}, tracer=list(tracers)))
 
 
 @pytest.mark.parametrize("kind", [ByField, Sampling])
@@ -73,29 +75,69 @@ def test_it_hears_what_others_hear_in_one_event_in_the_same_order(kind):
     apart, whole = kind(), Whole()
     told_to(apart, whole)
     assert apart.events == whole.events
+    assert [type(event).__name__ for event in whole.events].count("RunFinished") == 2
     ran = [event for event in apart.events if type(event) is NodeRan]
     assert {event.path for event in ran} >= {"g/first", "g/second", "g/third", "g/m/n", "g/two/one", "g/two/other"}
     assert any(event.ends_item for event in ran) is (kind is Sampling)
 
 
 @pytest.mark.parametrize("at", [0, 1])
-def test_one_that_raises_there_hears_no_more_and_the_others_do(at, caplog):
-    class Broken(ByField):
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+@pytest.mark.parametrize("method", ["ran", "emit"])
+@pytest.mark.parametrize("ends_item", [False, True])
+def test_one_that_raises_there_hears_no_more_and_the_others_do(at, error, method, ends_item, caplog):
+    class Broken(Sampling):
         def ran(self, *told: Any) -> None:
-            raise RuntimeError("not this one")
+            event = NodeRan(*told)
+            if method == "ran" and event.ends_item is ends_item:
+                raise error("not this one")
+            super().emit(event)
 
-    broken, whole = Broken(), ByField()
+        def emit(self, event: Any, /) -> None:
+            if method == "emit" and (type(event).__name__ == "MapStarted" or not ends_item):
+                raise error("nor this one")
+            super().emit(event)
+
+    broken, whole = Broken(), Sampling()
     tracers = [whole, whole]
     tracers[at] = broken
+    engine = some_calls()
     with caplog.at_level(logging.ERROR, "hush.tracing"):
-        told_to(*tracers)
+        run_virtual(lambda: engine.run({"xs": range(20)}, tracer=tracers))
     (record,) = caplog.records
     assert "it hears no more of run" in record.getMessage()
-    alone = ByField()
-    told_to(alone)
+    assert record.exc_info is not None
+    assert record.exc_info[0] is error
+    alone = Sampling()
+    run_virtual(lambda: engine.run({"xs": range(20)}, tracer=alone))
     assert [type(event) for event in whole.events] == [type(event) for event in alone.events]
-    assert not [event for event in broken.events if type(event) is NodeRan]
-    assert type(broken.events[-1]).__name__ != "RunFinished"
+    assert "RunFinished" not in [type(event).__name__ for event in broken.events]
+
+
+def test_whoever_only_hands_on_to_one_that_has_it_is_given_events():
+    class Wrapper:
+        def __init__(self, around: Any) -> None:
+            self._around = around
+            self.heard: list[Any] = []
+
+        def emit(self, event: Any, /) -> None:
+            self.heard.append(event)
+            self._around.emit(event)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._around, name)
+
+    class Counts(ByField):
+        ran: Any = None  # what it calls so is no method
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.ran = []
+
+    wrapper, counts = Wrapper(ByField()), Counts()
+    told_to(wrapper, counts)
+    assert wrapper.heard == wrapper._around.events == counts.events
+    assert [event for event in wrapper.heard if type(event) is NodeRan]
 
 
 # ── What a recorder looks at later ───────────────────────────────────────────────────────────────────────────────────
@@ -172,26 +214,48 @@ def test_what_may_change_or_is_large_is_not_kept_until_then():
     def looks(x: Any) -> dict[str, Any]:
         return {"x": 1}
 
-    alive: list[weakref.ref[Thing]] = []
-    dead: list[bool] = []
-    spans = recorded(gives, looks, before=lambda: dead.append(alive[0]() is None))
-    assert dead == [True]
-    assert "Thing" in spans["g/n0"].outputs["x"]
+    def gives_under(x: int) -> dict[Any, Any]:
+        thing = Thing()
+        alive.append(weakref.ref(thing))
+        return {"x": 1, thing: 2, "a" * 10_000: 3}
+
+    for giving in (gives, gives_under):
+        alive: list[weakref.ref[Thing]] = []
+        dead: list[bool] = []
+        spans = recorded(giving, looks, before=lambda: dead.append(alive[0]() is None))  # noqa: B023  # called at once
+        assert dead == [True]
+        assert "Thing" in repr(spans["g/n0"].outputs)
+        assert len(repr(spans["g/n0"].outputs)) < 3_000
 
 
-def test_of_items_after_the_first_thousand_less_is_kept():
-    def nine(x: int) -> dict[str, int]:
-        return {f"k{number}": x for number in range(9)}
+def test_of_two_that_write_to_one_place_one_keeps_calls():
+    class OnlyOne(Sink):
+        def add(self, recorder: Any, run: Any, /) -> bool:
+            return not told and not told.append(run)
 
+    told: list[Any] = []
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=lambda x: {"x": x}, inputs={"x": PARENT["x"]}, outputs={"x": PARENT["x"]})
+    recorders = [RunRecorder(OnlyOne(), PREVIEW, Sampled(), (), None) for _ in range(2)]
+    run_virtual(lambda: Hush(graph).run({"x": 1}, tracer=recorders))
+    assert [recorder.waiting() for recorder in recorders] == [3, 0]
+
+
+@pytest.mark.parametrize("gives", [False, True])
+def test_of_items_after_the_first_thousand_less_is_kept(gives):
+    def nine(**given: int) -> dict[str, int]:
+        return given if gives else {"k0": given["k0"]}
+
+    names = [f"k{number}" for number in range(9)]
     with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each(PARENT["xs"])}) as each:
-        CodeNode(name="n", code_fn=nine, inputs={"x": PARENT["x"]}, outputs={"*": PARENT})
+        CodeNode(name="n", code_fn=nine, inputs=dict.fromkeys(names, PARENT["x"]), outputs={"*": PARENT})
         each["k0"] >> PARENT["y"]
     sink = Sink()
     recorder = RunRecorder(sink, PREVIEW, Sampled(first=10**9), (), None)
     run_virtual(lambda: Hush(graph).run({"xs": range(MANY_ITEMS + 100)}, tracer=recorder))
     while recorder.fold(SLICE):
         pass
-    shown = {span.items[-1]: span.outputs for span in sink.spans if span.path == "g/m/n"}
+    shown = {span.items[-1]: span.outputs if gives else span.inputs for span in sink.spans if span.path == "g/m/n"}
     assert len(shown) == MANY_ITEMS + 100
     assert len(shown[0]) == 9
     assert shown[MANY_ITEMS + 99] == {**{f"k{number}": MANY_ITEMS + 99 for number in range(5)}, "…": "4 more"}

@@ -1,4 +1,7 @@
-"""``Condenser``: events without the values and exceptions in them, made in the run's thread before they are queued."""
+"""``Condenser``: events without the values and exceptions in them, made in the run's thread before they are queued.
+
+What most calls read and gave, a few numbers and short texts, is seen to later (``late``), since it cannot change.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Values of a run as plain data that JSON can hold: cut to a bound, without secrets, without running anybody's code.
 
-It is called in the run's thread for each node, since what a node gave may change as soon as the next one has it. So the
-common case, a few numbers and short texts, has a path of its own.
+It is called in the run's thread for a node, since what that gave may change as soon as the next one has it. The common
+case, a few numbers and short texts, has a path of its own: they cannot change, so only a copy is made there (``held``).
 """
 
 from __future__ import annotations
@@ -82,8 +82,10 @@ def held(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], few: int)
 
 
 def _may_wait(values: Mapping[str, Any]) -> bool:
-    """Whether these are numbers and short texts, whatever they say."""
-    for value in values.values():
+    """Whether these are numbers and short texts, under short names, whatever they say."""
+    for key, value in values.items():
+        if type(key) is not str or len(key) > SHORT:
+            return False
         kind = type(value)
         if kind is int:
             if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:

@@ -152,9 +152,12 @@ class RunRecorder:
         number: int,
         ends_item: bool,
     ) -> None:
-        """``emit`` with what most events are, field by field."""
+        """``emit`` with what most events are, field by field. Of what they hold numbers and short texts are kept."""
         condense = self._condense
-        gave = held(inputs, outputs, condense.few if item is None else condense.few_in_items)
+        try:
+            gave = held(inputs, outputs, condense.few if item is None else condense.few_in_items)
+        except Exception:  # no memory, or no stack, is left: as there
+            gave = None
         if gave is None:
             self.emit(NodeRan(run, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number, ends_item))
             return

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Set
 from time import monotonic_ns
 from typing import Any, Protocol
 
-from hush.core import events
 from hush.core._plan._model import AWAITED, UNGATED, MapPlan, Plan, StepPlan
 from hush.core._runtime._choice import Choice
 from hush.core._runtime._columns import Columns
@@ -21,8 +20,6 @@ from hush.core._spec._model import ERROR
 from hush.core.protocols import Wanted
 
 _NO_KEYS: Set[str] = frozenset()
-_NodeRan = events.NodeRan
-_new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 
 
 def is_one_call(body: Plan) -> bool:

@@ -262,8 +262,8 @@ def _ran_of(tracer: Any) -> Callable[..., None]:
     emit: Callable[[Event], None] = tracer.emit
     if not getattr(tracer, "terse", False):
         return emit
-    ran: Callable[..., None] | None = getattr(tracer, "ran", None)
-    if ran is not None:
+    if callable(getattr(type(tracer), "ran", None)):  # of its own: one that hands on to another has not that one's
+        ran: Callable[..., None] = tracer.ran
         return ran
 
     def emitted(*told: Any) -> None:

@@ -64,7 +64,7 @@ def _encoder() -> Callable[[Any], str]:
 
 _written = _encoder()
 _quoted: Callable[[str], str] = getattr(json.encoder, "c_encode_basestring", None) or json.encoder.py_encode_basestring
-_UNWRITABLE = (TypeError, ValueError, RecursionError)
+_UNWRITABLE = (TypeError, ValueError, AttributeError, RecursionError)
 
 
 def span_row(number: int, span: Span) -> Row:
@@ -109,7 +109,8 @@ def _values(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any] | None)
             return f'{{"outputs":{_object(outputs)}}}'
         return f'{{"inputs":{_object(inputs)},"outputs":{_object(outputs)}}}'
     except _UNWRITABLE:
-        return _json({"inputs": inputs, "outputs": outputs})
+        both = {"inputs": inputs, "outputs": outputs}
+        return _json({name: values for name, values in both.items() if values is not None})
 
 
 def _object(values: Mapping[str, Any]) -> str:
