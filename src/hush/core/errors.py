@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 __all__ = (
     "CacheError",
@@ -55,7 +55,8 @@ class HushError(Exception):
     """The root of all errors that Hush raises by itself. What your functions raise is never one, and never wrapped."""
 
 
-class Problem(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """One thing that is wrong with a graph or a resource: where it is, what it is, and how to mend it.
 
     Attributes:
