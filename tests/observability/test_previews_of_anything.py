@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.core.events import NodeRan
-from hush.core.extend import without_secrets
+from hush.core.extend import remember_secrets, without_secrets
 from hush.observability import _preview
 from hush.observability._bounds import BRIEF, EVERYTHING, PREVIEW, SHORT, Bounds
 from hush.observability._condense import Condenser
 from hush.observability._failure import failure_of
-from hush.observability._preview import held, preview, previews, shown
+from hush.observability._preview import held, preview, shown
 from kit.previews import dumped
 
 pytestmark = pytest.mark.usefixtures("forgetting")
@@ -157,18 +157,32 @@ def test_what_is_shown_is_a_copy():
     st.sampled_from([PREVIEW, BRIEF]),
 )
 def test_what_may_be_looked_at_later_is_shown_as_it_is_at_once(inputs, outputs, bounds):
-    own = held(inputs, outputs, bounds.few)
+    _preview._plain_keys.clear()
+    _preview._plain_texts.clear()
+    for known in (False, True):
+        found = held(inputs, outputs, bounds.few)
+        shown_alike(found, inputs, outputs, bounds, known=known)
+
+
+def shown_alike(found, inputs, outputs, bounds, *, known):
     values = [*outputs.values(), *(inputs or {}).values()]
     plain = all(
         type(value) is not list and not (type(value) is str and len(value) > SHORT) and not out_of_range(value)
         for value in values
     )
     few = max(len(outputs), len(inputs or {})) <= bounds.few
-    assert (own is not None) is (plain and few)
-    if own is not None:
-        assert own is not outputs
-        shown = previews(inputs, own, PREVIEW)
-        assert shown == (None if inputs is None else preview(inputs, bounds), preview(outputs, bounds))
+    assert (found is not None) is (plain and few)
+    if found is None:
+        return
+    own, stand = found
+    assert own is not outputs
+    later = (inputs, own) if stand else (None if inputs is None else preview(inputs, PREVIEW), preview(own, PREVIEW))
+    assert later == (None if inputs is None else preview(inputs, bounds), preview(outputs, bounds))
+    if known:  # looking at it once has told of each name and text that it is harmless; one name is none
+        finite = all(math.isfinite(value) for value in values if type(value) is float)
+        assert stand is (finite and "" not in {*outputs, *(inputs or {})})
+    else:
+        assert stand is not bool(outputs or inputs)
 
 
 def out_of_range(value: Any) -> bool:
@@ -190,7 +204,16 @@ def test_only_what_cannot_change_and_is_small_is_looked_at_later():
         assert held({}, {key: 1}, 20) is None
     assert held({"a": 1, "b": 2}, {"y": 1}, 1) is None
     assert held(None, {"y": 1}, -1) is None  # nothing is to be kept
-    assert held(None, {}, 0) == {}
+    assert held(None, {}, 0) == ({}, True)
+
+
+def test_what_was_harmless_is_looked_at_again_once_it_is_a_secret():
+    preview({"harmless_key": "harmless text 5713"}, PREVIEW)
+    assert held({"harmless_key": 1}, {"harmless_key": "harmless text 5713"}, 20)[1]
+    remember_secrets(["harmless text 5713"])
+    own, stand = held({"harmless_key": 1}, {"harmless_key": "harmless text 5713"}, 20)
+    assert not stand
+    assert "5713" not in str(preview(own, PREVIEW))
 
 
 def test_what_json_cannot_hold_is_said():

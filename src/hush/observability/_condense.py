@@ -6,7 +6,7 @@ What most calls read and gave, a few numbers and short texts, is seen to later (
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hush.core.events import (
@@ -28,7 +28,7 @@ from hush.core.events import (
 from hush.observability._bounds import BRIEF, PREVIEW, Bounds
 from hush.observability._failure import failure_of
 from hush.observability._kinds import issubclass_of
-from hush.observability._preview import clean, exact, preview, previews, shown
+from hush.observability._preview import clean, exact, preview, shown
 from hush.observability._span import Failure, Generation
 
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
@@ -129,13 +129,12 @@ class Condenser:
         gave = preview(outputs, bounds)
         return _new(NodeRan, (*event[:_INPUTS], reads, gave, number, ends_item))  # type: ignore[no-any-return]
 
-    def late(self, told: tuple[Any, ...]) -> NodeRan:
-        """The event of these fields, condensed, where ``held`` let its values pass; in any thread."""
+    def late(self, told: Sequence[Any]) -> tuple[Any, ...]:
+        """The fields of a ``NodeRan``, condensed, where ``held`` let its values wait for that; in any thread."""
+        bounds: Any = self._bounds  # else there is nothing to keep
         inputs, outputs = told[_INPUTS], told[_INPUTS + 1]
-        reads, gave = previews(inputs, outputs, self._bounds)  # type: ignore[arg-type]  # else there is nothing to keep
-        if reads is not inputs or gave is not outputs:
-            told = (*told[:_INPUTS], reads, gave, *told[_INPUTS + 2 :])
-        return _new(NodeRan, told)  # type: ignore[no-any-return]
+        reads = None if inputs is None else preview(inputs, bounds)
+        return (*told[:_INPUTS], reads, preview(outputs, bounds), *told[_INPUTS + 2 :])
 
     def _node_finished(self, event: NodeFinished) -> Event:
         outputs: Any = event.outputs

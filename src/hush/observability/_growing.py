@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from hush.core.events import NodeRan
 from hush.core.protocols import lot
 from hush.observability._ids import NO_IDS
 from hush.observability._sampling import Sampling
-from hush.observability._span import Span, Status
-from hush.observability._totals import Sums
+from hush.observability._span import USUAL, Span, Status, Totals
+from hush.observability._totals import Sums, records_of
 from hush.observability._under_way import QuickItem, SpansOfItem, UnderWay, Whole, inside_out
 
 Place = tuple[str, tuple[int, ...]]
 
 _new: Any = tuple.__new__
-_names = Span._fields
-_BETWEEN = tuple(Span._field_defaults[name] for name in _names[_names.index("first_ns") : _names.index("inputs")])
-_REST = tuple(Span._field_defaults[name] for name in _names[_names.index("generation") :])
+_MOST_TABLES = 8
 
 
 class Node:
@@ -25,15 +22,27 @@ class Node:
 
     Attributes:
         above: The path of what it lies in, ``""`` of the run.
-        sums: Of its calls, once one has ended.
     """
 
-    __slots__ = ("above", "kind", "name", "sums")
+    __slots__ = ("above", "kind", "name")
 
     def __init__(self, path: str, kind: Any) -> None:
         self.above, _, self.name = path.rpartition("/")
         self.kind = kind
-        self.sums: Sums | None = None
+
+
+_tables: dict[int, tuple[Any, dict[str, Node]]] = {}
+"""The nodes of graphs that were run lately, by the identity of what says of which kinds they are: an engine has one."""
+
+
+def _nodes_of(kinds: Any) -> dict[str, Node]:
+    """The nodes of a graph, by path, as far as any run of it has told of them."""
+    found = _tables.get(id(kinds))
+    if found is None:
+        if len(_tables) >= _MOST_TABLES:
+            _tables.pop(next(iter(_tables), 0), None)  # the oldest; whoever is in another thread may have done so
+        found = _tables[id(kinds)] = kinds, {}
+    return found[1]
 
 
 class Growing:
@@ -55,11 +64,37 @@ class Growing:
         self._ids = self._others = NO_IDS
         self._wall_ns = 0  # what makes the run's time one since the epoch
         self._kinds: Any = {}
-        self._places: dict[str, Node] = {}
+        self._places: dict[str, Node] = {}  # shared by the runs of a graph
         self._nodes: dict[Place, UnderWay] = {}
         self._rounds: dict[Place, UnderWay] = {}
         self._told: set[str] = set()  # ids of spans in items that were told as being under way
         self._sums: dict[str, Sums] = {}
+        self._once: dict[str, tuple[int | None, int, int]] = {}  # the times of the only call of a node, until now
+
+    def _begin(self, kinds: Any) -> None:
+        """The run begins, and its nodes are of these kinds."""
+        self._kinds = kinds
+        if kinds:
+            self._places = _nodes_of(kinds)
+
+    # --- sums ----------------------------------------------------------------------------------------------
+    def _sums_of(self, place: str, kind: str, path: str) -> Sums:
+        """The sums of what is called more than once, or otherwise than quickly."""
+        found = self._sums.get(place)
+        if found is None:
+            found = self._sums[place] = Sums(path, kind)
+            once = self._once.pop(place, None)
+            if once is not None:
+                found.add_quick(*once)
+        return found
+
+    def _totals(self) -> tuple[Totals, ...]:
+        """The sums of each node; only of those of which no one span says it all, if every span there was is kept."""
+        every = bool(self.dropped or self.left_out)
+        if every:
+            for path in list(self._once):
+                self._sums_of(path, self._place(path).kind, path)
+        return records_of(self._sums, every=every)
 
     # --- where things are ----------------------------------------------------------------------------------
     def _place(self, path: str) -> Node:
@@ -114,32 +149,29 @@ class Growing:
         within[index] = item
         return item
 
-    def _quick_span(self, event: NodeRan, around: str) -> Span:
-        _, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number, _ = event
+    def _quick_span(self, told: tuple[Any, ...], around: str) -> Span:
+        """The span of a call, by the fields of its ``NodeRan``."""
+        _, path, item, at_ns, outer, ready_ns, started_ns, inputs, outputs, number, _ = told
         node, wall_ns = self._places.get(path) or self._place(path), self._wall_ns
         started_wall_ns = started_ns + wall_ns
         # By position, past a constructor that takes names: this is most of what a small node costs.
-        return _new(  # type: ignore[no-any-return]
-            Span,
-            (
-                self.trace,
-                self._ids.of(number or self._ids.next()),
-                around,
-                node.kind,
-                node.name,
-                path,
-                outer if item is None else (*outer, item),
-                "ok",
-                started_wall_ns,
-                at_ns + wall_ns,
-                None if ready_ns is None else ready_ns + wall_ns,
-                started_wall_ns,
-                *_BETWEEN,
-                inputs,
-                outputs,
-                *_REST,
-            ),
+        own = (
+            self.trace,
+            self._ids.of(number or self._ids.next()),
+            around,
+            node.kind,
+            node.name,
+            path,
+            outer if item is None else (*outer, item),
+            "ok",
+            started_wall_ns,
+            at_ns + wall_ns,
+            None if ready_ns is None else ready_ns + wall_ns,
+            started_wall_ns,
+            inputs,
+            outputs,
         )
+        return _new(Span, own + USUAL)  # type: ignore[no-any-return]
 
     def _find(self, event: Any) -> UnderWay | None:
         item = event.item
@@ -174,10 +206,7 @@ class Growing:
         failed = status in ("failed", "handled")
         if one.kind not in ("run", "item", "round") or (one.kind == "item" and one.called_ns is not None):
             place = one.path if one.kind != "item" else f"{one.path}\0item"  # after its map, before what is in that
-            sums = self._sums.get(place)
-            if sums is None:
-                sums = self._sums[place] = Sums(one.path, one.kind)
-            sums.add(one, status, at_ns)
+            self._sums_of(place, one.kind, one.path).add(one, status, at_ns)
         if one.kind != "item":
             if failed:
                 self._err(around)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-_STEP = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiples of it are spread evenly, and come back after 2**64
-_BITS = 0xFFFFFFFFFFFFFFFF
-
 
 def trace_id(run: str, path: str, wall_ns: int, at_ns: int) -> str:
     """The id of a run's trace: made of what no two runs have in common, however they are called."""
@@ -29,8 +26,8 @@ class Ids:
         self._last = 0
 
     def of(self, number: int) -> str:
-        """The id with this number: 16 hexadecimal digits, not all of them 0."""
-        return f"{(self._base + number * _STEP) & _BITS or 1:016x}"
+        """The id with this number, below 2**64: 16 hexadecimal digits, not all of them 0."""
+        return (self._base ^ number or 1).to_bytes(8).hex()  # a third of what it costs to write it as a number
 
     def next(self) -> int:
         """The next number, from 1, for whoever is not told one."""

@@ -69,44 +69,42 @@ def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     return _preview(values, bounds)
 
 
-def held(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], few: int) -> dict[str, Any] | None:
-    """A copy of ``outputs``, if ``previews`` of it and of ``inputs`` may be made later, elsewhere.
+def held(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], few: int) -> tuple[dict[str, Any], bool] | None:
+    """A copy of ``outputs``, if ``preview`` of it and of ``inputs`` may wait, and whether there is no need of that.
 
-    That is so where each holds a ``few`` numbers and short texts at most, which cannot change and keep nothing else
-    alive. ``inputs`` are ours: nobody changes them.
+    They may wait where each holds a ``few`` numbers and short texts at most, whatever they say, which cannot change and
+    keep nothing else alive. They are their own previews where all names and texts are known to be harmless.
+    ``inputs`` are ours: nobody changes them.
     """
     if type(outputs) is not dict or len(outputs) > few or (inputs is not None and len(inputs) > few):
         return None
     own = outputs.copy()  # first: another thread may change them meanwhile
-    return own if len(own) <= few and _may_wait(own) and (inputs is None or _may_wait(inputs)) else None
-
-
-def _may_wait(values: Mapping[str, Any]) -> bool:
-    """Whether these are numbers and short texts, under short names, whatever they say."""
-    for key, value in values.items():
-        if type(key) is not str or len(key) > SHORT:
-            return False
-        kind = type(value)
-        if kind is int:
-            if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
-                return False
-        elif kind is str:
-            if len(value) > SHORT:
-                return False
-        elif kind is not float and kind is not bool and value is not None:
-            return False
-    return True
-
-
-def previews(
-    inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], bounds: Bounds
-) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
-    """``preview`` of both, which ``held`` has let pass: they are few, and given back if they may stand as they are."""
+    if len(own) > few:
+        return None
     if _secrets_known != secrets_known():
         _forget_plain()
-    if inputs is not None and not _are_plain(inputs):
-        inputs = _preview(inputs, bounds)
-    return inputs, outputs if _are_plain(outputs) else _preview(outputs, bounds)
+    keys, texts, stand = _plain_keys, _plain_texts, True
+    for values in (own,) if inputs is None else (own, inputs):
+        for key, value in values.items():
+            if type(key) is not str:
+                return None
+            if key not in keys:
+                if len(key) > SHORT:
+                    return None
+                stand = False
+            kind = type(value)
+            if kind is int:
+                if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:  # what a file can hold as a number
+                    return None
+            elif kind is str:
+                if len(value) > SHORT:
+                    return None
+                stand = stand and value in texts
+            elif kind is float:
+                stand = stand and value - value == 0.0  # else it is infinite, or no number
+            elif kind is not bool and value is not None:
+                return None
+    return own, stand
 
 
 def _forget_plain() -> None:

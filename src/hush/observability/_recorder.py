@@ -10,6 +10,7 @@ from time import monotonic_ns, sleep
 from typing import Any, Protocol
 
 from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeRan, NodeStarted, RunStarted
+from hush.core.extend import secrets_known
 from hush.core.protocols import Place, Wanted
 from hush.observability._bounds import Bounds
 from hush.observability._condense import ACTS, Condenser, bare
@@ -73,8 +74,10 @@ class RunRecorder:
     ) -> None:
         self._pipeline = pipeline
         self._condense = Condenser(bounds)
-        self._queue: deque[Any] = deque()  # events, and what the condenser has yet to look at
+        self._queue: deque[Any] = deque()  # events, the fields of some, and lists of such as are yet to be looked at
         self._put: Callable[[Any], None] = self._queue.append
+        self._secrets_known = secrets_known()  # when the queue was last looked at
+        self._doubted = 0  # so many of the oldest in it were told before one more was
         self._lock = Lock()
         self.tree = Tree(sampling, tags)
         self._sampling = sampling
@@ -163,7 +166,9 @@ class RunRecorder:
             return
         if ends_item:
             condense.count_items()
-        self._put((run, path, item, at_ns, outer, ready_ns, started_ns, inputs, gave, number, ends_item))
+        own, stand = gave
+        told = run, path, item, at_ns, outer, ready_ns, started_ns, inputs, own, number, ends_item
+        self._put(told if stand else [*told])
         if len(self._queue) > MOST_QUEUED:
             self.fold(SLICE, wait=False)
 
@@ -193,14 +198,19 @@ class RunRecorder:
             return True
         try:
             queue, feed, ran, late = self._queue, self._gather.feed, self.tree.ran, self._condense.late
+            known = secrets_known()  # before it is counted what waits now
             take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
+            if self._secrets_known != known:  # what waits may hold one that was not known when it was told
+                self._secrets_known, self._doubted = known, count
+            doubted = self._doubted
+            self._doubted = max(0, doubted - most)
             for _ in range(min(most, count)):
                 event = take()
                 try:
                     kind = type(event)
-                    if kind is tuple:
+                    if kind is list or (doubted and kind is tuple):
                         ran(late(event))
-                    elif kind is NodeRan:
+                    elif kind is tuple or kind is NodeRan:
                         ran(event)
                     else:
                         feed(event)

@@ -112,6 +112,8 @@ class Span(NamedTuple):
     ended_ns: int | None = None
     ready_ns: int | None = None
     called_ns: int | None = None
+    inputs: Mapping[str, Any] | None = None
+    outputs: Mapping[str, Any] | None = None
     first_ns: int | None = None
     key: str | None = None
     round: int | None = None
@@ -123,8 +125,6 @@ class Span(NamedTuple):
     rerouted: tuple[tuple[str, Failure], ...] = ()
     failure: Failure | None = None
     tags: tuple[str, ...] = ()
-    inputs: Mapping[str, Any] | None = None
-    outputs: Mapping[str, Any] | None = None
     generation: Generation | None = None
     done: int | None = None
     failed: int | None = None
@@ -146,6 +146,10 @@ class Span(NamedTuple):
     def seconds(self) -> float | None:
         """How long it took; ``None`` while it is under way."""
         return None if self.ended_ns is None else (self.ended_ns - self.started_ns) / 1e9
+
+
+USUAL = tuple(Span._field_defaults[name] for name in Span._fields[Span._fields.index("outputs") + 1 :])
+"""What stands behind the ``outputs`` of most leaves."""
 
 
 class ModelUse(NamedTuple):

@@ -33,8 +33,10 @@ from hush.observability._preview import clean
 from hush.observability._sampling import ItemSampler, Sampling, seed_of
 from hush.observability._showing import Showing
 from hush.observability._span import Failure, Generation, RunRecord, Status
-from hush.observability._totals import CONTAINERS, Sums, records_of
+from hush.observability._totals import CONTAINERS
 from hush.observability._under_way import QuickItem, UnderWay, sink
+
+_new: Any = tuple.__new__
 
 
 class Tree(Showing):
@@ -91,7 +93,7 @@ class Tree(Showing):
             dropped=self.dropped,
             items=self._items_done,
             items_failed=self._items_failed,
-            totals=records_of(self._sums, every=bool(self.dropped or self.left_out)) if totals else (),
+            totals=self._totals() if totals else (),
         )
 
     # --- events --------------------------------------------------------------------------------------------
@@ -99,7 +101,7 @@ class Tree(Showing):
         self.trace = trace_id(event.run, event.path, event.wall_ns, event.at_ns)
         self._ids, self._others = Ids(self.trace, nodes=True), Ids(self.trace, nodes=False)
         self._wall_ns = event.wall_ns - event.at_ns
-        self._kinds = event.kinds or {}
+        self._begin(event.kinds or {})
         self._about = (clean(event.run, 1_000), event.user_id, event.session_id)
         self._tags = tuple(map(without_secrets, self._tags))
         self.run = UnderWay(self._others.of(self._others.next()), None, "run", event.path, (), event.at_ns)
@@ -159,22 +161,28 @@ class Tree(Showing):
         status: Status = "partial" if one.failed else "ok"
         self._close(one, status, event.at_ns)
 
-    def ran(self, event: NodeRan) -> None:
-        """``feed`` with what most events are."""
-        _, path, item, at_ns, outer, ready_ns, started_ns, _, _, number, ends_item = event
+    def ran(self, told: tuple[Any, ...]) -> None:
+        """``feed`` with what most events are, or its fields."""
+        _, path, item, at_ns, outer, ready_ns, started_ns, _, _, number, ends_item = told
         run = self.run
         if run is None or self._ended_ns is not None:
             return
-        node = self._places.get(path) or self._place(path)
-        sums = node.sums
-        if sums is None:
-            sums = node.sums = self._sums.setdefault(path, Sums(path, node.kind))
-        sums.add_quick(ready_ns, started_ns, at_ns)
+        sums = self._sums.get(path)
+        if sums is not None:
+            sums.add_quick(ready_ns, started_ns, at_ns)
+        elif path in self._once:
+            self._sums_of(path, self._place(path).kind, path).add_quick(ready_ns, started_ns, at_ns)
+        else:  # most nodes outside maps are called once, and their span says it all
+            self._once[path] = ready_ns, started_ns, at_ns
         self.produced += 1
         if self._told_calls:
             self._told_calls.discard(number)
+        if not self._nodes:  # it lies in nothing but the run
+            self.ended.append(self._quick_span(told, run.id))
+            return
+        event: NodeRan = _new(NodeRan, told)
         if item is not None:
-            around = self._nodes.get((node.above, outer))
+            around = self._nodes.get((self._place(path).above, outer))
             if around is not None and around.within is not None:
                 within = around.within.get(item)
                 if within is None:
@@ -188,9 +196,6 @@ class Tree(Showing):
                     if ends_item:
                         self._item_ended(event)
                     return
-        if not self._nodes:  # it lies in nothing but the run
-            self.ended.append(self._quick_span(event, run.id))
-            return
         items = outer if item is None else (*outer, item)
         before = self._nodes.pop((path, items), None)
         if before is not None:  # as where a node starts
@@ -294,10 +299,8 @@ class Tree(Showing):
         self._items_done += items
         self.produced += items + calls
         self.left_out += items + calls
-        place = self._place(event.node)
-        if place.sums is None:
-            place.sums = self._sums.setdefault(event.node, Sums(event.node, place.kind))
-        place.sums.add_sums(calls, event.took_ns, event.slowest_ns)
+        sums = self._sums_of(event.node, self._place(event.node).kind, event.node)
+        sums.add_sums(calls, event.took_ns, event.slowest_ns)
         node = self._find(event)
         if node is not None and node.sampler is not None:
             node.sampler.pass_over(items)

@@ -37,6 +37,7 @@ class Begun:
 
     def __init__(self) -> None:
         self.started_ns = 0
+        self.frame = None
         self.inputs: Mapping[str, Any] | None = None
         self.entered = False
         self.place: Place | None = None
@@ -68,9 +69,19 @@ class Quick(Protocol):
 
     Attributes:
         direct: Whether ``step.call`` alone does what ``call`` does, for steps that read slots as they are.
+        numbers: Of calls that begin.
     """
 
     direct: bool
+    numbers: Iterator[int]
+
+    def spare(self) -> Begun:
+        """One of no call, which a strand may use for one call after the other, until it gives it back."""
+        ...
+
+    def give_back(self, begun: Begun) -> None:
+        """It is of no call, and not needed for more."""
+        ...
 
     def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int) -> Begun:
         """A function is about to be called on the loop, of which nobody is told before it has ended.
@@ -123,7 +134,7 @@ class QuickCalls:
     """Those of one run.
 
     Attributes:
-        free: Of no call now: what has begun takes one of them, and what is no longer under way is put back.
+        free: Of no call now.
         lines: Of calls that are not made here: each may be under way.
         numbers: Of calls that begin.
     """
@@ -140,15 +151,22 @@ class QuickCalls:
         self.free: list[Begun] = []
         self.lines: set[Begun] = set()
 
+    def spare(self) -> Begun:
+        """As ``Quick`` says."""
+        if self.free:
+            return self.free.pop()
+        begun = Begun()
+        self.place(begun)
+        self._all.append(begun)
+        return begun
+
+    def give_back(self, begun: Begun) -> None:
+        """As ``Quick`` says."""
+        self.free.append(begun)
+
     def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int, number: int | None = None) -> Begun:
         """As ``Quick`` says; a call that has begun elsewhere has its ``number``."""
-        free = self.free
-        if free:
-            begun = free.pop()
-        else:
-            begun = Begun()
-            self.place(begun)
-            self._all.append(begun)
+        begun = self.spare()
         begun.frame = frame
         begun.step = step
         begun.item = frame.item
@@ -191,15 +209,14 @@ class QuickCalls:
         if begun.entered:
             begun.leave()
         inputs = begun.inputs
-        if inputs is None and step.reading.slots is not None:  # ``Begun.reads``, spelt out
+        if inputs is None and (reads := step.reading.slots) is not None:  # ``Begun.reads``, spelt out
             slots, inputs = frame.slots, {}
-            for name, slot in step.reading.slots:
+            for name, slot in reads:
                 inputs[name] = slots[slot]
         number, ready_ns, before, tracing = begun.number, begun.ready_ns, len(ready), self._tracing
         then: int | None = frame.settle_then(step, out, ready)
         begun.started_ns = 0  # not before: if that raises, there is more to tell
         begun.frame = begun.inputs = None
-        self.free.append(begun)
         if tracing.kept is not None:
             tracing.keep(frame, step, out)
         if not ready_ns:
@@ -208,7 +225,9 @@ class QuickCalls:
             except AttributeError:  # nobody noted when
                 ready_ns = started_ns
         index, outer = (item[-1], item[:-1]) if item else (None, ())
-        ended_ns, ready_ns, started_ns = at_ns + CLOCK_NS, ready_ns + CLOCK_NS, started_ns + CLOCK_NS
+        ended_ns = at_ns
+        if CLOCK_NS:
+            ended_ns, ready_ns, started_ns = at_ns + CLOCK_NS, ready_ns + CLOCK_NS, started_ns + CLOCK_NS
         for hears in tracing.hearing:  # ``Telling.tell_ran``, spelt out
             try:
                 hears[1](self._run, step.path, index, ended_ns, outer, ready_ns, started_ns, inputs, out, number, False)
@@ -234,7 +253,6 @@ class QuickCalls:
         if inputs is not None:
             tracing.tell(begun.called(self._run, started_ns, inputs))
         begun.frame = begun.inputs = None
-        self.free.append(begun)
 
     def is_direct(self, step: StepPlan) -> bool:
         """Whether nothing is to be done around the calls of ``step``."""

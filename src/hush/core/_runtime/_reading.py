@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from hush.core._plan._model import StepPlan
 
 
-class Reading(NamedTuple):
+class Reading:
     """How what a leaf reads is shown: from the slots that hold it, or, where something is done to it, from its call."""
 
-    slots: tuple[tuple[str, int], ...] | None
-    names: tuple[str, ...]
+    __slots__ = ("names", "slots")
+
+    def __init__(self, slots: tuple[tuple[str, int], ...] | None, names: tuple[str, ...]) -> None:
+        self.slots = slots
+        self.names = names
 
     def of(self, call: Any) -> dict[str, Any]:
         """What ``call``, which ``StepPlan.bind`` gave, is made with, by name."""
@@ -23,7 +26,7 @@ def reading_of(step: StepPlan) -> Reading:
     found: Reading | None = step.reading
     if found is None:
         plain = step.signature is not None and all(one.reader is None for one in step.arguments)
-        slots = tuple((one.name, one.slot) for one in step.arguments) if plain else None
+        slots = tuple((str.__str__(one.name), one.slot) for one in step.arguments) if plain else None
         found = Reading(slots, () if step.signature is None else step.signature.names())
         object.__setattr__(step, "reading", found)
     return found

@@ -79,8 +79,9 @@ class Strand(Settling):
         call = None if tracing is None or not tracing.sees_calls else tracing.call
         terse = None if tracing is None else self.quick or tracing.quick
         direct = terse is not None and terse.direct
+        numbers: Any = None if terse is None else terse.numbers
         slots: Any
-        begun: Any = None
+        begun: Any = None if terse is None else terse.spare()  # for one call after the other
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = close_ns = 0  # read when the first function is to be called
         told_ns = 0  # when the call ended whose telling followed
@@ -146,7 +147,12 @@ class Strand(Settling):
                 try:
                     slots = frame.slots
                     if terse is not None:
-                        begun = terse.begin(frame, step, now_ns, told_ns)
+                        begun.frame = frame  # ``Quick.begin``, spelt out
+                        begun.step = step
+                        begun.item = frame.item
+                        begun.number = next(numbers)
+                        begun.ready_ns = told_ns
+                        begun.started_ns = now_ns
                         told_ns = 0
                         reading = step.reading
                         plainly = direct and reading is not None and reading.slots is not None
@@ -222,6 +228,8 @@ class Strand(Settling):
             budget.at = None
             if hidden:
                 _set_running_loop(run.loop)
+            if terse is not None:
+                terse.give_back(begun)
             frame = slots = out = begun = (
                 None  # a failure that is kept keeps this frame of Python's alive, and must not these
             )
@@ -325,6 +333,8 @@ class Strand(Settling):
                     if terse is not None and begun is not None:
                         terse.tell_begun(begun)
                     self.failed(frame, step, exc)
+                if begun is not None:
+                    terse.give_back(begun)  # type: ignore[union-attr]
                 awaitable = out = begun = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
                     self.complete(frame)
@@ -356,6 +366,8 @@ class Strand(Settling):
             if not (isinstance(exc, CancelledError) and domain.closing):
                 domain.fail(exc, self.task)
         finally:
+            if begun is not None:
+                terse.give_back(begun)  # type: ignore[union-attr]
             frame = tracing = terse = begun = at_hand = following = now = None  # as in ``drive``
             if self.spawned:
                 domain.leave(self)

@@ -182,6 +182,7 @@ class Line(Begun):
 
     Attributes:
         direct: Whether nothing is to be done around a call.
+        numbers: Of calls that begin.
     """
 
     __slots__ = (
@@ -189,23 +190,22 @@ class Line(Begun):
         "_enters",
         "_error_keys",
         "_needed",
-        "_numbers",
         "_quick",
         "_summing",
         "_taken",
         "_tells",
         "direct",
+        "numbers",
     )
 
     def __init__(self, summing: Summing, quick: QuickCalls, fanout: Activation) -> None:
         super().__init__()
         self._summing = summing
         self._quick = quick
-        self._numbers = quick.numbers
+        self.numbers = quick.numbers
         self._columns: Columns | None = fanout.columns
         self.step = fanout.body.steps[0]
         self.ready_ns = 0  # it is ready when its worker comes to it
-        self.frame = None
         self.direct = quick.is_direct(self.step)
         quick.place(self)
         # Whether all that is to be done around a call is to enter its place before it is awaited.
@@ -223,11 +223,18 @@ class Line(Begun):
         self._columns, self._needed = None, _NO_KEYS
 
     # --- as ``Quick`` says ----------------------------------------------------------------------------------
+    def spare(self) -> Begun:
+        """Itself."""
+        return self
+
+    def give_back(self, begun: Begun) -> None:
+        """It remains what it is."""
+
     def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int) -> Begun:
         """The call of the item at hand."""
         self.frame = frame
         self.item = frame.item
-        self.number = next(self._numbers)
+        self.number = next(self.numbers)
         self.started_ns = started_ns  # last, as in ``QuickCalls``
         return self
 
@@ -250,6 +257,8 @@ class Line(Begun):
             except BaseException:  # what it gave cannot be taken, and so it has failed
                 self._quick.tell_begun(handed_on)
                 raise
+            finally:
+                self._quick.give_back(handed_on)
             summing.may_fail(index, at_ns)
             return None
         if self.entered:
@@ -284,7 +293,9 @@ class Line(Begun):
     def tell_begun(self, begun: Begun) -> None:
         """More came of it than an end."""
         if self.started_ns:
-            self._quick.tell_begun(self._handed_on())
+            handed_on = self._handed_on()
+            self._quick.tell_begun(handed_on)
+            self._quick.give_back(handed_on)
 
     def _handed_on(self) -> Begun:
         """The same call as one of the run's: from here on it is told of as they are."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import chain
 from typing import Any
 
+from hush.observability._local._plain_rows import PlainRows, portions
 from hush.observability._local._rows import RUN_COLUMNS, SPAN_COLUMNS, Row, run_row, span_row, storable
 from hush.observability._local._schema import RUN_BITS
 from hush.observability._span import Batch, RunRecord, Span
@@ -76,6 +77,7 @@ class Writing:
         self._end()
 
     def _spans(self, ended: Iterable[Span], running: Iterable[Span]) -> None:
+        plain = PlainRows()
         fresh: list[Row] = []
         known: list[Row] = []
         trace, run = None, None
@@ -85,8 +87,9 @@ class Writing:
                 run = self._run_of(span)
             if run.under_way and (earlier := run.under_way.pop(span.id, None)) is not None:
                 known.append(span_row(earlier[0], span))
-            else:
-                run.last += 1
+                continue
+            run.last += 1
+            if not plain.take(run.last, span):
                 fresh.append(span_row(run.last, span))
         for span in running:
             run = self._run_of(span)
@@ -97,12 +100,14 @@ class Writing:
             else:
                 known.append(span_row(earlier[0], span))
             run.under_way[span.id] = (run.last if earlier is None else earlier[0], span)
+        for statement, values in plain.statements(self._at_once):
+            self._put(statement, values)
         for verb, rows in (("INSERT", fresh), ("INSERT OR REPLACE", known)):
-            if rows:
-                if self._clean is storable:
-                    rows = [tuple(map(storable, row)) for row in rows]
-                for first, count in _portions(len(rows), self._at_once):
-                    self._connection.execute(*_statement(verb, rows[first : first + count]))
+            for first, count in portions(len(rows), self._at_once):
+                self._put(_statement(verb, count), [*chain.from_iterable(rows[first : first + count])])
+
+    def _put(self, statement: str, values: list[Any]) -> None:
+        self._connection.execute(statement, [*map(storable, values)] if self._clean is storable else values)
 
     def _gone(self, gone: Iterable[tuple[str, str]]) -> None:
         for trace, span in gone:
@@ -202,34 +207,10 @@ class Writing:
         )
 
 
-def _statement(verb: str, rows: Sequence[Row]) -> tuple[str, tuple[Any, ...]]:
-    """What puts all ``rows`` into the file at once, and its values.
-
-    Columns that are ``None`` in all of them are left out, as most rows have one or two: for each such value Python
-    looks for somebody who adapts it, which costs as much as four others.
-    """
-    count = len(rows)
-    filled: dict[str, tuple[Any, ...]] = {
-        name: values
-        for name, values in zip(SPAN_COLUMNS, zip(*rows, strict=True), strict=True)
-        if values.count(None) < count
-    }
-    return _written(verb, tuple(filled), count), tuple(chain.from_iterable(zip(*filled.values(), strict=True)))
-
-
 @cache
-def _written(verb: str, columns: tuple[str, ...], count: int) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    return f"{verb} INTO spans ({', '.join(columns)}) VALUES {', '.join([row] * count)}"
-
-
-def _portions(count: int, most: int) -> Iterator[tuple[int, int]]:
-    """The first and the number of rows of each statement: powers of two, so that there are few different ones."""
-    first = 0
-    while first < count:
-        size = min(most, 1 << ((count - first).bit_length() - 1))
-        yield first, size
-        first += size
+def _statement(verb: str, count: int) -> str:
+    row = f"({', '.join('?' * len(SPAN_COLUMNS))})"
+    return f"{verb} INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES {', '.join([row] * count)}"
 
 
 def _text(value: Any) -> str:

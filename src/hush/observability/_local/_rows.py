@@ -37,10 +37,6 @@ _RUN_REST = _rest(RunRecord, _RUN_OWN)
 
 _FROM = len(SPAN_COLUMNS) - len(("error", "more"))  # before it the columns, but for the first, are a span's own fields
 _ITEMS = SPAN_COLUMNS.index("items")
-# What most leaves are: nothing besides the columns, but what they read and gave.
-_IN, _OUT = Span._fields.index("inputs"), Span._fields.index("outputs")
-_BEFORE = tuple(Span._field_defaults[name] for name in Span._fields[_FROM:_IN])
-_AFTER = tuple(Span._field_defaults[name] for name in Span._fields[_OUT + 1 :])
 
 
 # ── To rows ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -62,28 +58,29 @@ def _encoder() -> Callable[[Any], str]:
     return lambda value: join(encode(value, 0))
 
 
-_written = _encoder()
-_quoted: Callable[[str], str] = getattr(json.encoder, "c_encode_basestring", None) or json.encoder.py_encode_basestring
-_UNWRITABLE = (TypeError, ValueError, AttributeError, RecursionError)
+written = _encoder()
+UNWRITABLE = (TypeError, ValueError, AttributeError, RecursionError)
 
 
 def span_row(number: int, span: Span) -> Row:
     """The row of ``span``, in the order of ``SPAN_COLUMNS``."""
-    items, status, error = span.items, span.status, None
-    if span[_FROM:_IN] == _BEFORE and span[_OUT + 1 :] == _AFTER:
-        written = _values(span.inputs, span.outputs)
-    else:
-        written = _json({name: _plain(name, span[at]) for at, name, usual in _SPAN_REST if span[at] != usual})
-        if span.failure is not None:
-            error = _in_short(span.failure)
+    status, error = span.status, None
+    more = {name: _plain(name, span[at]) for at, name, usual in _SPAN_REST if span[at] != usual}
+    if span.failure is not None:
+        error = _in_short(span.failure)
     return (
         number,
         *span[1:_ITEMS],
-        (str(items[0]) if len(items) == 1 else ",".join(map(str, items))) if items else None,
+        indexes(span.items) if span.items else None,
         *span[_ITEMS + 1 : _FROM],
         status if error is None and status in FAILED else error,
-        written,
+        _json(more) if more else None,
     )
+
+
+def indexes(items: tuple[int, ...]) -> str:
+    """Those of maps, as a text."""
+    return str(items[0]) if len(items) == 1 else ",".join(map(str, items))
 
 
 def run_row(run: RunRecord, process: int) -> Row:
@@ -100,42 +97,25 @@ def _in_short(failure: Failure) -> str:
     return f"{failure.type}: {failure.message}"[:_ERROR]
 
 
-def _values(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any] | None) -> str | None:
-    """The JSON of what most leaves have, and nothing else."""
-    try:
-        if outputs is None:
-            return None if inputs is None else f'{{"inputs":{_object(inputs)}}}'
-        if inputs is None:
-            return f'{{"outputs":{_object(outputs)}}}'
-        return f'{{"inputs":{_object(inputs)},"outputs":{_object(outputs)}}}'
-    except _UNWRITABLE:
-        both = {"inputs": inputs, "outputs": outputs}
-        return _json({name: values for name, values in both.items() if values is not None})
-
-
-def _object(values: Mapping[str, Any]) -> str:
-    """``_written``, where most values are numbers and texts, in half the time."""
-    parts = []
-    for key, value in values.items():
-        if type(value) is int:
-            parts.append(f"{_quoted(key)}:{value}")
-        else:
-            parts.append(f"{_quoted(key)}:{_quoted(value) if type(value) is str else _written(value)}")
-    return f"{{{','.join(parts)}}}"
+def more_of(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any] | None) -> str | None:
+    """The JSON of what a span read and gave, if nothing else is known of it."""
+    both = {"inputs": inputs, "outputs": outputs}
+    known = {name: values for name, values in both.items() if values is not None}
+    return _json(known) if known else None
 
 
 def _json(more: dict[str, Any]) -> str:
     try:
-        return _written(more)
-    except _UNWRITABLE as exc:  # the span is worth more than what it gave
+        return written(more)
+    except UNWRITABLE as exc:  # the span is worth more than what it gave
         lost = {"…": f"not written: {type(exc).__name__}"}
         for name in ("inputs", "outputs"):
             if name in more:
                 more[name] = lost
         try:
-            return _written(more)
-        except _UNWRITABLE:
-            return _written({"inputs": lost})
+            return written(more)
+        except UNWRITABLE:
+            return written({"inputs": lost})
 
 
 def _plain(name: str, value: Any) -> Any:
