@@ -17,7 +17,7 @@ from hush.core.protocols import Place
 
 
 class Begun:
-    """A call under way of which no tracer was told; used again for others when it is not any more.
+    """A call under way of which no tracer was told, or the place for one: it is used for one call after the other.
 
     Attributes:
         started_ns: 0 while it is not used.
@@ -41,6 +41,18 @@ class Begun:
         self.inputs: Mapping[str, Any] | None = None
         self.entered = False
         self.place: Place | None = None
+
+    def begin(self, frame: Frame, step: StepPlan, number: int, started_ns: int, ready_ns: int) -> None:
+        """A function is about to be called on the loop, of which nobody is told before it has ended.
+
+        ``ready_ns`` is when it became ready, or 0 if its frame knows; both are by ``perf_counter_ns``.
+        """
+        self.frame = frame
+        self.step = step
+        self.item = frame.item
+        self.number = number
+        self.ready_ns = ready_ns
+        self.started_ns = started_ns  # last: whoever looks in another thread takes it for under way then
 
     def reads(self) -> Mapping[str, Any] | None:
         """What it was called with, as that is now; before its frame is told what it gave."""
@@ -81,13 +93,6 @@ class Quick(Protocol):
 
     def give_back(self, begun: Begun) -> None:
         """It is of no call, and not needed for more."""
-        ...
-
-    def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int) -> Begun:
-        """A function is about to be called on the loop, of which nobody is told before it has ended.
-
-        ``ready_ns`` is when it became ready, or 0 if its frame knows; both are by ``perf_counter_ns``.
-        """
         ...
 
     def call(self, begun: Begun) -> Any:
@@ -163,17 +168,6 @@ class QuickCalls:
     def give_back(self, begun: Begun) -> None:
         """As ``Quick`` says."""
         self.free.append(begun)
-
-    def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int, number: int | None = None) -> Begun:
-        """As ``Quick`` says; a call that has begun elsewhere has its ``number``."""
-        begun = self.spare()
-        begun.frame = frame
-        begun.step = step
-        begun.item = frame.item
-        begun.number = next(self.numbers) if number is None else number
-        begun.ready_ns = ready_ns
-        begun.started_ns = started_ns  # last: whoever looks in another thread takes it for under way then
-        return begun
 
     def call(self, begun: Begun) -> Any:
         """As ``Quick`` says."""

@@ -147,7 +147,7 @@ class Strand(Settling):
                 try:
                     slots = frame.slots
                     if terse is not None:
-                        begun.frame = frame  # ``Quick.begin``, spelt out
+                        begun.frame = frame  # ``Begun.begin``, spelt out
                         begun.step = step
                         begun.item = frame.item
                         begun.number = next(numbers)
@@ -253,6 +253,7 @@ class Strand(Settling):
         budget, tracing, floor = run.budget, run.tracing, self.floor
         terse = None if tracing is None else self.quick or tracing.quick
         frame: Any = None
+        spare: Any = None  # for one call after the other
         begun: Any = None
         at_hand: Any
         following: Any
@@ -294,7 +295,15 @@ class Strand(Settling):
                 try:
                     if awaitable is None:
                         if terse is not None and step.begin is None:
-                            begun = terse.begin(frame, step, perf_counter_ns(), 0)
+                            if spare is None:
+                                spare = terse.spare()
+                            begun = spare
+                            begun.frame = frame  # ``Begun.begin``, spelt out
+                            begun.step = step
+                            begun.item = frame.item
+                            begun.number = next(terse.numbers)
+                            begun.ready_ns = 0
+                            begun.started_ns = perf_counter_ns()
                             reading = step.reading
                             plainly = terse.direct and reading is not None and reading.slots is not None
                             awaitable = step.call(frame.slots) if plainly else terse.call(begun)
@@ -333,8 +342,6 @@ class Strand(Settling):
                     if terse is not None and begun is not None:
                         terse.tell_begun(begun)
                     self.failed(frame, step, exc)
-                if begun is not None:
-                    terse.give_back(begun)  # type: ignore[union-attr]
                 awaitable = out = begun = None  # what nobody reads dies now
                 if not frame.left and frame.owner is not None:
                     self.complete(frame)
@@ -366,9 +373,9 @@ class Strand(Settling):
             if not (isinstance(exc, CancelledError) and domain.closing):
                 domain.fail(exc, self.task)
         finally:
-            if begun is not None:
-                terse.give_back(begun)  # type: ignore[union-attr]
-            frame = tracing = terse = begun = at_hand = following = now = None  # as in ``drive``
+            if terse is not None and spare is not None:
+                terse.give_back(spare)
+            frame = tracing = terse = begun = spare = at_hand = following = now = None  # as in ``drive``
             if self.spawned:
                 domain.leave(self)
 

@@ -230,14 +230,6 @@ class Line(Begun):
     def give_back(self, begun: Begun) -> None:
         """It remains what it is."""
 
-    def begin(self, frame: Frame, step: StepPlan, started_ns: int, ready_ns: int) -> Begun:
-        """The call of the item at hand."""
-        self.frame = frame
-        self.item = frame.item
-        self.number = next(self.numbers)
-        self.started_ns = started_ns  # last, as in ``QuickCalls``
-        return self
-
     def call(self, begun: Begun) -> Any:
         """Make it."""
         if not self._enters:
@@ -301,7 +293,8 @@ class Line(Begun):
         """The same call as one of the run's: from here on it is told of as they are."""
         self.leave()
         started_ns, self.started_ns = self.started_ns, 0
-        begun = self._quick.begin(self.frame, self.step, started_ns, 0, self.number)
+        begun = self._quick.spare()
+        begun.begin(self.frame, self.step, self.number, started_ns, 0)
         begun.inputs = self.inputs
         self.frame = self.inputs = None
         return begun
