@@ -22,7 +22,7 @@ from hush.observability import _preview
 from hush.observability._bounds import BRIEF, EVERYTHING, PREVIEW, SHORT, Bounds
 from hush.observability._condense import Condenser
 from hush.observability._failure import failure_of
-from hush.observability._preview import held, preview, shown
+from hush.observability._preview import as_they_are, preview, shown
 from kit.previews import dumped
 
 pytestmark = pytest.mark.usefixtures("forgetting")
@@ -156,64 +156,66 @@ def test_what_is_shown_is_a_copy():
     st.dictionaries(st.text("abc", max_size=3), small | st.lists(small, max_size=2), max_size=8),
     st.sampled_from([PREVIEW, BRIEF]),
 )
-def test_what_may_be_looked_at_later_is_shown_as_it_is_at_once(inputs, outputs, bounds):
+def test_what_is_kept_as_it_is_is_its_own_preview(inputs, outputs, bounds):
     _preview._plain_keys.clear()
     _preview._plain_texts.clear()
-    for known in (False, True):
-        found = held(inputs, outputs, bounds.few)
-        shown_alike(found, inputs, outputs, bounds, known=known)
-
-
-def shown_alike(found, inputs, outputs, bounds, *, known):
+    if inputs or outputs:  # nobody has looked at the names in them
+        assert as_they_are(inputs, outputs, bounds.few) is None
+    shown = None if inputs is None else preview(inputs, bounds), preview(outputs, bounds)
+    own = as_they_are(inputs, outputs, bounds.few)
     values = [*outputs.values(), *(inputs or {}).values()]
-    plain = all(
-        type(value) is not list and not (type(value) is str and len(value) > SHORT) and not out_of_range(value)
+    plain = not any(
+        type(value) is list
+        or (type(value) is str and len(value) > SHORT)
+        or (type(value) is float and not math.isfinite(value))
+        or out_of_range(value)
         for value in values
     )
+    named = "" not in {*outputs, *(inputs or {})}
     few = max(len(outputs), len(inputs or {})) <= bounds.few
-    assert (found is not None) is (plain and few)
-    if found is None:
-        return
-    own, stand = found
-    assert own is not outputs
-    later = (inputs, own) if stand else (None if inputs is None else preview(inputs, PREVIEW), preview(own, PREVIEW))
-    assert later == (None if inputs is None else preview(inputs, bounds), preview(outputs, bounds))
-    if known:  # looking at it once has told of each name and text that it is harmless; one name is none
-        finite = all(math.isfinite(value) for value in values if type(value) is float)
-        assert stand is (finite and "" not in {*outputs, *(inputs or {})})
-    else:
-        assert stand is not bool(outputs or inputs)
+    assert (own is not None) is (plain and named and few)
+    if own is not None:
+        assert own is not outputs
+        assert (inputs, own) == shown
 
 
 def out_of_range(value: Any) -> bool:
     return type(value) is int and not -(2**63) <= value < 2**63
 
 
-def test_only_what_cannot_change_and_is_small_is_looked_at_later():
+def test_only_what_cannot_change_and_is_small_is_kept_as_it_is():
     class Number(int):
         pass
 
     class Table(dict[str, Any]):
         pass
 
+    preview({"x": "text", "y": 1, "z": 1}, PREVIEW)
+    assert as_they_are({"x": "text"}, {"y": 1, "z": 1.5}, 20) == {"y": 1, "z": 1.5}
     for value in ("x" * (SHORT + 1), 2**63, [1], {"a": 1}, (1,), b"x", Number(1), object(), decimal.Decimal(1)):
-        assert held({}, {"y": value}, 20) is None
-        assert held({"x": value}, {"y": 1}, 20) is None
-    assert held({}, Table(y=1), 20) is None
+        for _ in range(2):
+            assert as_they_are({}, {"y": value}, 20) is None
+            assert as_they_are({"x": value}, {"y": 1}, 20) is None
+            preview({"x": value}, PREVIEW)
+    assert as_they_are({}, Table(y=1), 20) is None
     for key in (1, ("a",), object(), "x" * (SHORT + 1)):
-        assert held({}, {key: 1}, 20) is None
-    assert held({"a": 1, "b": 2}, {"y": 1}, 1) is None
-    assert held(None, {"y": 1}, -1) is None  # nothing is to be kept
-    assert held(None, {}, 0) == ({}, True)
+        for _ in range(2):
+            assert as_they_are({}, {key: 1}, 20) is None
+            preview({key: 1}, PREVIEW)
+    assert as_they_are({"x": 1, "y": 2}, {"y": 1}, 1) is None
+    assert as_they_are(None, {"y": 1}, -1) is None  # nothing is to be kept
+    assert as_they_are(None, {}, 0) == {}
 
 
-def test_what_was_harmless_is_looked_at_again_once_it_is_a_secret():
-    preview({"harmless_key": "harmless text 5713"}, PREVIEW)
-    assert held({"harmless_key": 1}, {"harmless_key": "harmless text 5713"}, 20)[1]
-    remember_secrets(["harmless text 5713"])
-    own, stand = held({"harmless_key": 1}, {"harmless_key": "harmless text 5713"}, 20)
-    assert not stand
-    assert "5713" not in str(preview(own, PREVIEW))
+def test_what_was_harmless_is_not_kept_once_it_is_a_secret():
+    text = "harmless text 5713"
+    for _ in range(2):
+        preview({"key": text}, PREVIEW)
+        assert as_they_are({"key": 1}, {"key": text}, 20) == {"key": text}
+        assert as_they_are({"key": text}, {"key": 1}, 20) == {"key": 1}
+    remember_secrets([text])
+    assert as_they_are({"key": 1}, {"key": text}, 20) is None
+    assert as_they_are({"key": text}, {"key": 1}, 20) is None
 
 
 def test_what_json_cannot_hold_is_said():

@@ -1,12 +1,9 @@
-"""``Condenser``: events without the values and exceptions in them, made in the run's thread before they are queued.
-
-What most calls read and gave, a few numbers and short texts, is seen to later (``late``), since it cannot change.
-"""
+"""``Condenser``: events without the values and exceptions in them, made in the run's thread before they are queued."""
 
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from hush.core.events import (
@@ -61,7 +58,7 @@ class Condenser:
         bounds: How much of what nodes read and gave is kept; ``None`` for nothing.
 
     Attributes:
-        few: So many values that a call read or gave may be looked at later, if ``held`` lets them pass.
+        few: So many values that a call read or gave may be kept ``as_they_are``.
         few_in_items: The same of calls in items.
     """
 
@@ -128,13 +125,6 @@ class Condenser:
         reads = None if inputs is None else preview(inputs, bounds)
         gave = preview(outputs, bounds)
         return _new(NodeRan, (*event[:_INPUTS], reads, gave, number, ends_item))  # type: ignore[no-any-return]
-
-    def late(self, told: Sequence[Any]) -> tuple[Any, ...]:
-        """The fields of a ``NodeRan``, condensed, where ``held`` let its values wait for that; in any thread."""
-        bounds: Any = self._bounds  # else there is nothing to keep
-        inputs, outputs = told[_INPUTS], told[_INPUTS + 1]
-        reads = None if inputs is None else preview(inputs, bounds)
-        return (*told[:_INPUTS], reads, preview(outputs, bounds), *told[_INPUTS + 2 :])
 
     def _node_finished(self, event: NodeFinished) -> Event:
         outputs: Any = event.outputs

@@ -1,7 +1,7 @@
 """Values of a run as plain data that JSON can hold: cut to a bound, without secrets, without running anybody's code.
 
 It is called in the run's thread for a node, since what that gave may change as soon as the next one has it. The common
-case, a few numbers and short texts, has a path of its own: they cannot change, so only a copy is made there (``held``).
+case, a few numbers and short texts that have been seen before, has a path of its own.
 """
 
 from __future__ import annotations
@@ -60,86 +60,11 @@ def is_secret(name: str) -> bool:
 
 def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     """``values`` as plain data. Where something cannot be shown, its place says so; nothing is raised."""
+    own = as_they_are(None, values, bounds.few)
+    if own is not None:
+        return own
     if _secrets_known != secrets_known():
         _forget_plain()
-    if type(values) is dict and len(values) <= bounds.few:
-        own = values.copy()  # first: another thread may change them meanwhile
-        if len(own) <= bounds.few and _are_plain(own):
-            return own
-    return _preview(values, bounds)
-
-
-def held(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], few: int) -> tuple[dict[str, Any], bool] | None:
-    """A copy of ``outputs``, if ``preview`` of it and of ``inputs`` may wait, and whether there is no need of that.
-
-    They may wait where each holds a ``few`` numbers and short texts at most, whatever they say, which cannot change and
-    keep nothing else alive. They are their own previews where all names and texts are known to be harmless.
-    ``inputs`` are ours: nobody changes them.
-    """
-    if type(outputs) is not dict or len(outputs) > few or (inputs is not None and len(inputs) > few):
-        return None
-    own = outputs.copy()  # first: another thread may change them meanwhile
-    if len(own) > few:
-        return None
-    if _secrets_known != secrets_known():
-        _forget_plain()
-    keys, texts, stand = _plain_keys, _plain_texts, True
-    for values in (own,) if inputs is None else (own, inputs):
-        for key, value in values.items():
-            if type(key) is not str:
-                return None
-            if key not in keys:
-                if len(key) > SHORT:
-                    return None
-                stand = False
-            kind = type(value)
-            if kind is int:
-                if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:  # what a file can hold as a number
-                    return None
-            elif kind is str:
-                if len(value) > SHORT:
-                    return None
-                stand = stand and value in texts
-            elif kind is float:
-                stand = stand and value - value == 0.0  # else it is infinite, or no number
-            elif kind is not bool and value is not None:
-                return None
-    return own, stand
-
-
-def _forget_plain() -> None:
-    """One more secret is known, and what was plain may be that.
-
-    The sets are replaced: whoever has looked for secrets before it was known, in another thread, notes that in the old.
-    """
-    global _secrets_known, _plain_keys, _plain_texts  # noqa: PLW0603  # one for the process, as the secrets are
-    known = secrets_known()
-    _plain_keys, _plain_texts = set(), set()
-    _secrets_known = known  # last: who finds it equal finds the new sets
-
-
-def _are_plain(values: Mapping[str, Any]) -> bool:
-    """Whether these are numbers and short texts that are known to be harmless, under such names."""
-    plain = _plain_keys
-    for key, value in values.items():
-        if type(key) is not str or key not in plain:
-            return False
-        kind = type(value)
-        if kind is int:
-            if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:  # what a file can hold as a number
-                return False
-        elif kind is str:
-            if len(value) > SHORT or value not in _plain_texts:
-                return False
-        elif kind is float:
-            if value - value != 0.0:  # it is infinite, or no number
-                return False
-        elif kind is not bool and value is not None:
-            return False
-    return True
-
-
-def _preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     found: dict[str, Any] = {}
     left = [bounds.total]
     try:
@@ -164,6 +89,49 @@ def _preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     except Exception as exc:  # a mapping that changes, or that is somebody's own: what is shown harms nobody
         found["…"] = f"not shown: {named(type(exc))}"
     return found
+
+
+def as_they_are(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], few: int) -> dict[str, Any] | None:
+    """A copy of ``outputs``, if that and ``inputs``, which are ours, are their own previews; in less time than those.
+
+    They are where each holds a ``few`` numbers and short texts at most, of which it is known that they are harmless.
+    """
+    if type(outputs) is not dict or len(outputs) > few or (inputs is not None and len(inputs) > few):
+        return None
+    if _secrets_known != secrets_known():
+        _forget_plain()
+    own = outputs.copy()  # first: another thread may change them meanwhile
+    if len(own) > few:
+        return None
+    keys = _plain_keys
+    for values in (own,) if inputs is None else (own, inputs):
+        for key, value in values.items():
+            if type(key) is not str or key not in keys:
+                return None
+            kind = type(value)
+            if kind is int:
+                if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:  # what a file can hold as a number
+                    return None
+            elif kind is str:
+                if len(value) > SHORT or value not in _plain_texts:
+                    return None
+            elif kind is float:
+                if value - value != 0.0:  # it is infinite, or no number
+                    return None
+            elif kind is not bool and value is not None:
+                return None
+    return own
+
+
+def _forget_plain() -> None:
+    """One more secret is known, and what was plain may be that.
+
+    The sets are replaced: whoever has looked for secrets before it was known, in another thread, notes that in the old.
+    """
+    global _secrets_known, _plain_keys, _plain_texts  # noqa: PLW0603  # one for the process, as the secrets are
+    known = secrets_known()
+    _plain_keys, _plain_texts = set(), set()
+    _secrets_known = known  # last: who finds it equal finds the new sets
 
 
 def shown(value: Any, bounds: Bounds = PREVIEW) -> Any:

@@ -10,14 +10,13 @@ from time import monotonic_ns, sleep
 from typing import Any, Protocol
 
 from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeRan, NodeStarted, RunStarted
-from hush.core.extend import secrets_known
 from hush.core.protocols import Place, Wanted
 from hush.observability._bounds import Bounds
 from hush.observability._condense import ACTS, Condenser, bare
 from hush.observability._failure import described
 from hush.observability._gather import Gatherer
 from hush.observability._ids import Ids, trace_id
-from hush.observability._preview import held
+from hush.observability._preview import as_they_are
 from hush.observability._sampling import Sampling, seed_of, wanted
 from hush.observability._span import RunRecord, Span
 from hush.observability._tree import Tree
@@ -74,10 +73,8 @@ class RunRecorder:
     ) -> None:
         self._pipeline = pipeline
         self._condense = Condenser(bounds)
-        self._queue: deque[Any] = deque()  # events, the fields of some, and lists of such as are yet to be looked at
+        self._queue: deque[Any] = deque()  # events, and the fields of some
         self._put: Callable[[Any], None] = self._queue.append
-        self._secrets_known = secrets_known()  # when the queue was last looked at
-        self._doubted = 0  # so many of the oldest in it were told before one more was
         self._lock = Lock()
         self.tree = Tree(sampling, tags)
         self._sampling = sampling
@@ -155,10 +152,10 @@ class RunRecorder:
         number: int,
         ends_item: bool,
     ) -> None:
-        """``emit`` with what most events are, field by field. Of what they hold numbers and short texts are kept."""
+        """``emit`` with what most events are, field by field: no event is made of what can be kept as it is."""
         condense = self._condense
         try:
-            gave = held(inputs, outputs, condense.few if item is None else condense.few_in_items)
+            gave = as_they_are(inputs, outputs, condense.few if item is None else condense.few_in_items)
         except Exception:  # no memory, or no stack, is left: as there
             gave = None
         if gave is None:
@@ -166,9 +163,7 @@ class RunRecorder:
             return
         if ends_item:
             condense.count_items()
-        own, stand = gave
-        told = run, path, item, at_ns, outer, ready_ns, started_ns, inputs, own, number, ends_item
-        self._put(told if stand else [*told])
+        self._put((run, path, item, at_ns, outer, ready_ns, started_ns, inputs, gave, number, ends_item))
         if len(self._queue) > MOST_QUEUED:
             self.fold(SLICE, wait=False)
 
@@ -197,20 +192,13 @@ class RunRecorder:
         elif not self._lock.acquire(blocking=False):
             return True
         try:
-            queue, feed, ran, late = self._queue, self._gather.feed, self.tree.ran, self._condense.late
-            known = secrets_known()  # before it is counted what waits now
+            queue, feed, ran = self._queue, self._gather.feed, self.tree.ran
             take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
-            if self._secrets_known != known:  # what waits may hold one that was not known when it was told
-                self._secrets_known, self._doubted = known, count
-            doubted = self._doubted
-            self._doubted = max(0, doubted - most)
             for _ in range(min(most, count)):
                 event = take()
                 try:
                     kind = type(event)
-                    if kind is list or (doubted and kind is tuple):
-                        ran(late(event))
-                    elif kind is tuple or kind is NodeRan:
+                    if kind is tuple or kind is NodeRan:
                         ran(event)
                     else:
                         feed(event)
