@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import stat
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -15,9 +16,11 @@ import hush.observability
 from hush.core.errors import HushError, UsageError
 from hush.observability import TraceError, TraceStore
 from hush.observability._exporter import ExportError
-from hush.observability._local._rows import SPAN_COLUMNS, span_row
+from hush.observability._local._plain_rows import PlainRows
+from hush.observability._local._rows import SPAN_COLUMNS, span_row, storable
+from hush.observability._local._schema import MIGRATIONS
 from hush.observability._local._writer import LocalWriter
-from hush.observability._span import Batch, Failure, RunRecord, Span
+from hush.observability._span import USUAL, Batch, Failure, RunRecord, Span
 from kit import records as kit
 from kit import spans as drawn
 from kit.tiers import every_change
@@ -358,10 +361,43 @@ def test_a_leaf_has_nothing_but_its_columns():
 
 @given(drawn.values, drawn.values)
 @settings(every_change, max_examples=300)
-def test_what_most_leaves_have_is_written_as_json_writes_it(inputs, outputs):
-    both = {name: given for name, given in (("inputs", inputs), ("outputs", outputs)) if given is not None}
+def test_what_a_call_read_and_gave_is_written_as_json_writes_it(inputs, outputs):
     row = dict(zip(SPAN_COLUMNS, span_row(5, kit.span(1, inputs=inputs, outputs=outputs)), strict=True))
-    assert row["more"] == (json.dumps(both, ensure_ascii=False, separators=(",", ":")) if both else None)
+    both = {"inputs": inputs, "outputs": outputs}
+    assert row["more"] == json.dumps(both, ensure_ascii=False, separators=(",", ":"))
+
+
+@given(st.lists(drawn.spans(), max_size=12), st.sampled_from([1, 3, 256]))
+@settings(every_change, max_examples=200)
+def test_plain_rows_are_what_other_rows_are(spans, at_once):
+    """They are most, and are written in another way, in which nothing is said twice."""
+    rows, taken = PlainRows(), []
+    for number, span in enumerate(spans, 1):
+        before_it_began = (span.ready_ns, span.called_ns) == (None, None)
+        timely = before_it_began or (span.ready_ns is not None and span.called_ns == span.started_ns)
+        found = rows.take(number, span)
+        assert found is (span.status == "ok" and timely and span[span._fields.index("outputs") + 1 :] == USUAL)
+        if found:
+            taken.append(tuple(map(storable, span_row(number, span))))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        MIGRATIONS[0](connection)
+        for statement, values in rows.statements(at_once):
+            connection.execute(statement, [*map(storable, values)])
+        found = connection.execute(f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans ORDER BY id").fetchall()
+    assert found == taken
+
+
+@pytest.mark.parametrize(
+    "values", [{"a": 10**5_000}, {"a": object}, {"a": [object]}, {1: 2}, {"%s": "%d", '"': "'"}, {"x" * 200: 1}]
+)
+def test_whatever_a_plain_row_holds_is_written_as_in_other_rows(values):
+    span = kit.span(1, inputs=values, outputs={"y": 1}, ready_ns=4)
+    span = span._replace(called_ns=span.started_ns)
+    for _ in range(2):  # names are remembered
+        rows = PlainRows()
+        assert rows.take(1, span)
+        ((_, written),) = rows.statements(256)
+        assert written[-1] == span_row(1, span)[-1]
 
 
 def test_what_cannot_be_written_is_said_and_no_more():

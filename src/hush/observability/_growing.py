@@ -6,6 +6,7 @@ from typing import Any
 
 from hush.core.protocols import lot
 from hush.observability._ids import NO_IDS
+from hush.observability._nodes import Node, nodes_of
 from hush.observability._sampling import Sampling
 from hush.observability._span import USUAL, Span, Status, Totals
 from hush.observability._totals import Sums, records_of
@@ -14,35 +15,6 @@ from hush.observability._under_way import QuickItem, SpansOfItem, UnderWay, Whol
 Place = tuple[str, tuple[int, ...]]
 
 _new: Any = tuple.__new__
-_MOST_TABLES = 8
-
-
-class Node:
-    """What is the same in all calls of one node.
-
-    Attributes:
-        above: The path of what it lies in, ``""`` of the run.
-    """
-
-    __slots__ = ("above", "kind", "name")
-
-    def __init__(self, path: str, kind: Any) -> None:
-        self.above, _, self.name = path.rpartition("/")
-        self.kind = kind
-
-
-_tables: dict[int, tuple[Any, dict[str, Node]]] = {}
-"""The nodes of graphs that were run lately, by the identity of what says of which kinds they are: an engine has one."""
-
-
-def _nodes_of(kinds: Any) -> dict[str, Node]:
-    """The nodes of a graph, by path, as far as any run of it has told of them."""
-    found = _tables.get(id(kinds))
-    if found is None:
-        if len(_tables) >= _MOST_TABLES:
-            _tables.pop(next(iter(_tables), 0), None)  # the oldest; whoever is in another thread may have done so
-        found = _tables[id(kinds)] = kinds, {}
-    return found[1]
 
 
 class Growing:
@@ -75,7 +47,7 @@ class Growing:
         """The run begins, and its nodes are of these kinds."""
         self._kinds = kinds
         if kinds:
-            self._places = _nodes_of(kinds)
+            self._places = nodes_of(kinds)
 
     # --- sums ----------------------------------------------------------------------------------------------
     def _sums_of(self, place: str, kind: str, path: str) -> Sums:
