@@ -154,7 +154,10 @@ def spans(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[Span]:
         thread_s=st.none() | seconds,
     )
     leaves = usual.map(lambda span: span._replace(status="ok", ready_ns=span.started_ns - 5, called_ns=span.started_ns))
-    return usual | leaves | full
+    queued = leaves.map(lambda span: span._replace(called_ns=span.started_ns + 7))
+    unready = leaves.map(lambda span: span._replace(ready_ns=None))
+    keyed = leaves.map(lambda span: span._replace(key="k"))
+    return usual | leaves | queued | unready | keyed | full
 
 
 def runs(trace: st.SearchStrategy[str] = traces) -> st.SearchStrategy[RunRecord]:

@@ -207,6 +207,15 @@ def test_only_what_cannot_change_and_is_small_is_kept_as_it_is():
     assert as_they_are(None, {}, 0) == {}
 
 
+def test_a_text_that_nobody_has_looked_at_is_looked_at():
+    preview({"key": 1}, PREVIEW)
+    for text in ("a text", "Bearer abcdefghijklmnop"):
+        assert as_they_are(None, {"key": text}, 20) is None
+        preview({"key": text}, PREVIEW)
+    assert as_they_are(None, {"key": "a text"}, 20) == {"key": "a text"}
+    assert as_they_are(None, {"key": "Bearer abcdefghijklmnop"}, 20) is None
+
+
 def test_what_was_harmless_is_not_kept_once_it_is_a_secret():
     text = "harmless text 5713"
     for _ in range(2):

@@ -16,6 +16,8 @@ import hush.observability
 from hush.core.errors import HushError, UsageError
 from hush.observability import TraceError, TraceStore
 from hush.observability._exporter import ExportError
+from hush.observability._local import _plain_rows
+from hush.observability._local._batch import Writing
 from hush.observability._local._plain_rows import PlainRows
 from hush.observability._local._rows import SPAN_COLUMNS, span_row, storable
 from hush.observability._local._schema import MIGRATIONS
@@ -388,7 +390,16 @@ def test_plain_rows_are_what_other_rows_are(spans, at_once):
 
 
 @pytest.mark.parametrize(
-    "values", [{"a": 10**5_000}, {"a": object}, {"a": [object]}, {1: 2}, {"%s": "%d", '"': "'"}, {"x" * 200: 1}]
+    "values",
+    [
+        {"a": True, "b": None, "c": 1.5, "d": [1]},
+        {"a": 10**5_000},
+        {"a": object},
+        {"a": [object]},
+        {1: 2},
+        {"%s": "%d", '"': "'"},
+        {"x" * 200: 1},
+    ],
 )
 def test_whatever_a_plain_row_holds_is_written_as_in_other_rows(values):
     span = kit.span(1, inputs=values, outputs={"y": 1}, ready_ns=4)
@@ -398,6 +409,29 @@ def test_whatever_a_plain_row_holds_is_written_as_in_other_rows(values):
         assert rows.take(1, span)
         ((_, written),) = rows.statements(256)
         assert written[-1] == span_row(1, span)[-1]
+
+
+def test_where_few_values_may_be_in_a_statement_there_are_more_statements(tmp_path):
+    made = [kit.span(number, ready_ns=number, inputs={}, outputs={}) for number in range(1, 40)]
+    spans = tuple(span._replace(called_ns=span.started_ns) for span in made)
+    with closing(sqlite3.connect(tmp_path / "t.db", isolation_level=None)) as connection:
+        MIGRATIONS[0](connection)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2 * len(SPAN_COLUMNS))
+        Writing(connection, {}, 1, lambda value: value).write(Batch(ended=spans, runs=(kit.run(),)))
+        assert connection.execute("SELECT count(*) FROM spans").fetchone() == (len(spans),)
+
+
+def test_few_names_are_remembered_and_no_long_one():
+    before = _plain_rows._names.copy()
+    try:
+        for number in range(2_500):
+            span = kit.span(1, inputs={f"name_{number}": 1, "x" * 500: 2}, outputs={}, ready_ns=4)
+            assert PlainRows().take(1, span._replace(called_ns=span.started_ns))
+        assert 0 < len(_plain_rows._names) <= 1_000
+        assert max(map(len, _plain_rows._names)) < 500
+    finally:
+        _plain_rows._names.clear()
+        _plain_rows._names.update(before)
 
 
 def test_what_cannot_be_written_is_said_and_no_more():

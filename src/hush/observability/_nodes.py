@@ -30,7 +30,7 @@ def nodes_of(kinds: Any) -> dict[str, Node]:
     """The nodes of a graph, by path, as far as any run of it has told of them; in any thread."""
     found = _tables.get(id(kinds))
     if found is None:
-        if len(_tables) >= _MOST_TABLES:
-            _tables.pop(next(iter([*_tables]), 0), None)  # the oldest; another thread may have done so
+        for oldest in [*_tables][: max(0, len(_tables) - _MOST_TABLES + 1)]:  # other threads may do so too
+            _tables.pop(oldest, None)
         found = _tables[id(kinds)] = kinds, {}
     return found[1]

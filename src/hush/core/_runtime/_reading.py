@@ -26,7 +26,7 @@ def reading_of(step: StepPlan) -> Reading:
     found: Reading | None = step.reading
     if found is None:
         plain = step.signature is not None and all(one.reader is None for one in step.arguments)
-        slots = tuple((str.__str__(one.name), one.slot) for one in step.arguments) if plain else None
+        slots = tuple((one.name, one.slot) for one in step.arguments) if plain else None
         found = Reading(slots, () if step.signature is None else step.signature.names())
         object.__setattr__(step, "reading", found)
     return found

@@ -81,7 +81,7 @@ class Strand(Settling):
         direct = terse is not None and terse.direct
         numbers: Any = None if terse is None else terse.numbers
         slots: Any
-        begun: Any = None if terse is None else terse.spare()  # for one call after the other
+        begun: Any = None  # for one call after the other
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = close_ns = 0  # read when the first function is to be called
         told_ns = 0  # when the call ended whose telling followed
@@ -147,11 +147,12 @@ class Strand(Settling):
                 try:
                     slots = frame.slots
                     if terse is not None:
+                        begun = begun or terse.spare()
                         begun.frame = frame  # ``Begun.begin``, spelt out
                         begun.step = step
                         begun.item = frame.item
                         begun.number = next(numbers)
-                        begun.ready_ns = told_ns
+                        begun.ready_ns = told_ns  # 0 where a call is all there is to an item
                         begun.started_ns = now_ns
                         told_ns = 0
                         reading = step.reading
@@ -228,7 +229,7 @@ class Strand(Settling):
             budget.at = None
             if hidden:
                 _set_running_loop(run.loop)
-            if terse is not None:
+            if terse is not None and begun is not None:
                 terse.give_back(begun)
             frame = slots = out = begun = (
                 None  # a failure that is kept keeps this frame of Python's alive, and must not these

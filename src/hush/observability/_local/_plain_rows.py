@@ -107,13 +107,14 @@ def _columns(form: int) -> tuple[str, ...]:
 @cache
 def _statement(form: int, count: int) -> str:
     own = _columns(form)
-    columns = ["kind", "status", *(["called_ns"] if form & _A_LEAF else []), *own]
-    rows = []
-    for row in range(count):
-        at = {name: f"?{2 + row * len(own) + place}" for place, name in enumerate(own)}
-        at |= {"kind": "?1", "status": "'ok'", "called_ns": at["started_ns"]}
-        rows.append(f"({', '.join([at[name] for name in columns])})")
-    return f"INSERT INTO spans ({', '.join(columns)}) VALUES {', '.join(rows)}"
+    given = {"kind": "?", "status": "'ok'"} | {name: f"column{place}" for place, name in enumerate(own, 1)}
+    if form & _A_LEAF:
+        given["called_ns"] = given["started_ns"]
+    row = f"({', '.join('?' * len(own))})"
+    return (
+        f"INSERT INTO spans ({', '.join(given)}) SELECT {', '.join(given.values())} "
+        f"FROM (VALUES {', '.join([row] * count)})"  # whose columns SQLite names by their places
+    )
 
 
 def _more(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any] | None) -> str | None:
