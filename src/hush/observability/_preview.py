@@ -94,7 +94,7 @@ def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
 def as_they_are(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], few: int) -> dict[str, Any] | None:
     """A copy of ``outputs``, if that and ``inputs``, which are ours, are their own previews; in less time than those.
 
-    They are where each holds a ``few`` numbers and short texts at most, of which it is known that they are harmless.
+    They are where each holds a ``few`` numbers and short texts at most, and there is nothing to hide in them.
     """
     if type(outputs) is not dict or len(outputs) > few or (inputs is not None and len(inputs) > few):
         return None
@@ -106,14 +106,14 @@ def as_they_are(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any], fe
     keys = _plain_keys
     for values in (own,) if inputs is None else (own, inputs):
         for key, value in values.items():
-            if type(key) is not str or key not in keys:
+            if type(key) is not str or (key not in keys and not _is_plain(key)):
                 return None
             kind = type(value)
             if kind is int:
                 if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:  # what a file can hold as a number
                     return None
             elif kind is str:
-                if len(value) > SHORT or value not in _plain_texts:
+                if len(value) > SHORT or (value not in _plain_texts and not _is_harmless(value)):
                     return None
             elif kind is float:
                 if value - value != 0.0:  # it is infinite, or no number
@@ -188,6 +188,15 @@ def _is_plain(key: str) -> bool:
     if plain:
         _note(names, key)
     return plain
+
+
+def _is_harmless(text: str) -> bool:
+    """Whether a short text may stand as it is, which is remembered."""
+    texts = _plain_texts  # before it is looked at
+    harmless = clean(text, SHORT) == text
+    if harmless:
+        _note(texts, text)
+    return harmless
 
 
 def _note(plain: set[str], text: str) -> None:
