@@ -29,7 +29,7 @@ class Skipped(Enum):
 SKIPPED = Skipped.SKIPPED
 
 
-AWAITED, IN_THREAD, INLINE, WATCHED, PINNED = range(5)
+WATCHED, AWAITED, IN_THREAD, INLINE, PINNED = range(5)
 """The modes of a gate: how a step is to be called now. Numbers, because the hot loop compares one for each step.
 
 Awaited, or gone into (what is no ``def``); in a thread; on the loop, which it must not see; the same with each call

@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # imported when a run first has a tracer
 Pending: TypeAlias = "tuple[Frame, StepPlan, Any]"
 
 NO_MODE = -1
+SETTLED = 9
+"""No mode either, after a call of which its gate need not be told, unless it was slow."""
 
 
 class Strand(Settling):
@@ -78,6 +80,7 @@ class Strand(Settling):
         more, timed = self.more, self.timed
         call = None if tracing is None or not tracing.sees_calls else tracing.call
         terse = None if tracing is None else self.quick or tracing.quick
+        each = tracing if terse is None else None  # tells of a call as it begins, and as it ends
         direct = terse is not None and terse.direct
         numbers: Any = None if terse is None else terse.numbers
         slots: Any
@@ -94,12 +97,12 @@ class Strand(Settling):
                     then = None
                 else:
                     told_ns = 0
-                    if tracing is not None and terse is None:
+                    if each is not None:
                         mode = NO_MODE
-                        if hidden:  # tracers see the loop
+                        if hidden and not each.builtin:
                             hidden = False
                             _set_running_loop(run.loop)
-                        if tracing.held and ready:
+                        if each.held and ready:
                             return False
                     if not ready:
                         if more is None or self.pending:
@@ -129,9 +132,11 @@ class Strand(Settling):
                         if tracing is not None:
                             now_ns = 0  # what is entered begins now, and what it begins with not before
                         continue
-                    if tracing is not None and terse is None:
-                        tracing.node_started(frame, step, now_ns)
-                        now_ns = told_ns = 0  # telling it is not the step's time
+                    if each is not None:
+                        each.node_started(frame, step, now_ns)
+                        told_ns = 0
+                        if not each.builtin:
+                            now_ns = 0  # telling it is not the step's time
                     mode = gate.mode
                     if hidden is (mode == PINNED):
                         hidden = not hidden
@@ -189,6 +194,13 @@ class Strand(Settling):
                     elif terse is not None and type(out) is dict and TAGS not in out:
                         told_ns = perf_counter_ns()
                         then = terse.ended(begun, out, ready, told_ns)
+                    elif each is not None and type(out) is dict and TAGS not in out:
+                        mode = NO_MODE if mode == WATCHED else SETTLED
+                        if hidden and not each.builtin:
+                            hidden = False
+                            _set_running_loop(run.loop)
+                        told_ns = perf_counter_ns()
+                        then = each.node_ran(frame, step, out, ready, told_ns)
                     elif type(out) is not dict and hasattr(out, "__await__"):
                         if terse is not None:
                             terse.tell_begun(begun)
@@ -216,7 +228,7 @@ class Strand(Settling):
                     self.complete(frame)
                     before_ns += perf_counter_ns() - called_ns  # nor what the conditions of loops take
                 now_ns = perf_counter_ns()
-                if now_ns > close_ns or mode == WATCHED:
+                if now_ns > close_ns or mode <= WATCHED:  # or not known any more
                     gate.ran_inline((told_ns or now_ns) - before_ns, step.path)  # what tracers take is not its time
                     if now_ns > deadline_ns and (ready or then is not None or more is not None):
                         if then is not None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from itertools import count
 from time import monotonic_ns, perf_counter_ns
+from types import BuiltinMethodType
 from typing import Any
 
 from hush.core import events
@@ -34,12 +35,15 @@ class Tracing(Telling):
         entering: The tracers that prepare the context of calls, by ``enters``, each given a ``NodeCalled``.
         numbers: Counts the nodes that start.
         sees_calls: Whether a tracer wants to be told what nodes read and gave, or to prepare the context of calls.
+        builtin: Whether all take events with what is built in, such as the ``append`` of a list: that does not ask for
+            the loop that runs, which to show takes two calls of the system a node, and takes no time worth a clock.
     """
 
     __slots__ = (
         "_started",
         "_threads_ns",
         "_wants",
+        "builtin",
         "entering",
         "enters",
         "kept",
@@ -70,6 +74,7 @@ class Tracing(Telling):
             self._wants = [one.wants for one in sampling]
         self.samples = self.quick is not None and len(self._wants) == len(tracers)
         self.sees_calls = bool(entering) or any(getattr(tracer, "sees_calls", False) for tracer in tracers)
+        self.builtin = all(type(tracer.emit) is BuiltinMethodType for tracer in tracers)
         for tracer in tracers:
             if isinstance(tracer, Listener):
                 tracer.attach(self, run)
@@ -82,10 +87,19 @@ class Tracing(Telling):
     def node_started(self, frame: Frame, step: StepPlan, at_ns: int = 0) -> None:
         """``step`` is about to be called, now or ``at_ns`` by ``perf_counter_ns``."""
         at_ns = (at_ns or perf_counter_ns()) + CLOCK_NS
-        if self.quick is None:
-            self._tell_started(frame, step, at_ns, next(self.numbers))
-        else:
-            self.tell_started(frame, step, at_ns, next(self.numbers), 0)
+        number, item = next(self.numbers), frame.item
+        if self.quick is not None:
+            self.tell_started(frame, step, at_ns, number, 0)
+            return
+        if self.enters and step.bind is not None:
+            self._started[step.path, item] = number
+        index, outer = (item[-1], item[:-1]) if item else (None, ())
+        event = _new(_NodeStarted, (self._run, step.path, index, at_ns, outer, number))
+        for hears in self.hearing:  # ``tell``, spelt out, as in ``node_ran``
+            try:
+                hears[0](event)
+            except (Exception, CancelledError) as exc:
+                self.drop(hears, exc)
 
     def tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int, ready_ns: int) -> None:
         """Tell when ``step`` became ready, of which nobody has been told yet, and that it has started.
@@ -198,6 +212,42 @@ class Tracing(Telling):
         self.tell(_new(_NodeFinished, (self._run, step.path, index, at_ns, item[:-1], told, took_ns)))
         if len(ready) > before:
             self._became_ready(ready, before, at_ns)
+
+    def node_ran(self, frame: Frame, step: StepPlan, out: dict[str, Any], ready: Ready, at_ns: int) -> int | None:
+        """``node_settled`` for a call on the loop, of which all is told as it happens.
+
+        Gives what ``Frame.settle_then`` does, unless nothing new is to start for now.
+        """
+        before = len(ready)
+        then: int | None = frame.settle_then(step, out, ready)
+        if self.kept is not None:
+            self.keep(frame, step, out)
+        item = frame.item
+        if self._started:
+            self._started.pop((step.path, item), None)
+        at_ns += CLOCK_NS
+        index, outer = (item[-1], item[:-1]) if item else (None, ())
+        event = _new(_NodeFinished, (self._run, step.path, index, at_ns, outer, out if self.sees_calls else None, None))
+        for hears in self.hearing:
+            try:
+                hears[0](event)
+            except (Exception, CancelledError) as exc:
+                self.drop(hears, exc)
+        if then is None:
+            if len(ready) > before:
+                self._became_ready(ready, before, at_ns)
+            return None
+        following = frame.plan.steps[then]
+        event = _new(_NodeReady, (self._run, following.path, index, at_ns, outer))
+        for hears in self.hearing:
+            try:
+                hears[0](event)
+            except (Exception, CancelledError) as exc:
+                self.drop(hears, exc)
+        if self.held:
+            ready.append((frame, following))
+            return None
+        return then
 
     def node_failed(self, frame: Frame, step: StepPlan, error: BaseException, *, handled: bool, ready: Ready) -> None:
         """``step`` raised: settle it if the graph goes on."""

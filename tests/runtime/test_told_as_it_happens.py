@@ -1,0 +1,206 @@
+"""Calls on the loop, one after the other, of which a tracer is told as each begins and as it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from hush.core import PARENT, CodeNode, GraphNode, Hush
+from hush.core._runtime._gate import FORGIVEN_NS, QUICK_NS, SLOW_NS, gate_of
+from hush.core._runtime._tracing import Tracing
+from hush.core.events import NodeFinished, NodeReady, NodeStarted, RunFinished, RunStarted
+from hush.testing import Recorder
+
+
+def chain(fn: Any, length: int, **options: Any) -> GraphNode:
+    with GraphNode(name="g") as graph:
+        last = CodeNode(name="n0", code_fn=fn, inputs={"x": PARENT["x"]}, **options)
+        for number in range(1, length):
+            last = CodeNode(name=f"n{number}", code_fn=fn, inputs={"x": last["x"]}, **options)
+        last["x"] >> PARENT["y"]
+    return graph
+
+
+def add_one(x: int) -> dict[str, int]:
+    return {"x": x + 1}
+
+
+class Builtin:
+    """A tracer whose ``emit`` is built in, so that it cannot ask for the loop."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.emit = self.events.append
+
+
+class Seeing(Builtin):
+    """One that is told of calls too, in four events each."""
+
+    sees_calls = True
+
+
+def story(length: int) -> list[tuple[type, str]]:
+    nodes = [(kind, f"g/n{number}") for number in range(length) for kind in (NodeReady, NodeStarted, NodeFinished)]
+    # What a node makes ready is told with its end.
+    return [(RunStarted, "g"), *nodes, (RunFinished, "g")]
+
+
+@pytest.mark.parametrize("executor", ["inline", "auto"])
+@pytest.mark.parametrize("make", [Builtin, Recorder])
+async def test_each_is_told_of_before_it_is_called_and_when_it_has_ended(make, executor):
+    engine, tracer, heard = None, make(), []
+
+    def looking(x):
+        heard.append([type(event) for event in tracer.events][-2:])
+        return {"x": x + 1}
+
+    engine = Hush(chain(looking, 6, executor=executor))
+    for _ in range(3):  # under "auto" the first calls run in threads
+        tracer.events.clear()
+        heard.clear()
+        assert await engine.run({"x": 0}, tracer=tracer) == {"y": 6}
+    assert [(type(event), event.path) for event in tracer.events] == story(6)
+    assert heard == [[NodeReady, NodeStarted]] * 6
+    times = [event.at_ns for event in tracer.events]
+    assert times == sorted(times)
+
+
+async def test_each_event_is_told_to_all_before_the_next_one():
+    heard = []
+
+    class Noting:
+        def __init__(self, name):
+            self.name = name
+
+        def emit(self, event):
+            heard.append((self.name, event))
+
+    await Hush(chain(add_one, 5, executor="inline")).run({"x": 0}, tracer=[Noting("a"), Noting("b")])
+    assert [name for name, _ in heard] == ["a", "b"] * (len(heard) // 2)
+    assert all(a is b for (_, a), (_, b) in zip(heard[::2], heard[1::2], strict=True))
+
+
+@pytest.mark.parametrize("kind", [NodeReady, NodeStarted, NodeFinished])
+async def test_one_that_raises_hears_no_more_and_the_others_all(kind, caplog):
+    class Breaks(Recorder):
+        def emit(self, event):
+            super().emit(event)
+            if type(event) is kind and event.path == "g/n2":
+                raise LookupError("the disk is full")
+
+    breaks, sound = Breaks(), Builtin()
+    assert await Hush(chain(add_one, 5, executor="inline")).run({"x": 0}, tracer=[breaks, sound]) == {"y": 5}
+    assert (type(breaks.events[-1]), breaks.events[-1].path) == (kind, "g/n2")
+    assert [(type(event), event.path) for event in sound.events] == story(5)
+    assert ["Breaks" in record.getMessage() for record in caplog.records] == [True]
+
+
+async def test_whoever_could_ask_for_the_loop_is_told_with_it_running():
+    """Whether or not others are told beside it that could not, and although the functions do not see it."""
+    loops: list[Any] = []
+
+    class Asking:
+        def emit(self, event):
+            loops.append(asyncio.get_running_loop())
+
+    seen = []
+
+    def hidden(x):
+        try:
+            seen.append(asyncio.get_running_loop())
+        except RuntimeError:
+            seen.append(None)
+        return {"x": x + 1}
+
+    engine = Hush(chain(hidden, 6, executor="auto"))
+    await engine.run({"x": 0})
+    for tracer in (Asking(), [Builtin(), Asking()], [Asking(), Builtin()], Builtin()):
+        await engine.run({"x": 0}, tracer=tracer)
+        asyncio.get_running_loop()
+    assert loops == [asyncio.get_running_loop()] * 3 * len(story(6))  # none was dropped, since it raised
+    assert set(seen) == {None}
+
+
+@pytest.mark.parametrize("make", [lambda: None, Builtin, Recorder, Seeing])
+async def test_a_gate_is_told_of_its_calls_whoever_listens(make):
+    """A second of inline calls without a slow one is forgiven, in a run with a tracer too."""
+
+    def fn(x):
+        return {"x": x + 1}
+
+    gate = gate_of(fn)
+    for _ in range(3):
+        gate.ran_in_thread(QUICK_NS - 1)
+    gate.ran_inline(SLOW_NS + 1, "g/n")  # back to threads, for a row of six
+    for _ in range(6):
+        gate.ran_in_thread(QUICK_NS - 1)
+    for _ in range(FORGIVEN_NS // SLOW_NS - 1):
+        gate.ran_inline(SLOW_NS, "g/n")
+    gate.ran_inline(SLOW_NS - 1, "g/n")  # now a nanosecond is left
+    assert gate.row == 6
+    engine = Hush(chain(fn, 3))
+    await engine.run({"x": 0}, tracer=make())
+    assert gate.row == 3
+
+
+async def test_whoever_reads_slowly_holds_a_chain_back():
+    called = []
+
+    def noting(x):
+        called.append(x)
+        return {"x": x + 1}
+
+    engine = Hush(chain(noting, 400, executor="inline"))
+    async with engine.stream({"x": 0}, buffer=8) as events:
+        async for event in events:
+            if type(event) is NodeFinished and event.path == "g/n20":
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                assert len(called) < 60
+                break
+    assert len(called) < 60
+
+
+async def test_what_each_gave_is_kept_whoever_listens():
+    engine = Hush(chain(add_one, 3, executor="inline"))
+    for tracer in (None, Builtin(), Seeing()):
+        result = await engine.run({"x": 0}, tracer=tracer, keep=True)
+        assert {path: dict(given) for path, given in result.nodes.items()} == {
+            "g/n0": {"x": 1},
+            "g/n1": {"x": 2},
+            "g/n2": {"x": 3},
+        }
+
+
+async def test_nothing_is_remembered_of_those_that_have_ended():
+    left = []
+
+    class Entering(Seeing):
+        def __init__(self):
+            super().__init__()
+            self.emit = self._emit
+
+        def enter(self, event):
+            return lambda: None
+
+        def _emit(self, event):
+            if type(event) is RunFinished:
+                left.extend(one._started for one in gc.get_objects() if type(one) is Tracing)
+
+    tracer = Entering()
+    await Hush(chain(add_one, 3, executor="inline")).run({"x": 0}, tracer=tracer)
+    assert left
+    assert not any(left)
+
+
+async def test_what_each_gave_is_told_to_whoever_asks_for_it():
+    tracer = Seeing()
+    await Hush(chain(add_one, 3, executor="inline")).run({"x": 0}, tracer=tracer)
+    ended = [event for event in tracer.events if type(event) is NodeFinished]
+    assert [event.outputs for event in ended] == [{"x": 1}, {"x": 2}, {"x": 3}]
+    plain = Builtin()
+    await Hush(chain(add_one, 3, executor="inline")).run({"x": 0}, tracer=plain)
+    assert {event.outputs for event in plain.events if type(event) is NodeFinished} == {None}
