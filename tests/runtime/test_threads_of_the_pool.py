@@ -121,3 +121,44 @@ def test_the_pool_grows_on_demand_to_its_ceiling_and_a_timeout_counts_from_the_s
 def test_a_call_that_waits_for_a_place_never_runs_once_it_is_cancelled():
     """Control has returned: nothing of the run may begin after that."""
     assert crowded(NEVER_RUNS) == ["cancelled", "True 512"]
+
+
+# ── One pool ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+ONE_POOL = """
+import asyncio, os, threading
+from hush.core import CodeNode, GraphNode, Hush
+
+START = threading.Barrier(8)
+
+def calls():
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=lambda: {"y": threading.current_thread().name}, inputs={}, executor="thread")
+    START.wait()
+    return asyncio.run(Hush(graph).run(keep=True)).nodes["g/n"]["y"]
+
+def once():
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(calls())) for _ in range(8)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    workers = [one.name for one in threading.enumerate() if one.name.startswith("hush-worker")]
+    # Those of one pool count on: two pools would each have had a first.
+    print(len(found), len(workers) == len(set(workers)), set(found) <= set(workers), flush=True)
+
+once()
+child = os.fork()
+if not child:
+    once()
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_has_one_pool_whoever_needs_it_first_and_a_fork_one_of_its_own():
+    for _ in range(3):
+        ended = subprocess.run(
+            [sys.executable, "-c", ONE_POOL], capture_output=True, text=True, timeout=40, check=False
+        )
+        assert (ended.stdout.splitlines(), ended.stderr) == (["8 True True", "8 True True", "0"], "")

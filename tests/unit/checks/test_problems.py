@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from hush.core import PARENT, START, CodeNode, Each, GraphError, GraphNode, Hush, HushError, MapNode, Problem
@@ -59,7 +57,7 @@ def test_a_problem_is_a_record_that_reads_as_one_text():
     for part in (problem.path, f"{problem.file}:{problem.line}", problem.message, problem.mend):
         assert part
         assert part in text
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         problem.line = 1
 
 

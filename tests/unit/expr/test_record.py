@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -66,3 +67,34 @@ def test_a_record_can_be_sent_elsewhere():
 
 def test_the_names_of_a_class_stay():
     assert (Call.__name__, Call.__qualname__, Call.__module__, Call.__doc__) == ("Call", "Call", __name__, "One kind.")
+
+
+def test_the_first_one_is_made_like_all_others_in_whatever_thread():
+    for _ in range(50):
+
+        @record
+        class Both(Step):
+            more: list[int] = made(default_factory=list)
+
+        start, found = Barrier(2), []
+
+        def make(kind=Both, start=start, found=found):
+            start.wait()
+            found.append(kind("a", where=3))
+
+        threads = [Thread(target=make) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [(one.name, one.where, one.more) for one in found] == [("a", 3, [])] * 2
+
+
+def test_the_first_one_may_be_refused():
+    @record
+    class One:
+        value: int
+
+    with pytest.raises(TypeError, match="value"):
+        One()
+    assert One(2).value == 2

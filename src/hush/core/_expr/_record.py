@@ -40,6 +40,28 @@ def record(cls: type[T]) -> type[T]:
         if name in space:
             defaults[name] = space.pop(name)
     names = (*getattr(cls, "__record_fields__", ()), *own)
+
+    def first(self: Any, *given: Any, **named: Any) -> None:
+        new.__init__ = _init(names, defaults)  # type: ignore[method-assign]
+        new.__init__(self, *given, **named)
+
+    space.pop("__dict__", None)
+    space.pop("__weakref__", None)
+    space.update(
+        __slots__=own,
+        __init__=first,  # many are never made, and compiling the function is most of what making the class takes
+        __match_args__=names,
+        __record_fields__=names,
+        __record_defaults__=defaults,
+    )
+    kind: Any = type(cls)
+    new: type[T] = kind(cls.__name__, cls.__bases__, space)
+    new.__qualname__ = cls.__qualname__
+    return new
+
+
+def _init(names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
+    """The ``__init__`` that sets these fields."""
     taken = ", ".join(f"{name}=_{name}" if name in defaults else name for name in names)
     body = "".join(
         f"\n self.{name} = _{name}.make() if {name} is _{name} else {name}"
@@ -49,19 +71,7 @@ def record(cls: type[T]) -> type[T]:
     )
     scope: dict[str, Any] = {f"_{name}": value for name, value in defaults.items()}
     exec(f"def __init__(self, {taken}):{body}", scope)  # as ``dataclasses`` and ``namedtuple`` do
-    space.pop("__dict__", None)
-    space.pop("__weakref__", None)
-    space.update(
-        __slots__=own,
-        __init__=scope["__init__"],
-        __match_args__=names,
-        __record_fields__=names,
-        __record_defaults__=defaults,
-    )
-    kind: Any = type(cls)
-    new: type[T] = kind(cls.__name__, cls.__bases__, space)
-    new.__qualname__ = cls.__qualname__
-    return new
+    return scope["__init__"]
 
 
 def replace(one: T, **changes: Any) -> T:

@@ -10,9 +10,11 @@ import os
 import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from queue import SimpleQueue
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # imported when a thread is first needed
+    from queue import SimpleQueue
 
 MAX_THREADS = 512
 
@@ -164,6 +166,8 @@ class Pool:
     """Threads that run jobs in the order they came."""
 
     def __init__(self) -> None:
+        from queue import SimpleQueue
+
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
@@ -214,23 +218,29 @@ class Pool:
 
 
 _mine = threading.local()
-_pool = Pool()
+_making = threading.Lock()
+_pool: Pool | None = None  # until a thread is first needed
 
 
 def step_aside() -> AbstractContextManager[None]:
     """While a worker thread waits for a run of its own, others may have its place: or all could wait for one."""
-    return _pool.aside()
+    return nullcontext() if _pool is None else _pool.aside()
 
 
 def start_in_thread(loop: asyncio.AbstractEventLoop, call: Callable[[], Any], from_start_s: float | None = None) -> Job:
     """``Pool.start`` of the process's one pool."""
-    return _pool.start(loop, call, from_start_s)
+    global _pool  # noqa: PLW0603  # there is one
+    pool = _pool
+    if pool is None:
+        with _making:
+            pool = _pool = _pool or Pool()
+    return pool.start(loop, call, from_start_s)
 
 
 def _after_fork() -> None:
-    # The child has the pool's counts, but none of its threads.
-    global _pool  # noqa: PLW0603  # the one place that makes it anew
-    _pool = Pool()
+    # The child has the pool's counts, but none of its threads; and maybe a lock that nobody will release.
+    global _pool, _making
+    _pool, _making = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
