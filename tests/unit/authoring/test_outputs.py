@@ -139,6 +139,20 @@ def test_a_star_carries_neither_error_nor_tags():
     assert run(graph) == {"a": 1}
 
 
+@pytest.mark.parametrize("executor", ["inline", "thread"])
+def test_a_star_carries_what_is_left_of_such(executor):
+    """Also where nothing else is out of the ordinary, and after a call that gave nothing of the kind."""
+    gave = [{"a": 1}, {"a": 2, "error": None}, {"a": 3, "iteration_metrics": {}}]
+
+    def give(n):
+        return gave[n]
+
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=give, inputs={"n": PARENT["n"]}, outputs=PARENT, executor=executor)
+    engine = Hush(graph)
+    assert [dict(engine.run_sync({"n": n})) for n in (0, 1, 2)] == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
 def test_an_error_that_is_named_is_written():
     """A function's own `error` is an output like any."""
     with GraphNode(name="g") as graph:

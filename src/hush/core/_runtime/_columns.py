@@ -47,6 +47,7 @@ class Columns:
         "_seen_keys",
         "_values",
         "_wanted",
+        "_whole",
         "count",
         "failed",
         "failed_items",
@@ -73,6 +74,7 @@ class Columns:
         self.failed_items: set[int] = set()
         self._wanted = [*self._values.items()]
         self._looks = not self._named or self._all
+        self._whole = -1 if self._looks else len(self._wanted)  # how many keys an item gives of which all are known
         self._seen: dict[str, None] = {}
         self._seen_keys = self._seen.keys()
         self.room = 0
@@ -87,9 +89,16 @@ class Columns:
 
     def put(self, index: int, out: Mapping[str, Any]) -> Any:
         """Keep what an item gave, and give the ``error`` it wrote by itself."""
-        for key, values in self._wanted:
-            if key in out:
+        try:
+            for key, values in self._wanted:
                 values[index] = out[key]
+        except KeyError:
+            for key, values in self._wanted:
+                if key in out:
+                    values[index] = out[key]
+        else:
+            if len(out) == self._whole:
+                return None  # these keys and no other, which most items give
         if self._looks and not out.keys() <= self._seen_keys:
             self._look(index, out)
         error = out.get(ERROR)
@@ -118,6 +127,8 @@ class Columns:
                     values = self._values[key] = [EMPTY] * self.room
                     values[index] = out[key]
                     self._wanted.append((key, values))
+        if self._seen_keys >= self._values.keys():
+            self._whole = len(self._wanted)
 
     @property
     def keys(self) -> Set[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._plan._model import AWAITED, IN_THREAD, PINNED, WATCHED, StepPlan
 from hush.core._runtime._frame import Frame
+from hush.core._runtime._outputs import plain_keys
 from hush.core._runtime._pass import CLOSELY_NS
 from hush.core._runtime._settling import Settling
 from hush.core._spec._model import TAGS
@@ -153,7 +154,11 @@ class Driving(Settling):
                             except KeyError:
                                 frame.settle(step, out, ready)
                             else:
-                                if gives is not None:
+                                if gives is None:
+                                    pass
+                                elif gives.stars and not gives.writes and out.keys() <= plain_keys:
+                                    slots[0].update(out)
+                                else:
                                     frame.write_plainly(step, gives, out)
                                 for slot in step.frees:
                                     slots[slot] = None

@@ -43,6 +43,7 @@ class Fanout(ItemEnds):
         self._hire = hire
         self.strand = strand
         self.body = step.body
+        self._counts_down = len(step.body.steps) > 1  # else nothing waits in a frame, and no two read a value
         self.base = step.call(frame.slots)
         self.feed = Feed(step, self.run)
         self.window = self.plan.window if self.plan.window is not None else self.plan.max_concurrency + CHUNK
@@ -161,11 +162,12 @@ class Fanout(ItemEnds):
             for slot, value in zip(self.slots, values, strict=True):
                 if slot is not None:
                     slots[slot] = value
-        item = (*self.around, index)
+        item = (*self.around, index) if self.around else (index,)
         if spare is None:
             return index, Frame(self.body, slots, None, item)
         spare.slots = slots
-        spare.countdowns = self.body.countdowns.copy()
+        if self._counts_down:
+            spare.countdowns = self.body.countdowns.copy()
         spare.left = self.body.ends
         spare.marks = None
         spare.item = item

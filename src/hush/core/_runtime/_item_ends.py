@@ -38,6 +38,7 @@ class ItemEnds:
         exhausted: Whether no more items are pulled.
         done: How many items have ended and are decided.
         plain: Whether nothing but the body is to be done for an item: no name, no clock, no limit.
+        bare: Whether, besides, nobody is told of it.
         summing: What tells of its items, if tracers do without each of them.
         taken_keys: Those that the map takes which streams from this one.
         ran: Of the item that is being settled, if it ran in another process: how long it took, and when it ended there.
@@ -58,6 +59,7 @@ class ItemEnds:
         self.exhausted = False
         self.done = 0
         self.plain = not (measured or self.plan.key is not None or self.plan.item_timeout_s is not None)
+        self.bare = False
         self.summing: Summing | None = None
         self.taken_keys: frozenset[str] = frozenset()
         self.ran: tuple[int, ...] = ()
@@ -114,7 +116,10 @@ class ItemEnds:
     # --- one that ends well -----------------------------------------------------------------------------------
     def finish(self, index: int, out: dict[str, Any], by: asyncio.Task[Any]) -> None:
         """An item's body is complete, and has given ``out``."""
-        error = self.columns.put(index, out)
+        self.taken(index, out, self.columns.put(index, out), by)
+
+    def taken(self, index: int, out: dict[str, Any], error: Any, by: asyncio.Task[Any]) -> None:
+        """The columns have what an item gave, with the ``error`` that it wrote by itself."""
         self.done += 1
         if error is not None:
             if self.channel is not None:
@@ -122,7 +127,7 @@ class ItemEnds:
             # One that has failed a node, or an item of a map before, has been counted there.
             self._failed(index, error, by, collects=True, travelled=self.run.has_located(error))
             return
-        if self.plain and self.summing is None:
+        if self.bare:
             return
         if self.channel is not None:
             if not out.keys() >= self.taken_keys:

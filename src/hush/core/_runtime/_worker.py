@@ -46,6 +46,7 @@ async def run_map(strand: Strand, frame: Frame, step: StepPlan, apart: Policies 
             tracing.map_started(frame, step, fanout.said)
             tracing.became_ready(ready)
             fanout.tell_of_items(tracing, here=hire is Worker)
+        fanout.bare = fanout.plain and fanout.summing is None
         if ready:
             strand.hand_on(ready)
         worker = fanout.first_worker = hire(fanout, strand.task, fanout.domain.floor)
@@ -210,25 +211,32 @@ class Worker:
         """The item at hand, for those who ask."""
         return [] if self.frame is None else [self.index]
 
-    def next_item(self, *, awaited: bool = False) -> bool:
+    def next_item(self, *, awaited: bool = False) -> bool:  # noqa: C901  # once an item: each call is a twentieth of it
         """Settle the item at hand and make the next one ready; ``False`` if it must be awaited, or if there is none.
 
         The frame of one that ``awaited`` something is not used again: a call that was late may still hold it.
         """
-        strand, fanout = self.strand, self.fanout
-        if strand.pending or self.domain.dropped:
+        strand, fanout, domain = self.strand, self.fanout, self.domain
+        if strand.pending or domain.dropped:
             return False
         frame, spare = self.frame, None
         if frame is not None:
-            if self.domain.errors:
-                self._settle(combined(self.domain.errors))
+            if domain.errors:
+                self._settle(combined(domain.errors))
             else:
-                self.frame, spare = None, None if awaited else frame
+                self.frame = None
+                if not awaited:
+                    spare = frame
                 if not fanout.plain:
                     self._measure()
                 # ``Frame.outputs``, of which most items need only this.
                 plain = frame.marks is None and not fanout.body.several_writers
-                fanout.finish(self.index, frame.slots[0] if plain else frame.outputs(), self.task)
+                out = frame.slots[0] if plain else frame.outputs()
+                error = fanout.columns.put(self.index, out)  # ``ItemEnds.finish``, spelt out
+                if error is None and fanout.bare:
+                    fanout.done += 1
+                else:
+                    fanout.taken(self.index, out, error, self.task)
         while True:
             if fanout.domain.closing:
                 self.signal = DONE
