@@ -82,6 +82,12 @@ class Result(dict[str, Any]):
         nodes: With ``keep=True``: what each node gave, ``result.nodes["outer/inner"]["key"]``.
     """
 
+    # A dict with a ``__dict__`` to fill takes twice as long to make as all else of it; others may still add to it.
+    __slots__ = (
+        *("request_id", "user_id", "session_id", "status", "seconds", "errors", "tags"),
+        *("_nodes", "__dict__"),
+    )
+
     def __init__(
         self,
         outputs: Mapping[str, Any],
@@ -91,7 +97,7 @@ class Result(dict[str, Any]):
         seconds: float,
         nodes: Nodes | None = None,
     ) -> None:
-        super().__init__(outputs)
+        self.update(outputs)
         self.request_id = run.id
         self.user_id = user_id
         self.session_id = session_id
