@@ -37,6 +37,25 @@ class Fanout(ItemEnds):
         awaiting: How many of them wait for their item.
     """
 
+    __slots__ = (
+        "_counts_down",
+        "_growing",
+        "_hire",
+        "_most_workers",
+        "active",
+        "awaiting",
+        "base",
+        "body",
+        "feed",
+        "first_worker",
+        "pull",
+        "said",
+        "slot",
+        "slots",
+        "strand",
+        "window",
+    )
+
     def __init__(self, strand: Strand, frame: Frame, step: StepPlan, hire: Callable[[Fanout], Member]) -> None:
         super().__init__(strand, frame, step)
         assert step.body is not None

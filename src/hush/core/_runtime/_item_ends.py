@@ -44,6 +44,30 @@ class ItemEnds:
         ran: Of the item that is being settled, if it ran in another process: how long it took, and when it ended there.
     """
 
+    __slots__ = (
+        "_failures",
+        "_keys",
+        "_lacked",
+        "_undecided",
+        "around",
+        "bare",
+        "channel",
+        "columns",
+        "domain",
+        "done",
+        "exhausted",
+        "frame",
+        "latencies",
+        "plain",
+        "plan",
+        "ran",
+        "run",
+        "step",
+        "summing",
+        "taken_keys",
+        "total",
+    )
+
     def __init__(self, strand: Strand, frame: Frame, step: StepPlan) -> None:
         assert step.map is not None
         self.frame, self.step = frame, step
