@@ -75,7 +75,7 @@ def test_in_settings_that_are_wrong(planted, tmp_path):
     found = hub.check(open=False)
     assert {one.path for one in found} == set(hub.keys())
     told = [str(found), repr(found), repr(hub), str(hub), f"{hub}", repr(list(found)), repr(vars(hub))]
-    told += [str(one._asdict()) for one in found]
+    told += [str(dataclasses.asdict(one)) for one in found]
     for key in hub._entries:
         with GraphNode(name="g") as g:
             node = {"llm": LLMNode, "embedding": EmbeddingNode, "rerank": RerankNode}[key.partition(":")[0]]
@@ -143,7 +143,7 @@ async def test_in_what_is_made_and_in_what_a_server_says_back(planted, caplog):
         hub = ResourceHub(settings(server.url))
         found = await asyncio.to_thread(hub.check)
         assert {one.path for one in found} == set(hub.keys())
-        told = [str(found), repr(found), repr(hub), repr(vars(hub)), *(str(one._asdict()) for one in found)]
+        told = [str(found), repr(found), repr(hub), repr(vars(hub)), *(str(dataclasses.asdict(one)) for one in found)]
         for key in hub._entries:
             made, _ = hub._make(key)
             told += [repr(made), str(made), f"{made}", repr(vars(made)), made.identity, repr(made.limit)]

@@ -126,6 +126,7 @@ def test_a_call_that_waits_for_a_place_never_runs_once_it_is_cancelled():
 # ── One pool ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+QUIET = ("-W", "ignore::DeprecationWarning")  # from Python 3.12 on: a fork of a process with threads
 ONE_POOL = """
 import asyncio, os, threading
 from hush.core import CodeNode, GraphNode, Hush
@@ -159,6 +160,6 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_process_has_one_pool_whoever_needs_it_first_and_a_fork_one_of_its_own():
     for _ in range(3):
         ended = subprocess.run(
-            [sys.executable, "-c", ONE_POOL], capture_output=True, text=True, timeout=40, check=False
+            [sys.executable, *QUIET, "-c", ONE_POOL], capture_output=True, text=True, timeout=40, check=False
         )
         assert (ended.stdout.splitlines(), ended.stderr) == (["8 True True", "8 True True", "0"], "")

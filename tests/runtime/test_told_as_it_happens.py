@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
+from time import perf_counter_ns
 from typing import Any
 
 import pytest
 
-from hush.core import PARENT, CodeNode, GraphNode, Hush
-from hush.core._runtime._gate import FORGIVEN_NS, QUICK_NS, SLOW_NS, gate_of
+from hush.core import PARENT, START, CodeNode, GraphNode, Hush
+from hush.core._runtime._gate import FORGIVEN_NS, QUICK_NS, SLOW_NS, AutoGate, gate_of
 from hush.core._runtime._tracing import Tracing
-from hush.core.events import NodeFinished, NodeReady, NodeStarted, RunFinished, RunStarted
+from hush.core.events import NodeCalled, NodeFailed, NodeFinished, NodeReady, NodeStarted, RunFinished, RunStarted
 from hush.testing import Recorder
 
 
@@ -124,9 +126,12 @@ async def test_whoever_could_ask_for_the_loop_is_told_with_it_running():
     assert set(seen) == {None}
 
 
-@pytest.mark.parametrize("make", [lambda: None, Builtin, Recorder, Seeing])
-async def test_a_gate_is_told_of_its_calls_whoever_listens(make):
-    """A second of inline calls without a slow one is forgiven, in a run with a tracer too."""
+TRIES = 5
+"""A machine that is busy may take a call from the processor for longer than a call on the loop may take."""
+
+
+def inline() -> tuple[Any, AutoGate]:
+    """A function that has shown that it is quick, and its gate."""
 
     def fn(x):
         return {"x": x + 1}
@@ -134,16 +139,44 @@ async def test_a_gate_is_told_of_its_calls_whoever_listens(make):
     gate = gate_of(fn)
     for _ in range(3):
         gate.ran_in_thread(QUICK_NS - 1)
-    gate.ran_inline(SLOW_NS + 1, "g/n")  # back to threads, for a row of six
-    for _ in range(6):
-        gate.ran_in_thread(QUICK_NS - 1)
-    for _ in range(FORGIVEN_NS // SLOW_NS - 1):
-        gate.ran_inline(SLOW_NS, "g/n")
-    gate.ran_inline(SLOW_NS - 1, "g/n")  # now a nanosecond is left
-    assert gate.row == 6
-    engine = Hush(chain(fn, 3))
-    await engine.run({"x": 0}, tracer=make())
-    assert gate.row == 3
+    return fn, gate
+
+
+@pytest.mark.parametrize("make", [lambda: None, Builtin, Recorder, Seeing])
+async def test_a_gate_is_told_of_its_calls_whoever_listens(make):
+    """A second of inline calls without a slow one is forgiven, in a run with a tracer too."""
+    rows = []
+    for _ in range(TRIES):
+        fn, gate = inline()
+        gate.ran_inline(SLOW_NS + 1, "g/n")  # back to threads, for a row of six
+        for _ in range(6):
+            gate.ran_in_thread(QUICK_NS - 1)
+        for _ in range(FORGIVEN_NS // SLOW_NS - 1):
+            gate.ran_inline(SLOW_NS, "g/n")
+        gate.ran_inline(SLOW_NS - 1, "g/n")  # now a nanosecond is left
+        assert gate.row == 6
+        await Hush(chain(fn, 3)).run({"x": 0}, tracer=make())
+        rows.append(gate.row)
+    assert 3 in rows
+
+
+@pytest.mark.parametrize("kind", [NodeReady, NodeStarted, NodeFinished])
+async def test_what_a_slow_tracer_takes_is_not_the_functions_time(kind):
+    """It takes longer than a call on the loop may, and less than a pass of the loop."""
+
+    class Slow:
+        def emit(self, event):
+            if type(event) is kind:
+                until_ns = perf_counter_ns() + SLOW_NS + 200_000
+                while perf_counter_ns() < until_ns:
+                    pass
+
+    rows = []
+    for _ in range(TRIES):
+        fn, gate = inline()
+        await Hush(chain(fn, 2)).run({"x": 0}, tracer=Slow())
+        rows.append(gate.row)
+    assert 3 in rows
 
 
 async def test_whoever_reads_slowly_holds_a_chain_back():
@@ -194,6 +227,96 @@ async def test_nothing_is_remembered_of_those_that_have_ended():
     await Hush(chain(add_one, 3, executor="inline")).run({"x": 0}, tracer=tracer)
     assert left
     assert not any(left)
+
+
+@pytest.mark.parametrize("executor", ["inline", "auto"])
+@pytest.mark.parametrize("make", [Builtin, Recorder, Seeing])
+async def test_after_what_is_out_of_the_ordinary_the_next_is_told_of_too(make, executor):
+    """Tags, what is awaited, a failure that is handled, and what is no dict: each before one that is plain."""
+
+    async def later():
+        return {"x": 3}
+
+    def gives(x):
+        if x == 4:
+            raise LookupError
+        return later() if x == 2 else [{"x": 0}, {"x": 1, "$tags": "t"}, None, None][x]
+
+    engine_of = {}
+    for first in range(5):
+        with GraphNode(name="g") as graph:
+            steps = [
+                CodeNode(
+                    name=f"n{number}",
+                    code_fn=gives,
+                    inputs={"x": first if number == 1 else 0},
+                    executor=executor,
+                    on_error="collect",
+                )
+                for number in range(4)
+            ]
+            START >> steps
+        engine_of[first] = Hush(graph)
+    for first, engine in engine_of.items():
+        await engine.run()
+        loops = []
+
+        class Asking(make):
+            def __init__(self, loops=loops):
+                super().__init__()
+                self.hear, self.emit = self.emit, self._emit
+                self.loops = loops
+
+            def _emit(self, event):
+                self.loops.append(asyncio.get_running_loop())
+                self.hear(event)
+
+        for tracer in (make(), Asking()):
+            await engine.run(tracer=tracer)
+            for kind in (NodeReady, NodeStarted):
+                told = [event.path for event in tracer.events if type(event) is kind]
+                assert sorted(told) == [f"g/n{number}" for number in range(4)], (first, kind)
+            ends = [event.path for event in tracer.events if type(event) in (NodeFinished, NodeFailed)]
+            assert sorted(ends) == [f"g/n{number}" for number in range(4)]
+        assert len(loops) == len(tracer.events)
+
+
+async def test_a_tracer_that_prepares_contexts_hears_the_numbers_of_calls():
+    class Entering(Seeing):
+        def enter(self, event):
+            return lambda: None
+
+    for executor in ("inline", "thread"):
+        tracer = Entering()
+        await Hush(chain(add_one, 3, executor=executor)).run({"x": 0}, tracer=tracer)
+        numbers = {kind: [e.number for e in tracer.events if type(e) is kind] for kind in (NodeStarted, NodeCalled)}
+        assert numbers == {NodeStarted: [1, 2, 3], NodeCalled: [1, 2, 3]}
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+@pytest.mark.parametrize("make", [Builtin, Recorder, Seeing])
+async def test_a_failure_that_is_kept_does_not_keep_the_tracer(make, awaited):
+    def fails(x):
+        raise LookupError
+
+    async def never(x):
+        return {}
+
+    with GraphNode(name="g") as graph:
+        where = {} if awaited else {"executor": "inline"}
+        first = CodeNode(name="first", code_fn=never if awaited else add_one, inputs={"x": 1}, **where)
+        last = CodeNode(
+            name="last", code_fn=never if awaited else fails, inputs={"x": PARENT["x"].apply(fails)}, **where
+        )
+        START >> first >> last
+    tracer = make()
+    alive = weakref.ref(tracer)
+    with pytest.raises(LookupError) as caught:
+        await Hush(graph).run({"x": 1}, tracer=tracer)
+    del tracer
+    gc.collect()
+    assert alive() is None
+    assert caught.value.__traceback__ is not None
 
 
 async def test_what_each_gave_is_told_to_whoever_asks_for_it():

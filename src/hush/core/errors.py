@@ -25,7 +25,8 @@ An exception raised by a user's function is never wrapped: it passes through unc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 __all__ = (
     "CacheError",
@@ -54,7 +55,8 @@ class HushError(Exception):
     """The root of all errors that Hush raises by itself. What your functions raise is never one, and never wrapped."""
 
 
-class Problem(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """One thing that is wrong with a graph or a resource: where it is, what it is, and how to mend it.
 
     Attributes:
@@ -241,6 +243,7 @@ class Errors(tuple[BaseException, ...]):  # noqa: SLOT001  # it has one attribut
 NO_ERRORS = Errors()
 
 
+@dataclass(slots=True)
 class FailureInfo:
     """Where an exception came from: what ``exc.hush`` holds.
 
@@ -260,49 +263,18 @@ class FailureInfo:
             have them.
     """
 
-    # Written out: making two classes with ``dataclasses`` took a twentieth of what importing Hush takes.
-    __slots__ = (
-        *("path", "item", "outer", "key", "attempt", "run", "file", "line"),
-        *("columns", "round", "nodes", "errors"),
-    )
-
-    def __init__(
-        self,
-        path: str,
-        item: int | None,
-        outer: tuple[int, ...],
-        key: str | None,
-        attempt: int,
-        run: str,
-        file: str,
-        line: int,
-        columns: Mapping[str, list[Any]] | None = None,
-        round: int | None = None,  # noqa: A002  # as the attribute
-        nodes: Mapping[str, Mapping[str, Any]] | None = None,
-        errors: Errors = NO_ERRORS,
-    ) -> None:
-        self.path = path
-        self.item = item
-        self.outer = outer
-        self.key = key
-        self.attempt = attempt
-        self.run = run
-        self.file = file
-        self.line = line
-        self.columns = columns
-        self.round = round
-        self.nodes = nodes
-        self.errors = errors
-
-    def __repr__(self) -> str:
-        return f"FailureInfo({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not FailureInfo:
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
-
-    __hash__ = None  # type: ignore[assignment]  # what it holds may change
+    path: str
+    item: int | None
+    outer: tuple[int, ...]
+    key: str | None
+    attempt: int
+    run: str
+    file: str
+    line: int
+    columns: Mapping[str, list[Any]] | None = None
+    round: int | None = None
+    nodes: Mapping[str, Mapping[str, Any]] | None = None
+    errors: Errors = NO_ERRORS
 
 
 def nearest(name: object, names: Iterable[object]) -> str | None:

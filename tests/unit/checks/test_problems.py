@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from hush.core import PARENT, START, CodeNode, Each, GraphError, GraphNode, Hush, HushError, MapNode, Problem
@@ -57,7 +59,7 @@ def test_a_problem_is_a_record_that_reads_as_one_text():
     for part in (problem.path, f"{problem.file}:{problem.line}", problem.message, problem.mend):
         assert part
         assert part in text
-    with pytest.raises(AttributeError):
+    with pytest.raises(dataclasses.FrozenInstanceError):
         problem.line = 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from threading import Barrier, Thread
 from typing import Any
@@ -98,3 +99,13 @@ def test_the_first_one_may_be_refused():
     with pytest.raises(TypeError, match="value"):
         One()
     assert One(2).value == 2
+
+
+def test_what_it_takes_can_be_asked_before_the_first_is_made():
+    @record
+    class One(Step):
+        value: int = 3
+
+    assert str(inspect.signature(One)) == "(name, where=0, value=3)"
+    assert One("a").value == 3
+    assert str(inspect.signature(One)) == "(name, where=0, value=3)"

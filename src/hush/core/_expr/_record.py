@@ -50,6 +50,7 @@ def record(cls: type[T]) -> type[T]:
     space.update(
         __slots__=own,
         __init__=first,  # many are never made, and compiling the function is most of what making the class takes
+        __signature__=_SIGNATURE,
         __match_args__=names,
         __record_fields__=names,
         __record_defaults__=defaults,
@@ -72,6 +73,19 @@ def _init(names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
     scope: dict[str, Any] = {f"_{name}": value for name, value in defaults.items()}
     exec(f"def __init__(self, {taken}):{body}", scope)  # as ``dataclasses`` and ``namedtuple`` do
     return scope["__init__"]
+
+
+class _Signature:
+    """What ``inspect.signature`` finds of a record of which none has been made."""
+
+    def __get__(self, one: object, kind: Any) -> Any:
+        from inspect import signature
+
+        found = signature(_init(kind.__record_fields__, kind.__record_defaults__))
+        return found.replace(parameters=[*found.parameters.values()][1:])
+
+
+_SIGNATURE = _Signature()
 
 
 def replace(one: T, **changes: Any) -> T:

@@ -32,8 +32,8 @@ SKIPPED = Skipped.SKIPPED
 WATCHED, AWAITED, IN_THREAD, INLINE, PINNED = range(5)
 """The modes of a gate: how a step is to be called now. Numbers, because the hot loop compares one for each step.
 
-Awaited, or gone into (what is no ``def``); in a thread; on the loop, which it must not see; the same with each call
-timed; on the loop, in sight of it.
+On the loop, which it must not see, with each call timed; awaited, or gone into (what is no ``def``); in a thread; on
+the loop, which it must not see; on the loop, in sight of it.
 """
 
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:  # imported when a run first has a tracer
 Pending: TypeAlias = "tuple[Frame, StepPlan, Any]"
 
 NO_MODE = -1
+"""Nothing is known of the next step, and the gate of the last one is told how long it took, as if ``WATCHED``."""
 SETTLED = 9
-"""No mode either, after a call of which its gate need not be told, unless it was slow."""
+"""Nothing is known of the next step, and the gate of the last one need not be told, unless it was slow."""
 
 
 class Driving(Settling):
@@ -141,7 +142,7 @@ class Driving(Settling):
                         plainly = direct and reading is not None and reading.slots is not None
                         out = step.call(slots) if plainly else terse.call(begun)
                     else:
-                        out = step.call(slots) if call is None else call(frame, step)
+                        out = step.call(slots) if call is None else call(frame, step, hidden=hidden)
                     if type(out) is dict and tracing is None and TAGS not in out:
                         gives = step.gives
                         if frame.marks is not None or (gives is not None and not gives.plain):
@@ -224,6 +225,5 @@ class Driving(Settling):
                 _set_running_loop(run.loop)
             if terse is not None and begun is not None:
                 terse.give_back(begun)
-            frame = slots = out = begun = (
-                None  # a failure that is kept keeps this frame of Python's alive, and must not these
-            )
+            # A failure that is kept keeps this frame of Python's alive, and must not these.
+            frame = slots = out = begun = tracing = terse = each = call = None

@@ -202,7 +202,7 @@ class Strand(Driving):
         finally:
             if terse is not None and spare is not None:
                 terse.give_back(spare)
-            frame = tracing = terse = begun = spare = at_hand = following = now = None  # as in ``drive``
+            frame = tracing = terse = each = begun = spare = at_hand = following = now = None  # as in ``drive``
             if self.spawned:
                 domain.leave(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
+from asyncio.events import _set_running_loop
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from itertools import count
@@ -159,13 +160,16 @@ class Tracing(Telling):
                 frame.readied = {step.index: at_ns}
 
     # --- calls, where a tracer wants to see them ------------------------------------------------------------
-    def call(self, frame: Frame, step: StepPlan, attempt: int = 1) -> Any:
-        """Call the function of a leaf, as ``step.call`` does, and tell what it is called with."""
+    def call(self, frame: Frame, step: StepPlan, attempt: int = 1, *, hidden: bool = False) -> Any:
+        """Call the function of a leaf, as ``step.call`` does, and tell what it is called with.
+
+        ``hidden`` says that the loop is: it is shown to tracers.
+        """
         if step.bind is None:
             return step.call(frame.slots)
-        return copy_context().run(self.prepared(frame, step, attempt))
+        return copy_context().run(self.prepared(frame, step, attempt, hidden=hidden))
 
-    def prepared(self, frame: Frame, step: StepPlan, attempt: int = 1) -> Callable[[], Any]:
+    def prepared(self, frame: Frame, step: StepPlan, attempt: int = 1, *, hidden: bool = False) -> Callable[[], Any]:
         """The call of a leaf, to be made in a copy of the context, in whatever thread; tell what it is called with."""
         assert step.bind is not None
         call: Any = step.bind(frame.slots)
@@ -173,7 +177,11 @@ class Tracing(Telling):
         item, outer = place_of(frame.item)
         number = self._started.get((step.path, frame.item), 0)
         event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, attempt, None, outer, number)
+        if hidden and not self.builtin:
+            _set_running_loop(self._loop)
         self.tell(event)
+        if hidden:
+            _set_running_loop(None)
         return Entered(self.enters, event._replace(inputs=None), call) if self.enters else call
 
     def returned(self, frame: Frame, step: StepPlan, took_ns: int) -> None:
