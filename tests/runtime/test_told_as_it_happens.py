@@ -293,9 +293,9 @@ async def test_a_tracer_that_prepares_contexts_hears_the_numbers_of_calls():
         assert numbers == {NodeStarted: [1, 2, 3], NodeCalled: [1, 2, 3]}
 
 
-@pytest.mark.parametrize("awaited", [False, True])
+@pytest.mark.parametrize("how", ["inline", "auto", "thread", "deadline", "awaited"])
 @pytest.mark.parametrize("make", [Builtin, Recorder, Seeing])
-async def test_a_failure_that_is_kept_does_not_keep_the_tracer(make, awaited):
+async def test_a_failure_that_is_kept_does_not_keep_the_tracer(make, how):
     def fails(x):
         raise LookupError
 
@@ -303,11 +303,10 @@ async def test_a_failure_that_is_kept_does_not_keep_the_tracer(make, awaited):
         return {}
 
     with GraphNode(name="g") as graph:
-        where = {} if awaited else {"executor": "inline"}
-        first = CodeNode(name="first", code_fn=never if awaited else add_one, inputs={"x": 1}, **where)
-        last = CodeNode(
-            name="last", code_fn=never if awaited else fails, inputs={"x": PARENT["x"].apply(fails)}, **where
-        )
+        more = {"deadline": {"timeout_s": 9}, "awaited": {}}.get(how, {"executor": how})
+        fn = never if how in ("deadline", "awaited") else add_one
+        first = CodeNode(name="first", code_fn=fn, inputs={"x": 1}, **more)
+        last = CodeNode(name="last", code_fn=fn, inputs={"x": PARENT["x"].apply(fails)}, **more)
         START >> first >> last
     tracer = make()
     alive = weakref.ref(tracer)

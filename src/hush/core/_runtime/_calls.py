@@ -99,14 +99,14 @@ async def awaited(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt
 
 def _on_the_loop(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None) -> Any:
     """Call the function here and now, where the watchdog sees it."""
-    budget, tracing = strand.run.budget, strand.run.tracing
+    run, budget = strand.run, strand.run.budget
     if not budget.deadline_ns:
         budget.open(perf_counter_ns())
     budget.at = step
     try:
-        if tracing is None or not tracing.sees_calls:
+        if run.tracing is None or not run.tracing.sees_calls:
             return step.call(frame.slots)
-        return tracing.call(frame, step, 1 if attempt is None else attempt.number)
+        return run.tracing.call(frame, step, 1 if attempt is None else attempt.number)
     finally:
         budget.at = None
 
@@ -176,11 +176,11 @@ async def in_thread(
     """
     run = strand.run
     assert step.bind is not None
-    tracing = run.tracing
-    if tracing is None or not tracing.sees_calls:
+    # No name for its tracing: a failure that is kept may remember this call, and with it whoever listened.
+    if run.tracing is None or not run.tracing.sees_calls:
         call = step.bind(frame.slots)
     else:
-        call = tracing.prepared(frame, step, 1 if attempt is None else attempt.number)
+        call = run.tracing.prepared(frame, step, 1 if attempt is None else attempt.number)
     if run.inline_only:
         return await awaited_if_need_be(strand, step, copy_context().run(call))
     job = start_in_thread(run.loop, partial(copy_context().run, call), step.timeout_s)
@@ -209,8 +209,9 @@ async def in_thread(
         return Raised(late)
     if gate is not None:
         gate.ran_in_thread(SLOW_NS if job.waited else job.took_ns)
-    if tracing is not None and tracing.sees_calls and (job.error is not None or not hasattr(job.result, "__await__")):
-        tracing.returned(frame, step, job.took_ns)
+    returned = job.error is not None or not hasattr(job.result, "__await__")
+    if returned and run.tracing is not None and run.tracing.sees_calls:
+        run.tracing.returned(frame, step, job.took_ns)
     if job.error is not None:
         return Raised(job.error)
     return await awaited_if_need_be(strand, step, job.take())
