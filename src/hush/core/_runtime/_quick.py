@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import copy_context
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from hush.core._plan._model import AWAITED, StepPlan
 from hush.core._runtime._entering import Enter, place_in, within
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._reading import reading_of
-from hush.core._runtime._telling import CLOCK_NS, Hearing, place_of
+from hush.core._runtime._telling import CLOCK_NS, place_of
 from hush.core.protocols import Place
 
 
@@ -122,9 +122,9 @@ class Teller(Protocol):
     enters: list[Enter]
     kept: dict[str, dict[str, Any]] | None
     numbers: Iterator[int]
-    hearing: list[Hearing]
+    ran: Callable[..., None]
 
-    def drop(self, hears: Hearing, error: BaseException) -> None: ...
+    def drop(self, error: BaseException) -> None: ...
 
     def tell(self, event: events.Event) -> None: ...
 
@@ -222,11 +222,10 @@ class QuickCalls:
         ended_ns = at_ns
         if CLOCK_NS:
             ended_ns, ready_ns, started_ns = at_ns + CLOCK_NS, ready_ns + CLOCK_NS, started_ns + CLOCK_NS
-        for hears in tracing.hearing:  # ``Telling.tell_ran``, spelt out
-            try:
-                hears[1](self._run, step.path, index, ended_ns, outer, ready_ns, started_ns, inputs, out, number, False)
-            except (Exception, CancelledError) as exc:
-                tracing.drop(hears, exc)
+        try:  # ``Telling.tell_ran``, spelt out
+            tracing.ran(self._run, step.path, index, ended_ns, outer, ready_ns, started_ns, inputs, out, number, False)
+        except (Exception, CancelledError) as exc:
+            tracing.drop(exc)
         if len(ready) > before:
             tracing.note_ready(ready, before, at_ns)
         return then

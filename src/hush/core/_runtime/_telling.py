@@ -25,26 +25,34 @@ CLOCK_NS = 0 if get_clock_info("monotonic") == get_clock_info("perf_counter") el
 _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much, once an item
 
 
-Hearing: TypeAlias = tuple[Callable[[Event], None], Callable[..., None]]
-"""What a tracer takes events with, and what it takes the fields of a ``NodeRan`` with."""
+Emit: TypeAlias = Callable[[Event], None]
+Ran: TypeAlias = Callable[..., None]
+"""What takes the fields of a ``NodeRan``."""
 
 
 class Telling:
     """Tells the tracers of one run.
 
     Attributes:
-        hearing: The tracers that have not raised.
+        emit: Hands an event to all of them; of one tracer it is its own. When it raises, ``drop`` is to be called.
+        ran: The same with the fields of a ``NodeRan``, if they take such.
         items_of: The path of the map whose items' outputs are told too.
         streams: Whether whoever listens takes parts of answers as they come.
         held: Whether whoever listens cannot take more for now: nothing new is to start until ``room`` returns.
     """
 
-    __slots__ = ("_loop", "_paces", "_run", "_waiting", "hearing", "held", "items_of", "streams")
+    __slots__ = ("_loop", "_paces", "_run", "_waiting", "emit", "held", "items_of", "ran", "streams")
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
         self._run: str = run.id
         self._loop: asyncio.AbstractEventLoop = run.loop
-        self.hearing: list[Hearing] = [(tracer.emit, _ran_of(tracer)) for tracer in tracers]
+        self.emit: Emit = _to_nobody
+        self.ran: Ran = _to_nobody
+        if len(tracers) == 1:
+            self.emit, self.ran = tracers[0].emit, _ran_of(tracers[0])
+        elif tracers:
+            several = Several(self._run, tracers)
+            self.emit, self.ran = several.emit, several.ran
         self._waiting: list[asyncio.Future[None]] = []
         self._paces: dict[tuple[str, tuple[int, ...]], Pace] = {}  # of the maps under way, by path and place
         self.items_of: str | None = None
@@ -69,25 +77,23 @@ class Telling:
 
     def tell(self, event: Event) -> None:
         """Hand ``event`` to every tracer; one that raises is dropped for the rest of the run and logged."""
-        for hears in self.hearing:
-            try:
-                hears[0](event)
-            except (Exception, CancelledError) as exc:  # a border: a tracer must not harm the run
-                self.drop(hears, exc)
+        try:
+            self.emit(event)
+        except (Exception, CancelledError) as exc:  # a border: a tracer must not harm the run
+            self.drop(exc)
 
     def tell_ran(self, told: tuple[Any, ...]) -> None:
         """Hand a ``NodeRan`` of these fields to every tracer, all of which take such, in the same way."""
-        for hears in self.hearing:
-            try:
-                hears[1](*told)
-            except (Exception, CancelledError) as exc:
-                self.drop(hears, exc)
+        try:
+            self.ran(*told)
+        except (Exception, CancelledError) as exc:
+            self.drop(exc)
 
-    def drop(self, hears: Hearing, error: BaseException) -> None:
-        """A tracer has raised."""
-        self.hearing = [other for other in self.hearing if other is not hears]
-        what = "the tracer's %r raised; it hears no more of run %s"
-        log.error(what, hears[0], self._run, extra={"run": self._run}, exc_info=error)
+    def drop(self, error: BaseException) -> None:
+        """The only tracer has raised."""
+        emit, self.emit, self.ran = self.emit, _to_nobody, _to_nobody
+        if emit is not _to_nobody:  # else it has, while it was told what it has raised at now
+            _log_dropped(emit, self._run, error)
 
     # --- the run --------------------------------------------------------------------------------------------
     def run_started(
@@ -251,6 +257,49 @@ class Telling:
         if rate_per_s is not None:
             item, outer = place_of(around)
             self.tell(events.MapProgressed(self._run, path, item, at_ns, *count, pace.total, rate_per_s, outer))
+
+
+class Several:
+    """More than one tracer of a run, told one after the other.
+
+    Attributes:
+        hearing: Those that have not raised, each by what it takes events with, and the fields of a ``NodeRan``.
+    """
+
+    __slots__ = ("_run", "hearing")
+
+    def __init__(self, run: str, tracers: Sequence[Tracer]) -> None:
+        self._run = run
+        self.hearing: list[tuple[Emit, Ran]] = [(tracer.emit, _ran_of(tracer)) for tracer in tracers]
+
+    def emit(self, event: Event) -> None:
+        """Hand it to each."""
+        for hears in self.hearing:
+            try:
+                hears[0](event)
+            except (Exception, CancelledError) as exc:  # a border: one tracer must not harm the others
+                self._drop(hears, exc)
+
+    def ran(self, *told: Any) -> None:
+        """Hand a ``NodeRan`` of these fields to each."""
+        for hears in self.hearing:
+            try:
+                hears[1](*told)
+            except (Exception, CancelledError) as exc:
+                self._drop(hears, exc)
+
+    def _drop(self, hears: tuple[Emit, Ran], error: BaseException) -> None:
+        self.hearing = [other for other in self.hearing if other is not hears]
+        _log_dropped(hears[0], self._run, error)
+
+
+def _to_nobody(*_: Any) -> None:
+    """There is no tracer, or none that has not raised."""
+
+
+def _log_dropped(emit: Emit, run: str, error: BaseException) -> None:
+    what = "the tracer's %r raised; it hears no more of run %s"
+    log.error(what, emit, run, extra={"run": run}, exc_info=error)
 
 
 def place_of(item: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:

@@ -96,11 +96,10 @@ class Tracing(Telling):
             self._started[step.path, item] = number
         index, outer = (item[-1], item[:-1]) if item else (None, ())
         event = _new(_NodeStarted, (self._run, step.path, index, at_ns, outer, number))
-        for hears in self.hearing:  # ``tell``, spelt out, as in ``node_ran``
-            try:
-                hears[0](event)
-            except (Exception, CancelledError) as exc:
-                self.drop(hears, exc)
+        try:  # ``tell``, spelt out, as in ``node_ran``
+            self.emit(event)
+        except (Exception, CancelledError) as exc:
+            self.drop(exc)
 
     def tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int, ready_ns: int) -> None:
         """Tell when ``step`` became ready, of which nobody has been told yet, and that it has started.
@@ -236,22 +235,20 @@ class Tracing(Telling):
         at_ns += CLOCK_NS
         index, outer = (item[-1], item[:-1]) if item else (None, ())
         event = _new(_NodeFinished, (self._run, step.path, index, at_ns, outer, out if self.sees_calls else None, None))
-        for hears in self.hearing:
-            try:
-                hears[0](event)
-            except (Exception, CancelledError) as exc:
-                self.drop(hears, exc)
+        try:
+            self.emit(event)
+        except (Exception, CancelledError) as exc:
+            self.drop(exc)
         if then is None:
             if len(ready) > before:
                 self._became_ready(ready, before, at_ns)
             return None
         following = frame.plan.steps[then]
         event = _new(_NodeReady, (self._run, following.path, index, at_ns, outer))
-        for hears in self.hearing:
-            try:
-                hears[0](event)
-            except (Exception, CancelledError) as exc:
-                self.drop(hears, exc)
+        try:
+            self.emit(event)
+        except (Exception, CancelledError) as exc:
+            self.drop(exc)
         if self.held:
             ready.append((frame, following))
             return None
