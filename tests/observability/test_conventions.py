@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hush.observability._otel._conventions import conventional, model_of, provider_of
-from hush.observability._otel._convert import events
+from hush.observability._otel._convert import events, has_failed
 from hush.observability._otel._text import stacktrace
 from hush.observability._span import Generation
 from kit.span_records import (
@@ -172,7 +172,7 @@ def user(*parts):
     return [{"role": "user", "content": list(parts)}]
 
 
-HI, MORE = {"type": "text", "content": "hi"}, {"type": "text", "content": "… 3 more"}
+HI, MORE = {"type": "text", "content": "hi"}, {"type": "hush.cut", "content": "… 3 more"}
 IMAGE, DATA = "https://x.org/a.png", "data:image/png;base64,AA=="
 CUT = {"id": "c", "name": "f", "arguments": "{cut"}
 
@@ -181,7 +181,7 @@ CUT = {"id": "c", "name": "f", "arguments": "{cut"}
     ("messages", "parts"),
     [
         ("hi", [[HI]]),
-        ([{"role": "user", "content": "hi"}, "… 3 more"], [[HI], [MORE]]),
+        ([{"role": "user", "content": "hi"}, "… 3 more"], [[HI, MORE]]),
         (
             user({"type": "image_url", "image_url": {"url": IMAGE}}),
             [[{"type": "uri", "modality": "image", "uri": IMAGE}]],
@@ -204,7 +204,7 @@ def test_messages_of_every_form(messages, parts):
     assert [one["parts"] for one in json.loads(found["gen_ai.input.messages"])] == parts
 
 
-@pytest.mark.parametrize("messages", ["<list>", [], None, 3, {"cut": True}])
+@pytest.mark.parametrize("messages", ["<list>", [], None, 3, {"cut": True}, ["<dict>", "<dict>"]])
 def test_what_is_no_list_of_messages_is_shown_as_it_is(messages):
     found = described(LLM._replace(inputs={"messages": messages})).attributes
     assert json.loads(found["input.value"]) == {"messages": messages}
@@ -215,6 +215,32 @@ def test_what_is_no_list_of_messages_is_shown_as_it_is(messages):
 def test_without_values_nothing_of_them_is_sent():
     found = described(LLM._replace(inputs=None, outputs=None)).attributes
     assert not {"input.value", "output.value", "gen_ai.input.messages", "gen_ai.output.messages"} & found.keys()
+
+
+def test_messages_that_a_node_has_made_go_before_what_it_read():
+    made = Generation("m", "llm:m", messages=[{"role": "system", "content": "hi"}])
+    found = described(LLM._replace(inputs={"messages": "of its template"}, generation=made)).attributes
+    assert json.loads(found["gen_ai.input.messages"]) == [{"role": "system", "parts": [HI]}]
+
+
+@pytest.mark.parametrize(("reason", "said"), [("tool_calls", "tool_call"), ("length", "length"), (None, None)])
+def test_why_an_answer_ended_is_in_the_words_of_the_conventions_and_never_made_up(reason, said):
+    found = described(LLM._replace(generation=Generation("m", "llm:m", finish_reason=reason))).attributes
+    (message,) = json.loads(found["gen_ai.output.messages"])
+    assert message.get("finish_reason") == said
+    assert found.get("gen_ai.response.finish_reasons") == (None if reason is None else (reason,))
+
+
+@pytest.mark.parametrize("status", ["failed", "handled", "crashed"])
+def test_a_call_of_a_model_that_failed_is_an_error_though_the_graph_handles_it(status):
+    asked = Generation(resource="llm:o", requested="gpt-4o-mini", provider="openai")
+    one = LLM._replace(status=status, failure=FAILURE, outputs=None, generation=asked)
+    name, found, call = described(one)
+    assert (name, call) == ("chat gpt-4o-mini", True)
+    assert (found["gen_ai.request.model"], found["gen_ai.provider.name"]) == ("gpt-4o-mini", "openai")
+    assert found["error.type"] == FAILURE.type
+    assert has_failed(one, call=True)
+    assert has_failed(one, call=False) is (status != "handled")
 
 
 def test_stops_and_odd_parameters():

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from hush.observability._otel._convert import said
 from hush.observability._otel._exporter import OTLPExporter, resource_of
 from hush.observability._otel._langfuse_form import LangfuseForm, usage_details
 from hush.observability._otel._project import Project, endpoint_to
-from hush.observability._span import Batch, Generation
+from hush.observability._otel._text import stacktrace
+from hush.observability._span import Batch, Generation, Wait
 from kit.otlp_receiver import otlp_receiver
-from kit.span_records import EMBEDDING, FAILED, HANDLED, LLM, MAP, RUN, SKIPPED, run_record, span
+from kit.span_records import CAUSE, EMBEDDING, FAILED, FAILURE, HANDLED, LLM, MAP, RUN, SKIPPED, at, run_record, span
 
 THEIRS = json.loads((Path(__file__).parent / "data" / "langfuse_sdk.json").read_text())
 JSON = {"input", "output", "model.parameters", "usage_details", "cost_details"}
@@ -113,6 +115,7 @@ def test_metadata_is_text_and_numbers_and_the_rest_is_json():
         "tags": '["hard"]',
         "resource": "llm:gpt-4",
         "finish_reason": "stop",
+        "waits": '[{"limits": ["llm:gpt-4"], "attempt": 1, "waited_s": 0.0001, "held_s": 0.0003}]',
     }
     assert described(MAP)[META + "map.failed"] == 1
 
@@ -159,6 +162,23 @@ def test_what_asked_nobody_by_itself_has_no_tokens(kind):
     found = described(span(9, kind=kind, generation=Generation("embedding:small", usage={"input_tokens": 3}, cost=0.1)))
     assert found["langfuse.observation.type"] == "span"
     assert not [key for key in found if "usage" in key or "cost" in key]
+
+
+def test_what_stands_in_events_elsewhere_is_metadata_for_langfuse_stores_none():
+    waits = (Wait(("crm",), at(1), at(3), at(7), 1), Wait(("crm",), at(8), None, None, 2))
+    one = FAILED._replace(failure=FAILURE, rerouted=(("llm:one", CAUSE),), waits=waits)
+    found = {name.removeprefix(META): value for name, value in described(one).items() if name.startswith(META)}
+    assert found["stacktrace"] == stacktrace(FAILURE)
+    assert all(text in found["stacktrace"] for text in (FAILURE.message, CAUSE.message, *FAILURE.notes))
+    assert json.loads(found["rerouted"]) == [{"resource": "llm:one", "error": said(CAUSE)}]
+    first, second = json.loads(found["waits"])
+    assert first == {"limits": ["crm"], "attempt": 1, "waited_s": 0.002, "held_s": 0.004}
+    assert (second["waited_s"], second["held_s"]) == (None, None)
+    deep = described(FAILED._replace(failure=FAILURE._replace(path="shop/m/deep")))
+    assert deep[f"{META}failed_path"] == "shop/m/deep"
+    assert not {"stacktrace", "rerouted", "waits", "failed_path"} & {
+        name.removeprefix(META) for name in described(LLM._replace(failure=None, rerouted=(), waits=()))
+    }
 
 
 def test_a_conversation_with_tools_keeps_them():

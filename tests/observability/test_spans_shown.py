@@ -243,11 +243,11 @@ def test_resources_that_are_asked_in_turn_are_attempts_and_what_is_streamed_has_
         NodeReady("r", "g/a", None, 1),
         NodeStarted("r", "g/a", None, 2),
         NodeCalled("r", "g/a", None, 3, {"messages": "hello", "temperature": 0.5}),
-        NodeCalled("r", "g/a", None, 4, None, 1, "llm:one"),
+        NodeCalled("r", "g/a", None, 4, None, 1, "llm:one", about={"requested": "one", "parameters": {"seed": 1}}),
         NodeRetrying("r", "g/a", None, 5, 1, error, 0.5),
         NodeCalled("r", "g/a", None, 6, None, 2, "llm:one"),
         NodeRerouted("r", "g/a", None, 7, 2, error, "llm:one", "llm:two"),
-        NodeCalled("r", "g/a", None, 8, None, 3, "llm:two"),
+        NodeCalled("r", "g/a", None, 8, None, 3, "llm:two", about={"parameters": {"temperature": 0.5, "stop": ["a"]}}),
         NodeChunk("r", "g/a", None, 9, "he", attempt=3),
         NodeChunk("r", "g/a", None, 10, "llo", attempt=3),
         NodeAnswered("r", "g/a", None, 10, "llm:two", {"model": "m", "usage": {"input_tokens": 2}, "cost": 0.1}, 3),
@@ -268,7 +268,7 @@ def test_resources_that_are_asked_in_turn_are_attempts_and_what_is_streamed_has_
     assert node.generation.model == "m"
     assert node.generation.usage == {"input_tokens": 3}
     assert node.generation.cost == pytest.approx(0.3)
-    assert node.generation.parameters == {"temperature": 0.5}
+    assert node.generation.parameters == {"temperature": 0.5, "stop": ["a"]}
 
 
 def test_what_is_odd_in_an_answer_costs_no_event():

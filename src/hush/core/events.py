@@ -156,7 +156,9 @@ class NodeCalled(NamedTuple):
 
     ``attempt`` counts from 1, ``number`` is that of its ``NodeStarted``. Where a resource serves a node, its function
     only makes a request, and is told of once; then each request is told of without ``inputs``, with the key of the
-    ``resource`` that is asked.
+    ``resource`` that is asked, and with what is asked of it in ``about``, plain data. Of a model that is ``requested``
+    (what it is asked for by), ``provider``, ``parameters``, and ``messages`` where they are not among the inputs. What
+    is not known is not there, or ``None``.
     """
 
     run: str
@@ -168,6 +170,7 @@ class NodeCalled(NamedTuple):
     resource: str | None = None
     outer: tuple[int, ...] = ()
     number: int = 0
+    about: Mapping[str, Any] | None = None
 
 
 class NodeFinished(NamedTuple):

@@ -32,8 +32,6 @@ _new: Any = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 _ANSWERS = frozenset({"llm", "chain", "embedding", "rerank"})
 """The kinds of nodes that ask a model."""
 _TAGS = "$tags"
-_LARGE = ("messages", "text", "texts", "documents", "query", "prompt", "tools", "response_format")
-"""Inputs of such a node that are no parameters of the request."""
 _ID = 1_000
 """Characters of an id or a key; callers choose them."""
 _TAGS_OF_ONE = 100
@@ -48,7 +46,6 @@ class Gave(NamedTuple):
 
     outputs: Mapping[str, Any] | None
     tags: tuple[str, ...] = ()
-    generation: Generation | None = None
 
 
 class Condenser:
@@ -67,8 +64,7 @@ class Condenser:
         self._in_items = bounds  # of what is in items, which is cut shorter once they are many
         self.few = self.few_in_items = -1 if bounds is None else bounds.few
         self._items = 0
-        self._kinds: Mapping[str, str] = {}
-        self._asks = False  # whether any node of the run asks a model
+        self._answer: frozenset[str] = frozenset()  # the paths of the nodes that ask a model
         self._begun: set[tuple[str, int | None, tuple[int, ...]]] = set()  # answers whose first part has come
 
     def __call__(self, event: Event) -> Event | None:
@@ -77,8 +73,7 @@ class Condenser:
         return event if act is None else act(self, event)
 
     def _run_started(self, event: RunStarted) -> Event:
-        self._kinds = event.kinds or {}
-        self._asks = not _ANSWERS.isdisjoint(self._kinds.values())
+        self._answer = frozenset(path for path, kind in (event.kinds or {}).items() if kind in _ANSWERS)
         inputs = None if self._bounds is None or event.inputs is None else preview(event.inputs, self._bounds)
         return event._replace(
             inputs=inputs,
@@ -100,16 +95,19 @@ class Condenser:
         inputs = event.inputs
         if self._begun:  # of a call that was cancelled, in an earlier round
             self._begun.discard((event.path, event.item, event.outer))
+        if event.about is not None:
+            about: Any = _asked(event.about, self._bounds)
+            return event._replace(about=about)
         if inputs is None:
             return event
-        kept: Any = None
-        bounds = self._bounds if event.item is None else self._in_items
-        if bounds is not None:
-            kept = preview(inputs, bounds)
-        if self._asks and self._kinds.get(event.path) in _ANSWERS:
-            kept = Gave(kept, (), Generation(parameters=_parameters(inputs)))
-        run, path, item, at_ns, _, attempt, resource, outer, number = event
-        return _new(NodeCalled, (run, path, item, at_ns, kept, attempt, resource, outer, number))  # type: ignore[no-any-return]
+        bounds = self._bounds_of(event.path, event.item)
+        kept = None if bounds is None else preview(inputs, bounds)
+        run, path, item, at_ns, _, attempt, resource, outer, number, _ = event
+        return _new(NodeCalled, (run, path, item, at_ns, kept, attempt, resource, outer, number, None))  # type: ignore[no-any-return]
+
+    def _bounds_of(self, path: str, item: int | None) -> Bounds | None:
+        """How much is kept of what a call reads and gives: of what is asked of a model as much in each item."""
+        return self._bounds if item is None or path in self._answer else self._in_items
 
     def _node_answered(self, event: NodeAnswered) -> Event:
         about: Any = _generation(event.resource, event.about)
@@ -136,7 +134,7 @@ class Condenser:
         if _TAGS in outputs:
             tags = _tags(outputs[_TAGS])
             outputs = {key: value for key, value in outputs.items() if key != _TAGS}
-        bounds = self._bounds if event.item is None else self._in_items
+        bounds = self._bounds_of(event.path, event.item)
         kept = None if bounds is None else preview(outputs, bounds)
         run, path, item, at_ns, outer, _, thread_ns = event
         return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags), thread_ns))  # type: ignore[no-any-return]
@@ -180,7 +178,7 @@ def bare(event: Any) -> Event:
     lost: dict[str, Any] = {name: None for name in ("inputs", "outputs", "result", "key") if name in event._fields}
     if getattr(event, "error", None) is not None:
         lost["error"] = Failure("lost", "what failed could not be kept")
-    if "about" in event._fields:
+    if getattr(event, "about", None) is not None:
         lost["about"] = Generation(resource=_id(exact(event.resource)))
     if "tags" in event._fields:
         lost["tags"] = ()
@@ -218,9 +216,23 @@ def _tags(given: Any) -> tuple[str, ...]:
     return tuple(clean(str(shown(tag)), _ID) for tag in list(given)[:_TAGS_OF_ONE])
 
 
-def _parameters(inputs: Mapping[str, Any]) -> dict[str, Any] | None:
-    found = {name: value for name, value in inputs.items() if name not in _LARGE and type(value) in (int, float, str)}
-    return preview(found, PREVIEW) if found else None
+def _asked(about: Mapping[str, Any], bounds: Bounds | None) -> Generation:
+    """What is asked of a resource, as far as it is what one asks a model; who is asked is no value of the run's."""
+    parameters = messages = None
+    if bounds is not None:
+        parameters = shown(about.get("parameters"), bounds)
+        messages = shown(about.get("messages"), bounds)
+    return Generation(
+        requested=_said(about, "requested"),
+        provider=_said(about, "provider"),
+        parameters=parameters if type(parameters) is dict and parameters else None,
+        messages=messages if type(messages) is list else None,
+    )
+
+
+def _said(about: Mapping[str, Any], name: str) -> str | None:
+    value = about.get(name)
+    return clean(value, _ID) if type(value) is str and value else None
 
 
 def _generation(resource: str, about: Mapping[str, Any]) -> Generation:
@@ -236,16 +248,12 @@ def _generation(resource: str, about: Mapping[str, Any]) -> Generation:
     if type(cost) is not int and type(cost) is not float:
         cost = None
 
-    def text(name: str) -> str | None:
-        value = about.get(name)
-        return clean(value, _ID) if type(value) is str and value else None
-
     return Generation(
-        model=text("model"),
+        model=_said(about, "model"),
         resource=resource,
         usage=counts,
         cost=float(cost) if cost is not None and abs(cost) < _COST else None,
-        finish_reason=text("finish_reason"),
-        requested=text("requested"),
-        provider=text("provider"),
+        finish_reason=_said(about, "finish_reason"),
+        requested=_said(about, "requested"),
+        provider=_said(about, "provider"),
     )

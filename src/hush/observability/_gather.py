@@ -21,7 +21,6 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
-from hush.observability._condense import Gave
 from hush.observability._heard import HEARD
 from hush.observability._totals import CONTAINERS
 from hush.observability._tree import Tree
@@ -103,7 +102,7 @@ class Gatherer:
         held = self._held.get(place)
         if held is not None:
             inputs: Any = event.inputs
-            plain = inputs is not None and type(inputs) is not Gave and event.attempt == 1 and event.resource is None
+            plain = inputs is not None and event.attempt == 1 and event.resource is None
             if held[2] is None and plain:
                 self._held[place] = held[0], held[1], event
                 return
@@ -120,7 +119,7 @@ class Gatherer:
             self._tree.feed(event)
             return
         ready, started, called = held
-        if called is None or event.thread_ns is not None or gave is None or gave.tags or gave.generation is not None:
+        if called is None or event.thread_ns is not None or gave is None or gave.tags:
             for each in (ready, started, called, event):
                 if each is not None:
                     self._tree.feed(each)

@@ -16,7 +16,6 @@ from hush.core.events import (
     NodeRerouted,
     NodeRetrying,
 )
-from hush.observability._condense import Gave
 from hush.observability._span import Failure, Generation, Wait
 from hush.observability._under_way import Try, UnderWay
 
@@ -26,14 +25,11 @@ def _called(one: UnderWay, event: NodeCalled) -> None:
     if one.called_ns is None or (event.resource is not None and one.resource is None):
         one.called_ns = event.at_ns
     inputs: Any = event.inputs
-    if inputs is not None:
-        if type(inputs) is Gave:
-            one.generation = inputs.generation
-            inputs = inputs.outputs
-        if one.inputs is None:
-            one.inputs = inputs
+    if inputs is not None and one.inputs is None:
+        one.inputs = inputs
     if event.resource is not None:
-        one.resource = event.resource
+        about: Any = event.about
+        _asked(one, event.resource, Generation() if about is None else about)
     elif event.attempt == 1:
         return  # nearly all nodes are called once, and need no list of that
     tries = one.tries
@@ -45,15 +41,23 @@ def _called(one: UnderWay, event: NodeCalled) -> None:
     one.attempts = max(one.attempts, event.attempt)
 
 
+def _asked(one: UnderWay, resource: str, asked: Generation) -> None:
+    """What is asked now is what was asked; what earlier answers took stays."""
+    one.resource = resource
+    now = {name: getattr(asked, name) for name in ("requested", "provider", "parameters", "messages")}
+    one.generation = (one.generation or asked)._replace(resource=resource, **now)
+
+
 def _answered(one: UnderWay, event: NodeAnswered) -> None:
     """A model has answered, and may be asked once more: what that takes adds up."""
     said: Any = event.about
     before = one.generation or Generation()
     usage, cost = said.usage, said.cost
-    if before.resource is not None:  # it has answered before
+    if one.answered:
         usage = {name: (before.usage or {}).get(name, 0) + count for name, count in (usage or {}).items()}
         cost = None if cost is None or before.cost is None else before.cost + cost
-    one.generation = said._replace(usage=usage, cost=cost, parameters=before.parameters)
+    one.answered = True
+    one.generation = said._replace(usage=usage, cost=cost, parameters=before.parameters, messages=before.messages)
 
 
 def _retrying(one: UnderWay, event: NodeRetrying) -> None:

@@ -21,7 +21,7 @@ class _Sum:
 
 
 class ModelSums:
-    """Sums by the name of the model, or else of the resource."""
+    """Sums by the name of the model, as its server or else the request has it, or of the resource."""
 
     __slots__ = ("_found",)
 
@@ -38,7 +38,7 @@ class ModelSums:
 
     def add(self, asked: Generation, resource: str, *, failed: bool) -> None:
         """A call of ``resource`` has ended, or stands where it is."""
-        found = self._of(asked.model or resource)
+        found = self._of(asked.model or asked.requested or resource)
         found.calls += 1
         found.failed += failed
         if asked.usage:

@@ -6,7 +6,7 @@ backwards within a run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Kind: TypeAlias = Literal["run", "item", "round", "attempt"] | str
@@ -57,7 +57,8 @@ class Generation(NamedTuple):
     """What a model, or another resource, was asked and answered: ``usage`` as the provider counts it.
 
     ``model`` is what the server calls it, ``requested`` what it was asked for by, ``provider`` whose form it speaks;
-    ``usage`` and ``cost`` are those of all answers of the call. A node whose outputs came from a cache has none.
+    ``usage`` and ``cost`` are those of all answers of the call; ``parameters`` are as the request had them, and
+    ``messages`` its messages, where the node has made them itself. A node whose outputs came from a cache has none.
     """
 
     model: str | None = None
@@ -68,6 +69,7 @@ class Generation(NamedTuple):
     parameters: Mapping[str, Any] | None = None
     requested: str | None = None
     provider: str | None = None
+    messages: Sequence[Any] | None = None
 
 
 class Span(NamedTuple):
@@ -156,7 +158,7 @@ class ModelUse(NamedTuple):
     """What calls of one model used.
 
     Attributes:
-        name: The model's name, or else the resource's key, as of a call that failed.
+        name: The model's name, or else what it was asked for by, as of a call that failed, or the resource's key.
         calls: How many there were, ``failed`` of them badly; those that a cache answered are not among them.
         usage: Sums, by the names the provider uses, such as ``input_tokens``.
         cost: The sum of what is known; ``None`` if it is known of no call.

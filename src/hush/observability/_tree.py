@@ -32,7 +32,7 @@ from hush.observability._ids import Ids, trace_id
 from hush.observability._preview import clean
 from hush.observability._sampling import ItemSampler, Sampling, seed_of
 from hush.observability._showing import Showing
-from hush.observability._span import Failure, Generation, RunRecord, Status
+from hush.observability._span import Failure, RunRecord, Status
 from hush.observability._totals import CONTAINERS
 from hush.observability._under_way import QuickItem, UnderWay, sink
 
@@ -155,8 +155,6 @@ class Tree(Showing):
         gave: Any = event.outputs
         if gave is not None:
             one.outputs, one.tags = gave.outputs, gave.tags
-        if one.resource is not None and (one.generation is None or one.generation.resource is None):
-            one.generation = (one.generation or Generation())._replace(resource=one.resource)
         self._count_last(one)
         status: Status = "partial" if one.failed else "ok"
         self._close(one, status, event.at_ns)
@@ -219,8 +217,6 @@ class Tree(Showing):
         one.failure = event.error  # type: ignore[assignment]  # condensed
         if one.resource is None:
             one.thread_ns = event.thread_ns
-        else:
-            one.generation = (one.generation or Generation())._replace(resource=one.resource)
         if not event.handled:
             sink(one)
         self._close(one, "handled" if event.handled else "failed", event.at_ns)

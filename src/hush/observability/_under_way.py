@@ -68,6 +68,7 @@ class UnderWay:
         pause: When the wait for its next attempt began, and how long it is to be; ``retry_s`` has all of it.
         sampler: Of a map that has begun to pull; ``seed`` is that of the lots that its items draw.
         within: Of a map: its items under way, by index; of one in which there were only quick calls, those.
+        answered: Whether the resource that it asked has answered, once at least.
         sunk: Of a graph, loop or round: what failed in it, unhandled; it ends with that unless its own end is told.
         told: Whether a live exporter has been told that it is under way.
         changed: Whether something of it has changed since then.
@@ -94,6 +95,7 @@ class UnderWay:
     outputs: Mapping[str, Any] | None = None
     generation: Generation | None = None
     resource: str | None = None
+    answered = False
     key: str | None = None
     round: int | None = None
     rounds = 0

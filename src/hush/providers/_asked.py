@@ -35,16 +35,25 @@ def refuse_unknown(kind: str, unknown: Mapping[str, Any], known: Sequence[str], 
         raise UsageError(f"{kind}(...) takes no argument {name!r}.{hint}")
 
 
+def asked(resource: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``NodeCalled`` says of a request to a model."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return {**_who(resource), "parameters": given}
+
+
+def _who(resource: Any) -> dict[str, Any]:
+    return {"requested": getattr(resource, "model", None), "provider": getattr(resource, "vendor", None)}
+
+
 _OLDER_NAMES = ("prompt_tokens", "completion_tokens")
 
 
 def about(resource: Any, usage: Usage, model: str | None, finish_reason: str | None = None) -> dict[str, Any]:
     """What ``NodeAnswered`` says of a model's answer."""
-    requested = getattr(resource, "model", None)
+    who = _who(resource)
     return {
-        "model": model or requested,
-        "requested": requested,
-        "provider": getattr(resource, "vendor", None),
+        **who,
+        "model": model or who["requested"],
         "usage": {name: count for name, count in usage_given([usage]).items() if name not in _OLDER_NAMES},
         "cost": resource.cost(usage, model or ""),
         "finish_reason": finish_reason,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Limit, MapNode, Retry, UsageError
 from hush.core.extend import Leaf, Serving, Uses
-from hush.providers._asked import PATIENT, about, refuse_unknown, usage_given
+from hush.providers._asked import PATIENT, about, asked, refuse_unknown, usage_given
 from hush.providers._model import Usage
 from hush.providers._request import rough_tokens
 from hush.providers.errors import RequestError
@@ -198,6 +198,7 @@ class _EmbeddingLeaf(Leaf):
             key=lambda request: request,
             tokens=lambda request, resource: {"input_tokens": sum(map(rough_tokens, request["texts"]))},
             outputs=frozenset({"embeddings", "usage", "cost", "attempts"}),
+            asked=lambda request, resource: asked(resource, {"dimensions": _dimensions(request, resource)}),
             retry=PATIENT,
         )
         super().__init__("ask", fn=_request, uses=uses, **given)
@@ -207,11 +208,13 @@ def _request(texts: list[str], dimensions: int | None = None) -> dict[str, Any]:
     return {"texts": list(texts), "dimensions": dimensions}
 
 
+def _dimensions(request: Mapping[str, Any], resource: Any) -> int | None:
+    own: int | None = request["dimensions"]
+    return getattr(resource, "dimensions", None) if own is None else own
+
+
 async def _serve(request: Mapping[str, Any], client: EmbeddingClient, serving: Serving) -> Mapping[str, Any]:
-    dimensions = request["dimensions"]
-    if dimensions is None:
-        dimensions = getattr(serving.resource, "dimensions", None)
-    found = await client.embed(request["texts"], dimensions=dimensions)
+    found = await client.embed(request["texts"], dimensions=_dimensions(request, serving.resource))
     if found.hold_s is not None:
         serving.hold_s(found.hold_s)
     usage: Usage = found.usage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hush.core import Limit, Retry, UsageError
 from hush.core.extend import Again, Leaf, Serving, Uses
-from hush.providers._asked import PATIENT, about, keys_of, refuse_unknown, usage_given
+from hush.providers._asked import PATIENT, about, asked, keys_of, refuse_unknown, usage_given
 from hush.providers._model import ChatClient, ChatResource, Reply, Usage
 from hush.providers._request import LLMRequest, request_of
 from hush.providers._said import said
@@ -180,7 +180,7 @@ class LLMNode(Leaf):
             version=version,
             priority=priority,
             tokens=tokens,
-            uses=uses_of_models(type(self).__name__, resource_key, ratios, fallback, stream, finish),
+            uses=uses_of_models(type(self).__name__, resource_key, ratios, fallback, stream, finish, asked_for),
             suggested="llm",
         )
 
@@ -192,8 +192,12 @@ def uses_of_models(
     fallback: str | Sequence[str],
     stream: bool | None,
     done: Callable[[LLMRequest, Mapping[str, Any]], Mapping[str, Any]],
+    told: Callable[[LLMRequest, ChatResource], Mapping[str, Any]],
 ) -> Uses:
-    """The models that a node asks, checked. ``done`` makes the outputs of what was answered."""
+    """The models that a node asks, checked.
+
+    ``done`` makes the outputs of what was answered, ``told`` is what tracers are told of a request.
+    """
     if resource_key is None:
         raise UsageError(f'{kind}(...) misses resource_key=: the model that it asks, such as resource_key="gpt-4".')
     names = keys_of(kind, "resource_key", resource_key)
@@ -217,8 +221,14 @@ def uses_of_models(
         tokens=_expected,
         finish=done,
         outputs=OUTPUTS,
+        asked=told,
         retry=PATIENT,
     )
+
+
+def asked_for(request: LLMRequest, resource: ChatResource) -> dict[str, Any]:
+    """What tracers are told of a request whose messages are among the inputs of its node."""
+    return asked(resource, request.chat.parameters)
 
 
 def _is_share(value: object) -> bool:

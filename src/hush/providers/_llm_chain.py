@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from hush.core import Limit, Retry, UsageError
 from hush.core.extend import Leaf, Parameter, Signature, signature_of
 from hush.providers._asked import refuse_unknown
-from hush.providers._llm import ARGUMENTS, MODEL_PARAMETERS, finish, make_request, uses_of_models
+from hush.providers._llm import ARGUMENTS, MODEL_PARAMETERS, asked_for, finish, make_request, uses_of_models
+from hush.providers._model import ChatResource
 from hush.providers._prompt import written_prompt
 from hush.providers._request import LLMRequest
 from hush.providers._structured import bare_json
@@ -71,7 +72,8 @@ class LLMChainNode(Leaf):
         taken = {one.name for one in prompt.parameters}
         models = [one for one in signature_of(make_request).parameters if one.name != "messages"]
         free = tuple([Parameter(one.name, "keyword", True, None) for one in models if one.name not in taken])
-        uses = uses_of_models("LLMChainNode", resource_key, ratios, fallback, stream, partial(_finish, read))
+        done = partial(_finish, read)
+        uses = uses_of_models("LLMChainNode", resource_key, ratios, fallback, stream, done, _asked_for)
         super().__init__(
             name,
             fn=_asker(prompt.fill, frozenset(one.name for one in free), shape),
@@ -102,6 +104,11 @@ def _asker(fill: Callable[..., dict[str, Any]], of_model: frozenset[str], shape:
         return make_request(fill(**given)["messages"], **parameters)
 
     return ask
+
+
+def _asked_for(request: LLMRequest, resource: ChatResource) -> dict[str, Any]:
+    """What tracers are told of a request: nothing else has its messages."""
+    return {**asked_for(request, resource), "messages": list(request.chat.messages)}
 
 
 def _reader(parser: Any) -> tuple[Callable[[str], Any] | None, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hush.core import Limit, Retry, UsageError
 from hush.core.extend import Leaf, Serving, Uses
-from hush.providers._asked import PATIENT, about, keys_of, refuse_unknown, usage_given
+from hush.providers._asked import PATIENT, about, asked, keys_of, refuse_unknown, usage_given
 from hush.providers._request import rough_tokens
 from hush.providers.errors import RequestError
 
@@ -98,6 +98,7 @@ class RerankNode(Leaf):
             key=dict,
             tokens=_expected,
             outputs=_OUTPUTS,
+            asked=lambda request, resource: asked(resource, {"top_n": request["top_n"]}),
             retry=PATIENT,
         )
         super().__init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
@@ -46,16 +47,12 @@ class ServedAttempt:
 
     def answered(self, about: Callable[[], Mapping[str, Any]]) -> None:
         """Tell what was answered, if somebody asks for that."""
-        run = self._strand.run
-        if run.tracing is None or not run.tracing.sees_calls:
+        tracing = self._strand.run.tracing
+        if tracing is None or not tracing.sees_calls:
             return
-        try:
-            said = dict(about())
-        except Exception:  # whoever wrote the resource erred, and a run without tracers would not have noticed
-            about_it = {"run": run.id, "node": self._step.path}
-            log.exception("%s cannot tell what it has answered", self.resource.name, extra=about_it)
-            return
-        run.tracing.node_answered(self._frame, self._step, self.attempts, self.resource.name, said)
+        said = _told(self._strand, self._step, self.resource, "has answered", about)
+        if said is not None:
+            tracing.node_answered(self._frame, self._step, self.attempts, self.resource.name, said)
 
     def hold_s(self, seconds: float) -> None:
         """Nobody should come back for ``seconds``."""
@@ -78,9 +75,24 @@ def served(uses: Uses, resource: Resource, services: Services) -> Try:
         tracing = strand.run.tracing
         if tracing is None or not tracing.sees_calls:
             return ask()
-        return tracing.resource_called(frame, step, attempt.number, resource.name, ask)
+        about: Mapping[str, Any] | None = None
+        if uses.asked is not None:
+            about = _told(strand, step, resource, "is asked", partial(uses.asked, attempt.request, resource))
+        return tracing.resource_called(frame, step, attempt.number, resource.name, about, ask)
 
     return serve
+
+
+def _told(
+    strand: Strand, step: StepPlan, resource: Resource, what: str, about: Callable[[], Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """What ``about`` gives; ``None`` if it raises."""
+    try:
+        return dict(about())
+    except Exception:  # whoever wrote the resource erred, and a run without tracers would not have noticed
+        about_it = {"run": strand.run.id, "node": step.path}
+        log.exception("%s cannot tell what it %s", resource.name, what, extra=about_it)
+        return None
 
 
 def requested(uses: Uses, call: Try) -> Try:

@@ -194,14 +194,20 @@ class Tracing(Telling):
         self.tell(events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, 1, None, outer))
 
     def resource_called(
-        self, frame: Frame, step: StepPlan, attempt: int, resource: str, call: Callable[[], Awaitable[Any]]
+        self,
+        frame: Frame,
+        step: StepPlan,
+        attempt: int,
+        resource: str,
+        about: Mapping[str, Any] | None,
+        call: Callable[[], Awaitable[Any]],
     ) -> Awaitable[Any]:
         """A resource is asked: what ``call`` awaits, in the context that tracers prepare for it."""
         item, outer = place_of(frame.item)
-        number = self._started.get((step.path, frame.item), 0)
-        event = events.NodeCalled(self._run, step.path, item, monotonic_ns(), None, attempt, resource, outer, number)
+        number, at_ns = self._started.get((step.path, frame.item), 0), monotonic_ns()
+        event = events.NodeCalled(self._run, step.path, item, at_ns, None, attempt, resource, outer, number, about)
         self.tell(event)
-        return within(self.enters, event, call()) if self.enters else call()
+        return within(self.enters, event._replace(about=None), call()) if self.enters else call()
 
     def node_settled(self, frame: Frame, step: StepPlan, out: Mapping[str, Any], ready: Ready, at_ns: int) -> None:
         """``step`` ended well: settle it, and tell what became ready."""

@@ -266,6 +266,8 @@ class Uses:
         finish: What becomes of a request and the outputs it was answered with, cached ones too, before they are the
             leaf's; ``None`` for nothing.
         outputs: The keys of the leaf's outputs; ``None`` if they are not known before.
+        asked: ``asked(request, resource)`` gives what ``NodeCalled`` tells of a request; ``None`` for nothing. It is
+            called if somebody listens.
         retry: How often each is tried where the leaf does not say it: all that ask one resource so share its budget,
             and one in place of which others can be asked is tried twice at most. ``None`` for once.
     """
@@ -279,6 +281,7 @@ class Uses:
     tokens: Callable[[Any, Any], Any]
     finish: Callable[[Any, Any], Mapping[str, Any]] | None = None
     outputs: frozenset[str] | None = None
+    asked: Callable[[Any, Any], Mapping[str, Any]] | None = None
     retry: Retry | None = None
 
     def all_names(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hush.observability._otel import _attributes as names
-from hush.observability._otel._convert import Described
+from hush.observability._otel._convert import Described, has_failed
 from hush.observability._otel._messages import answered, asked
 from hush.observability._otel._text import as_json, encodable, scalar
 from hush.observability._span import Generation, RunRecord, Span
@@ -40,7 +40,7 @@ def conventional(span: Span, run: RunRecord | None) -> Described:
             found[names.CONVERSATION_ID] = encodable(run.session_id)
     found[names.SPAN_KIND] = names.OTHER_SPAN_KIND if operation is None else names.SPAN_KINDS[span.kind]
     _values(found, span, operation)
-    if span.status in ("failed", "crashed"):
+    if has_failed(span, call=operation is not None):
         found[names.ERROR_TYPE] = "_OTHER" if span.failure is None else encodable(span.failure.type)
     return Described(name, found, operation is not None)
 
@@ -139,8 +139,7 @@ def _values(found: dict[str, Any], span: Span, operation: str | None) -> None:
     """What the span read and gave: as messages where a language model was asked, else as JSON."""
     messages = answer = None
     if operation == "chat":
-        if span.inputs is not None:
-            messages = asked(span.inputs)
+        messages = asked(span)
         if span.outputs is not None:
             answer = answered(span.outputs, span.generation.finish_reason if span.generation else None)
     if messages is not None:

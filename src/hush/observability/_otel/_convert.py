@@ -76,7 +76,7 @@ class Converter:
             events=events(span),
             links=(Link(span.link),) if isinstance(span, LinkedSpan) else (),
             kind=SpanKind.CLIENT if described.call else SpanKind.INTERNAL,
-            status=_status(span),
+            status=_status(span, call=described.call),
             start_time=span.started_ns,
             end_time=span.started_ns if span.ended_ns is None else span.ended_ns,
             instrumentation_scope=self.scope,
@@ -89,9 +89,14 @@ def _parent(trace: int, parent: str | None) -> SpanContext | None:
     return SpanContext(trace, int(parent, 16), is_remote=False, trace_flags=_SAMPLED)
 
 
-def _status(span: Span) -> Status:
-    """Of a failure that the graph handles it is unset, as of everything that went well: the event tells of it."""
-    if span.status not in _BAD:
+def has_failed(span: Span, *, call: bool) -> bool:
+    """Whether it counts as failed: what the graph handles does not, but a ``call`` of a model failed nevertheless."""
+    return span.status in _BAD or (call and span.status == "handled")
+
+
+def _status(span: Span, *, call: bool) -> Status:
+    """Where it has not failed it is unset; of a failure that the graph handles the event tells."""
+    if not has_failed(span, call=call):
         return Status(StatusCode.UNSET)
     return Status(StatusCode.ERROR, "it did not end" if span.failure is None else encodable(said(span.failure)))
 

@@ -14,8 +14,9 @@ from typing import Any
 from hush.observability._otel import _attributes as names
 from hush.observability._otel._conventions import about, asked_of, model_of
 from hush.observability._otel._convert import Described, said
-from hush.observability._otel._text import as_json, encodable, scalar
-from hush.observability._span import Generation, RunRecord, Span
+from hush.observability._otel._messages import messages_of
+from hush.observability._otel._text import as_json, encodable, scalar, stacktrace
+from hush.observability._span import Generation, RunRecord, Span, Wait
 
 _LEVELS = {
     "failed": "ERROR",
@@ -57,8 +58,11 @@ class LangfuseForm:
             found[names.LF_STATUS_MESSAGE] = encodable(span.status if span.failure is None else said(span.failure))
         for name, value in about(span).items():
             found[names.LF_METADATA + name.removeprefix("hush.")] = value if _is_plain(value) else as_json(value)
-        if span.inputs:
-            found[names.LF_INPUT] = as_json(_input(span.inputs, kind))
+        for name, text in _told(span).items():
+            found[names.LF_METADATA + name] = text
+        given = _input(span, kind)
+        if given:
+            found[names.LF_INPUT] = as_json(given)
         if span.outputs:
             found[names.LF_OUTPUT] = as_json(_output(span.outputs, kind))
         if generation is not None:
@@ -77,16 +81,41 @@ def _of_trace(found: dict[str, Any], run: RunRecord) -> None:
     found[f"{names.LF_TRACE_METADATA}request_id"] = encodable(run.request_id)
 
 
+def _told(span: Span) -> dict[str, str]:
+    """What others are told of in a span's events, which Langfuse does not store."""
+    found: dict[str, str] = {}
+    if span.failure is not None:
+        found["stacktrace"] = stacktrace(span.failure)
+        if span.failure.path is not None:
+            found["failed_path"] = encodable(span.failure.path)
+    if span.rerouted:
+        found["rerouted"] = as_json([{"resource": name, "error": said(failure)} for name, failure in span.rerouted])
+    if span.waits:
+        found["waits"] = as_json([_waited(one) for one in span.waits])
+    return found
+
+
+def _waited(wait: Wait) -> dict[str, Any]:
+    """Seconds in the line of a limit, and for how long it was held; ``None`` if it never came to that."""
+    held_ns = None if wait.admitted_ns is None or wait.released_ns is None else wait.released_ns - wait.admitted_ns
+    return {
+        "limits": wait.limits,
+        "attempt": wait.attempt,
+        "waited_s": None if wait.admitted_ns is None else (wait.admitted_ns - wait.queued_ns) / 1e9,
+        "held_s": None if held_ns is None else held_ns / 1e9,
+    }
+
+
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float)
 
 
-def _input(inputs: Mapping[str, Any], kind: str) -> Any:
+def _input(span: Span, kind: str) -> Any:
     """Of a language model the messages, which Langfuse draws as a conversation."""
-    messages = inputs.get("messages")
-    if kind != "generation" or messages is None:
-        return inputs
-    tools = inputs.get("tools")
+    messages = messages_of(span) if kind == "generation" else None
+    if messages is None:
+        return span.inputs
+    tools = (span.inputs or {}).get("tools")
     return {"messages": messages, "tools": tools} if tools else messages
 
 

@@ -10,17 +10,36 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hush.observability._span import Span
+
+CUT = "hush.cut"
+_FINISH_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call"}
 _MEDIA = {"image_url": "image", "input_audio": "audio", "file": "document", "video_url": "video"}
 
 
-def asked(inputs: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """The messages in what a node read; ``None`` if there are none, or they were cut beyond recognition."""
-    given = inputs.get("messages")
+def messages_of(span: Span) -> Any:
+    """The messages that a node asked a model with: those that it made, or else those that it read."""
+    made = None if span.generation is None else span.generation.messages
+    return (span.inputs or {}).get("messages") if made is None else made
+
+
+def asked(span: Span) -> list[dict[str, Any]] | None:
+    """The messages of the request; ``None`` if there are none, or they were cut beyond recognition.
+
+    A list that was cut ends with a text that says so: that is nobody's message, but a part of a kind of its own.
+    """
+    given = messages_of(span)
     if isinstance(given, str):
         return [{"role": "user", "parts": [_text(given)]}]
-    if not isinstance(given, list) or not given:
+    if not isinstance(given, list):
         return None
-    return [_message(one) for one in given]
+    found: list[dict[str, Any]] = []
+    for one in given:
+        if isinstance(one, Mapping):
+            found.append(_message(one))
+        elif found:
+            found[-1]["parts"].append({"type": CUT, "content": str(one)})
+    return found or None
 
 
 def answered(outputs: Mapping[str, Any], finish_reason: str | None) -> list[dict[str, Any]] | None:
@@ -34,7 +53,10 @@ def answered(outputs: Mapping[str, Any], finish_reason: str | None) -> list[dict
         parts.append({"type": "reasoning", "content": thought})
     parts += _parts(content)
     parts += _calls(calls)
-    return [{"role": _role(outputs), "parts": parts, "finish_reason": finish_reason or "stop"}]
+    message = {"role": _role(outputs), "parts": parts}
+    if finish_reason is not None:  # the newest version of the form can do without, older ones want it
+        message["finish_reason"] = _FINISH_REASONS.get(finish_reason, finish_reason)
+    return [message]
 
 
 def _role(message: Mapping[str, Any]) -> str:
@@ -42,9 +64,7 @@ def _role(message: Mapping[str, Any]) -> str:
     return role if isinstance(role, str) else "assistant"
 
 
-def _message(message: Any) -> dict[str, Any]:
-    if not isinstance(message, Mapping):  # a list that was cut ends with a text that says so
-        return {"role": "user", "parts": [_text(str(message))]}
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     role, content = _role(message), message.get("content")
     if role == "tool":
         part = {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": content}
