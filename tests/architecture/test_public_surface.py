@@ -68,6 +68,7 @@ EVENTS = {
     "NodeFinished",
     "NodeQueued",
     "NodeCalled",
+    "NodeCancelled",
     "NodeRan",
     "NodeReady",
     "NodeRetrying",

@@ -120,6 +120,27 @@ def complaints(watch: Watch) -> Iterator[str]:
         yield from wrong_nodes(watch)
         yield from wrong_attempts(watch)
     yield from wrong_items(watch)
+    yield from wrong_ends(watch)
+
+
+def wrong_ends(watch: Watch) -> Iterator[str]:
+    """Each start has one end that is told, besides those of graphs and loops that end with what holds them."""
+    under_way: Counter[Any] = Counter()
+    for event in watch.events:
+        place = place_of(event)
+        if type(event) is events.NodeStarted:
+            under_way[place] += 1
+        elif type(event) in _TOLD_ENDS:
+            under_way[place] -= 1
+            if under_way[place] < 0:
+                yield f"{event} ends what has not begun"
+    kinds = watch.events[0].kinds or {}
+    for (path, items), count in under_way.items():
+        if count and kinds.get(path) not in ("graph", "while"):
+            yield f"{kinds.get(path)} {path}{list(items)} was begun {count} times more than it has ended"
+
+
+_TOLD_ENDS = (events.NodeFinished, events.NodeFailed, events.NodeCancelled)
 
 
 def wrong_tree(spans: list[Span]) -> Iterator[str]:

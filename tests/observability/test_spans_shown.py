@@ -12,6 +12,7 @@ from hush.core.events import (
     MapStarted,
     NodeAnswered,
     NodeCalled,
+    NodeCancelled,
     NodeChunk,
     NodeFailed,
     NodeFinished,
@@ -304,6 +305,8 @@ def test_the_first_part_of_an_answer_is_told_of_in_each_round(ends):
         ]
         if ends or at_ns == 20:
             events.append(NodeFinished("r", "g/w/a", None, at_ns + 3, (), {}))
+        else:
+            events.append(NodeCancelled("r", "g/w/a", None, at_ns + 3))
     spans = spans_of(events)  # type: ignore[arg-type]
     assert [span.first_ns for span in spans if span.path == "g/w/a"] == [10**18 + 12, 10**18 + 22]
 

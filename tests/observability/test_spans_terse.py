@@ -18,7 +18,7 @@ from hush.core._runtime._pass import BUDGET_NS
 from hush.core._runtime._quick import QuickCalls
 from hush.core._runtime._reading import Reading
 from hush.core.errors import MissingKeyError, RunTimeout
-from hush.core.events import NodeCalled, NodeRan, NodeReady, NodeStarted
+from hush.core.events import NodeCalled, NodeCancelled, NodeRan, NodeReady, NodeStarted
 from hush.testing import run_virtual
 from kit.span_laws import Terse, complaints, watched
 
@@ -80,7 +80,7 @@ def test_an_awaited_call_of_which_there_is_more_to_tell_is_told_of_as_ever(endin
         assert ending != "tags"
     about = [event for event in watch.events if event.path == "g/n"]
     names = ["NodeReady", "NodeStarted", "NodeCalled"]
-    ends = {"fails": ["NodeFailed"], "tags": ["NodeFinished"], "cancelled": []}
+    ends = {"fails": ["NodeFailed"], "tags": ["NodeFinished"], "cancelled": ["NodeCancelled"]}
     assert [type(event).__name__ for event in about] == names + ends[ending]
     assert about[2].inputs == {"x": 1}
     assert about[1].number == about[2].number == 1
@@ -221,7 +221,12 @@ def test_a_call_that_ends_well_though_it_is_cancelled_is_told_of(asked):
         CodeNode(name="two", code_fn=goes_on)
     watch = Terse()
     run_virtual(main)
-    assert [type(event) for event in watch.events if event.path == "g/two"] == [NodeReady, NodeStarted, NodeCalled]
+    assert [type(event) for event in watch.events if event.path == "g/two"] == [
+        NodeReady,
+        NodeStarted,
+        NodeCalled,
+        NodeCancelled,
+    ]
     assert [*complaints(watch)] == []
 
 

@@ -24,6 +24,7 @@ from hush.core.events import (
     ItemFailed,
     MapFinished,
     NodeAdmitted,
+    NodeCancelled,
     NodeFailed,
     NodeFinished,
     NodeQueued,
@@ -136,7 +137,7 @@ class InFlight(Listener):
                 self._move(place, self._running, event.at_ns)
             case NodeRetrying():
                 self._move(place, self._retrying, event.at_ns + int(event.wait_s * 1e9))
-            case NodeFinished() | NodeFailed() | NodeSkipped():
+            case NodeFinished() | NodeFailed() | NodeCancelled() | NodeSkipped():
                 for table in self._tables:
                     table.pop(place, None)
                 if item is None:

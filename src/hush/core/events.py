@@ -27,6 +27,7 @@ __all__ = (
     "NodeAnswered",
     "NodeCached",
     "NodeCalled",
+    "NodeCancelled",
     "NodeChunk",
     "NodeFailed",
     "NodeFinished",
@@ -227,10 +228,24 @@ class NodeFailed(NamedTuple):
     thread_ns: int | None = None
 
 
+class NodeCancelled(NamedTuple):
+    """A node's call was cancelled, and has ended: something else failed or was late, or the run was cancelled.
+
+    A call that is left behind in its thread has one when it is. A graph or loop that is cancelled has none of its own
+    unless it handles what fails in it, or has a deadline.
+    """
+
+    run: str
+    path: str
+    item: int | None
+    at_ns: int
+    outer: tuple[int, ...] = ()
+
+
 class NodeRetrying(NamedTuple):
     """A node's attempt ``attempt``, from 1, raised ``error``; the next one follows ``wait_s`` seconds from now.
 
-    One that is cancelled meanwhile has no further event. ``error`` no longer holds the values that were in its frames.
+    ``error`` no longer holds the values that were in its frames.
     """
 
     run: str
@@ -464,6 +479,7 @@ Event: TypeAlias = (
     | NodeRan
     | NodeFinished
     | NodeFailed
+    | NodeCancelled
     | NodeRetrying
     | NodeRerouted
     | NodeChunk

@@ -13,6 +13,7 @@ from hush.core.events import (
     ItemsRan,
     NodeAnswered,
     NodeCalled,
+    NodeCancelled,
     NodeChunk,
     NodeFailed,
     NodeFinished,
@@ -93,8 +94,6 @@ class Condenser:
 
     def _node_called(self, event: NodeCalled) -> Event:
         inputs = event.inputs
-        if self._begun:  # of a call that was cancelled, in an earlier round
-            self._begun.discard((event.path, event.item, event.outer))
         if event.about is not None:
             about: Any = _asked(event.about, self._bounds)
             return event._replace(about=about)
@@ -138,6 +137,11 @@ class Condenser:
         kept = None if bounds is None else preview(outputs, bounds)
         run, path, item, at_ns, outer, _, thread_ns = event
         return _new(NodeFinished, (run, path, item, at_ns, outer, Gave(kept, tags), thread_ns))  # type: ignore[no-any-return]
+
+    def _cancelled(self, event: NodeCancelled) -> Event:
+        if self._begun:
+            self._begun.discard((event.path, event.item, event.outer))
+        return event
 
     def _failed(self, event: NodeFailed | NodeRetrying | NodeRerouted) -> Event:
         if self._begun:
@@ -193,6 +197,7 @@ ACTS: dict[type, Callable[[Any, Any], Event | None]] = {
     NodeFinished: Condenser._node_finished,
     NodeRan: Condenser._node_ran,
     NodeFailed: Condenser._failed,
+    NodeCancelled: Condenser._cancelled,
     NodeRetrying: Condenser._failed,
     NodeRerouted: Condenser._failed,
     NodeChunk: Condenser._chunk,

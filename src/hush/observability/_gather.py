@@ -13,6 +13,7 @@ from hush.core.events import (
     Event,
     ItemFailed,
     NodeCalled,
+    NodeCancelled,
     NodeFailed,
     NodeFinished,
     NodeRan,
@@ -128,7 +129,7 @@ class Gatherer:
         about = (event.run, path, item, event.at_ns, outer, ready_ns, started.at_ns, called.inputs, gave.outputs)
         self._tree.feed(_new(NodeRan, (*about, started.number, False)))
 
-    def _node_failed(self, event: NodeFailed) -> None:
+    def _node_failed(self, event: NodeFailed | NodeCancelled) -> None:
         self._flush((event.path, event.item, event.outer))
         if self._held and not self._is_leaf(event.path):
             self._flush_in(event.path, event.outer if event.item is None else (*event.outer, event.item))
@@ -155,5 +156,6 @@ _ACTS: dict[type, Callable[[Gatherer, Any], None]] = {
     NodeCalled: Gatherer._node_called,
     NodeFinished: Gatherer._node_finished,
     NodeFailed: Gatherer._node_failed,
+    NodeCancelled: Gatherer._node_failed,
     ItemFailed: Gatherer._item_failed,
 }

@@ -160,7 +160,11 @@ class Growing:
             for inner in inside_out(one):
                 self._forget(inner)
                 inner.failure = inner.sunk
-                self._close_alone(inner, "failed" if inner.sunk else "cancelled", at_ns)
+                ended_ns = at_ns
+                if inner.cut_ns is not None and inner.held is not None:  # an item that was cancelled with its call
+                    ends = [span.ended_ns - self._wall_ns for span in inner.held if span.ended_ns is not None]
+                    ended_ns = min(at_ns, max(inner.cut_ns, *ends))
+                self._close_alone(inner, "failed" if inner.sunk else "cancelled", ended_ns)
         self._close_alone(one, status, at_ns)
 
     def _close_alone(self, one: UnderWay, status: Status, at_ns: int) -> None:

@@ -16,6 +16,7 @@ from hush.core.events import (
     ItemsRan,
     MapFinished,
     MapStarted,
+    NodeCancelled,
     NodeFailed,
     NodeFinished,
     NodeRan,
@@ -209,7 +210,7 @@ class RunTally:
         if tally is not None:
             tally.well += 1
 
-    def _node_failed(self, event: NodeFailed) -> None:
+    def _node_failed(self, event: NodeFailed | NodeCancelled) -> None:
         if event.item is None:
             self.working.pop(event.path, None)
 
@@ -259,6 +260,7 @@ TAKES: dict[type, Callable[[RunTally, Any], None]] = {
     NodeStarted: RunTally._node_started,
     NodeFinished: RunTally._node_finished,
     NodeFailed: RunTally._node_failed,
+    NodeCancelled: RunTally._node_failed,
     MapStarted: RunTally._map_started,
     MapFinished: RunTally._map_finished,
     ItemFinished: RunTally._item_finished,

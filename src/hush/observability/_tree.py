@@ -1,7 +1,7 @@
 """``Tree``: a run's events, one after the other, become spans.
 
 Pure: no clock, no thread, nothing but what the events say, so the same events give the same spans. A span is given away
-when it has ended; what a node had in it that never ended, because it was cancelled, ends with what was around it.
+when it has ended; what a node had in it whose end is never told, because it was cancelled, ends with what was around it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from hush.core.events import (
     ItemsRan,
     MapFinished,
     MapStarted,
+    NodeCancelled,
     NodeFailed,
     NodeFinished,
     NodeRan,
@@ -221,6 +222,15 @@ class Tree(Showing):
             sink(one)
         self._close(one, "handled" if event.handled else "failed", event.at_ns)
 
+    def _node_cancelled(self, event: NodeCancelled) -> None:
+        one = self._find(event)
+        if one is not None:
+            self._forget(one)
+            if one.around is not None:
+                one.around.cut_ns = event.at_ns
+            one.failure = one.sunk
+            self._close(one, "failed" if one.sunk else "cancelled", event.at_ns)
+
     def _count_last(self, one: UnderWay) -> None:
         """Where nobody is told of calls: the attempt with which ``one`` has ended."""
         if one.tries and not self._kinds and one.tries[-1].failure is not None:
@@ -338,6 +348,7 @@ _ACTS: dict[type, Callable[[Any, Any], None]] = {
     NodeFinished: Tree._node_finished,
     NodeRan: Tree.ran,
     NodeFailed: Tree._node_failed,
+    NodeCancelled: Tree._node_cancelled,
     NodeSkipped: Tree._node_skipped,
     MapStarted: Tree._map_started,
     MapFinished: Tree._map_finished,

@@ -68,6 +68,7 @@ class UnderWay:
         pause: When the wait for its next attempt began, and how long it is to be; ``retry_s`` has all of it.
         sampler: Of a map that has begun to pull; ``seed`` is that of the lots that its items draw.
         within: Of a map: its items under way, by index; of one in which there were only quick calls, those.
+        cut_ns: When a call in it was last cancelled.
         answered: Whether the resource that it asked has answered, once at least.
         sunk: Of a graph, loop or round: what failed in it, unhandled; it ends with that unless its own end is told.
         told: Whether a live exporter has been told that it is under way.
@@ -96,6 +97,7 @@ class UnderWay:
     generation: Generation | None = None
     resource: str | None = None
     answered = False
+    cut_ns: int | None = None
     key: str | None = None
     round: int | None = None
     rounds = 0

@@ -160,6 +160,8 @@ class Settling:
         run.note_round(exc, domain.round(frame))
         if step.handled and is_ordinary(exc):
             if cancelled:  # what would have been handled gives way to the cancellation
+                if run.tracing is not None and (domain.closing or not own):  # else whoever calls this catches what
+                    run.tracing.node_cancelled(frame, step)  # is raised here, and it is told then
                 self.stop()
                 if not domain.closing:
                     raise CancelledError

@@ -141,6 +141,8 @@ class Strand(Driving):
                     elif domain.closing or self.task.cancelling() > floor:
                         if terse is not None and begun is not None:
                             terse.tell_begun(begun)
+                        if tracing is not None:
+                            tracing.node_cancelled(frame, step)
                         self._check_cancelled()
                     elif type(out) is dict and TAGS not in out and (tracing is None or begun is not None):
                         if terse is None:

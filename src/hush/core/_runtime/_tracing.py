@@ -273,10 +273,12 @@ class Tracing(Telling):
             self._became_ready(ready, before, monotonic_ns())
 
     def node_cancelled(self, frame: Frame, step: StepPlan) -> None:
-        """A call of ``step`` was cancelled, as in an item that timed out: nobody is told, so it must be forgotten."""
+        """A call of ``step`` was cancelled, and has ended."""
         place = step.path, frame.item
         self._started.pop(place, None)
         self._threads_ns.pop(place, None)
+        item, outer = place_of(frame.item)
+        self.tell(events.NodeCancelled(self._run, step.path, item, monotonic_ns(), outer))
 
     def node_skipped(self, frame: Frame, step: StepPlan, ready: Ready) -> None:
         """``step`` does not run."""
