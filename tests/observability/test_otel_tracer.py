@@ -156,6 +156,54 @@ async def test_many_spans_of_one_run_all_say_whose_they_are(receiver, made):
     assert len({one.id for one in receiver.spans}) == len(receiver.spans)
 
 
+def _item_of(users, one):
+    """A map of 400 items, each hundredth of which makes a span of its own in its call."""
+
+    def blocking(x):
+        if x % 100 == 99:
+            users.tracer.start_span(f"query {x}").end()
+        return {"y": x}
+
+    async def request(x):
+        await asyncio.sleep(0)
+        return blocking(x)
+
+    inputs = {"x": PARENT["x"]}
+    if one == "awaited":
+        CodeNode(name="one", code_fn=request, inputs=inputs, outputs={"*": PARENT})
+    elif one == "two nodes":
+        first = CodeNode(name="first", code_fn=blocking, inputs=inputs, executor="inline")
+        CodeNode(name="one", code_fn=request, inputs={"x": first["y"]}, outputs={"*": PARENT})
+    elif one == "nested":
+        with MapNode(name="inner", inputs={"x": Each([0, 1]), "at": PARENT["x"]}) as inner:
+            CodeNode(name="one", code_fn=blocking, inputs={"x": PARENT["at"]}, outputs={"*": PARENT}, executor="inline")
+        inner["y"] >> PARENT["ys"]
+    elif one == "retried":
+        CodeNode(name="one", code_fn=request, inputs=inputs, outputs={"*": PARENT}, retry=Retry())
+    else:
+        CodeNode(name="one", code_fn=blocking, inputs=inputs, outputs={"*": PARENT}, executor=one)
+
+
+@pytest.mark.parametrize("one", ["inline", "thread", "awaited", "two nodes", "nested", "retried"])
+async def test_what_spans_of_user_code_hang_under_is_never_left_out(receiver, made, users, one):
+    with MapNode(name="each", inputs={"x": Each(range(400))}, max_concurrency=8) as graph:
+        _item_of(users, one)
+    tracer = made(sampling=Sampling(first=0, slowest=0.0, random=0.0))
+    await Hush(graph).run(inputs={}, tracer=tracer)
+    assert tracer.flush()
+    sent = {one.id: one for one in receiver.spans}
+    found = users.get_finished_spans()
+    assert {one.name for one in found} == {f"query {x}" for x in (99, 199, 299, 399)}
+    assert not [one.name for one in found if format(one.parent.span_id, "016x") not in sent]
+    for span in receiver.spans:  # nor is anything else an orphan
+        assert span.parent in sent or span.attributes["hush.kind"] in ("run", "map"), span
+    items = {one.attributes["hush.item"] for one in receiver.spans if one.attributes["hush.kind"] == "item"}
+    assert items >= {99, 199, 299, 399}
+    assert tracer.counts.left_out > 300
+    assert adds_up(tracer)
+    assert not tracer._pipeline._recorders
+
+
 @pytest.mark.parametrize("executor", ["inline", "thread", "auto"])
 async def test_spans_of_user_code_hang_under_their_node(receiver, made, users, executor):
     threads = set()

@@ -141,8 +141,12 @@ class Place(Protocol):
         """A node is called, with the number of its start: set context variables. It must not raise."""
         ...
 
-    def leave(self) -> None:
-        """The call has ended: undo that, in the same context."""
+    def leave(self) -> object:
+        """The call has ended: undo that, in the same context.
+
+        What it gives is true if the call is to be told of, whatever else is left out (``SamplingTracer``): code in it
+        has asked where it is, and goes by the answer.
+        """
         ...
 
 

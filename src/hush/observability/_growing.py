@@ -23,6 +23,7 @@ class Growing:
     Attributes:
         ended: Spans that have ended and are kept; whoever takes them empties it.
         gone: Ids of spans that were told as being under way, and are left out.
+        seen: The numbers of nodes under which somebody else hangs spans, noted in whatever thread; see ``Ids``.
         produced: How many spans have ended, ``left_out`` of which were left out.
     """
 
@@ -30,6 +31,7 @@ class Growing:
         self.ended: list[Span] = []
         self.gone: list[tuple[str, str]] = []
         self.produced = self.left_out = self.dropped = 0
+        self.seen: set[int] = set()
         self.trace = ""
         self.run: UnderWay | None = None
         self._sampling = sampling
@@ -183,6 +185,8 @@ class Growing:
         if one.kind not in ("run", "item", "round") or (one.kind == "item" and one.called_ns is not None):
             place = one.path if one.kind != "item" else f"{one.path}\0item"  # after its map, before what is in that
             self._sums_of(place, one.kind, one.path).add(one, status, at_ns)
+        if self.seen and one.number in self.seen:
+            self._see(one.number, around)
         if one.kind != "item":
             if failed:
                 self._err(around)
@@ -193,7 +197,7 @@ class Growing:
         assert node is not None
         assert node.sampler is not None
         whole = SpansOfItem([*one.held, *spans])
-        surely = failed or one.erred or status == "cancelled"  # the last are few: those that were in flight
+        surely = failed or one.erred or one.seen or status == "cancelled"  # the last are few: those in flight
         share = lot(node.seed, one.items[-1]) / 2**32
         if failed or one.erred:
             self._err(node)
@@ -202,7 +206,10 @@ class Growing:
     def _quick_item_ended(self, one: QuickItem) -> None:
         """An item of quick calls has ended."""
         self.produced += 1
-        self._choose(one.map, one, lot(one.map.seed, one.item) / 2**32, one.at_ns - one.began_ns)
+        seen = [event.number for event in one.ran if event.number in self.seen] if self.seen else ()
+        for number in seen:
+            self._see(number, one.map)
+        self._choose(one.map, one, lot(one.map.seed, one.item) / 2**32, one.at_ns - one.began_ns, surely=bool(seen))
 
     def _choose(self, node: UnderWay, whole: Whole, share: float, took_ns: int, *, surely: bool = False) -> None:
         """An item of the map ``node`` has ended: keep it, leave it out, or see later."""
@@ -245,6 +252,13 @@ class Growing:
         table = self._rounds if one.kind == "round" else self._nodes
         if table.get(place) is one:
             del table[place]
+
+    def _see(self, number: int, around: UnderWay | None) -> None:
+        """Spans of somebody else hang under the node with this number: the items around it are kept too."""
+        self.seen.discard(number)
+        while around is not None:
+            around.seen = True
+            around = around.around
 
     def _err(self, one: UnderWay | None) -> None:
         """Something in ``one`` failed: the items around it are kept, whatever else is left out."""

@@ -16,12 +16,14 @@ class Ids:
     Args:
         trace: The trace's id, kept as an attribute.
         nodes: Whether they are for nodes, by the numbers of their starts; all other spans are counted here.
+        seen: The numbers of nodes whose ids somebody has been told of who hangs spans of his own under them.
     """
 
-    __slots__ = ("_base", "_last", "trace")
+    __slots__ = ("_base", "_last", "seen", "trace")
 
-    def __init__(self, trace: str, *, nodes: bool) -> None:
+    def __init__(self, trace: str, *, nodes: bool, seen: set[int] | None = None) -> None:
         self.trace = trace
+        self.seen = set[int]() if seen is None else seen
         self._base = int(trace[:16] if nodes else trace[16:], 16)
         self._last = 0
 

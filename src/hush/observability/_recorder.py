@@ -108,7 +108,7 @@ class RunRecorder:
         self.run = event.run, event.path, event.wall_ns, event.at_ns
         if self._entering is not None:
             self._trace = trace_id(*self.run)
-            self.place = self._entering(Ids(self._trace, nodes=True))
+            self.place = self._entering(Ids(self._trace, nodes=True, seen=self.tree.seen))
         if not self._pipeline.add(self, self.run):
             self._put = _nothing_of
             self._queue.clear()

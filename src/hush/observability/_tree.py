@@ -137,6 +137,7 @@ class Tree(Showing):
         around = self._around(path, items, at_ns)
         number = event.number or self._ids.next()
         one = UnderWay(self._ids.of(number), around, self._place(path).kind, path, items, at_ns)
+        one.number = number
         if number in self._told_calls:
             self._told_calls.discard(number)
             one.told = True
@@ -162,7 +163,7 @@ class Tree(Showing):
 
     def ran(self, told: tuple[Any, ...]) -> None:
         """``feed`` with what most events are, or its fields."""
-        _, path, item, at_ns, outer, ready_ns, started_ns, _, _, number, ends_item = told
+        _, path, _, at_ns, _, ready_ns, started_ns, _, _, number, _ = told
         run = self.run
         if run is None or self._ended_ns is not None:
             return
@@ -177,9 +178,15 @@ class Tree(Showing):
         if self._told_calls:
             self._told_calls.discard(number)
         if not self._nodes:  # it lies in nothing but the run
+            if self.seen:
+                self.seen.discard(number)
             self.ended.append(self._quick_span(told, run.id))
             return
-        event: NodeRan = _new(NodeRan, told)
+        self._ran_inside(_new(NodeRan, told))
+
+    def _ran_inside(self, event: NodeRan) -> None:
+        """Such a call has ended in a map, a graph or a loop."""
+        _, path, item, at_ns, outer, ready_ns, started_ns, _, _, number, ends_item = event
         if item is not None:
             around = self._nodes.get((self._place(path).above, outer))
             if around is not None and around.within is not None:
@@ -200,6 +207,8 @@ class Tree(Showing):
         if before is not None:  # as where a node starts
             self._close(before, "cancelled", started_ns)
         around = self._around(path, items, started_ns if ready_ns is None else ready_ns)
+        if number in self.seen:
+            self._see(number, around)
         self._keep(around, [self._quick_span(event, around.id)])
         if ends_item:
             self._item_ended(event)

@@ -68,6 +68,8 @@ class UnderWay:
         pause: When the wait for its next attempt began, and how long it is to be; ``retry_s`` has all of it.
         sampler: Of a map that has begun to pull; ``seed`` is that of the lots that its items draw.
         within: Of a map: its items under way, by index; of one in which there were only quick calls, those.
+        number: Of a node: that of its start.
+        seen: Of an item: whether somebody has hung spans of his own under a span in it.
         cut_ns: When a call in it was last cancelled.
         answered: Whether the resource that it asked has answered, once at least.
         sunk: Of a graph, loop or round: what failed in it, unhandled; it ends with that unless its own end is told.
@@ -96,6 +98,8 @@ class UnderWay:
     outputs: Mapping[str, Any] | None = None
     generation: Generation | None = None
     resource: str | None = None
+    number = 0
+    seen = False
     answered = False
     cut_ns: int | None = None
     key: str | None = None

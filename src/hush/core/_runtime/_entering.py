@@ -78,10 +78,12 @@ class Places:
         for place in self._places:
             place.enter(number)
 
-    def leave(self) -> None:
+    def leave(self) -> bool:
         """It has ended."""
+        seen = False
         for place in reversed(self._places):
-            place.leave()
+            seen = bool(place.leave()) or seen
+        return seen
 
 
 def place_in(tracers: Sequence[Any], event: Callable[[], Event]) -> Place:

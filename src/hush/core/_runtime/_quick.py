@@ -23,11 +23,12 @@ class Begun:
         started_ns: 0 while it is not used.
         ready_ns: When its step became ready, if its frame does not know that.
         inputs: What it was made with, if the frame does not hold that as it is.
+        seen: Whether it is to be told of, whatever else is left out, as its place said.
         entered: Whether tracers have prepared the context of the task that awaits it.
         place: How they do that, if any does.
     """
 
-    __slots__ = ("entered", "frame", "inputs", "item", "number", "place", "ready_ns", "started_ns", "step")
+    __slots__ = ("entered", "frame", "inputs", "item", "number", "place", "ready_ns", "seen", "started_ns", "step")
 
     frame: Any  # none while it is not used
     step: StepPlan
@@ -41,6 +42,7 @@ class Begun:
         self.inputs: Mapping[str, Any] | None = None
         self.entered = False
         self.place: Place | None = None
+        self.seen: object = False
 
     def begin(self, frame: Frame, step: StepPlan, number: int, started_ns: int, ready_ns: int) -> None:
         """A function is about to be called on the loop, of which nobody is told before it has ended.
@@ -73,7 +75,7 @@ class Begun:
         """Undo what tracers have done to the context of this task, if that is so."""
         if self.entered:
             self.entered = False
-            self.place.leave()  # type: ignore[union-attr]
+            self.seen = self.place.leave()  # type: ignore[union-attr]
 
 
 class Quick(Protocol):
@@ -192,7 +194,7 @@ class QuickCalls:
         try:
             out = step.call(slots) if call is None else copy_context().run(call)
         finally:
-            place.leave()
+            begun.seen = place.leave()
         if type(out) is not dict and hasattr(out, "__await__"):
             return within(self._tracing.enters, begun.called(self._run, begun.started_ns), out)
         return out

@@ -257,7 +257,8 @@ class Line(Begun):
             self.leave()
         choice, frame, took_ns = summing.choice, self.frame, at_ns - self.started_ns
         drawn = hash((choice.seed, index)) & 0xFFFFFFFF < choice.share  # ``protocols.lot``, without the call
-        if drawn or took_ns > choice.slow_ns:
+        if drawn or took_ns > choice.slow_ns or self.seen:
+            drawn, self.seen = drawn or bool(self.seen), False
             inputs = self.reads()
             frame.settle(self.step, out, ready)
             self.started_ns = 0  # before it is told of: what was told of is not asked for

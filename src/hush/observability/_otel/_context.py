@@ -29,12 +29,13 @@ class Here(NonRecordingSpan):
         self.number = number
 
     def get_span_context(self) -> SpanContext:
-        """The ids."""
+        """The ids. Whoever asks hangs something under the span, so that must not be left out of the trace."""
+        self._ids.seen.add(self.number)
         trace, span = int(self._ids.trace, 16), int(self._ids.of(self.number), 16)
         return SpanContext(trace, span, is_remote=False, trace_flags=_SAMPLED)
 
     def __repr__(self) -> str:
-        return f"Here({self.get_span_context()!r})"
+        return f"Here({self._ids.trace}, {self._ids.of(self.number)})"
 
 
 def entering(ids: Ids) -> Callable[[], Place]:
@@ -52,17 +53,20 @@ class ByAPI:
 
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
+        self._number = 0
         self._token: Token[Context] | None = None
 
     def enter(self, number: int, /) -> None:
         """A call begins."""
+        self._number = number
         self._token = attach(set_span_in_context(Here(self._ids, number)))
 
-    def leave(self) -> None:
-        """It has ended."""
+    def leave(self) -> bool:
+        """It has ended; whether anybody has asked for its span."""
         token, self._token = self._token, None
         assert token is not None
         detach(token)
+        return self._number in self._ids.seen
 
 
 class InVariable:
@@ -95,15 +99,16 @@ class InVariable:
         self._here.number = number
         self._token = variable.set(self._context)
 
-    def leave(self) -> None:
-        """It has ended."""
+    def leave(self) -> object:
+        """It has ended; whether anybody has asked for its span."""
         token, self._token = self._token, None
         assert token is not None
         self._variable.reset(token)
-        here = self._here
+        here, seen = self._here, self._ids.seen
         # It is referred to by the context too, and here. What refers to it weakly keeps something under its identity.
         if _references(self._context) != _ALONE or _references(here) != _ALONE + 2 or here.__weakref__ is not None:
             self._around = None
+        return seen and here.number in seen
 
 
 _NOBODY = Here(NO_IDS, 0)
