@@ -29,8 +29,8 @@ from hush.core.events import (
     RunStarted,
 )
 from hush.observability import LocalTracer, TraceStore
+from hush.observability._ending import close_all
 from hush.observability._exporter import ExportError
-from hush.observability._pipeline import close_all
 from hush.observability._recorder import MOST_QUEUED
 from hush.observability._span import Batch
 from hush.observability._tracer import SpanTracer

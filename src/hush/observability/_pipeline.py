@@ -7,18 +7,17 @@ is given a bounded time, and what is left then is counted as dropped.
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, sleep
 from typing import NamedTuple
-from weakref import WeakSet
 
 from hush.core.extend import logger
 from hush.observability._complaints import Complaints
 from hush.observability._delivery import Delivery, why
+from hush.observability._ending import close_at_end
 from hush.observability._exporter import Exporter
 from hush.observability._pending import Pending
 from hush.observability._recorder import LET_GO_S, SLICE, RunRecorder
@@ -32,10 +31,6 @@ interpreter. Then the thread lets it go, and beside a run that never rests gets 
 for all of it, ``SLICE`` at a time."""
 TICK_S = 0.25
 """How often the queues of runs are looked at: what they hold is written that much later at most."""
-EXIT_S = 4.0
-"""For so long the end of the process waits for all pipelines together."""
-_LEAST_S = 0.01
-"""For so long each of them is waited for in any case."""
 _LINGER_S = 5.0
 """So long after the last tracer that shares it is gone an exporter is closed: there may be a new one for each run."""
 
@@ -53,7 +48,6 @@ class Counts(NamedTuple):
     pending: int
 
 
-_all: WeakSet[Pipeline] = WeakSet()
 _shared: dict[Hashable, Pipeline] = {}
 _sharing = Lock()
 
@@ -83,7 +77,7 @@ class Pipeline:
         self._make = make
         self._users = 0
         self._begin(max_pending)
-        _all.add(self)
+        close_at_end(self)
 
     def _begin(self, max_pending: int) -> None:
         self._lock = Condition()  # may be entered twice: ``let_go`` is called wherever garbage is collected
@@ -176,8 +170,8 @@ class Pipeline:
             produced = self._closed_produced + sum(one.tree.produced for one in recorders)
         return Counts(produced, exported, left_out, dropped, produced - exported - left_out - dropped)
 
-    def begin_to_close(self) -> None:
-        """Have the thread export what is left, and end. It is not waited for."""
+    def begin_to_close(self, until_s: float = 0.0) -> None:
+        """Have the thread export what is left, and end; there is time until ``until_s``. It is not waited for."""
         with self._lock:
             self._closing = True
             self._delivery.paused_until_s = 0.0
@@ -185,7 +179,7 @@ class Pipeline:
 
     def close(self, timeout_s: float) -> None:
         """Export what is left for at most ``timeout_s``; the rest is dropped."""
-        self.begin_to_close()
+        self.begin_to_close(monotonic() + timeout_s)
         thread = self._thread
         if thread is None:
             return
@@ -196,6 +190,15 @@ class Pipeline:
             for recorder in [*self._recorders, *self._new]:
                 recorder.fold(recorder.waiting(), wait=False)
         self._complaints.say_last(self._pending.drop(), why)
+
+    def reopen(self) -> None:
+        """Take runs again, and those go on that have not ended; not if the thread hangs."""
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._closing, self._thread, self._idle = False, None, True
+        if self._new or self._recorders:
+            self.wake()
 
     def complain(self, message: str, lost: int = 0) -> None:
         """Have the thread say what is wrong."""
@@ -288,26 +291,10 @@ def _from(exporter: Exporter | None) -> str:
     return f" from {where}" if where else ""
 
 
-def close_all(pipelines: Sequence[Pipeline], timeout_s: float) -> None:
-    """Have them export what is left, all at once, for at most ``timeout_s`` and 10 ms for each that hangs."""
-    until_s = monotonic() + timeout_s
-    for pipeline in pipelines:  # all of them first: one that hangs must not take the others' time
-        pipeline.begin_to_close()
-    for pipeline in pipelines:
-        pipeline.close(max(_LEAST_S, until_s - monotonic()))
-
-
-def _at_exit() -> None:
-    close_all(list(_all), EXIT_S)
-
-
 def _after_fork() -> None:
     global _sharing  # noqa: PLW0603  # another thread of the parent may have held it
     _sharing = Lock()
-    for pipeline in list(_all):
-        pipeline.after_fork()
 
 
-atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
