@@ -67,6 +67,15 @@ class Delivery:
         """Whether there is something to hand over."""
         return bool(self._pending or self._runs)
 
+    def reason(self, *, hangs: bool) -> str:
+        """Why what waits has not been handed over; ``hangs`` if the exporter is still at it."""
+        if self.wrong:
+            return self.wrong
+        if not hangs:
+            return "there was no time for more"
+        where = getattr(self.exporter, "where", None)
+        return f"no answer yet from {where}" if where else "no answer yet"
+
     def open(self) -> bool:
         """Make the exporter; whether it wants to be told of what is under way."""
         try:
@@ -148,13 +157,14 @@ class Delivery:
                 recorder.lose(lost[recorder.tree.trace])
             for trace, run in self._runs.items():
                 self._runs[trace] = run._replace(dropped=run.dropped + lost[trace])
-        self.wrong = why(exc)
+        reason = why(exc)
+        self.wrong = reason if told.again else ""  # what is dropped for good is no reason to keep the others waiting
         self._answers = told.answered
         if told.again:
             self._pause(min(told.retry_after_s or 0.0, _LONGEST_ASKED_S))
-            self._complaints.say(f"spans cannot be exported for now: {self.wrong}", len(done) - taken)
+            self._complaints.say(f"spans cannot be exported for now: {reason}", len(done) - taken)
             return False
-        self._complaints.say(f"spans cannot be exported: {self.wrong}", len(done) - taken)
+        self._complaints.say(f"spans cannot be exported: {reason}", len(done) - taken)
         return True
 
     def _pause(self, least_s: float) -> None:

@@ -181,15 +181,13 @@ class Pipeline:
         """Export what is left for at most ``timeout_s``; the rest is dropped."""
         self.begin_to_close(monotonic() + timeout_s)
         thread = self._thread
-        if thread is None:
-            return
-        thread.join(timeout_s)
-        why = self._delivery.wrong or "there was no time for more"
-        if thread.is_alive():  # it hangs: count also what it did not come to
-            why = self._delivery.wrong or f"no answer yet{_from(self._delivery.exporter)}"
+        if thread is not None:
+            thread.join(timeout_s)
+        hangs = thread is not None and thread.is_alive()
+        if hangs:  # count also what it did not come to
             for recorder in [*self._recorders, *self._new]:
                 recorder.fold(recorder.waiting(), wait=False)
-        self._complaints.say_last(self._pending.drop(), why)
+        self._complaints.say_last(self._pending.drop(), self._delivery.reason(hangs=hangs))
 
     def reopen(self) -> None:
         """Take runs again, and those go on that have not ended; not if the thread hangs."""
@@ -243,6 +241,8 @@ class Pipeline:
                 exporter.close()
             except BaseException as exc:  # a border: whatever it raises, the thread ends
                 self._complaints.say(f"an exporter could not be closed: {why(exc)}", 0)
+        if not self.linger_s:  # else it is kept for the next tracer, and until the process ends
+            self._complaints.say_rest()
 
     def _rest_s(self) -> float | None:
         """For how long there is nothing to do, unless somebody calls."""
@@ -284,11 +284,6 @@ class Pipeline:
         retired = self._delivery.retired
         self._begin(self._pending.most)
         self._delivery.retired = retired
-
-
-def _from(exporter: Exporter | None) -> str:
-    where = getattr(exporter, "where", None)
-    return f" from {where}" if where else ""
 
 
 def _after_fork() -> None:

@@ -66,7 +66,7 @@ class _Lost:
         """Raise what says so, if anything is."""
         if self.count:
             taken = len(batch.ended) - self.count
-            raise ExportError(f"{self.count} spans were not taken: {self.why}", again=False, taken=taken)
+            raise ExportError(f"some were not taken: {self.why}", again=False, taken=taken)
 
 
 class OTLPExporter:
@@ -150,7 +150,7 @@ class GivenExporter:
         let_go = None if batch.urgent else self._let_go
         _each(batch.ended, lambda span: spans.append(converter.convert(span)), lost, let_go)
         if spans and self._given.export(spans) is not SpanExportResult.SUCCESS:
-            raise ExportError(f"{type(self._given).__name__} did not take {len(spans)} spans", again=False)
+            raise ExportError(f"{type(self._given).__name__} did not take them", again=False)
         lost.tell(batch)
 
     def close(self) -> None:
