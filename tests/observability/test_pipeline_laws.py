@@ -571,11 +571,11 @@ class Hanging(Fake):
     def export(self, batch):
         threading.Event().wait()
 refused = threading.Event()
-class Slow(Fake):  # and left alone for a minute, but that the process ends
+class Slow(Fake):  # and left alone for a while, but that the process ends
     def export(self, batch):
         if not refused.is_set():
             refused.set()
-            raise ExportError("later", again=True, retry_after_s=60)
+            raise ExportError("later", again=True)
         time.sleep(0.01)
         super().export(batch)
     def close(self):

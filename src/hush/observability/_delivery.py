@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import ceil
 from threading import Condition
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -29,7 +30,10 @@ _MOST_RUNS = 10_000
 
 
 class Delivery:
-    """What one exporter is to be told. Used in the pipeline's thread, but for ``paused_until_s``.
+    """What one exporter is to be told. Used in the pipeline's thread, but for the pauses.
+
+    There are two: one of our own, longer each time, which may be cut short, and one that whoever takes spans has asked
+    for, which nobody cuts short: https://opentelemetry.io/docs/specs/otlp/#otlphttp-throttling.
 
     Args:
         make: Makes the exporter, when there is first something for it.
@@ -38,13 +42,14 @@ class Delivery:
     Attributes:
         exporter: Once it is made.
         paused_until_s: Until then it is left alone; whoever flushes sets it to 0.
-        wrong: Why it is.
+        asked_until_s: Until then it has asked to be left alone.
+        wrong: Why it is left alone.
         retired: Whether nobody will begin a run any more.
     """
 
     def __init__(self, make: Callable[[], Exporter], pending: Pending, complaints: Complaints, lock: Condition) -> None:
         self.exporter: Exporter | None = None
-        self.paused_until_s = 0.0
+        self.paused_until_s = self.asked_until_s = 0.0
         self.wrong = ""
         self.retired = False
         self._make = make
@@ -58,9 +63,14 @@ class Delivery:
         self._answers = False  # whether somebody has looked at the last that was offered
 
     @property
-    def is_paused(self) -> bool:
-        """Whether the exporter is left alone for now."""
-        return monotonic() < self.paused_until_s
+    def asked_s(self) -> float:
+        """For how long from now on it has asked to be left alone; 0 or less if that is over."""
+        return self.asked_until_s - monotonic()
+
+    @property
+    def pause_s(self) -> float:
+        """For how long from now on it is left alone; 0 or less if it is not."""
+        return max(self.paused_until_s, self.asked_until_s) - monotonic()
 
     @property
     def is_waiting(self) -> bool:
@@ -70,7 +80,8 @@ class Delivery:
     def reason(self, *, hangs: bool) -> str:
         """Why what waits has not been handed over; ``hangs`` if the exporter is still at it."""
         if self.wrong:
-            return self.wrong
+            asked_s = ceil(self.asked_s)
+            return f"{self.wrong}; it is to be left alone for {asked_s} s more" if asked_s > 0 else self.wrong
         if not hangs:
             return "there was no time for more"
         where = getattr(self.exporter, "where", None)
@@ -100,11 +111,11 @@ class Delivery:
     def export(self, recorders: Sequence[RunRecorder], *, surely: bool) -> bool:
         """Hand over what waits, unless the exporter is to be left alone for a while; ``True`` if that is done.
 
-        ``recorders`` are those of runs that have not ended.
+        ``recorders`` are those of runs that have not ended; ``surely`` cuts a pause of our own short.
         """
         left = len(self._pending)  # what comes meanwhile is for the next time: runs have something to tell too
         while left or self._runs or self._running or self._gone:
-            if not surely and self.is_paused:
+            if (self.asked_s if surely else self.pause_s) > 0:
                 return False
             if self.exporter is None and not self.open():
                 return False
@@ -141,9 +152,24 @@ class Delivery:
             self._running.clear()
             self._gone.clear()
             if kept and runs and not ended:
-                self._pause(0.0)  # the spans are off our hands, and nobody need wait for the rest
+                self._pause()  # the spans are off our hands, and nobody need wait for the rest
                 break
         return True
+
+    def sit_out(self, since_s: float, until_s: float) -> bool:
+        """Wait for the end of a pause that was asked for, and has not been over by ``since_s``.
+
+        In any thread. ``False``, at once, if there is none, or it goes on until after ``until_s``.
+        """
+        with self._lock:
+            if self.asked_until_s <= since_s:
+                return False
+            while self.asked_until_s < until_s:
+                left_s = self.asked_s
+                if left_s <= 0:
+                    return True
+                self._lock.wait(left_s)
+            return False
 
     def _refused(self, exc: BaseException, batch: Batch, recorders: Sequence[RunRecorder]) -> bool:
         """The exporter could not take a batch; ``True`` if it is dropped, so that the next one can be tried."""
@@ -161,22 +187,25 @@ class Delivery:
         self.wrong = reason if told.again else ""  # what is dropped for good is no reason to keep the others waiting
         self._answers = told.answered
         if told.again:
-            self._pause(min(told.retry_after_s or 0.0, _LONGEST_ASKED_S))
+            self._pause(told.retry_after_s or 0.0)
             self._complaints.say(f"spans cannot be exported for now: {reason}", len(done) - taken)
             return False
         self._complaints.say(f"spans cannot be exported: {reason}", len(done) - taken)
         return True
 
-    def _pause(self, least_s: float) -> None:
-        """Leave the exporter alone for a while, longer each time, unless somebody flushes."""
+    def _pause(self, asked_s: float = 0.0) -> None:
+        """Leave the exporter alone for a while, longer each time, and for as long as it asked."""
         self._pause_s = min(_LONGEST_PAUSE_S, max(2 * self._pause_s, _FIRST_PAUSE_S))
         with self._lock:
-            self.paused_until_s = monotonic() + max(self._pause_s, least_s)
+            now_s = monotonic()
+            self.paused_until_s = now_s + self._pause_s
+            if asked_s > 0:
+                self.asked_until_s = now_s + min(asked_s, _LONGEST_ASKED_S)
 
     def _fail(self, exc: BaseException, *, again: bool) -> None:
         """There is no exporter."""
         if again:
-            self._pause(0.0)
+            self._pause()
             self.wrong = why(exc)
             self._complaints.say(f"spans cannot be exported for now: {self.wrong}", 0)
             return

@@ -15,7 +15,8 @@ class ExportError(Exception):
         answered: Whether somebody has looked at it; to those who do not, few spans are offered the next time.
         done: How many of the batch's ended spans, from the first on, need not be offered again.
         taken: How many of the batch's ended spans, or of these, were exported nevertheless.
-        retry_after_s: How long to wait at least, if whoever refused it said so.
+        retry_after_s: How long to wait at least, if whoever refused it said so. Neither who flushes nor the end of the
+            process cuts that short.
     """
 
     def __init__(

@@ -93,6 +93,7 @@ class Pipeline:
         self._asked = self._answered = 0  # flushes
         self._handed = True  # whether all that was told before the last one was answered is off our hands
         self._closing = False
+        self._until_s = 0.0  # then it ends
         self._closed_produced = self._closed_left_out = 0  # of runs that have ended
 
     # --- from tracers --------------------------------------------------------------------------------------
@@ -141,10 +142,19 @@ class Pipeline:
 
     # --- from anywhere -------------------------------------------------------------------------------------
     def flush(self, timeout_s: float) -> bool:
-        """Wait until what has been told so far is exported, or has been dropped for good."""
+        """Wait until what has been told so far is exported, or has been dropped for good.
+
+        A pause that whoever takes it has asked for is waited for as well; if there is no time for that, not at all.
+        """
         if current_thread() is self._thread:
             return False
-        until_s = monotonic() + timeout_s
+        now_s = monotonic()
+        until_s = now_s + timeout_s
+        while not (handed := self._hand_over(until_s)) and self._delivery.sit_out(now_s, until_s):
+            now_s = monotonic()
+        return handed
+
+    def _hand_over(self, until_s: float) -> bool:
         with self._lock:
             if self._thread is None and not self._new:
                 return True
@@ -174,6 +184,7 @@ class Pipeline:
         """Have the thread export what is left, and end; there is time until ``until_s``. It is not waited for."""
         with self._lock:
             self._closing = True
+            self._until_s = max(self._until_s, until_s)
             self._delivery.paused_until_s = 0.0
             self._lock.notify_all()
 
@@ -194,6 +205,7 @@ class Pipeline:
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return
+            self._until_s = 0.0
             self._closing, self._thread, self._idle = False, None, True
         if self._new or self._recorders:
             self.wake()
@@ -222,7 +234,7 @@ class Pipeline:
                     self._idle = False
                 self._awake = False
                 closing, asked = self._closing, self._asked
-            handed = False
+            handed, began_s = False, monotonic()
             try:
                 self._fold(SLICE if closing or asked > self._answered else TURN)
                 handed = self._delivery.export(self._recorders, surely=closing or asked > self._answered)
@@ -233,7 +245,7 @@ class Pipeline:
                 if asked > self._answered:  # else the next round would answer for this one, if nobody is awake yet
                     self._answered, self._handed = asked, handed
                 self._lock.notify_all()
-            if closing:
+            if closing and (handed or not self._delivery.sit_out(began_s, self._until_s)):
                 exporter, self._delivery.exporter = self._delivery.exporter, None
                 break
         if exporter is not None:
@@ -249,13 +261,13 @@ class Pipeline:
         if self._recorders or self._new:
             return TICK_S
         if self._delivery.is_waiting:
-            return max(0.01, self._delivery.paused_until_s - monotonic())
+            return max(0.01, self._delivery.pause_s)
         return None
 
     def _fold(self, most: int) -> None:
         """Make spans of what runs have told, at most so many at a time, and learn what else has changed."""
         delivery = self._delivery
-        paused = delivery.is_paused
+        paused = delivery.pause_s > 0
         if delivery.exporter is None and self._new and not paused:
             delivery.open()
         # Nobody is told of what goes on while nobody listens: it would only pile up.

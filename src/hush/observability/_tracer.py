@@ -88,7 +88,11 @@ class SpanTracer:
             del self._told[event.run]
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Wait until what was told so far is exported; ``False`` if it is not after ``timeout_s``. It blocks."""
+        """Wait until what was told so far is exported; ``False`` if it is not after ``timeout_s``. It blocks.
+
+        A pause that a server has asked for (``Retry-After``) is kept: it is waited for too, or, if it goes on for
+        longer than ``timeout_s``, nothing is sent and it is ``False`` at once. What waits then is sent later.
+        """
         return self._pipeline.flush(timeout_s)
 
     @property
