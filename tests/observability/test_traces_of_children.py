@@ -16,7 +16,7 @@ from observability.fakes import PATIENCE_S
 
 # Its children are told what to do by name: they may have it pickled, and import this file.
 BEGIN = """
-import atexit, multiprocessing, os, sys, threading
+import multiprocessing, os, sys, threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from hush.core import PARENT, GraphNode, Hush, code_node
 from hush.observability import LocalTracer
@@ -56,10 +56,6 @@ def in_fork_of_child(name):
         sys.exit(3)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
 
-def at_exit(name):
-    LocalTracer(FILE).flush()
-    atexit.register(trace, name)
-
 def hang():
     from observability.fakes import Fake, SpanTracer, Told
     class Hanging(Fake):
@@ -85,9 +81,13 @@ def joined(*processes):
 
 def ran(folder: Path, method: str, code: str) -> subprocess.CompletedProcess[str]:
     """A program that makes children by ``method``, and has ended well."""
-    program = folder / "program.py"
     inside = "".join(f"    {line}\n" for line in code.strip().splitlines())
-    program.write_text(f'{BEGIN}\nif __name__ == "__main__":\n{inside}')
+    return python(folder, method, f'{BEGIN}\nif __name__ == "__main__":\n{inside}')
+
+
+def python(folder: Path, method: str, code: str) -> subprocess.CompletedProcess[str]:
+    program = folder / "program.py"
+    program.write_text(code)
     command = [sys.executable, program, folder / "traces.db", method]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_S, env=ENV)
     assert done.returncode == 0, done.stderr
@@ -153,31 +153,37 @@ assert tracer.counts.produced == 2
     assert statuses(tmp_path) == dict.fromkeys(["before", "parent", "after"], "ok")
 
 
-def test_a_child_that_imports_tracers_itself_writes_too(tmp_path):
-    """As in a program whose parent neither traces nor has imported what does."""
-    code = """
-import multiprocessing, sys
-def work():
+LATE = """
+import atexit, multiprocessing, sys
+
+def trace(name):
     from hush.core import PARENT, CodeNode, GraphNode, Hush
     from hush.observability import LocalTracer
     with GraphNode(name="g") as graph:
         CodeNode(name="n", code_fn=lambda x: {"y": x}, inputs={"x": PARENT["x"]}, outputs=PARENT)
-    Hush(graph).run_sync({"x": 1}, tracer=LocalTracer(sys.argv[1]), request_id="run")
-child = multiprocessing.get_context("fork").Process(target=work)
-child.start()
-child.join()
-assert not any(name.startswith("hush") for name in sys.modules)
+    Hush(graph).run_sync({"x": 1}, tracer=LocalTracer(sys.argv[1]), request_id=name)
+
+def work():
+    trace("run")
+    atexit.register(trace, "at exit")
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context(sys.argv[2]).Process(target=work)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert not any(name.startswith("hush") for name in sys.modules)
 """
-    command = [sys.executable, "-c", code, tmp_path / "traces.db"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_S, env=ENV)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert statuses(tmp_path) == {"run": "ok"}
 
 
-def test_what_a_child_calls_at_its_very_end_may_run_graphs(tmp_path):
-    """One that was not forked calls what it has registered with ``atexit``, after its finalizers."""
-    ran(tmp_path, "spawn", 'assert joined(started(at_exit, "at exit")) == [0]')
-    assert statuses(tmp_path) == {"at exit": "ok"}
+@METHODS
+def test_a_child_that_imports_tracers_itself_writes_too(tmp_path, method):
+    """As in a program whose parent does not trace. Where Python calls what ``atexit`` has, that may run graphs."""
+    done = python(tmp_path, method, LATE)
+    assert done.stderr == ""
+    found = statuses(tmp_path)
+    assert set(found.values()) == {"ok"}
+    assert found.keys() >= ({"run", "at exit"} if method == "spawn" else {"run"})
 
 
 def test_children_send_over_the_wire(tmp_path, receiver):
