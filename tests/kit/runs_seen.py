@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from hush.observability._attempts import AttemptSums
 from hush.observability._model_use import ModelSums
 from hush.observability._span import Failure, Frame, Generation, RunRecord, Span, Totals, Wait
 
@@ -38,6 +39,7 @@ class Seen:
     left_out: int = 0
     items: list[bool] = field(default_factory=list)
     _totals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _attempts: dict[str, AttemptSums] = field(default_factory=lambda: defaultdict(AttemptSums))
 
     def run(self, end: float | None, status: str = "ok", **more: Any) -> Span:
         return self.add(None, "run", self.name, 0, end, status=status, path=self.name, **more)
@@ -100,8 +102,13 @@ class Seen:
     def _count(self, span: Span) -> None:
         if span.kind == "item" and span.ended_ns is not None:
             self.items.append(span.status == "failed")
+        if span.kind == "attempt" and span.failure is not None and span.ended_ns is not None:
+            began_ns = span.started_ns if span.called_ns is None else span.called_ns
+            self._attempts[span.path].failed(span.failure, began_ns, span.ended_ns, again=True)
         if span.kind in ("run", "item", "round", "attempt") or span.ended_ns is None:
             return
+        for resource, why in span.rerouted:
+            self._attempts[span.path].in_vain(resource, why, span.started_ns)
         one = self._totals.setdefault(span.path, {"path": span.path, "kind": span.kind, "waited_s": defaultdict(float)})
 
         def plus(what: str, much: float) -> None:
@@ -155,6 +162,8 @@ class Seen:
                             **one,
                             "waited_s": dict(one["waited_s"]),
                             "models": one["models"].uses() if "models" in one else (),
+                            "failed_attempts": self._attempts[one["path"]].attempts(),
+                            "in_vain": self._attempts[one["path"]].resources(),
                         }
                     )
                     for one in self._totals.values()

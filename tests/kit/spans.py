@@ -6,7 +6,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hush.observability._span import Failure, Frame, Generation, ModelUse, RunRecord, Span, Totals, Wait
+from hush.observability._span import (
+    AskedInVain,
+    FailedAttempts,
+    Failure,
+    Frame,
+    Generation,
+    ModelUse,
+    RunRecord,
+    Span,
+    Totals,
+    Wait,
+)
 
 STATUSES = ["ok", "ok", "ok", "failed", "handled", "partial", "skipped", "cancelled"]
 KINDS = ["run", "item", "round", "attempt", "code", "graph", "map", "branch", "prompt", "llm", "embedding", "mine"]
@@ -99,6 +110,9 @@ totals = built(
     threaded=amounts,
     thread_s=seconds,
     thread_wait_s=seconds,
+    failed_attempts=st.none()
+    | st.lists(built(FailedAttempts, failures, amounts, amounts, seconds, st.booleans()), max_size=2).map(tuple),
+    in_vain=st.none() | st.lists(built(AskedInVain, texts, failures, amounts, st.booleans()), max_size=2).map(tuple),
 )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hush.observability._causes import is_users, pattern_of, place_of
+from hush.observability._alike import pattern_of
+from hush.observability._causes import is_users, place_of
 from hush.observability._span import Failure, Frame
 from kit.reports import seen_in
 from kit.runs_seen import Seen, failure

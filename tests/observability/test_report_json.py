@@ -96,6 +96,7 @@ def test_the_names_stay():
         "stopped",
         "thread_wait_s",
         "unsized",
+        "again_exact",
     ]
     assert list(found["time"]["code"][0]) == ["name", "seconds", "share", "calls"]
     assert list(found["nodes"][0]) == [

@@ -70,8 +70,9 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
             few = f"fewer than {(one.most + 1) // 2:,} calls, of {one.most:,} at most," if one.most > 1 else "no call"
             said = f"  for {duration(one.seconds)} by the clock {limit} held {few} though others waited: {_WHY_STOPPED}"
             yield from prose(said, width, "yellow")
-    if time.again_s > 0:
-        yield from prose(f"  {duration(time.again_s)} of the calls were attempts that failed", width, "dim")
+    if time.again_s > 0 or not time.again_exact:
+        least = "" if time.again_exact else ", as far as spans were kept"
+        yield from prose(f"  {duration(time.again_s)} of the calls were attempts that failed{least}", width, "dim")
     least_s = (1 - time.at_once) * time.wall_s  # not all calls can be placed, but no more than all can be side by side
     if time.idle_s is None and time.exact and least_s >= 0.01 * time.wall_s:
         said = f"  by the clock no call was under way for at least {duration(least_s)}"
@@ -113,8 +114,11 @@ def retried(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> 
     yield Text("Tried again because of", style="bold")
     shown = report.retried if everything else report.retried[:FEW]
     for one in shown:
-        said = f"{below(report, one.path)}  {shortened(one.first.type, 60)}"
-        yield Text(f"  {said}  {counted(one.times, 'time')}")
+        reason = (
+            f"other reasons, the first {shortened(one.first.type, 60)}" if one.others else shortened(one.first.type, 60)
+        )
+        least = "" if one.exact else ", as far as spans were kept"
+        yield from prose(f"  {below(report, one.path)}  {reason}  {counted(one.times, 'time')}{least}", width)
         yield Text(f"    {shortened(first_line(one.first.message), max(40, width - 4))}", style="dim")
     if len(report.retried) > len(shown):
         yield Text(f"  {glyphs.more} {counted(len(report.retried) - len(shown), 'more reason')}", style="dim")
@@ -175,7 +179,9 @@ def models(report: Report, width: int) -> Iterator[Text]:
         yield from prose(f"  of {seen:,} of {made:,} calls: the others left no span", width, "dim")
     for one in report.rerouted:
         often = f"given up {counted(one.times, 'time')} for {below(report, one.path)}"
-        said = f"  {name(one.resource, 40)}  {often}, first because of {shortened(one.first.type, 60)}"
+        often += "" if one.exact else ", as far as spans were kept"
+        resource = f"other resources, the first {name(one.resource, 40)}," if one.others else name(one.resource, 40)
+        said = f"  {resource}  {often}, first because of {shortened(one.first.type, 60)}"
         yield from prose(said, width)
         yield Text(f"    {shortened(first_line(one.first.message), max(60, width - 4))}", style="dim")
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from hush.observability._alike import pattern_of
 from hush.observability._span import Failure, Frame, RunRecord, Span
 
 Outcome: TypeAlias = Literal["raised", "collected", "handled"]
@@ -19,7 +20,6 @@ WORKERS = "Hush: in the worker process:"
 """How the note begins that has the traceback of a failure in a worker process."""
 _FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d{1,9}), in (.+)$', re.MULTILINE)
 _ORIGINS = 5
-_LONGEST = 500  # characters of a message that tell causes apart
 _CONTAINERS = frozenset({"run", "item", "round", "graph", "map", "for", "while"})
 _GROUPS = frozenset({"ExceptionGroup", "BaseExceptionGroup"})
 
@@ -266,20 +266,6 @@ def _counted(run: RunRecord, groups: list[FailureGroup]) -> tuple[list[FailureGr
 
 
 # ── What makes two failures alike ────────────────────────────────────────────────────────────────────────────────────
-
-# Each is linear in the text: no part of a pattern can match what the next one may.
-_QUOTED = re.compile(r"""(?<!\w)'[^'\n]*'(?!\w)|"[^"\n]*"|`[^`\n]*`|“[^”\n]*”|«[^»\n]*»""")
-_WORDS = re.compile(r"[\w.+-]*\d[\w.+-]*", re.ASCII)
-_REST = re.compile(r"\s+")
-
-
-def pattern_of(message: str) -> str:
-    """The first line of a message with ``…`` in place of quoted values and of words with digits in them."""
-    line = message.strip().partition("\n")[0][:_LONGEST]
-    line = _QUOTED.sub("…", line)
-    line = _WORDS.sub("…", line)
-    return _REST.sub(" ", line)
-
 
 _LIBRARY = re.compile(
     r"[\\/](site|dist)-packages[\\/]|[\\/]lib[\\/]python3[^\\/]*[\\/]|[\\/]Lib[\\/]|^<frozen "

@@ -1,7 +1,7 @@
 """``report``: what a person needs to see of a run, from its record and spans: what failed, why, and where time went.
 
-Pure: no clock, no file and no store is read. Where spans were left out of a trace, numbers of calls, failures and
-seconds come from the run's totals, which are exact; what only spans tell, such as tokens, says of how many calls it is.
+Pure: no clock, no file and no store is read. Where spans were left out of a trace, numbers of calls, failures, attempts
+and seconds come from the run's totals, which are exact; what only spans tell says of how many calls it is.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from heapq import nlargest
 from typing import NamedTuple
 
-from hush.observability._causes import FailureGroup, Unseen, causes, pattern_of
+from hush.observability._attempts import Rerouted, Retried, attempts_of
+from hush.observability._causes import FailureGroup, Unseen, causes
 from hush.observability._chain import Link, chain
 from hush.observability._model_use import models_of
 from hush.observability._node_use import NodeUse, is_leaf, nodes_of
-from hush.observability._span import Failure, ModelUse, RunRecord, Span
+from hush.observability._span import ModelUse, RunRecord, Span
 from hush.observability._time_spent import TimeSpent, time_spent
 
 MOST_CALLS = 10
@@ -48,23 +49,6 @@ class Call(NamedTuple):
     attempts: int = 1
     lately_s: float = 0.0
     begun: int = 0
-
-
-class Rerouted(NamedTuple):
-    """How often a ``resource`` was asked in vain for a node, so that another one was asked; ``first`` is the reason."""
-
-    path: str
-    resource: str
-    times: int
-    first: Failure
-
-
-class Retried(NamedTuple):
-    """How often a node was tried again because of like failures, as far as spans tell; ``first`` is the first."""
-
-    path: str
-    times: int
-    first: Failure
 
 
 class Report(NamedTuple):
@@ -122,6 +106,7 @@ def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) 
     nodes = nodes_of(run, leaves, until_ns)
     failures, unseen = causes(run, spans, by_id)
     models = models_of(run, leaves)
+    attempts = attempts_of(run, spans, by_id)
     return Report(
         run=run,
         until_ns=until_ns,
@@ -129,7 +114,7 @@ def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) 
         kept=len(spans),
         failures=failures,
         unseen=unseen,
-        time=time_spent(run, spans, nodes, until_ns),
+        time=time_spent(run, spans, nodes, attempts, until_ns),
         nodes=nodes,
         slowest=_slowest(leaves, by_id, until_ns),
         under_way=(*_under_way(leaves, by_id, until_ns), *_maps_alone(spans, nodes, by_id, until_ns)),
@@ -138,8 +123,8 @@ def report(run: RunRecord, spans: Iterable[Span], *, now_ns: int | None = None) 
             models.calls,
             sum(node.calls - node.skipped - node.cached for node in nodes if node.is_model),
         ),
-        rerouted=_rerouted(leaves),
-        retried=_retried(spans, by_id),
+        rerouted=attempts.rerouted,
+        retried=attempts.retried,
         cached=sum(node.cached for node in nodes),
         waited_for=chain(spans),
         items=_items(run, spans),
@@ -240,27 +225,3 @@ def _under_way(leaves: list[Span], by_id: Mapping[str, Span], until_ns: int) -> 
     unfinished = [span for span in leaves if span.status in _UNFINISHED]
     unfinished.sort(key=lambda span: (span.started_ns, span.path, span.items))
     return tuple(_call(span, by_id, until_ns) for span in unfinished)
-
-
-def _rerouted(leaves: list[Span]) -> tuple[Rerouted, ...]:
-    found: dict[tuple[str, str], Rerouted] = {}
-    for span in leaves:
-        for resource, failure in span.rerouted:
-            was = found.get((span.path, resource)) or Rerouted(span.path, resource, 0, failure)
-            found[span.path, resource] = was._replace(times=was.times + 1)
-    return tuple(sorted(found.values(), key=lambda one: (-one.times, one.path, one.resource)))
-
-
-def _retried(spans: list[Span], by_id: Mapping[str, Span]) -> tuple[Retried, ...]:
-    found: dict[tuple[str, str, str], Retried] = {}
-    tried = [span for span in spans if span.kind == "attempt" and span.failure is not None]
-    for span in sorted(tried, key=lambda one: one.started_ns):
-        node = by_id.get(span.parent or "")
-        if span.failure is None or node is None:
-            continue
-        if (span.attempt or 1) >= node.attempts and node.status in ("failed", "handled"):
-            continue  # with it the node gave up
-        alike = (span.path, span.failure.type, pattern_of(span.failure.message))
-        was = found.get(alike) or Retried(span.path, 0, span.failure)
-        found[alike] = was._replace(times=was.times + 1)
-    return tuple(sorted(found.values(), key=lambda one: (-one.times, one.path, one.first.type)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hush.observability._attempts import Rerouted, Retried
 from hush.observability._causes import FailureGroup
 from hush.observability._node_use import NodeUse
 from hush.observability._report import Report
@@ -44,18 +45,18 @@ def report_json(report: Report, *, spans: Iterable[Span] | None = None, lines: S
         "under_way": [_plain(call) for call in report.under_way],
         "models": [_plain(model) for model in report.models],
         "generations": {"seen": report.generations[0], "calls": report.generations[1]},
-        "rerouted": [
-            {"path": one.path, "resource": one.resource, "count": one.times, "first": failure_json(one.first, lines)}
-            for one in report.rerouted
-        ],
-        "retried": [
-            {"path": one.path, "count": one.times, "first": failure_json(one.first, lines)} for one in report.retried
-        ],
+        "rerouted": [{"path": one.path, "resource": one.resource} | _vain(one, lines) for one in report.rerouted],
+        "retried": [{"path": one.path} | _vain(one, lines) for one in report.retried],
         "waited_for": [_plain(link) for link in report.waited_for],
     }
     if spans is not None:
         found["spans"] = [span_json(span) for span in spans]
     return found
+
+
+def _vain(one: Retried | Rerouted, lines: SourceLines | None) -> dict[str, Any]:
+    first = failure_json(one.first, lines)
+    return {"count": one.times, "first": first, "others": one.others, "exact": one.exact}
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:

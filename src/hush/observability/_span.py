@@ -173,6 +173,36 @@ class ModelUse(NamedTuple):
     priced: int = 0
 
 
+class FailedAttempts(NamedTuple):
+    """Attempts of one node that failed alike. A node that was tried once has none: its failure is its own.
+
+    Attributes:
+        first: What the first of them failed with, by when it began.
+        times: How many there were.
+        again: After how many of them the node was tried again; after the others it gave up.
+        seconds: How long they took together.
+        others: Whether these are for all reasons besides those that are told apart, of which there are too many.
+    """
+
+    first: Failure
+    times: int = 0
+    again: int = 0
+    seconds: float = 0.0
+    others: bool = False
+
+
+class AskedInVain(NamedTuple):
+    """How often a ``resource`` was asked in vain for a node, so that another one was asked; ``first`` is the reason.
+
+    ``others``: of all resources besides those that are told apart; ``resource`` is the first of them.
+    """
+
+    resource: str
+    first: Failure
+    times: int = 0
+    others: bool = False
+
+
 class Totals(NamedTuple):
     """All calls of one node in a run, those that were left out of the trace included. Seconds are sums over calls.
 
@@ -190,6 +220,8 @@ class Totals(NamedTuple):
         thread_s: How long their functions took there, a part of ``called_s``.
         thread_wait_s: How long these calls took besides since they were called, a part of ``seconds``: they waited for
             a thread, for the interpreter, and for the loop.
+        failed_attempts: Attempts that failed, by why; ``None`` in traces of versions that did not count them.
+        in_vain: Resources that were asked in vain; ``None`` likewise.
     """
 
     path: str
@@ -209,11 +241,14 @@ class Totals(NamedTuple):
     threaded: int = 0
     thread_s: float = 0.0
     thread_wait_s: float = 0.0
+    failed_attempts: tuple[FailedAttempts, ...] | None = None
+    in_vain: tuple[AskedInVain, ...] | None = None
 
     def as_data(self) -> dict[str, Any]:
-        """As JSON can hold it; ``models`` only if there are any."""
+        """The numbers as JSON can hold them; ``models`` only if there are any. Failures are not among them."""
         found = self._asdict()
-        del found["models"]
+        for name in ("models", "failed_attempts", "in_vain"):
+            del found[name]
         return found | {"models": [one._asdict() for one in self.models]} if self.models else found
 
 

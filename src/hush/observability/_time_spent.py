@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from hush.observability._attempts import Attempts
 from hush.observability._node_use import CONTAINERS, NodeUse, is_leaf, of_calls
 from hush.observability._span import RunRecord, Span
 
@@ -45,7 +46,7 @@ class TimeSpent(NamedTuple):
         models: In calls of models, by node.
         code: In all other calls, by node.
         retries_s: Between attempts.
-        again_s: In attempts that failed, as far as spans tell: a part of what is in ``models`` and ``code``.
+        again_s: In attempts that failed: a part of what is in ``models`` and ``code``.
         joined_s: Waited for identical calls, as far as spans tell.
         ready_s: From when calls could have begun to their beginnings: the engine, a busy loop, or a
             ``max_concurrency``.
@@ -60,6 +61,7 @@ class TimeSpent(NamedTuple):
         at_once: How many calls were under way at once, on the average over the wall's time.
         exact: Whether all calls are counted. They are not if spans are missing and there are no totals, which a run
             that was killed has none of.
+        again_exact: Whether ``again_s`` is of all attempts; else only of those that spans were kept of.
         stopped: When limits let hardly anybody in, the longest first; of a run that has ended and has all its spans.
     """
 
@@ -79,10 +81,13 @@ class TimeSpent(NamedTuple):
     stopped: tuple[Stopped, ...] = ()
     thread_wait_s: float = 0.0
     unsized: tuple[str, ...] = ()
+    again_exact: bool = True
 
 
-def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], until_ns: int) -> TimeSpent:
-    """The parts, from what ``nodes_of`` found and from all spans."""
+def time_spent(
+    run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], attempts: Attempts, until_ns: int
+) -> TimeSpent:
+    """The parts, from what ``nodes_of`` and ``attempts_of`` found and from all spans."""
     spans = list(spans)
     nodes = tuple(nodes)
     is_whole = not (run.left_out or run.dropped)
@@ -120,7 +125,7 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
         models=calls(models=True),
         code=calls(models=False),
         retries_s=retries_s,
-        again_s=_again_s(spans),
+        again_s=attempts.seconds,
         joined_s=joined_s,
         ready_s=ready_s,
         inside_s=inside_s,
@@ -130,20 +135,12 @@ def time_spent(run: RunRecord, spans: Iterable[Span], nodes: Iterable[NodeUse], 
         stopped=_stopped(spans, until_ns) if is_whole and run.ended_ns is not None else (),
         thread_wait_s=sum(min(node.thread_wait_s, node.inside_s) for node in nodes),
         unsized=tuple(sorted({one.path for one in spans if one.done is not None and one.total is None})),
+        again_exact=attempts.exact,
     )
 
 
 def _longest(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda one: (-one.seconds, one.name)))
-
-
-def _again_s(spans: Iterable[Span]) -> float:
-    """How long attempts took that failed and were not the only ones."""
-    took_ns = 0
-    for one in spans:
-        if one.kind == "attempt" and one.failure is not None and one.ended_ns is not None:
-            took_ns += one.ended_ns - (one.started_ns if one.called_ns is None else one.called_ns)
-    return took_ns / 1e9
 
 
 def _idle_s(run: RunRecord, spans: Iterable[Span], until_ns: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hush.observability._attempts import AttemptSums, gave_up
 from hush.observability._model_use import ModelSums
 from hush.observability._span import Generation, Status, Totals
 from hush.observability._under_way import UnderWay
@@ -16,6 +17,7 @@ class Sums:
 
     __slots__ = (
         "_attempts",
+        "_attempts_failed",
         "_cached",
         "_called_ns",
         "_calls",
@@ -45,6 +47,7 @@ class Sums:
         self._retry_s = 0.0
         self._waited_ns: dict[str, int] | None = None
         self._models: ModelSums | None = None
+        self._attempts_failed: AttemptSums | None = None
 
     @property
     def calls(self) -> int:
@@ -74,6 +77,8 @@ class Sums:
         if one.cached is not None:
             self._cached += 1
         self._retry_s += one.paused_s(at_ns)
+        if one.tries is not None or one.rerouted:
+            self._add_attempts(one, status, at_ns)
         if self._is_leaf and one.called_ns is not None:
             tries = one.tries
             if tries is None:
@@ -100,6 +105,21 @@ class Sums:
                 name = ",".join(wait.limits)
                 waited_ns = (at_ns if wait.admitted_ns is None else wait.admitted_ns) - wait.queued_ns
                 self._waited_ns[name] = self._waited_ns.get(name, 0) + waited_ns
+
+    def _add_attempts(self, one: UnderWay, status: Status, at_ns: int) -> None:
+        """Those of its attempts that failed, and the resources that it asked in vain."""
+        failed = [each for each in one.attempted(at_ns) if each[1] is not None]
+        if not failed and not one.rerouted:
+            return
+        sums = self._attempts_failed
+        if sums is None:
+            sums = self._attempts_failed = AttemptSums()
+        for each, failure, ended_ns in failed:
+            assert failure is not None
+            again = not gave_up(each.number, one.attempts, status)
+            sums.failed(failure, each.began_ns, ended_ns, again=again)
+        for resource, failure in one.rerouted:
+            sums.in_vain(resource, failure, one.started_ns)
 
     def add_quick(self, ready_ns: int | None, started_ns: int, at_ns: int) -> None:
         """A call has ended well that nothing came between."""
@@ -142,6 +162,8 @@ class Sums:
             threaded=self._threaded,
             thread_s=self._thread_ns / 1e9,
             thread_wait_s=self._thread_wait_ns / 1e9,
+            failed_attempts=() if self._attempts_failed is None else self._attempts_failed.attempts(),
+            in_vain=() if self._attempts_failed is None else self._attempts_failed.resources(),
         )
 
 

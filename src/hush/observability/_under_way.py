@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from hush.core.events import NodeRan
@@ -190,15 +190,21 @@ class UnderWay:
             None if self.thread_ns is None else self.thread_ns / 1e9,
         )
 
-    def attempt_spans(self, trace: str, ids: Ids, wall_ns: int, status: Status, ended_ns: int) -> list[Span]:
-        """Spans of its attempts, if there were several."""
+    def attempted(self, ended_ns: int) -> Iterator[tuple[Try, Failure | None, int]]:
+        """Its attempts, if there were several: each with what it failed with, and when it ended."""
         tries = self.tries
         if tries is None or (len(tries) < 2 and tries[0].failure is None):
-            return []  # a single one that failed was to be followed by another
-        found = []
+            return  # a single one that failed was to be followed by another
+        last = tries[-1].number
         for one in tries:
-            last = one.number == tries[-1].number
-            end_ns = one.ended_ns if one.ended_ns is not None else ended_ns
+            failure = self.failure if one.failure is None and one.number == last else one.failure
+            yield one, failure, ended_ns if one.ended_ns is None else one.ended_ns
+
+    def attempt_spans(self, trace: str, ids: Ids, wall_ns: int, status: Status, ended_ns: int) -> list[Span]:
+        """Spans of its attempts, if there were several."""
+        found = []
+        for one, failure, end_ns in self.attempted(ended_ns):
+            last = self.tries is not None and one.number == self.tries[-1].number
             became: Status = "failed" if one.failure is not None else status if last else "cancelled"
             found.append(
                 Span(
@@ -213,7 +219,7 @@ class UnderWay:
                     started_ns=one.began_ns + wall_ns,
                     ended_ns=end_ns + wall_ns,
                     attempt=one.number,
-                    failure=one.failure if one.failure is not None or not last else self.failure,
+                    failure=failure,
                     generation=None if one.resource is None else Generation(resource=one.resource),
                 )
             )

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import json.encoder
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from hush.observability._local._problems import Damaged
 from hush.observability._local._schema import FAILED
-from hush.observability._span import Failure, Frame, Generation, ModelUse, RunRecord, Span, Totals, Wait
+from hush.observability._span import (
+    AskedInVain,
+    FailedAttempts,
+    Failure,
+    Frame,
+    Generation,
+    ModelUse,
+    RunRecord,
+    Span,
+    Totals,
+    Wait,
+)
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -126,10 +137,19 @@ def _plain(name: str, value: Any) -> Any:
     if name == "waits":
         return [one._asdict() for one in value]
     if name == "totals":
-        return [one.as_data() for one in value]
+        return [_totals(one) for one in value]
     if name == "generation":
         return {key: part for key, part in value._asdict().items() if part is not None}
     return value
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    found = totals.as_data()
+    for name in ("failed_attempts", "in_vain"):
+        sums = getattr(totals, name)
+        if sums is not None:
+            found[name] = [{**one._asdict(), "first": _failure(one.first)} for one in sums]
+    return found
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
@@ -241,7 +261,17 @@ def _value(name: str, value: Any) -> Any:
 def _totals_of(value: Mapping[str, Any]) -> Totals:
     found = Totals(**_known(Totals, value))
     models = tuple(ModelUse(**_known(ModelUse, one)) for one in value.get("models", ()))
-    return found._replace(models=models)
+    return found._replace(
+        models=models,
+        failed_attempts=_sums_of(FailedAttempts, value.get("failed_attempts")),
+        in_vain=_sums_of(AskedInVain, value.get("in_vain")),
+    )
+
+
+def _sums_of(kind: Any, values: Iterable[Mapping[str, Any]] | None) -> tuple[Any, ...] | None:
+    if values is None:  # an earlier version did not count them
+        return None
+    return tuple(kind(**dict(_known(kind, one), first=_failure_of(one["first"]))) for one in values)
 
 
 def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,52 @@
+"""`hush show`: what it says of where the time went is so, and is said only of what it can be said of."""
+
+from __future__ import annotations
+
+import re
+
+from hush.cli._show_text import screen
+from hush.cli._timeline import UNICODE
+from hush.observability._report import report
+from hush.observability._source import SourceLines
+from hush.observability._span import AskedInVain, FailedAttempts, Totals
+from kit.runs_seen import Seen, failure, ns
+
+
+def said(seen: Seen, **more) -> str:
+    """The screen, in one line, since sentences are wrapped."""
+    found = report(seen.record(**more), seen.spans)
+    lines = screen(found, seen.spans, width=100, glyphs=UNICODE, lines=SourceLines(ns(0)))
+    return re.sub(r"\s+", " ", "\n".join(line.plain for line in lines))
+
+
+# ── Attempts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tried_again(*, counted: bool) -> str:
+    seen = Seen("g")
+    root = seen.run(1_000)
+    lost, other = failure("ConnectionError", "reset"), failure("KeyError", "'a'")
+    for number in range(2):
+        node = seen.add(root, "code", "n", number * 10, number * 10 + 9, called=number * 10, attempts=2)
+        seen.add(node, "attempt", "n", number * 10, number * 10 + 2, attempt=1, status="failed", failure=lost)
+    failed = (FailedAttempts(lost, 9_000, 9_000, 4.0), FailedAttempts(other, 1_000, 900, 0.5, others=True))
+    in_vain = (AskedInVain("llm:a", lost, 30), AskedInVain("llm:b", other, 2, others=True))
+    totals = Totals("g/n", "code", 20_000, attempts=30_000, seconds=9.0, called_s=9.0)
+    if counted:
+        totals = totals._replace(failed_attempts=failed, in_vain=in_vain)
+    return said(seen, totals=(totals,), left_out=20_000)
+
+
+def test_attempts_are_told_exactly_also_where_spans_were_left_out():
+    text = tried_again(counted=True)
+    assert "n ConnectionError 9,000 times reset n other reasons, the first KeyError 900 times 'a'" in text
+    assert "4.50 s of the calls were attempts that failed" in text
+    assert "llm:a given up 30 times for n, first because of ConnectionError" in text
+    assert "other resources, the first llm:b, given up 2 times for n, first because of KeyError" in text
+    assert "as far as" not in text
+
+
+def test_what_no_total_tells_of_attempts_is_told_as_far_as_spans_were_kept():
+    text = tried_again(counted=False)
+    assert "n ConnectionError 2 times, as far as spans were kept" in text
+    assert "4.0 ms of the calls were attempts that failed, as far as spans were kept" in text
