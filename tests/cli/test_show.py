@@ -343,7 +343,7 @@ def refused() -> Seen:
 
 def test_what_stopped_a_limit_is_said_where_the_time_went():
     text = said(refused(), width=200)
-    assert "for 1.01 s by the clock api held fewer than 2 calls, of 4 at most, though others waited: closed" in text
+    assert "for 1.01 s by the clock api held fewer than 2 calls, of 4 at most, though others waited: a refusal" in text
 
 
 def test_a_reason_is_its_first_line():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from hush.cli._show_text import screen
 from hush.cli._timeline import UNICODE
 from hush.observability._report import report
 from hush.observability._source import SourceLines
-from hush.observability._span import AskedInVain, FailedAttempts, Totals
+from hush.observability._span import AskedInVain, FailedAttempts, Totals, Wait
 from kit.runs_seen import Seen, failure, ns
 
 
@@ -50,3 +52,32 @@ def test_what_no_total_tells_of_attempts_is_told_as_far_as_spans_were_kept():
     text = tried_again(counted=False)
     assert "n ConnectionError 2 times, as far as spans were kept" in text
     assert "4.0 ms of the calls were attempts that failed, as far as spans were kept" in text
+
+
+# ── Limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "told"),
+    [
+        ("Limit(concurrency=1)", 1, "held no call though others waited: other runs had it by the clock no call"),
+        (
+            "Limit(concurrency=2)",
+            2,
+            "held no call, of 2 at most, though others waited: other runs had it by the clock no call",
+        ),
+        (
+            "Limit(per_second=4)",
+            4,
+            "held fewer than 2 calls, of 4 at most, though others waited: its window was used up or other runs had it;",
+        ),
+    ],
+)
+def test_a_limit_that_hardly_anybody_held(limit, most, told):
+    seen = Seen("g")
+    root = seen.run(2_000)
+    for number in range(2 * most):
+        at = 0 if number < most else 1_000
+        call = seen.add(root, "code", "call", at, at + 10, called=at)
+        seen.end(call, waits=(Wait((limit,), ns(0), ns(at), ns(at + 10), 1, ns(at)),))
+    assert f"for 990 ms by the clock {limit} {told}" in said(seen)

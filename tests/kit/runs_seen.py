@@ -81,7 +81,13 @@ class Seen:
             ready_ns=None if ready is None else ns(ready),
             called_ns=None if called is None else ns(called),
             waits=tuple(
-                Wait((limit,), ns(asked), None if given is None else ns(given), None if end is None else ns(end))
+                Wait(
+                    (limit,),
+                    ns(asked),
+                    None if given is None else ns(given),
+                    None if end is None else ns(end),
+                    let_in_ns=None if given is None else ns(given),
+                )
                 for limit, asked, given in waits
             ),
             **more,

@@ -194,7 +194,7 @@ def wrong_times(spans: list[Span]) -> Iterator[str]:
         if known != sorted(known):
             yield f"{told(span)}: ready, started, called, first, ended at {order}"
         for wait in span.waits:
-            order = [span.started_ns, wait.queued_ns, wait.admitted_ns, wait.released_ns]
+            order = [span.started_ns, wait.queued_ns, wait.let_in_ns, wait.admitted_ns, wait.released_ns]
             known = [each for each in order if each is not None]
             if known != sorted(known) or wait.queued_ns > span.ended_ns:
                 yield f"{told(span)}: {wait}"

@@ -78,6 +78,7 @@ waits = built(
     st.none() | instants,
     st.none() | instants,
     st.integers(1, 9),
+    st.none() | instants,
 )
 generations = built(
     Generation,

@@ -12,10 +12,17 @@ from hush.cli._timeline import Glyphs
 from hush.cli._words import counted, duration, item, money, name, share
 from hush.observability._report import Report
 from hush.observability._span import ModelUse
+from hush.observability._stopped import Cause, Stopped
 
 _SHORT_S = 0.001
 _LONG = 'If they compute, fewer at a time end as soon, and executor="process" uses all processors'
-_WHY_STOPPED = "closed (Retry-After), its window used up, or taken by other runs"
+_WHY_STOPPED: dict[Cause, str] = {
+    "closed": "a refusal or a Retry-After had closed it",
+    "window": "its window was used up",
+    "others": "other runs had it",
+    "processes": "they were being started",
+    "busy": "the loop was too busy to let calls in",
+}
 
 
 def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:
@@ -66,10 +73,7 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
         yield from prose(f"  {said}", width, "yellow")
     for one in time.stopped:
         if one.seconds >= 0.02 * time.wall_s:
-            limit = name(one.name.replace(",", ", "), 40)
-            few = f"fewer than {(one.most + 1) // 2:,} calls, of {one.most:,} at most," if one.most > 1 else "no call"
-            said = f"  for {duration(one.seconds)} by the clock {limit} held {few} though others waited: {_WHY_STOPPED}"
-            yield from prose(said, width, "yellow")
+            yield from prose(f"  for {duration(one.seconds)} by the clock {_of_stopped(one)}", width, "yellow")
     if time.again_s > 0 or not time.again_exact:
         least = "" if time.again_exact else ", as far as spans were kept"
         yield from prose(f"  {duration(time.again_s)} of the calls were attempts that failed{least}", width, "dim")
@@ -82,6 +86,17 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
     if time.idle_s is not None and time.idle_s >= 0.01 * time.wall_s:
         said = f"  by the clock no call was under way for {duration(time.idle_s)}"
         yield from prose(said + _of_sources(report), width, "dim")
+
+
+def _of_stopped(stopped: Stopped) -> str:
+    """Which limit let hardly anybody in, and why that may have been."""
+    limit, half = name(stopped.name.replace(",", ", "), 40), (stopped.most + 1) // 2
+    few = "no call" if half == 1 else f"fewer than {half:,} calls"
+    of = f", of {stopped.most:,} at most," if stopped.most > 1 else ""
+    reasons = [_WHY_STOPPED[cause] for cause in stopped.causes]
+    why = " or ".join([", ".join(reasons[:-1]), *reasons[-1:]]) if len(reasons) > 1 else "".join(reasons)
+    which = "; which of these, the trace does not tell" if len(reasons) > 1 else ""
+    return f"{limit} held {few}{of} though others waited: {why}{which}"
 
 
 def _of_threads(report: Report) -> Iterator[str]:

@@ -103,7 +103,8 @@ def _admitted(one: UnderWay, event: NodeAdmitted) -> None:
         one.waits = []
     last = one.waits[-1] if one.waits else None
     if last is not None and last.admitted_ns is None and last.attempt == event.attempt:
-        one.waits[-1] = last._replace(admitted_ns=event.at_ns)
+        let_in_ns = min(event.at_ns, last.queued_ns + round(event.waited_s * 1e9))
+        one.waits[-1] = last._replace(admitted_ns=event.at_ns, let_in_ns=max(last.queued_ns, let_in_ns))
         one.changed = True
     else:
         one.waits.append(Wait(event.limits, event.at_ns - int(event.waited_s * 1e9), event.at_ns, None, event.attempt))

@@ -43,7 +43,8 @@ class Failure(NamedTuple):
 class Wait(NamedTuple):
     """One admission under limits: when it was asked for, given and given back; the latter ``None`` while it was not.
 
-    A call that did not have to wait has the same instant twice.
+    A call that did not have to wait has the same instant twice. Of one that did, ``let_in_ns`` is when its limits let
+    it in: it went on at ``admitted_ns``, when the loop came to it. ``None`` where that is not known.
     """
 
     limits: tuple[str, ...]
@@ -51,6 +52,7 @@ class Wait(NamedTuple):
     admitted_ns: int | None
     released_ns: int | None
     attempt: int = 1
+    let_in_ns: int | None = None
 
 
 class Generation(NamedTuple):

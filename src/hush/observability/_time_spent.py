@@ -13,6 +13,7 @@ from typing import NamedTuple
 from hush.observability._attempts import Attempts
 from hush.observability._node_use import CONTAINERS, NodeUse, is_leaf, of_calls
 from hush.observability._span import RunRecord, Span
+from hush.observability._stopped import Stopped, stopped_of
 
 
 class Part(NamedTuple):
@@ -22,18 +23,6 @@ class Part(NamedTuple):
     seconds: float
     share: float
     calls: int
-
-
-class Stopped(NamedTuple):
-    """For how many ``seconds``, by the clock, calls waited for limits that let hardly anybody in.
-
-    Fewer than half of ``most`` held them then, which is how many calls of the run did at most. They were closed, as
-    after a ``Retry-After``, or their windows were used up, or other runs had them. ``name`` as of ``TimeSpent.limits``.
-    """
-
-    name: str
-    seconds: float
-    most: int
 
 
 class TimeSpent(NamedTuple):
@@ -132,7 +121,7 @@ def time_spent(
         idle_s=_idle_s(run, spans, until_ns) if is_whole and not any(one.kind == "item" for one in nodes) else None,
         at_once=sum(node.seconds for node in nodes) / wall_s if wall_s > 0 else 0.0,
         exact=bool(run.totals) or is_whole,
-        stopped=_stopped(spans, until_ns) if is_whole and run.ended_ns is not None else (),
+        stopped=stopped_of(spans) if is_whole and run.ended_ns is not None else (),
         thread_wait_s=sum(min(node.thread_wait_s, node.inside_s) for node in nodes),
         unsized=tuple(sorted({one.path for one in spans if one.done is not None and one.total is None})),
         again_exact=attempts.exact,
@@ -157,38 +146,3 @@ def _idle_s(run: RunRecord, spans: Iterable[Span], until_ns: int) -> float:
             idle_ns += started_ns - at_ns
         at_ns = max(at_ns, ended_ns)
     return (idle_ns + max(0, until_ns - at_ns)) / 1e9
-
-
-def _stopped(spans: Iterable[Span], until_ns: int) -> tuple[Stopped, ...]:
-    """When calls waited for limits that fewer than half as many held as at other times."""
-    steps: dict[tuple[str, ...], list[tuple[int, int, int]]] = defaultdict(list)  # when, how many more wait, and hold
-    held: dict[tuple[str, ...], list[tuple[int, int, int]]] = defaultdict(list)
-    for span in spans:
-        ended_ns = until_ns if span.ended_ns is None else span.ended_ns
-        for wait in span.waits:
-            admitted_ns = ended_ns if wait.admitted_ns is None else wait.admitted_ns
-            if admitted_ns > wait.queued_ns:
-                steps[wait.limits] += [(wait.queued_ns, 1, 0), (admitted_ns, -1, 0)]
-            if wait.admitted_ns is not None:
-                released_ns = max(admitted_ns, ended_ns if wait.released_ns is None else wait.released_ns)
-                held[wait.limits] += [(admitted_ns, 0, 1), (released_ns, 0, -1)]
-    found: list[Stopped] = []
-    for limits, waiting in steps.items():
-        in_them = [step for others, holds in held.items() if not set(limits).isdisjoint(others) for step in holds]
-        stopped_ns, most = _stopped_ns(waiting + in_them)
-        if stopped_ns > 0:
-            found.append(Stopped(",".join(limits), stopped_ns / 1e9, most))
-    return tuple(sorted(found, key=lambda one: (-one.seconds, one.name)))
-
-
-def _stopped_ns(steps: list[tuple[int, int, int]]) -> tuple[int, int]:
-    """How long somebody waited while fewer than half of the most held, and how many these are."""
-    steps.sort()
-    while_held: dict[int, int] = defaultdict(int)  # how long somebody waited, by how many held
-    waiting = holding = most = before_ns = 0
-    for at_ns, more_wait, more_hold in steps:
-        if waiting:
-            while_held[holding] += at_ns - before_ns
-        waiting, holding, before_ns = waiting + more_wait, holding + more_hold, at_ns
-        most = max(most, holding)
-    return sum(ns for number, ns in while_held.items() if 2 * number < most), most

@@ -143,6 +143,7 @@ class UnderWay:
                 None if one.admitted_ns is None else one.admitted_ns + wall_ns,
                 None if one.released_ns is None else one.released_ns + wall_ns,
                 one.attempt,
+                None if one.let_in_ns is None else one.let_in_ns + wall_ns,
             )
             for one in self.waits
         )

@@ -135,12 +135,19 @@ def _plain(name: str, value: Any) -> Any:
     if name == "rerouted":
         return [(key, _failure(failure)) for key, failure in value]
     if name == "waits":
-        return [one._asdict() for one in value]
+        return [_wait(one) for one in value]
     if name == "totals":
         return [_totals(one) for one in value]
     if name == "generation":
         return {key: part for key, part in value._asdict().items() if part is not None}
     return value
+
+
+def _wait(wait: Wait) -> dict[str, Any]:
+    found = wait._asdict()
+    if wait.let_in_ns is None:  # most calls do not wait
+        del found["let_in_ns"]
+    return found
 
 
 def _totals(totals: Totals) -> dict[str, Any]:
