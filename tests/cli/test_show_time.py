@@ -81,3 +81,18 @@ def test_a_limit_that_hardly_anybody_held(limit, most, told):
         call = seen.add(root, "code", "call", at, at + 10, called=at)
         seen.end(call, waits=(Wait((limit,), ns(0), ns(at), ns(at + 10), 1, ns(at)),))
     assert f"for 990 ms by the clock {limit} {told}" in said(seen)
+
+
+# ── The clock, and all calls ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("ready", "more"), [(1.0, ""), (50_000.0, ", and before that 50.0 s ready, not yet started")])
+def test_at_once_on_average_is_the_one_number_over_the_other(ready, more):
+    """Calls that could have begun and had not are no calls: as where one call holds up the loop, and all others."""
+    seen = Seen("g")
+    root = seen.run(1_000)
+    seen.add(root, "code", "a", 0, 1_000, called=0, ready=-ready)
+    seen.add(root, "code", "b", 0, 1_000, called=0)
+    text = said(seen)
+    assert f"1.00 s by the clock; 2.00 s over all calls, 2.0 at once on average{more}" in text
+    assert ("before that" in text) == bool(more)

@@ -97,6 +97,7 @@ def test_the_names_stay():
         "thread_wait_s",
         "unsized",
         "again_exact",
+        "calls_s",
     ]
     assert list(found["time"]["code"][0]) == ["name", "seconds", "share", "calls"]
     assert list(found["nodes"][0]) == [

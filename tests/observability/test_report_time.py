@@ -24,6 +24,7 @@ def test_the_parts_are_all_of_the_time(scene):
     in_nodes = sum(node.seconds for node in found.nodes)
     assert time.total_s == pytest.approx(in_nodes + time.ready_s)
     assert time.at_once * time.wall_s == pytest.approx(in_nodes)
+    assert time.calls_s == pytest.approx(in_nodes)
     assert 0 <= time.thread_wait_s <= time.inside_s
     assert all(0 <= node.thread_s <= node.called_s + 1e-9 for node in found.nodes)
 

@@ -15,6 +15,7 @@ from hush.observability._span import ModelUse
 from hush.observability._stopped import Cause, Stopped
 
 _SHORT_S = 0.001
+_WORTH_SAYING = 0.01  # of all time
 _LONG = 'If they compute, fewer at a time end as soon, and executor="process" uses all processors'
 _WHY_STOPPED: dict[Cause, str] = {
     "closed": "a refusal or a Retry-After had closed it",
@@ -31,8 +32,12 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
         return
     yield Text("Where the time went", style="bold")
     at_once = f"{time.at_once:.1f}" if time.at_once >= 0.05 else "0"
-    sums = f"{duration(time.total_s)} over all calls, {at_once} at once on average"
-    yield from prose(f"  {duration(time.wall_s)} by the clock; {sums}", width, "dim")
+    said = (
+        f"  {duration(time.wall_s)} by the clock; {duration(time.calls_s)} over all calls, {at_once} at once on average"
+    )
+    if time.ready_s >= _WORTH_SAYING * time.total_s:  # it is in the shares, but there was no call yet
+        said += f", and before that {duration(time.ready_s)} ready, not yet started"
+    yield from prose(said, width, "dim")
     if not time.exact:
         yield from prose("  of the spans that were kept only: the run has no totals of the others", width, "yellow")
     rows: list[tuple[str, float, str]] = [

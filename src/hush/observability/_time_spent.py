@@ -47,9 +47,10 @@ class TimeSpent(NamedTuple):
             generator or a file. What that takes is in no call, and in no other part.
         idle_s: By the clock: how long no call was under way. ``None`` if nobody knows: if spans are missing, and of
             items in worker processes, of which only the end and how long they took is told.
-        at_once: How many calls were under way at once, on the average over the wall's time.
+        at_once: How many calls were under way at once, on the average: ``calls_s`` over ``wall_s``.
         exact: Whether all calls are counted. They are not if spans are missing and there are no totals, which a run
             that was killed has none of.
+        calls_s: From the beginnings of all calls to their ends: all parts but ``ready_s``, in which none had begun.
         again_exact: Whether ``again_s`` is of all attempts; else only of those that spans were kept of.
         stopped: When limits let hardly anybody in, the longest first; of a run that has ended and has all its spans.
     """
@@ -71,6 +72,7 @@ class TimeSpent(NamedTuple):
     thread_wait_s: float = 0.0
     unsized: tuple[str, ...] = ()
     again_exact: bool = True
+    calls_s: float = 0.0
 
 
 def time_spent(
@@ -98,7 +100,8 @@ def time_spent(
     joined_s = sum(node.joined_s for node in nodes)
     inside_s = sum(node.inside_s for node in nodes)
     called_s = sum(node.called_s for node in nodes)
-    total_s = sum(one[0] for one in limits.values()) + called_s + retries_s + joined_s + ready_s + inside_s
+    calls_s = sum(one[0] for one in limits.values()) + called_s + retries_s + joined_s + inside_s
+    total_s = calls_s + ready_s
 
     def part(name: str, seconds: float, calls: int) -> Part:
         return Part(name, seconds, seconds / total_s if total_s > 0 else 0.0, calls)
@@ -119,12 +122,13 @@ def time_spent(
         ready_s=ready_s,
         inside_s=inside_s,
         idle_s=_idle_s(run, spans, until_ns) if is_whole and not any(one.kind == "item" for one in nodes) else None,
-        at_once=sum(node.seconds for node in nodes) / wall_s if wall_s > 0 else 0.0,
+        at_once=calls_s / wall_s if wall_s > 0 else 0.0,
         exact=bool(run.totals) or is_whole,
         stopped=stopped_of(spans) if is_whole and run.ended_ns is not None else (),
         thread_wait_s=sum(min(node.thread_wait_s, node.inside_s) for node in nodes),
         unsized=tuple(sorted({one.path for one in spans if one.done is not None and one.total is None})),
         again_exact=attempts.exact,
+        calls_s=calls_s,
     )
 
 
