@@ -96,3 +96,18 @@ def test_at_once_on_average_is_the_one_number_over_the_other(ready, more):
     text = said(seen)
     assert f"1.00 s by the clock; 2.00 s over all calls, 2.0 at once on average{more}" in text
     assert ("before that" in text) == bool(more)
+
+
+# ── Calls in threads ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("calls", "way_ms", "is_told"), [(1, 1.4, False), (1, 900, False), (19, 100, False), (20, 4, False), (20, 6, True)]
+)
+def test_that_calls_in_threads_wait_for_each_other_is_said_of_many_that_waited_for_long(calls, way_ms, is_told):
+    """One call was said to wait for others, and to be spared 1.4 ms by an executor of its own."""
+    seen = Seen("g")
+    root = seen.run(1_000)
+    for number in range(calls):
+        seen.add(root, "code", "n", number, number + way_ms, called=number, thread_s=2e-6)
+    assert ("mostly for each other" in said(seen)) == is_told

@@ -15,6 +15,8 @@ from hush.observability._span import ModelUse
 from hush.observability._stopped import Cause, Stopped
 
 _SHORT_S = 0.001
+# What a few calls wait for is a thread that has yet to begin, and no other call; and nobody's time is saved there.
+_FEWEST_CALLS, _LEAST_WAIT_S = 20, 0.1
 _WORTH_SAYING = 0.01  # of all time
 _LONG = 'If they compute, fewer at a time end as soon, and executor="process" uses all processors'
 _WHY_STOPPED: dict[Cause, str] = {
@@ -107,7 +109,9 @@ def _of_stopped(stopped: Stopped) -> str:
 def _of_threads(report: Report) -> Iterator[str]:
     """What calls in worker threads waited for, and what helps, of the nodes for which that is most of their time."""
     for node in report.nodes:
-        if not node.threaded or node.thread_wait_s < max(0.1 * report.time.total_s, node.thread_s):
+        if node.threaded < _FEWEST_CALLS:
+            continue
+        if node.thread_wait_s < max(_LEAST_WAIT_S, 0.1 * report.time.total_s, node.thread_s):
             continue
         there_s, way_s = node.thread_s / node.threaded, node.thread_wait_s / node.threaded
         calls = f"{counted(node.threaded, 'call')} in worker threads took {duration(there_s)} each there"
