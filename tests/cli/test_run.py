@@ -192,7 +192,7 @@ def test_lines_of_standard_input_run_as_they_come(write):
             assert main(["run", "graph.py", "--inputs", "-"]) == 0
     finally:
         sys.stdin = before
-    assert given.seen == (1, 2, 3)
+    assert given.seen == (0, 1, 2, 3)
 
 
 # --- failures ---------------------------------------------------------------------------------------------------------

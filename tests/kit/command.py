@@ -35,16 +35,23 @@ class Ran(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def hush(*arguments: str, stdin: str = "") -> Ran:
+def hush(*arguments: str, stdin: str | bytes = "") -> Ran:
     """Run ``hush`` with these arguments."""
     out, err = io.StringIO(), io.StringIO()
-    before, sys.stdin = sys.stdin, io.StringIO(stdin)
+    before, sys.stdin = sys.stdin, _stream(stdin)
     try:
         with redirect_stdout(out), redirect_stderr(err):
             code = main(arguments)
     finally:
         sys.stdin = before
     return Ran(int(code), out.getvalue(), err.getvalue())
+
+
+def _stream(given: str | bytes) -> io.StringIO | io.TextIOWrapper:
+    """Standard input: of bytes, as a pipe gives them to a process whose locale says nothing of them."""
+    if isinstance(given, str):
+        return io.StringIO(given)
+    return io.TextIOWrapper(io.BytesIO(given), encoding="utf-8", errors="surrogateescape")
 
 
 @contextmanager

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, NoReturn, TextIO
+from itertools import chain
+from typing import IO, Any, NamedTuple, NoReturn, TypeAlias
 
 from hush.cli._exit import Stop, usage
 from hush.cli._safe import safe
+
+Raw: TypeAlias = str | bytes
 
 
 class Line(NamedTuple):
@@ -64,63 +68,107 @@ def inputs_of(path: str | None, pairs: dict[str, Any]) -> Generator[Inputs]:
         yield Inputs(pairs, None)
         return
     with _opened(path) as file:
+        lines = _raw(file, path)
         if path != "-":
             by_line = path.lower().endswith((".jsonl", ".ndjson"))
-            yield Inputs({}, _lines(file, [], pairs)) if by_line else Inputs(_document(file.read(), path) | pairs, None)
+            yield Inputs({}, _lines(lines, pairs)) if by_line else Inputs(_whole(lines, path) | pairs, None)
             return
-        first, blank = file.readline(), 0
-        while first.isspace():
-            first, blank = file.readline(), blank + 1
-        try:
-            by_line = isinstance(_read(first), dict)
-        except ValueError:
-            by_line = False
-        if by_line:
-            yield Inputs({}, _lines(file, [first], pairs, blank), waits=True)
+        first: list[Raw] = []
+        for line in lines:
+            first.append(line)
+            if not _is_blank(line):
+                break
+        if first and _is_object(first[-1]):
+            yield Inputs({}, _lines(chain(first, lines), pairs), waits=True)
         else:
-            yield Inputs(_document(first + file.read(), "standard input") | pairs, None)
+            yield Inputs(_whole(chain(first, lines), "standard input") | pairs, None)
 
 
 @contextmanager
-def _opened(path: str) -> Generator[TextIO]:
+def _opened(path: str) -> Generator[IO[Any]]:
+    if path == "-":
+        yield getattr(sys.stdin, "buffer", sys.stdin)  # what stands in for it may know text only
+        return
     try:
-        if path == "-":
-            yield sys.stdin
-            return
-        with open(os.path.expanduser(path), encoding="utf-8-sig") as file:
-            yield file
+        file = open(os.path.expanduser(path), "rb")  # noqa: SIM115  # what the block raises is not of the file
     except OSError as error:
-        if error.filename is None:
-            raise  # it is of the block, and not of the file
         raise usage(f"--inputs {path}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def _raw(file: IO[Any], path: str) -> Iterator[Raw]:
+    """The lines as they are written: each is decoded by itself, so that one that cannot be harms no other."""
+    try:
+        yield from file
+    except OSError as error:
+        raise usage(f"--inputs {path}: {error.strerror}") from error
+
+
+def _is_blank(line: Raw) -> bool:
+    return not (line if isinstance(line, str) else line.removeprefix(BOM_UTF8)).strip()
+
+
+def _is_object(line: Raw) -> bool:
+    """Whether a line is meant as the inputs of one run, also if its text is damaged."""
+    try:
+        return isinstance(_read(line if isinstance(line, str) else line.decode("utf-8-sig", "replace")), dict)
+    except ValueError:
+        return False
+
+
+def _lines(lines: Iterable[Raw], pairs: dict[str, Any]) -> Iterator[Line]:
+    for number, line in enumerate(lines, 1):
+        if _is_blank(line):
+            continue
+        try:
+            text = _decoded(line, f"line {number}", one_line=True, begins=number == 1)
+            inputs = _object(text.rstrip("\r\n"), f"line {number}", one_line=True)
+        except Stop as wrong:
+            yield Line(number, {}, str(wrong).removeprefix("hush: "))
+        else:
+            yield Line(number, inputs | pairs)
+
+
+def _whole(lines: Iterable[Raw], name: str) -> dict[str, Any]:
+    """The only object of a file."""
+    parts = list(lines)
+    raw: Raw = "".join(parts) if parts and isinstance(parts[0], str) else b"".join(parts)  # type: ignore[arg-type]
+    return _object(_decoded(raw, name, one_line=False, begins=True), name, one_line=False)
+
+
+def _decoded(raw: Raw, name: str, *, one_line: bool, begins: bool) -> str:
+    """The text; ``begins``: it may have the mark with which some editors begin files."""
+    if isinstance(raw, str):
+        return raw
+    try:
+        return raw.decode("utf-8-sig" if begins else "utf-8")
     except UnicodeDecodeError as error:
-        raise usage(f"--inputs {path}: it is not written in UTF-8") from error
+        known = error.object[: error.start].decode("utf-8", "replace")
+        line, column = known.count("\n") + 1, len(known) - known.rfind("\n")
+        place = _place(line, column, one_line=one_line)
+        wrong = f"byte 0x{error.object[error.start]:02x} in {place}"
+        raise usage(f"{name}: it is not written in UTF-8: {wrong}") from error
 
 
-def _lines(file: TextIO, first: list[str], pairs: dict[str, Any], number: int = 0) -> Iterator[Line]:
-    for lines in (first, file):
-        for line in lines:
-            number += 1
-            if not line.isspace():
-                try:
-                    yield Line(number, _document(line, f"line {number}") | pairs)
-                except Stop as wrong:
-                    yield Line(number, {}, str(wrong).removeprefix("hush: "))
+def _place(line: int, column: int, *, one_line: bool) -> str:
+    """Where something is wrong; of a line whose number has been told only where in it."""
+    return f"column {column}" if one_line else f"line {line}, column {column}"
 
 
-def _document(text: str, name: str) -> dict[str, Any]:
+def _object(text: str, name: str, *, one_line: bool) -> dict[str, Any]:
     if not text.strip():
         raise usage(f"{name}: it is empty; an object of JSON has the inputs by name")
     try:
         found = _read(text)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        hint = ". A file with one run a line is called .jsonl" if error.msg == "Extra data" else ""
+        place = _place(error.lineno, error.colno, one_line=one_line)
+        hint = ". A file with one run a line is called .jsonl" if error.msg == "Extra data" and not one_line else ""
         raise usage(f"{name}: it is no JSON: {error.msg} ({place}){hint}") from error
     except ValueError as error:
         raise usage(f"{name}: it is no JSON: {error}") from error
     if not isinstance(found, dict):
-        hint = ": write one a line into a .jsonl to run them all" if isinstance(found, list) else ""
+        hint = ": write one a line into a .jsonl to run them all" if isinstance(found, list) and not one_line else ""
         raise usage(f"{name}: it is no object with the inputs by name, but a {type(found).__name__}{hint}")
     return found
 
