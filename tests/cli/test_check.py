@@ -90,6 +90,17 @@ def test_a_graph_is_drawn_as_text_mermaid_and_svg(write, folder):
     assert hush("graph", "graph.py", "--output", "no/such/g.txt").code == 2
 
 
+def test_a_file_whose_name_says_no_form_is_not_filled_with_text(write, folder):
+    """A drawing as text was written into x.png, and said to be written."""
+    write()
+    ran = hush("graph", "graph.py", "-o", "x.png")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--output x.png: no drawing ends with .png; name it with one of .svg, .mmd, .mermaid, .txt" in ran.err
+    assert not (folder / "x.png").exists()
+    assert hush("graph", "graph.py", "-o", "x.md", "--format", "mermaid").code == 0
+    assert hush("graph", "graph.py", "-o", "drawing").code == 0
+
+
 def test_a_faulty_graph_can_be_drawn(write):
     write(text=WRONG)
     assert hush("graph", "graph.py").code == 0

@@ -76,6 +76,30 @@ def test_other_forms(folder):
 
 
 @pytest.mark.usefixtures("traces")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--width", "-5"], "--width -5: it is a number of columns, 40 or more"),
+        (["--width", "0"], "--width 0: it is a number of columns, 40 or more"),
+        (["--width", "39"], "--width 39: it is a number of columns, 40 or more"),
+        (["--json", "--format", "chrome"], "--json and --format chrome: these are two forms; leave one of them out"),
+        (["--json", "--format", "text"], "--json and --format text: these are two forms; leave one of them out"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments, said):
+    """It printed nothing, or something else, and exited with 0."""
+    ran = hush("show", "well", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+@pytest.mark.usefixtures("traces")
+def test_what_says_the_same_twice_is_taken():
+    assert hush("show", "well", "--json", "--format", "json").out == hush("show", "well", "--json").out
+    assert hush("show", "well", "--width", "40").code == 0
+
+
+@pytest.mark.usefixtures("traces")
 def test_the_list_and_what_is_removed():
     assert [(run["name"], run["status"], run["failed"]) for run in hush("traces", "--json").data["runs"]] == [
         ("shop", "failed", 10),

@@ -30,9 +30,9 @@ def graph(
     """Draw a graph as text, as Mermaid, or as SVG. Faulty graphs can be drawn too; nothing of it runs."""
     from hush.cli._loading import load
 
+    form = format_ or _form_of(output)
     with results_only() as results:
         loaded = load(str(target))
-        form = format_ or _SUFFIXES.get("" if output is None else output.suffix.lower(), "text")
         try:
             drawn = _drawn(loaded.graph, form, results if output is None else None)
         except ImportError as error:
@@ -47,6 +47,17 @@ def graph(
             raise Stop(Code.USAGE, safe(f"hush: --output {output}: {error.strerror}")) from error
         say(f"hush: written to {safe(str(output))}")
     return Code.OK
+
+
+def _form_of(output: Path | None) -> Format:
+    """What the end of a file's name says; text if it says nothing."""
+    suffix = "" if output is None else output.suffix.lower()
+    if not suffix:
+        return "text"
+    if suffix not in _SUFFIXES:
+        known = ", ".join(_SUFFIXES)
+        raise usage(f"--output {output}: no drawing ends with {suffix}; name it with one of {known}, or add --format")
+    return _SUFFIXES[suffix]
 
 
 def _drawn(graph: object, form: Format, results: Results | None) -> str:

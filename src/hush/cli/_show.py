@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from hush.cli._exit import Code, Stop, say, usage
 from hush.cli._safe import is_unicode, safe, safe_json
+from hush.cli._words import NARROWEST
 from hush.core.errors import HushError
 from hush.observability._span import RunRecord, Span
 
@@ -48,9 +49,12 @@ def show(
         ),
     ],
     format_: Annotated[
-        Format,
-        Parameter(name=("--format", "-f"), help="For people, for programs, or for Perfetto and Chrome's viewer."),
-    ] = "text",
+        Format | None,
+        Parameter(
+            name=("--format", "-f"),
+            help="For people, for programs, or for Perfetto and Chrome's viewer; text if it is not given.",
+        ),
+    ] = None,
     json_: Annotated[bool, Parameter(name="--json", help="The same as --format json.")] = False,
     all_: Annotated[bool, Parameter(name=("--all", "-a"), help="Fold nothing; with JSON, all spans too.")] = False,
     output: Annotated[str | None, Parameter(name=("--output", "-o"), metavar="FILE", help="Write it there.")] = None,
@@ -58,9 +62,14 @@ def show(
     traces: Traces = None,
 ) -> int:
     """Show one run: how it ended, what failed and why, where the time went, and its tree with a timeline."""
+    if json_ and format_ not in (None, "json"):
+        raise usage(f"--json and --format {format_}: these are two forms; leave one of them out")
+    if width is not None and width < NARROWEST:
+        raise usage(f"--width {width}: it is a number of columns, {NARROWEST} or more")
+    form: Format = "json" if json_ else format_ or "text"
     with told():
         text = " ".join(run) if run else "last"  # `last failed` need not be quoted
-        shown(store_at(traces), text, form="json" if json_ else format_, everything=all_, output=output, width=width)
+        shown(store_at(traces), text, form=form, everything=all_, output=output, width=width)
     return Code.OK
 
 

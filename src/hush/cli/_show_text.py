@@ -12,7 +12,7 @@ from hush.cli._show_failures import failures
 from hush.cli._show_time import models, nodes, retried, times, waited_for
 from hush.cli._show_tree import timeline
 from hush.cli._timeline import Glyphs
-from hush.cli._words import counted, duration, item, name, when
+from hush.cli._words import NARROWEST, counted, duration, item, name, when
 from hush.observability._report import Call, Report
 from hush.observability._source import SourceLines
 from hush.observability._span import Span
@@ -37,7 +37,7 @@ def screen(
     everything: bool = False,
 ) -> Iterator[Text]:
     """The lines, none of which is wider than ``width``, and nothing of which steers a terminal."""
-    width = max(40, width)
+    width = max(NARROWEST, width)
     parts = (
         _headline(report, glyphs, width),
         failures(report, lines, glyphs, width, everything=everything),
@@ -91,7 +91,7 @@ def _headline(report: Report, glyphs: Glyphs, width: int) -> Iterator[Text]:
 
 def closing(report: Report, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """How it ended and what failed, once more in a few lines: the first ones have left the terminal by now."""
-    width = max(40, width)
+    width = max(NARROWEST, width)
     yield Text()
     yield next(_headline(report, glyphs, width))
     groups = report.failures

@@ -9,6 +9,9 @@ from typing import Any
 
 from hush.cli._safe import safe, shortened
 
+NARROWEST = 40
+"""So many columns a report takes at least."""
+
 
 def duration(seconds: float) -> str:
     """Three digits that mean something: ``40 µs``, ``3.1 ms``, ``312 ms``, ``8.31 s``, ``2:05 min``, ``1:02:05 h``."""
