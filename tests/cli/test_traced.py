@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 
 import pytest
 
+from hush.cli._safe import safe
 from hush.observability import TraceStore
 from kit.command import ENV, hush
 
@@ -79,6 +81,38 @@ def test_several_runs_are_told_once(write, folder):
     assert ran.code == 3
     assert ran.err.endswith("traces of 2 runs: hush traces --traces t.db; last: hush show r-2 --traces t.db\n")
     assert sorted(recorded(folder / "t.db")) == [("g", "failed", "r-2"), ("g", "ok", "r-1")]
+
+
+def test_what_is_printed_opens_the_run_whatever_its_id_is(write, folder):
+    """Such ids came out as escapes, which name no run, or as a word that means another one later."""
+    write(text=GRAPH)
+    ids = [
+        "r",
+        "a b",
+        "đơn-7",
+        "last",
+        "last failed",
+        "../../etc/x\nevil",
+        "-x",
+        "--help",
+        " ",
+        "a\x1b[2J",
+        "\u202e",
+        "a'b",
+    ]
+    ids += ["$(id)", "a\\b", "x" * 5_000, "\udcff", "~", "r;ls"]
+    told = []
+    for one in ids:
+        ran = hush("run", "graph.py", "-i", "n=2", "--trace-to", "t.db", f"--request-id={one}")
+        (line,) = ran.err.splitlines()
+        told.append(line.removeprefix("trace: "))
+    assert told[:3] == [f"hush show {one} --traces t.db" for one in ("r", "'a b'", "'đơn-7'")]
+    newest_first = [run.trace for run in TraceStore(folder / "t.db").runs()]
+    for line, trace in zip(told, reversed(newest_first), strict=True):
+        assert safe(line) == line
+        program, *arguments = shlex.split(line)
+        assert program == "hush"
+        assert hush(*arguments, "--json").data["run"]["trace"] == trace
 
 
 def test_a_run_that_does_not_begin_leaves_no_trace(write, folder):

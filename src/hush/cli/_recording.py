@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from shlex import quote
 from time import monotonic_ns
 from typing import Any
 
 from hush.cli._exit import say
-from hush.cli._safe import safe
+from hush.cli._safe import is_unicode, safe
+
+_PLAIN = re.compile(r"\w(?:[\w .:@/+=,-]{0,98}[\w.:@/+=,-])?")
 
 
 class Recording:
@@ -29,6 +33,7 @@ class Recording:
         self._count = 0
         self._began_ns = 0
         self._under_way: Any = None
+        self._last: Any = None
 
     def begin(self, request_id: str | None) -> str:
         """A run is about to begin; give its id."""
@@ -41,7 +46,7 @@ class Recording:
     def for_run(self) -> Any:
         """What hears the run; the engine calls it, when the inputs are right."""
         self._count += 1
-        self._under_way = self._tracer.for_run()
+        self._under_way = self._last = self._tracer.for_run()
         return self._under_way
 
     def emit(self, event: Any, /) -> None:
@@ -75,5 +80,15 @@ class Recording:
         if not self._count:
             return
         file = "" if self._path is None else f" --traces {quote(safe(self._path))}"
-        last = f"hush show {quote(safe(self._id))}{file}"
+        last = f"hush show {self._name()}{file}"
         say(f"trace: {last}" if self._count == 1 else f"traces of {self._count} runs: hush traces{file}; last: {last}")
+
+    def _name(self) -> str:
+        """What opens the last run: its id, or its trace's where a shell or ``hush show`` may read it otherwise."""
+        from hush.observability._local._reader import WORDS
+
+        trace = "" if self._last is None else self._last.trace
+        can_be_written = self._id.isascii() or is_unicode(sys.stderr)
+        if trace and (self._id in WORDS or _PLAIN.fullmatch(self._id) is None or not can_be_written):
+            return str(trace)
+        return quote(safe(self._id))

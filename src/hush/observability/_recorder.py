@@ -95,6 +95,11 @@ class RunRecorder:
         """The run begins; ``under_way`` says which calls are, of which no event has told."""
         self._calls = under_way
 
+    @property
+    def trace(self) -> str:
+        """The id of the run's trace; empty before it has begun."""
+        return trace_id(*self.run) if any(self.run) else ""
+
     def wants(self, path: str, items: tuple[int, ...], /) -> Wanted | None:
         """Which items of a map become spans."""
         if self._put is _nothing_of:

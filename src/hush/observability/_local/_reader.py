@@ -25,6 +25,8 @@ _SPANS = f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans WHERE id IN"
 _LISTED = 10
 _COMPARED = 1_000
 _AT_ONCE = 500
+WORDS = ("last", "last failed")
+"""What ``find`` takes for a run by when it was, and not by what it is called."""
 _STATUSES = ("running", "ok", "partial", "failed", "cancelled", "crashed")
 
 
@@ -157,7 +159,7 @@ def _run_at(file: Opened, where: str, values: tuple[object, ...]) -> Found | Non
 
 
 def _found(file: Opened, text: str) -> Found:
-    if text in ("last", "last failed"):
+    if text in WORDS:
         newest = _newest(file, 1, status=() if text == "last" else ("failed", "crashed"))
         if not newest:
             raise TraceError(
