@@ -18,8 +18,8 @@ _UNNAMED = "Limit("  # how a limit without a name is called: by all that it was 
 _WINDOWS = ("per_second=", "per_minute=")  # the latter of tokens too
 _AT_WORK = 0.1  # the part of the time from which on calls that were under way may have kept the loop busy
 
-Step: TypeAlias = tuple[int, int, str, int]
-"""When, how many more wait, which limit, and how many more hold it."""
+Step: TypeAlias = tuple[int, int, int, int]
+"""When, how many more wait, which limit by its place, and how many more hold it."""
 
 
 class Stopped(NamedTuple):
@@ -62,41 +62,55 @@ def _ended_ns(span: Span) -> int:
 
 def _stretches(limits: tuple[str, ...], concerned: list[tuple[Span, Wait]]) -> tuple[list[tuple[int, int]], int]:
     """When somebody waited for ``limits``, each of which fewer than half of its most held; and the least of these."""
-    most = dict.fromkeys(limits, 0)
-    for limit in limits:
+    most: list[int] = []
+    steps: list[Step] = []
+    for place, limit in enumerate(limits):
+        holds = [(wait, _given_back_ns(span, wait)) for span, wait in concerned if limit in wait.limits]
         # From when they went on: a place is given on a moment before it is told that it was given back.
-        holding = 0
-        for _, _, _, more in sorted(_holds(limit, concerned, [wait.admitted_ns for _, wait in concerned])):
-            holding += more
-            most[limit] = max(most[limit], holding)
-    steps = [step for limit in limits for step in _holds(limit, concerned, [_let_in_ns(wait) for _, wait in concerned])]
+        most.append(
+            _most_at_once([(wait.admitted_ns, end_ns) for wait, end_ns in holds if wait.admitted_ns is not None])
+        )
+        for wait, end_ns in holds:
+            let_in_ns = _let_in_ns(wait)
+            if let_in_ns is not None:
+                steps += ((let_in_ns, 0, place, 1), (max(let_in_ns, end_ns), 0, place, -1))
     for span, wait in concerned:
         let_in_ns = _let_in_ns(wait)
         until_ns = _ended_ns(span) if let_in_ns is None else let_in_ns
-        if wait.limits == limits and until_ns > wait.queued_ns:
-            steps += [(wait.queued_ns, 1, "", 0), (until_ns, -1, "", 0)]
+        if until_ns > wait.queued_ns and wait.limits == limits:
+            steps += ((wait.queued_ns, 1, 0, 0), (until_ns, -1, 0, 0))
+    steps.sort()
     found: list[tuple[int, int]] = []
-    held = dict.fromkeys(limits, 0)
+    held = [0] * len(limits)
+    full = most.count(0)  # how many of the limits half of their most hold, or more
     waiting = before_ns = 0
-    for at_ns, more_wait, limit, more in sorted(steps):
-        if waiting and at_ns > before_ns and all(2 * held[each] < most[each] for each in limits):
+    for at_ns, more_wait, place, more in steps:
+        if waiting and not full and at_ns > before_ns:
             if found and found[-1][1] == before_ns:
                 found[-1] = (found[-1][0], at_ns)
             else:
                 found.append((before_ns, at_ns))
         waiting, before_ns = waiting + more_wait, at_ns
-        if limit:
-            held[limit] += more
-    return found, min(most.values())
+        if more:
+            was_full = 2 * held[place] >= most[place]
+            held[place] += more
+            full += (2 * held[place] >= most[place]) - was_full
+    return found, min(most)
 
 
-def _holds(limit: str, concerned: list[tuple[Span, Wait]], since_ns: Sequence[int | None]) -> Iterator[Step]:
-    """When calls took a place of ``limit`` and gave it back."""
-    for (span, wait), from_ns in zip(concerned, since_ns, strict=True):
-        if from_ns is not None and limit in wait.limits:
-            until_ns = _ended_ns(span) if wait.released_ns is None else wait.released_ns
-            yield from_ns, 0, limit, 1
-            yield max(from_ns, until_ns), 0, limit, -1
+def _given_back_ns(span: Span, wait: Wait) -> int:
+    return _ended_ns(span) if wait.released_ns is None else wait.released_ns
+
+
+def _most_at_once(stretches: list[tuple[int, int]]) -> int:
+    begins = sorted([start_ns for start_ns, end_ns in stretches if end_ns > start_ns])
+    ends = sorted([end_ns for start_ns, end_ns in stretches if end_ns > start_ns])
+    most = ended = 0
+    for begun, at_ns in enumerate(begins, 1):
+        while ends[ended] <= at_ns:
+            ended += 1
+        most = max(most, begun - ended)
+    return most
 
 
 # ── Why ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
