@@ -17,7 +17,7 @@ from hush.observability._exporter import ExportError
 from hush.observability._tracer import SpanTracer
 from observability.fakes import PATIENCE_S, Fake, Gate, Told
 
-SAID = re.compile(r"(?P<why>.*) \((?P<lost>[\d,]+) spans lost\)")
+SAID = re.compile(r"(?P<why>.*) \((?P<lost>[\d,]+) spans? lost\)")
 
 
 class Log(logging.Handler):

@@ -164,6 +164,7 @@ def test_an_exporter_that_asks_for_a_day_is_asked_again_within_minutes():
     Told(tracer).end()
     tracer.flush(PATIENCE_S)
     assert 200 < tracer._pipeline._delivery.asked_until_s - time.monotonic() <= 300
+    tracer._pipeline.close(0.01)
 
 
 def test_of_two_tracers_of_one_run_that_write_to_one_place_one_is_heard(tmp_path, caplog):

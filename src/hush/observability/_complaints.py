@@ -62,10 +62,15 @@ class Complaints:
         """The process ends, and these spans were still waiting."""
         self.say_rest()
         if lost:
-            text = "%s spans were not exported before the process ended: %s"
-            log.warning(text, f"{lost:,}", why, extra={"dropped": lost})
+            were = "was" if lost == 1 else "were"
+            text = "%s %s not exported before the process ended: %s"
+            log.warning(text, _spans(lost), were, why, extra={"dropped": lost})
 
 
 def _log(unsaid: dict[str, int]) -> None:
     for message, lost in unsaid.items():
-        log.warning("%s (%s spans lost)", message, f"{lost:,}", extra={"dropped": lost})
+        log.warning("%s (%s lost)", message, _spans(lost), extra={"dropped": lost})
+
+
+def _spans(count: int) -> str:
+    return "1 span" if count == 1 else f"{count:,} spans"
