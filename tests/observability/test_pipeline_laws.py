@@ -351,7 +351,7 @@ def test_the_counts_are_right_at_any_time():
     for thread in lookers:
         thread.join()
     assert not wrong
-    assert holds(tracer.counts)._replace(exported=0, dropped=0) == (30 * 602, 0, 0, 0, 0)
+    assert holds(tracer.counts)._replace(exported=0, left_out=0, dropped=0) == (30 * 602, 0, 0, 0, 0)
 
 
 # ── What is let go ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -101,7 +101,7 @@ class Tree:
     def _only(self, span: Span) -> Span | None:
         """The one call in an item or round, with which it shares a row."""
         below = self._below.get(span.id, ())
-        if span.kind not in ("item", "round") or len(below) != 1 or self._all:
+        if span.kind not in ("item", "round") or len(below) != 1 or span.left_out or self._all:
             return None
         only = below[0]
         return None if self._below.get(only.id) or only.done is not None else only
@@ -116,7 +116,9 @@ class Tree:
             below, folded = self._folded_items(span, below, maps)
         elif len(below) > _NODES:
             below, folded = self._folded_nodes(below)
-        if self._all and span.left_out:
+        if span.left_out and span.kind in ("item", "round"):
+            folded.append(f"{counted(span.left_out, 'more span')} in it that ended well, left out of the trace")
+        elif span.left_out and self._all:
             folded.append(f"{span.left_out:,} more, left out of the trace")
         found: list[Row | tuple[Span, str, bool, int]] = [
             (one, guide, number == len(below) and not folded, maps + (span.kind == "item"))
@@ -145,7 +147,9 @@ class Tree:
         shown.sort(key=_order)
         kept = {one.id for one in shown}
         of_failed = max(span.failed or 0, len(failed))
-        of_well = max((span.done or 0) - of_failed, len(well))
+        of_well = len(well) + (span.left_out or 0)
+        if span.done is not None:
+            of_well = max(span.done - of_failed, len(well))
         left = [
             (of_failed - sum(one.id in kept for one in failed), "failed"),
             (len(unfinished) - sum(one.id in kept for one in unfinished), "under way"),

@@ -26,7 +26,8 @@ class LocalTracer(SpanTracer):
         tags: Added to those of each run.
         sampling: Which items of large maps become spans: all that failed, the first thousand, the slowest percent, and
             one in a hundred of the others, unless it says otherwise.
-        max_pending: How many spans may wait to be written; what comes then is dropped and counted.
+        max_pending: How many spans may be in memory. Before there are so many, items that ended well are left out;
+            what comes then is dropped and counted.
     """
 
     def __init__(

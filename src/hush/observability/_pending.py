@@ -28,6 +28,7 @@ class Pending:
         self.exported = self.dropped = 0
         self._lock = lock
         self._spans: deque[Span] = deque()
+        self._held = 0  # by runs
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -35,23 +36,28 @@ class Pending:
     def take(self, spans: list[Span]) -> int:
         """Keep spans; give how many there was no room for.
 
-        Failures, and what holds others together, may use twice the room.
+        What failed, what holds others together, and what is in items and rounds, since of these it was decided how much
+        there is room for, may use twice the room.
         """
         with self._lock:
             if len(spans) <= self.most - len(self._spans):
                 self._spans += spans
                 return 0
             dropped = 0
+            lasting = _lasting(spans)
             for span in spans:
-                most = self.most
-                if span.failure is not None or (not span.items and span.kind in _HOLDING):
-                    most *= 2
-                if len(self._spans) < most:
+                if len(self._spans) < (2 * self.most if span.id in lasting else self.most):
                     self._spans.append(span)
                 else:
                     dropped += 1
             self.dropped += dropped
         return dropped
+
+    def crowd(self, held: int) -> tuple[int, int]:
+        """So many more are held back by a run, or fewer; gives how many are in memory, and how many may be."""
+        with self._lock:
+            self._held += held
+            return len(self._spans) + self._held, self.most
 
     def first(self, most: int) -> tuple[Span, ...]:
         """The oldest ones; they go on waiting."""
@@ -77,3 +83,16 @@ class Pending:
             self._spans.clear()
             self.dropped += count
         return count
+
+
+def _lasting(spans: list[Span]) -> set[str]:
+    """The ids of those that are dropped last; what lies in a span stands before it."""
+    inside: set[str | None] = set()  # of rounds, and what lies in them
+    found: set[str] = set()
+    for span in reversed(spans):
+        if span.kind == "round" or span.parent in inside:
+            inside.add(span.id)
+        elif not (span.items or span.failure is not None or span.kind in _HOLDING):
+            continue
+        found.add(span.id)
+    return found

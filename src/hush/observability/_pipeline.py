@@ -140,6 +140,10 @@ class Pipeline:
             self.complain(f"spans are dropped: {self._pending.most:,} wait already", dropped)
         return dropped
 
+    def crowd(self, held: int) -> tuple[int, int]:
+        """A run holds so many more spans back, or fewer; gives how many are in memory, and how many may be."""
+        return self._pending.crowd(held)
+
     # --- from anywhere -------------------------------------------------------------------------------------
     def flush(self, timeout_s: float) -> bool:
         """Wait until what has been told so far is exported, or has been dropped for good.

@@ -49,6 +49,10 @@ class Sink(Protocol):
         """Spans have ended; gives how many there was no room for."""
         ...
 
+    def crowd(self, held: int, /) -> tuple[int, int]:
+        """A run holds so many more spans back, or fewer; gives how many are in memory, and how many may be."""
+        ...
+
     def complain(self, message: str, /) -> None:
         """Something is wrong, and is to be logged."""
         ...
@@ -83,6 +87,7 @@ class RunRecorder:
         self._gather = Gatherer(self.tree)
         self.run: tuple[str, str, int, int] = ("", "", 0, 0)  # what no two runs have in common
         self.finished = False
+        self._held = 0  # of the spans that the tree holds back, those that the pipeline knows of
         self._told_ns = 0
         self._named = False  # whether it was told whose run it is
         self._entering = entering
@@ -197,6 +202,7 @@ class RunRecorder:
         elif not self._lock.acquire(blocking=False):
             return True
         try:
+            self._look_around()
             queue, feed, ran = self._queue, self._gather.feed, self.tree.ran
             take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
             for _ in range(min(most, count)):
@@ -221,6 +227,15 @@ class RunRecorder:
         if tree.ended:
             ended, tree.ended = tree.ended, []
             tree.dropped += self._pipeline.take(ended)
+        if tree.crowding.held != self._held:
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Tell the pipeline how many spans are held back, and the tree how many there are besides."""
+        crowding, before = self.tree.crowding, self._held
+        self._held = crowding.held
+        there, crowding.most = self._pipeline.crowd(crowding.held - before)
+        crowding.others = there - crowding.held
 
     @contextmanager
     def _turn(self) -> Generator[None]:

@@ -1,6 +1,7 @@
 """Which items of a map are kept as spans: every one of a small map, of a large one all that failed, the slowest, a few.
 
-Pure: the same ends of items in the same order give the same choice.
+The same goes for the rounds of a loop. Pure: the same ends of items in the same order, and as much room, give the same
+choice.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from zlib import crc32
 
 from hush.core.errors import UsageError
 from hush.core.protocols import Wanted
+from hush.observability._crowding import FULL, ROOMY
 
 
 class Sampling(NamedTuple):
-    """Which items of each map become spans, with all that happened in them.
+    """Which items of each map, and which rounds of each loop, become spans, with all that happened in them.
 
     Items that failed, or in which something failed, always do. What is left out is counted exactly, in the map's span
-    and in the run's totals.
+    and in the run's totals. Where more spans come than are exported, fewer of the items that ended well do: once half
+    of ``max_pending`` wait, no more of the ``first`` ones, and once so many wait, none.
 
     Attributes:
         first: So many that end first of each map.
@@ -102,15 +105,21 @@ class ItemSampler(Generic[_Whole]):
         self._held = 0
         self._order = count()
 
-    def choose(self, whole: _Whole, share: float, *, failed: bool, took_ns: int) -> tuple[bool, Sequence[_Whole]]:
+    def choose(
+        self, whole: _Whole, share: float, *, failed: bool, took_ns: int, crowd: int = ROOMY
+    ) -> tuple[bool, Sequence[_Whole]]:
         """An item has ended. Gives whether it is kept now, and the items that are left out for good, maybe itself.
 
         What is neither is held, until slower ones come or ``rest`` is asked for. ``share`` is the lot that it drew,
-        from 0 to 1.
+        from 0 to 1; ``crowd`` is how much room there is (``_crowding``).
         """
         self._done += 1
         rule = self._rule
-        if failed or self._done <= rule.first or share < rule.random:
+        if failed:
+            return True, ()
+        if crowd >= FULL:
+            return False, (whole,)
+        if (self._done <= rule.first and crowd == ROOMY) or share < rule.random:
             return True, ()
         slow, most = self._slow, self._least
         if not most or (len(slow) >= most and took_ns <= slow[0][0]):
@@ -126,12 +135,18 @@ class ItemSampler(Generic[_Whole]):
             out.append(fastest)
         return False, out
 
+    def begin(self, crowd: int) -> bool:
+        """Where one comes after the other: whether the next is kept however it ends; then it is counted now."""
+        surely = self._done < self._rule.first and crowd == ROOMY
+        self._done += surely
+        return surely
+
     def pass_over(self, items: int) -> None:
         """So many items have ended that were told of in sums: they would all have been left out."""
         self._done += items
 
-    def rest(self) -> tuple[list[_Whole], list[_Whole]]:
+    def rest(self, crowd: int = ROOMY) -> tuple[list[_Whole], list[_Whole]]:
         """The map has ended: the slowest items, and those that were held in vain."""
         slow, self._slow = sorted(self._slow, reverse=True), []
-        most = int(self._rule.slowest * self._done)
+        most = 0 if crowd >= FULL else int(self._rule.slowest * self._done)
         return [each[2] for each in slow[:most]], [each[2] for each in slow[most:]]

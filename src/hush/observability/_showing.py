@@ -63,7 +63,7 @@ class Showing(Growing):
         self._told_calls.add(event.number)
         path, items = event.path, event.outer if event.item is None else (*event.outer, event.item)
         around, id_ = self._around(path, items, event.at_ns), self._ids.of(event.number)
-        if items or around.kind == "round":
+        if _may_be_left_out(around):
             self._told.add(id_)
         at_ns, node = event.at_ns + self._wall_ns, self._place(path)
         return Span(
@@ -82,7 +82,14 @@ class Showing(Growing):
     def _running(self, one: UnderWay) -> Span:
         if not one.told:
             one.told = True
-            if one.items or one.kind == "round":
+            if _may_be_left_out(one):
                 self._told.add(one.id)
         one.changed = False
         return one.span(self.trace, self._wall_ns, "running", None)
+
+
+def _may_be_left_out(one: UnderWay | None) -> bool:
+    """Whether it is an item or a round, or lies in one."""
+    while one is not None and one.held is None:
+        one = one.around
+    return one is not None

@@ -1,7 +1,7 @@
 """``Tree``: a run's events, one after the other, become spans.
 
-Pure: no clock, no thread, nothing but what the events say, so the same events give the same spans. A span is given away
-when it has ended; what is in a node and whose end is never told ends with that node.
+Pure: no clock, no thread, nothing but what the events say and how much room there is, so the same events give the same
+spans. A span is given away when it has ended; what is in a node and whose end is never told ends with that node.
 """
 
 from __future__ import annotations

@@ -63,10 +63,10 @@ class UnderWay:
         around: The span around it.
         inside: Those in it that are under way, by identity.
         readies: When the nodes in it became ready that have not begun.
-        held: Of an item: the spans in it that have ended, until it is known whether they are kept.
-        erred: Of an item: whether something in it failed.
+        held: Of an item, or a round: the spans in it that have ended, until it is known whether they are kept.
+        erred: Of such a one: whether something in it failed.
         pause: When the wait for its next attempt began, and how long it is to be; ``retry_s`` has all of it.
-        sampler: Of a map that has begun to pull; ``seed`` is that of the lots that its items draw.
+        sampler: Of a map that has begun to pull, or a loop; ``seed`` is that of the lots that its items draw.
         within: Of a map: its items under way, by index; of one in which there were only quick calls, those.
         number: Of a node: that of its start.
         seen: Of an item: whether somebody has hung spans of his own under a span in it.

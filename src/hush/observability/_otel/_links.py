@@ -46,6 +46,9 @@ class _Linking:
             run.link = self._link
         return self._to.take(spans)
 
+    def crowd(self, held: int, /) -> tuple[int, int]:
+        return self._to.crowd(held)
+
     def complain(self, message: str, /) -> None:
         self._to.complain(message)
 
