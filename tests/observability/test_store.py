@@ -374,16 +374,17 @@ def test_what_a_call_read_and_gave_is_written_as_json_writes_it(inputs, outputs)
 def test_plain_rows_are_what_other_rows_are(spans, at_once):
     """They are most, and are written in another way, in which nothing is said twice."""
     rows, taken = PlainRows(), []
-    for number, span in enumerate(spans, 1):
+    numbers = [7 + 3 * place for place in range(len(spans))]
+    for place, span in enumerate(spans):
         before_it_began = (span.ready_ns, span.called_ns) == (None, None)
         timely = before_it_began or (span.ready_ns is not None and span.called_ns == span.started_ns)
-        found = rows.take(number, span)
+        found = rows.take(place, span)
         assert found is (span.status == "ok" and timely and span[span._fields.index("outputs") + 1 :] == USUAL)
         if found:
-            taken.append(tuple(map(storable, span_row(number, span))))
+            taken.append(tuple(map(storable, span_row(numbers[place], span))))
     with closing(sqlite3.connect(":memory:")) as connection:
         MIGRATIONS[0](connection)
-        for statement, values in rows.statements(at_once):
+        for statement, values in rows.statements(at_once, numbers):
             connection.execute(statement, [*map(storable, values)])
         found = connection.execute(f"SELECT {', '.join(SPAN_COLUMNS)} FROM spans ORDER BY id").fetchall()
     assert found == taken
@@ -406,8 +407,8 @@ def test_whatever_a_plain_row_holds_is_written_as_in_other_rows(values):
     span = span._replace(called_ns=span.started_ns)
     for _ in range(2):  # names are remembered
         rows = PlainRows()
-        assert rows.take(1, span)
-        ((_, written),) = rows.statements(256)
+        assert rows.take(0, span)
+        ((_, written),) = rows.statements(256, [1])
         assert written[-1] == span_row(1, span)[-1]
 
 
@@ -417,7 +418,7 @@ def test_where_few_values_may_be_in_a_statement_there_are_more_statements(tmp_pa
     with closing(sqlite3.connect(tmp_path / "t.db", isolation_level=None)) as connection:
         MIGRATIONS[0](connection)
         connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2 * len(SPAN_COLUMNS))
-        Writing(connection, {}, 1, lambda value: value).write(Batch(ended=spans, runs=(kit.run(),)))
+        Writing(connection, {}, Batch(ended=spans, runs=(kit.run(),)), lambda value: value).write(1)
         assert connection.execute("SELECT count(*) FROM spans").fetchone() == (len(spans),)
 
 

@@ -187,6 +187,8 @@ class Delivery:
         self.wrong = reason if told.again else ""  # what is dropped for good is no reason to keep the others waiting
         self._answers = told.answered
         if told.again:
+            if told.soon:
+                self._pause_s = 0.0
             self._pause(told.retry_after_s or 0.0)
             self._complaints.say(f"spans cannot be exported for now: {reason}", len(done) - taken)
             return False

@@ -15,6 +15,7 @@ class ExportError(Exception):
         answered: Whether somebody has looked at it; to those who do not, few spans are offered the next time.
         done: How many of the batch's ended spans, from the first on, need not be offered again.
         taken: How many of the batch's ended spans, or of these, were exported nevertheless.
+        soon: Whether it may well be taken in a moment: nobody is down, others are in the way.
         retry_after_s: How long to wait at least, if whoever refused it said so. Neither who flushes nor the end of the
             process cuts that short.
     """
@@ -27,6 +28,7 @@ class ExportError(Exception):
         answered: bool = False,
         done: int = 0,
         taken: int = 0,
+        soon: bool = False,
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
@@ -34,6 +36,7 @@ class ExportError(Exception):
         self.answered = answered or not again or retry_after_s is not None
         self.done = done
         self.taken = taken
+        self.soon = soon
         self.retry_after_s = retry_after_s
 
 

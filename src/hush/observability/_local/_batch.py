@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -43,21 +43,31 @@ class Run:
 
 
 class Writing:
-    """One batch: what it changes in memory is kept apart until it is in the file."""
+    """One batch: what it changes in memory is kept apart until it is in the file.
+
+    Rows are made before there is a transaction, since nobody else can write while there is one; which numbers they get
+    is known only then.
+    """
 
     def __init__(
-        self, connection: sqlite3.Connection, known: dict[str, Run], process: int, clean: Callable[[Any], Any]
+        self, connection: sqlite3.Connection, known: dict[str, Run], batch: Batch, clean: Callable[[Any], Any]
     ) -> None:
         self._connection = connection
         self._known = known
-        self._process = process
+        self._process = 0
         self._clean = clean
         # Where SQLite was built to take fewer values.
         limit = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
         self._at_once = min(_AT_ONCE, max(1, limit // len(SPAN_COLUMNS)))
         self._found: dict[str, Run] = {}
-        self._batch = Batch()
+        self._rows: dict[str, tuple[int, bool] | None] = {}  # the numbers of runs, and whether they are over
+        self._fresh: set[str] = set()  # runs that this batch has begun, so that there is nothing of them
+        self._batch = batch
         self._own: dict[str, Span] | None = None
+        # The rows of the spans that have ended and are not in the file; each has its place among these for a number.
+        self._ended = [span for span in batch.ended if not self._is_known(span)]
+        self._plain = PlainRows()
+        self._others = [span_row(at, one) for at, one in enumerate(self._ended) if not self._plain.take(at, one)]
 
     def remember(self) -> None:
         """The batch is in the file."""
@@ -67,44 +77,59 @@ class Writing:
             else:
                 self._known[trace] = run
 
-    def write(self, batch: Batch) -> None:
-        """Put all of it into the file; a transaction is open."""
-        self._batch = batch
+    def _is_known(self, span: Span) -> bool:
+        run = self._known.get(span.trace)
+        return run is not None and span.id in run.under_way
+
+    def write(self, process: int) -> None:
+        """Put all of it into the file, as what this process says; a transaction is open."""
+        self._process = process
+        batch = self._batch
+        spans = chain(batch.ended, batch.running)
+        self._look_up(list({span.trace for span in spans} | {run.trace for run in batch.runs}))
         for run in batch.runs:
             self._tell(run)
-        self._spans(batch.ended, batch.running)
+        self._put_ended()
+        known = [span for span in batch.ended if self._is_known(span)] if len(self._ended) < len(batch.ended) else []
+        self._spans(known, batch.running)
         self._gone(batch.gone)
         self._end()
 
-    def _spans(self, ended: Iterable[Span], running: Iterable[Span]) -> None:
-        plain = PlainRows()
-        fresh: list[Row] = []
-        known: list[Row] = []
+    def _put_ended(self) -> None:
+        """The rows that were made: now their runs have numbers."""
+        numbers: list[int] = []
         trace, run = None, None
-        for span in ended:
+        for span in self._ended:
             if run is None or span.trace != trace:
                 trace = span.trace
                 run = self._run_of(span)
             if run.under_way and (earlier := run.under_way.pop(span.id, None)) is not None:
-                known.append(span_row(earlier[0], span))
-                continue
+                self._connection.execute("DELETE FROM spans WHERE id = ?", (earlier[0],))  # of another exporter
             run.last += 1
-            if not plain.take(run.last, span):
-                fresh.append(span_row(run.last, span))
-        for span in running:
+            numbers.append(run.last)
+        for statement, values in self._plain.statements(self._at_once, numbers):
+            self._put(statement, values)
+        self._put_rows("INSERT", [(numbers[row[0]], *row[1:]) for row in self._others])
+
+    def _spans(self, ended: Iterable[Span], running: Iterable[Span]) -> None:
+        """Those that may be in the file already."""
+        fresh: list[Row] = []
+        known: list[Row] = []
+        for span in chain(ended, running):
             run = self._run_of(span)
-            earlier = run.under_way.get(span.id)
+            earlier = run.under_way.pop(span.id, None)
             if earlier is None:
                 run.last += 1
-                fresh.append(span_row(run.last, span))
-            else:
-                known.append(span_row(earlier[0], span))
-            run.under_way[span.id] = (run.last if earlier is None else earlier[0], span)
-        for statement, values in plain.statements(self._at_once):
-            self._put(statement, values)
-        for verb, rows in (("INSERT", fresh), ("INSERT OR REPLACE", known)):
-            for first, count in portions(len(rows), self._at_once):
-                self._put(_statement(verb, count), [*chain.from_iterable(rows[first : first + count])])
+            number = run.last if earlier is None else earlier[0]
+            (fresh if earlier is None else known).append(span_row(number, span))
+            if span.ended_ns is None:
+                run.under_way[span.id] = number, span
+        self._put_rows("INSERT", fresh)
+        self._put_rows("INSERT OR REPLACE", known)
+
+    def _put_rows(self, verb: str, rows: Sequence[Row]) -> None:
+        for first, count in portions(len(rows), self._at_once):
+            self._put(_statement(verb, count), [*chain.from_iterable(rows[first : first + count])])
 
     def _put(self, statement: str, values: list[Any]) -> None:
         self._connection.execute(statement, [*map(storable, values)] if self._clean is storable else values)
@@ -145,17 +170,34 @@ class Writing:
         times = own.started_ns, own.ended_ns
         return RunRecord(span.trace, "", own.name, own.status, *times, tags=own.tags, failure=own.failure)
 
+    def _look_up(self, traces: Sequence[str]) -> None:
+        """Find the rows of runs at once: each statement may take 5 ms, in which nobody else can write."""
+        for first, count in portions(len(traces), self._at_once):
+            part = traces[first : first + count]
+            marks = ", ".join("?" * count)
+            found = self._connection.execute(
+                f"SELECT trace, id, status FROM runs WHERE trace IN ({marks})", [*map(self._clean, part)]
+            ).fetchall()
+            self._rows |= dict.fromkeys(part)
+            self._rows |= {_text(trace): (int(number), status != "running") for trace, number, status in found}
+
     def _there(self, trace: str) -> tuple[int, bool] | None:
         """The run's number in the file, and whether it is over, if it is there at all."""
-        row = self._connection.execute("SELECT id, status FROM runs WHERE trace = ?", (self._clean(trace),)).fetchone()
-        return None if row is None else (int(row[0]), row[1] != "running")
+        if trace not in self._rows:
+            self._look_up([trace])
+        return self._rows[trace]
+
+    def _insert(self, run: RunRecord) -> None:
+        done = self._connection.execute(_INSERT_RUN, tuple(map(self._clean, run_row(run, self._process))))
+        self._rows[run.trace] = int(done.lastrowid or 0), run.status != "running"
+        self._fresh.add(run.trace)
 
     def _tell(self, run: RunRecord, *, guessed: bool = False) -> None:
         there = self._there(run.trace)
-        row = tuple(map(self._clean, run_row(run, self._process)))
         if there is None:
-            self._connection.execute(_INSERT_RUN, row)
+            self._insert(run)
         else:
+            row = tuple(map(self._clean, run_row(run, self._process)))
             self._connection.execute(_UPDATE_RUN, (*row, there[0]))
         found = self._find(run.trace)
         if found is not None:
@@ -173,12 +215,14 @@ class Writing:
         if there is None:
             if earlier is None or earlier.told is None:
                 return None
-            self._tell_again(earlier.told)  # the file was begun anew
+            self._insert(earlier.told)  # the file was begun anew
             there = self._there(trace)
             assert there is not None
         number, over = there
         if earlier is not None and earlier.number == number:
             found = Run(number, earlier.last, dict(earlier.under_way))
+        elif trace in self._fresh:
+            found = Run(number, number << RUN_BITS, {})
         else:
             found = self._read(number)
         found.told = None if earlier is None else earlier.told
@@ -189,9 +233,6 @@ class Writing:
             missing = [span for _, span in earlier.under_way.values() if span is not None]
             self._spans((), [span for span in missing if span.id not in found.under_way])
         return found
-
-    def _tell_again(self, run: RunRecord) -> None:
-        self._connection.execute(_INSERT_RUN, tuple(map(storable, run_row(run, self._process))))
 
     def _read(self, number: int) -> Run:
         """A run that another exporter, or this one before it was closed, has begun to write."""

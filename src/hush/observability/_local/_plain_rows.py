@@ -6,7 +6,7 @@ They are most of what a file of traces takes, so they have a way of their own in
 from __future__ import annotations
 
 import json.encoder
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -77,11 +77,15 @@ class PlainRows:
             values.append(more)
         return True
 
-    def statements(self, at_once: int) -> Iterator[tuple[str, list[Any]]]:
-        """What puts them all into the file, so many at a time, and the values of each."""
+    def statements(self, at_once: int, numbers: Sequence[int]) -> Iterator[tuple[str, list[Any]]]:
+        """What puts them all into the file, so many at a time, and the values of each.
+
+        What was added as number n gets the n-th of ``numbers``.
+        """
         for forms in self._of_kinds.values():
             for form, values in enumerate(forms):
                 width = len(_columns(form))
+                values[1::width] = [numbers[at] for at in values[1::width]]
                 for first, count in portions((len(values) - 1) // width, at_once):
                     part = values[first * width + 1 : (first + count) * width + 1]
                     yield _statement(form, count), [values[0], *part]

@@ -29,7 +29,8 @@ class Damaged(Exception):
     """A record in the file is none that any Hush has written; the message says which, and what is wrong with it."""
 
 
-_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL", "SQLITE_INTERRUPT")
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_PASSING = (*_BUSY, "SQLITE_PROTOCOL", "SQLITE_INTERRUPT")
 _DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_FORMAT")
 _ELSEWHERE = "or name another file: HUSH_TRACES_DB, or LocalTracer(path)"
 
@@ -71,6 +72,11 @@ def problem_of(exc: BaseException, path: str) -> Problem:
             reopen=True,
         )
     return Problem(f"traces cannot be kept in {path} ({name}: {exc}).", again=False, reopen=True)
+
+
+def is_busy(exc: BaseException) -> bool:
+    """Whether another process is writing the file, or keeps it locked."""
+    return str(getattr(exc, "sqlite_errorname", "")).startswith(_BUSY)
 
 
 def is_sqlite(exc: BaseException) -> bool:

@@ -91,8 +91,8 @@ MIGRATIONS: Sequence[Migration] = (_first,)
 
 def version_of(connection: sqlite3.Connection, path: str, newest: int = len(MIGRATIONS)) -> int:
     """The version of a file of traces; 0 of an empty one. Raises ``Unusable`` for anything else, and if it is newer."""
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    row = connection.execute("SELECT application_id, user_version FROM pragma_application_id, pragma_user_version")
+    application, version = map(int, row.fetchone())
     if application == APPLICATION:
         if version > newest:
             raise Unusable(

@@ -6,6 +6,8 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from random import uniform
 from threading import Lock
 from typing import Any
 
@@ -14,13 +16,30 @@ from hush.observability._exporter import ExportError
 from hush.observability._local._batch import Run, Writing
 from hush.observability._local._forks import close_before_forks
 from hush.observability._local._place import identity_at, make_file
-from hush.observability._local._problems import is_sqlite, problem_of
+from hush.observability._local._problems import is_busy, is_sqlite, problem_of
 from hush.observability._local._process import Identity, this_process
 from hush.observability._local._rows import storable
 from hush.observability._local._schema import BUSY_S, prepare, version_of
+from hush.observability._local._turns import in_short_turns
 from hush.observability._span import Batch
 
 _BEAT_NS = 400_000_000  # a run under way writes every 0.5 s: of a crash that is all that tells when it was
+
+_MOST, _LEAST = 5_000, 2_500
+"""Spans in one transaction: the most, and where these take too long, the least."""
+_HOLD_S = 0.5
+"""For so long a transaction may keep others from writing: then the next one is smaller."""
+_REST_S = 0.002
+"""So long after a transaction the next one begins at the earliest: whoever waits has a chance in between."""
+_ASK_EVERY_S = (0.01, 0.004, 0.001)
+"""How often it is asked whether the file is free: the more often the longer one has waited, so that those who came
+first are the next ones. SQLite's own waiting is the other way round, and beside several writers lasts for seconds."""
+_OLDER_S = 0.1
+"""So long after another one waits, it asks more often."""
+_OTHERS_S = 10.0
+"""So long after the file was busy others are taken to write to it too, and to wait while this writer does."""
+_LOCKED_EVERY_S = 0.05
+"""The same where the file is locked for long: that is nobody's turn."""
 
 _held: set[sqlite3.Connection] = set()
 """Connections that are open, and those that must never be closed, by the garbage collector neither: one whose file was
@@ -34,10 +53,13 @@ class LocalWriter:
     """
 
     live = True
-    most = 5_000
 
     def __init__(self, path: str) -> None:
         self.path = self.where = path
+        self.most = _MOST
+        self._ended_s = 0.0  # when the last transaction did
+        self._others_until_s = 0.0  # until then others are taken to write to the file too
+        self._locked = False  # whether the last one could not begin, for all the time that one waits
         self._connection: sqlite3.Connection | None = None
         self._opened_as: tuple[int, int] | None = None
         self._pid = 0
@@ -63,7 +85,7 @@ class LocalWriter:
                 problem = problem_of(exc, self.path)
                 if problem.reopen:
                     self.let_go()
-                raise ExportError(problem.message, again=problem.again) from exc
+                raise ExportError(problem.message, again=problem.again, soon=is_busy(exc)) from exc
 
     def close(self) -> None:
         with self.lock:
@@ -96,6 +118,7 @@ class LocalWriter:
             _held.add(connection)
             try:
                 prepare(connection, self.path)
+                connection.execute("PRAGMA busy_timeout = 0")  # see ``_begin``
             except BaseException:
                 _held.discard(connection)
                 connection.close()
@@ -116,22 +139,52 @@ class LocalWriter:
     # ── A batch ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write(self, connection: sqlite3.Connection, batch: Batch, clean: Callable[[Any], Any]) -> None:
-        now_ns = time.time_ns()
-        connection.execute("BEGIN IMMEDIATE")
+        writing = Writing(connection, self._runs, batch, clean)
+        self._begin(connection)
+        began_s, now_ns = time.monotonic(), time.time_ns()
         try:
-            version_of(connection, self.path)  # a newer Hush may have changed the tables meanwhile
-            process = self._here(connection, now_ns)
-            writing = Writing(connection, self._runs, process, clean)
-            writing.write(batch)
-            connection.execute("COMMIT")
+            with in_short_turns() if began_s < self._others_until_s else nullcontext():
+                version_of(connection, self.path)  # a newer Hush may have changed the tables meanwhile
+                process = self._here(connection, now_ns)
+                writing.write(process)
+                connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        finally:
+            self._ended_s = time.monotonic()
+        took_s = self._ended_s - began_s
+        if took_s > _HOLD_S:
+            self.most = max(_LEAST, int(len(batch.ended) * _HOLD_S / took_s))
+        elif len(batch.ended) >= self.most:
+            self.most = min(_MOST, 2 * self.most)
         self._process = process
         if now_ns - self._beat_ns >= _BEAT_NS:
             self._beat_ns = now_ns
         writing.remember()
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Begin a transaction when it is this writer's turn."""
+        time.sleep(max(0.0, self._ended_s + _REST_S - time.monotonic()))
+        began_s = time.monotonic()
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as exc:
+                if not is_busy(exc):
+                    raise
+                waited_s = time.monotonic() - began_s
+                self._others_until_s = began_s + waited_s + _OTHERS_S
+                if waited_s > BUSY_S:
+                    self._locked = True
+                    raise
+            else:
+                self._locked = False
+                return
+            every_s = _ASK_EVERY_S[min(int(waited_s / _OLDER_S), len(_ASK_EVERY_S) - 1)]
+            every_s = _LOCKED_EVERY_S if self._locked else every_s
+            time.sleep(uniform(0.5 * every_s, 1.5 * every_s))
 
     def _here(self, connection: sqlite3.Connection, now_ns: int) -> int:
         """The number of this process's row, which is made, or says that it is alive."""
