@@ -42,6 +42,15 @@ SLEEPERS = """
         print("ready", flush=True)
         time.sleep(60)
 
+    def computes(n):
+        if n == 7:
+            print("ready", flush=True)
+        while True:
+            pass
+
+    with GraphNode(name="computing") as computing:
+        with MapNode(name="m", inputs={"n": Each(range(8))}):
+            CodeNode(name="n", code_fn=computes, inputs={"n": PARENT["n"]}, executor="thread")
     with GraphNode(name="waiting") as waiting:
         CodeNode(name="n", code_fn=waits)
     with GraphNode(name="holding") as holding:
@@ -135,9 +144,9 @@ def test_a_file_that_cannot_be_is_told_and_one_that_cannot_be_written_costs_no_r
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
-@pytest.mark.parametrize("which", ["waiting", "working", "holding"])
+@pytest.mark.parametrize("which", ["waiting", "working", "holding", "computing"])
 def test_a_signal_closes_the_trace(write, folder, which):
-    """Also that of a run that holds up its loop, and cannot even be told that it is cancelled."""
+    """Also of a run that holds up its loop, so that it cannot even be told, and of one whose threads never rest."""
     write(text=SLEEPERS)
     command = [sys.executable, "-m", "hush", "run", f"graph.py:{which}", "--trace-to", "t.db", "--request-id", "r"]
     with subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core.events import RunFinished
 from hush.observability import _pipeline
 from hush.observability._exporter import ExportError
 from hush.observability._pipeline import Counts
@@ -135,6 +136,22 @@ def test_a_file_is_told_whose_spans_they_are_with_the_first_that_fit_at_once():
     for batch in fake.batches:
         known |= {record.trace for record in batch.runs} | {span.trace for span in batch.running}
         assert {span.trace for span in batch.ended} <= known
+
+
+def test_of_a_run_that_was_cancelled_how_it_ended_is_told_first_where_somebody_waits():
+    """Whoever cancels it may have no time for all its spans, and then it would pass for one that has crashed."""
+    gate = Gate(most=10)
+    tracer = SpanTracer(gate)
+    told = Told(tracer)
+    assert gate.entered.wait(PATIENCE_S)
+    told.quick(95)
+    told.emit(RunFinished("r", "g", None, told.at_ns, "cancelled", 1.0))
+    assert not tracer.flush(0.0)
+    gate.open.set()
+    flushed(tracer)
+    statuses = [[run.status for run in batch.runs] for batch in gate.batches if batch.ended]
+    assert statuses == [["cancelled"], *[[]] * 8, ["cancelled"]]
+    assert holds(tracer.counts) == (96, 96, 0, 0, 0)
 
 
 def test_whoever_refuses_for_good_has_answered():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -20,11 +21,14 @@ from hush.cli._exit import say
 
 T = TypeVar("T")
 
-CANCEL_S = 1.5
-"""A run that is cancelled gets so long to end."""
+CANCEL_S = 1.2
+"""A run that is cancelled gets so long to end: the engine leaves behind what is in worker threads after a second."""
 LEAVE_S = 1.9
 """So long after a signal the process is gone, whatever keeps it: a second one does not wait."""
 _LOOK_EVERY_S = 0.1
+_TURN_S = 0.0005
+"""For so long a thread has the interpreter once a signal has come. With the usual 5 ms, and threads that compute, the
+one that closes the trace waits for a tenth of a second each time, and it needs it more often than there is time."""
 
 
 class Told(Exception):
@@ -99,25 +103,29 @@ def until_told(make: Callable[[], Coroutine[Any, Any, T]], on_told: Callable[[st
     """
     told: list[int] = []
     told_s = 0.0
+    is_said = False
     run = _Thread(make)
 
     def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal told_s
         if told:
             os._exit(128 + number)
         told.append(number)
+        told_s = monotonic()
+        sys.setswitchinterval(_TURN_S)  # for good: the process ends
         run.cancel()
 
     with _why_asked(), _hearing(hear, told):
         run.start()
         while not run.at_work.acquire(timeout=_LOOK_EVERY_S):
-            if told and not told_s:
-                told_s = monotonic()
-                _leave_within(LEAVE_S, told[0])
+            if told and not is_said:
+                is_said = True
+                _leave_within(told_s + LEAVE_S - monotonic(), told[0])
                 on_told(signal.Signals(told[0]).name)
-            if told_s and monotonic() - told_s > CANCEL_S:
+            if told and monotonic() - told_s > CANCEL_S:
                 raise Told(told[0], ended=False, left_s=max(0.0, told_s + LEAVE_S - 0.1 - monotonic()))
     if told and run.error is not None:
-        left_s = LEAVE_S - 0.1 - (monotonic() - told_s if told_s else 0.0)
+        left_s = LEAVE_S - 0.1 - (monotonic() - told_s)
         raise Told(told[0], ended=True, left_s=max(0.0, left_s)) from run.error
     if run.error is not None:
         raise run.error

@@ -113,6 +113,7 @@ class Delivery:
 
         ``recorders`` are those of runs that have not ended; ``surely`` cuts a pause of our own short.
         """
+        first = True
         left = len(self._pending)  # what comes meanwhile is for the next time: runs have something to tell too
         while left or self._runs or self._running or self._gone:
             if (self.asked_s if surely else self.pause_s) > 0:
@@ -132,6 +133,9 @@ class Delivery:
             running = tuple(self._running.values())
             # What ends a file's run comes with its last spans; a collector is told whose spans they are with the first.
             runs = tuple(self._runs.values()) if not left or not exporter.live else ()
+            if not runs and surely and first:  # whoever cancels a run may have no time for more than how it ended
+                runs = tuple(run for run in self._runs.values() if run.status == "cancelled")
+            first = False
             batch = Batch(ended, running, tuple(self._gone), runs, surely)
             kept = False
             try:
