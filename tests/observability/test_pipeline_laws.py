@@ -304,6 +304,24 @@ def test_fifty_thousand_spans_into_a_black_hole():
     assert "run" in {span.kind for span in gate.spans}  # there is room left for what holds others together
 
 
+@pytest.mark.parametrize("count", [0, 10, 5_000, 30_000])
+def test_while_an_exporter_hangs_every_span_is_in_the_counts(count):
+    """The thread that makes spans is the one that hangs, and the run has ended."""
+    gate = Gate()
+    tracer = SpanTracer(gate, max_pending=1_000)
+    first = Told(tracer, "first")
+    assert gate.entered.wait(PATIENCE_S)
+    Told(tracer, "second").quick(count).end()  # begins while it hangs
+    first.quick(count).end()
+    counts = holds(tracer.counts)
+    assert counts.produced == 2 * (count + 1)
+    assert counts.pending <= 2_000
+    assert counts.exported == 0
+    gate.open.set()
+    flushed(tracer)
+    assert holds(tracer.counts)._replace(exported=0, dropped=0) == (2 * (count + 1), 0, 0, 0, 0)
+
+
 def test_twenty_thousand_runs_into_one_that_refuses():
     refusing = Fake(again)
     tracer = SpanTracer(refusing, max_pending=500)

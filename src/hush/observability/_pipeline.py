@@ -175,7 +175,14 @@ class Pipeline:
             return self._handed
 
     def counts(self) -> Counts:
-        """What has become of the spans so far."""
+        """What has become of the spans so far; whoever asks makes those that nobody has made yet.
+
+        Else what runs have told while an exporter hangs, and the thread with it, would be in no number.
+        """
+        with self._lock:
+            recorders = [*self._recorders, *self._new]
+        for recorder in recorders:
+            recorder.fold(recorder.waiting(), wait=False)
         with self._lock:
             recorders = [*self._recorders, *self._new]
             # Trees grow meanwhile, in other threads: what has been left out was produced before.
