@@ -176,10 +176,23 @@ def test_a_run_whose_process_was_killed_is_crashed_and_that_is_written_down_once
 
 def test_a_number_that_another_process_has_now_does_not_hide_a_crash(writer, file, store):
     writer.export(Batch(running=(BEGUN,), runs=(RUNNING,)))
-    assert store.runs() == [RUNNING]
+    assert store.runs() == [RUNNING._replace(produced=1)]
     take_for_dead(file)
     [run] = store.runs()
-    assert run == RUNNING._replace(status="crashed", seen_ns=run.seen_ns)
+    assert run == RUNNING._replace(status="crashed", seen_ns=run.seen_ns, produced=1)
+
+
+def test_of_a_run_that_has_not_ended_no_fewer_spans_are_counted_than_are_there(writer, file, store):
+    """How many there are is told twice a second, and spans more often: a run that was killed had 40, and kept 48."""
+    told = RUNNING._replace(produced=5, left_out=2, dropped=1)
+    writer.export(Batch(running=(BEGUN,), runs=(told,)))
+    assert store.find(A).produced == 5  # more were made than have arrived
+    writer.export(Batch(ended=tuple(kit.span(number) for number in range(2, 9))))
+    for _ in range(2):
+        for run in (store.find(A), store.find(A[:9]), *store.runs()):
+            assert run.produced == len(list(store.spans(A))) + run.left_out + run.dropped == 11
+        take_for_dead(file)
+    assert store.find(A).status == "crashed"
 
 
 def test_a_run_that_was_taken_for_dead_goes_on(writer, file, store):

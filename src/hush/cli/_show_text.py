@@ -110,9 +110,10 @@ def _under_way(report: Report, glyphs: Glyphs, width: int, *, everything: bool) 
     if not calls:
         return
     crashed = report.run.status == "crashed"
-    heads = {"crashed": "Under way when it was killed", "running": "Under way"}
+    # Of what began less than half a second before, and of what ended since the last batch was written, nobody knows.
+    heads = {"crashed": "Under way shortly before it was killed: at least", "running": "Under way:"}
     yield Text(
-        f"{heads.get(report.run.status, 'Cancelled while under way')}: {counted(len(calls), 'call')}",
+        f"{heads.get(report.run.status, 'Cancelled while under way:')} {counted(len(calls), 'call')}",
         style="bold red" if crashed else "bold",
     )
     alike: dict[tuple[str, tuple[str, ...]], list[Call]] = {}

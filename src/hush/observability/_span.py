@@ -264,7 +264,8 @@ class RunRecord(NamedTuple):
         request_id: As it was given to ``run``, or made there: whatever text a caller chose.
         name: The graph's.
         status: As of its own span, ``running`` until it ends.
-        produced: How many spans there were, so far.
+        produced: How many spans there were, so far. Of a run that is under way, or crashed, it may have been more, but
+            never fewer than are in the trace.
         left_out: Those that sampling left out.
         dropped: Those that no exporter could take.
         items: How many items of maps have ended, of all maps together, ``items_failed`` of them badly.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from os import PathLike
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hush.core.errors import UsageError
 from hush.core.extend import nearest
@@ -147,15 +147,27 @@ def _newest(file: Opened, limit: int, *, status: tuple[str, ...] = (), name: str
     for row in file.connection.execute(f"{_RUN}{where} {_NEWEST}", values):
         if len(found) >= limit:
             break
-        one = Found(run_of(row, crashed=file.crashed(row[-1])), row[-1])
+        one = _read(file, row)
         if not status or one.run.status in status:
             found.append(one)
     return found
 
 
+def _read(file: Opened, row: Any) -> Found:
+    """The run of a row; of one that has not ended, the last count of its spans may be older than some of them."""
+    number = row[-1]
+    run = run_of(row, crashed=file.crashed(number))
+    if run.status in ("running", "crashed"):
+        here = file.connection.execute(
+            "SELECT count(*) FROM spans WHERE id >= ? AND id < ?", (number << RUN_BITS, (number + 1) << RUN_BITS)
+        ).fetchone()[0]
+        run = run._replace(produced=max(run.produced, here + run.left_out + run.dropped))
+    return Found(run, number)
+
+
 def _run_at(file: Opened, where: str, values: tuple[object, ...]) -> Found | None:
     row = file.connection.execute(f"{_RUN} AND {where} {_NEWEST} LIMIT 1", values).fetchone()
-    return None if row is None else Found(run_of(row, crashed=file.crashed(row[-1])), row[-1])
+    return None if row is None else _read(file, row)
 
 
 def _found(file: Opened, text: str) -> Found:
@@ -182,7 +194,7 @@ def _found(file: Opened, text: str) -> Found:
             more = "\n    …" if len(rows) > _LISTED else ""
             raise TraceError(f"the trace ids of several runs begin with {text!r}: write more of it.{listed}{more}")
         if rows:
-            return Found(run_of(rows[0], crashed=file.crashed(rows[0][-1])), rows[0][-1])
+            return _read(file, rows[0])
     raise _unknown(file, text)
 
 
