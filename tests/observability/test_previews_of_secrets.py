@@ -144,3 +144,10 @@ def test_notes_of_any_kind_do_no_harm():
     assert failure_of(error).notes == ("a", "b", SECRET)
     error.__notes__ = iter(["a"])  # type: ignore[assignment]
     assert failure_of(error).notes == ()
+
+
+def test_what_a_model_used_is_shown_beside_what_is_secret():
+    """Gemini's own fields have ``Token`` in their names."""
+    used = {"promptTokenCount": 3, "token_count": 512, "total_token_count": 515, "password_length": 8}
+    assert preview({"usage": used, **used}, PREVIEW) == {"usage": used, **used}
+    assert preview({"token": 512, "next_page_token": "a"}, PREVIEW) == {"token": SECRET, "next_page_token": SECRET}

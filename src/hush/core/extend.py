@@ -8,8 +8,8 @@ from hush.core._logs import logger
 from hush.core._resources._hub import resource_in
 from hush.core._resources._limit import SPELLINGS as LIMIT_SPELLINGS
 from hush.core._resources._limit import limit_of, limit_settings
+from hush.core._resources._secret_names import is_secret_name
 from hush.core._resources._secrets import (
-    is_secret_name,
     looks_secret,
     remember_secrets,
     secrets_known,

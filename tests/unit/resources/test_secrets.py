@@ -7,28 +7,9 @@ import traceback
 import pytest
 
 from hush.core import CodeNode, GraphNode, Hush, HushError, ResourceHub
-from hush.core._resources._secrets import is_secret_name, looks_secret
+from hush.core._resources._secrets import looks_secret
 
 SECRET = "hunter2-Zq9"
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["api_key", "apiKey", "API-KEY", "x-api-key", "apikey", "OPENAI_API_KEY", "Authorization", "password",
-     "db_password", "dbPassword", "token", "accessToken", "access_token", "secret", "client_secret", "secret_key",
-     "private_key", "aws_secret_access_key", "credentials", "Proxy-Authorization", "passphrase"],
-)  # fmt: skip
-def test_names_of_secrets_are_known(name):
-    assert is_secret_name(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["tokens_per_minute", "tpm", "max_tokens", "tokenizer", "key", "keys", "model", "name", "author", "base_url",
-     "secretary", "monkey", "concurrency", "api", "sort_key", ""],
-)  # fmt: skip
-def test_other_names_are_none(name):
-    assert not is_secret_name(name)
 
 
 @pytest.mark.parametrize(

@@ -1,32 +1,14 @@
-"""What is secret, by the name it stands under or by its shape."""
+"""What is secret by its value or by its shape, and texts without it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 
 from hush.core import protocols
 from hush.core._resources._known import Known
+from hush.core._resources._secret_names import is_secret_name
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_SECRET = frozenset(
-    {
-        "apikey",
-        "auth",
-        "authorization",
-        "bearer",
-        "credential",
-        "credentials",
-        "passphrase",
-        "passwd",
-        "password",
-        "secret",
-        "secrets",
-        "token",
-    }
-)
-_KEYS = frozenset({"api", "access", "private", "encryption", "signing", "secret"})
 _ENCODED = r"(?-i:(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{4,}={0,2})"  # base64, and not the next word of "a basic example"
 _SHAPE = re.compile(
     rf"\bbearer\s+\S|\bbasic\s+{_ENCODED}"
@@ -49,13 +31,6 @@ _PARTS = re.compile(
     r"|(?P<query>[?&][\w.-]*(?:key|token|secret|sig|signature|password)=)[^&\s\"']+",
     re.IGNORECASE | re.DOTALL,
 )
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether what stands under ``name`` is not to be shown: ``api_key``, ``accessToken``, ``db-password``."""
-    words = [word.lower() for word in _WORD.findall(name)]
-    keys = any(before in _KEYS and word == "key" for before, word in pairwise(words))
-    return keys or not _SECRET.isdisjoint(words)
 
 
 def looks_secret(text: str) -> bool:

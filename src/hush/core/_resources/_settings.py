@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._resources._kinds import chosen
 from hush.core._resources._registry import Category
-from hush.core._resources._secrets import is_secret_name, looks_secret, remember_secrets, without_secrets
+from hush.core._resources._secret_names import is_secret_name
+from hush.core._resources._secrets import looks_secret, remember_secrets, without_secrets
 from hush.core._resources._shape import fields_at, is_secret_at
 from hush.core._resources._types import Fault, MakesResource, ResourceKind, ResourceType
 from hush.core._resources._variables import VariableFault, expanded, names_in, parts_of

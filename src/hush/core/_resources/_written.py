@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hush.core._expr._record import record
-from hush.core._resources._secrets import is_secret_name, looks_secret
+from hush.core._resources._secret_names import is_secret_name
+from hush.core._resources._secrets import looks_secret
 from hush.core._resources._variables import VariableFault, expanded, names_in, parts_of
 from hush.core.errors import Problem, ResourceError, UsageError
 
