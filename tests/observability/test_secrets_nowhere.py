@@ -37,6 +37,12 @@ WORDS = {
     "user": "sk-planted-in-a-user-id",
     "session": "sk-planted-in-a-session-id",
     "chunk": "planted-in-a-table-key",
+    "x-api-key": "planted-in-a-header-of-a-message",
+    "yaml": "planted-in-yaml",
+    "authorization": "planted-in-an-authorization",
+    "cookie": "planted-in-a-cookie",
+    "cookie key": "planted-under-a-cookie",
+    "subscription": "planted under a subscription",
 }
 OPEN = "open to be seen"
 
@@ -67,6 +73,8 @@ def leaking() -> GraphNode:
     def give(x: str) -> dict[str, Any]:
         return {
             "password": WORDS["named"],
+            "set-cookie": WORDS["cookie key"],
+            "Ocp-Apim-Subscription-Key": WORDS["subscription"],
             "plain": OPEN,
             "deep": [{"api_key": WORDS["nested"], "text": [f"it is {WORDS['resource']}"], WORDS["chunk"]: 1}],
             "header": f"Authorization: Bearer {WORDS['bearer']}",
@@ -82,6 +90,8 @@ def leaking() -> GraphNode:
         except OSError as cause:
             error = ConnectionError(f"{OPEN}, {WORDS['message']}, {WORDS['typed']}, {WORDS['hiding']}")
             error.add_note(f"with {WORDS['note']}")
+            error.add_note(f"X-Api-Key: {WORDS['x-api-key']} | password: {WORDS['yaml']}")
+            error.add_note(f"Authorization: Token {WORDS['authorization']}, Cookie: session={WORDS['cookie']}; b=c")
             raise error from cause
 
     with GraphNode(name="g") as graph:
@@ -97,7 +107,7 @@ def leaking() -> GraphNode:
                 inputs={"x": PARENT["i"], "given": PARENT["given"]},
                 retry=Retry(max_attempts=2, backoff_s=0.0, jitter=False),
             )
-        for name in ("plain", "deep", "header", "url", "settings", "hiding", "password"):
+        for name in ("plain", "deep", "header", "url", "settings", "hiding", "password", "set-cookie"):
             given[name] >> PARENT[name]
     return graph
 

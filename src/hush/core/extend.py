@@ -8,12 +8,12 @@ from hush.core._logs import logger
 from hush.core._resources._hub import resource_in
 from hush.core._resources._limit import SPELLINGS as LIMIT_SPELLINGS
 from hush.core._resources._limit import limit_of, limit_settings
+from hush.core._resources._named import without_named_secrets
 from hush.core._resources._secret_names import is_secret_name
 from hush.core._resources._secrets import (
     looks_secret,
     remember_secrets,
     secrets_known,
-    without_named_secrets,
     without_secrets,
 )
 from hush.core._resources._types import Fault, ResourceKind, ResourceType

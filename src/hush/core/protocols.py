@@ -178,7 +178,7 @@ run_alone = _Slot("hush.core._engine")
 run_waiting = _Slot("hush.core._background")
 """``run_waiting(make)``: run the coroutine that ``make`` gives on the background loop, and wait for it."""
 
-without_secrets = _Slot("hush.core._resources._secrets")
+without_secrets = _Slot("hush.core._resources._named")
 """``without_secrets(text)``: ``text`` without the secrets that this process has read, and what has their shape."""
 
 kept_open: set[str] = set()

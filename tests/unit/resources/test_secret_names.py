@@ -22,6 +22,9 @@ SECRET = [
         "api_key_per_user",
         "password_used",
     ),
+    *("pwd", "DB_PWD", "PGPASSWORD", "passwords", "passcode", "cookie", "set-cookie", "Cookies", "sessionCookie"),
+    *("cookie_value", "jwt", "id_jwt", "otp", "otp_code", "pin", "cardPin", "signature", "X-Hub-Signature-256"),
+    *("Ocp-Apim-Subscription-Key", "subscription-key", "AccountKey", "api_keys", "accesstoken", "master_key"),
 ]
 AMOUNTS = [
     *("token_count", "promptTokenCount", "candidatesTokenCount", "totalTokenCount", "total_token_count", "TOKEN_COUNT"),
@@ -40,6 +43,8 @@ AMOUNTS = [
 OTHERS = [
     *("tokens_per_minute", "tpm", "max_tokens", "tokenizer", "key", "keys", "model", "name", "author", "base_url"),
     *("secretary", "monkey", "concurrency", "api", "sort_key", "count", "max", "", "2"),
+    *("cookie_policy", "cookie_count", "pin_code", "pins", "spin", "opinion", "method_signature", "signatures_of"),
+    *("keyboard", "primary_key", "session_id", "otpions", "passport", "design"),
 ]
 
 

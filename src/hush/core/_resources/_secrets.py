@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from hush.core import protocols
 from hush.core._resources._known import Known
-from hush.core._resources._secret_names import is_secret_name
 
 _ENCODED = r"(?-i:(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{4,}={0,2})"  # base64, and not the next word of "a basic example"
 _SHAPE = re.compile(
     rf"\bbearer\s+\S|\bbasic\s+{_ENCODED}"
     r"|\bsk-\w|-----BEGIN |(?:://|\A)[^/\s:@]*:[^/\s@]+@"
-    r"|[?&][\w.-]*(?:key|token|secret|sig|signature|password)=[^&\s]",
+    r"|[?&][\w.-]*(?:key|token|secret|sig|signature|password|passwd|pwd|jwt|otp)=[^&\s]",
     re.IGNORECASE,
 )
-_HIDDEN = "[secret]"
+HIDDEN = "[secret]"
 _SHORTEST = 4  # removing shorter ones would only garble the text
 _NO_KEYS = frozenset(
     {"none", "null", "empty", "dummy", "fake", "test", "local", "ollama", "unused", "anything", "placeholder", "no-key"}
@@ -28,7 +26,7 @@ _PARTS = re.compile(
     r"|\bsk-[\w*.-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"
     r"|(?P<address>://)[^/\s:@]*:[^/\s@]+(?=@)"
-    r"|(?P<query>[?&][\w.-]*(?:key|token|secret|sig|signature|password)=)[^&\s\"']+",
+    r"|(?P<query>[?&][\w.-]*(?:key|token|secret|sig|signature|password|passwd|pwd|jwt|otp)=)[^&\s\"']+",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -38,14 +36,15 @@ def looks_secret(text: str) -> bool:
     return _SHAPE.search(text) is not None
 
 
-def _without(text: str, secrets: Iterable[str]) -> str:
-    """``text`` without these and what has the shape of a credential, all found in the text as it was.
+def _without(text: str, secrets: Iterable[str], named: Iterable[tuple[int, int]] = ()) -> str:
+    """``text`` without these, what has a credential's shape, and the places ``named``, all found in the text as it was.
 
     One after the other would not do: where a secret is the beginning of another, its rest would have no shape any more.
     """
     places = [
         (found.start() + len(next(filter(None, found.groups()), "")), found.end()) for found in _PARTS.finditer(text)
     ]
+    places += named
     for secret in secrets:
         at = text.find(secret)
         while at >= 0:
@@ -54,18 +53,10 @@ def _without(text: str, secrets: Iterable[str]) -> str:
     kept, end = [], 0
     for begin, stop in sorted(places):
         if begin >= end:
-            kept += [text[end:begin], _HIDDEN]
+            kept += [text[end:begin], HIDDEN]
         end = max(end, stop)
     return "".join([*kept, text[end:]])
 
-
-_QUOTED = r"""b?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
-_NAMED = re.compile(
-    rf"""(?P<mark>["'])(?P<key>[\w.-]{{1,64}})(?P=mark)\s{{0,2}}:\s{{0,2}}(?P<value>{_QUOTED})"""
-    rf"""|(?<![\w.-])(?P<name>[\w.-]{{1,64}})\s{{0,2}}=\s{{0,2}}(?P<given>{_QUOTED}|[^\s"',;&)}}\]=]{{4,}})"""
-)
-"""A name and its value as ``repr``, JSON and code write them."""
-_PLAIN = frozenset({"None", "True", "False", "null", "true", "false", '""', "''", _HIDDEN})
 
 _remembered = Known()
 """The values of all secrets that this process has read from settings: one for the process, as its logs are."""
@@ -115,25 +106,13 @@ def without_secrets(text: str, also: Iterable[str] = ()) -> str:
         return _without(text, found)
     if not _may_hold_some(text):
         return text
-    return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{_HIDDEN}", text)
+    return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{HIDDEN}", text)
 
 
-def without_named_secrets(text: str, *, code: bool = False) -> str:
-    """``without_secrets``, and without what stands in ``text`` under a secret name: ``{'password': '1234'}``.
-
-    For texts that somebody made of values, such as the message of an exception, and for lines of source: ``repr``,
-    JSON, ``name=value``. It takes longer. In ``code``, what names or calls something is no value.
-    """
-
-    def without_value(found: re.Match[str]) -> str:
-        if not is_secret_name(found["key"] or found["name"]):
-            return found[0]
-        value = found["value"] or found["given"]
-        if value[-1] in "([{" or (code and value.replace(".", "").isidentifier()) or value in _PLAIN:
-            return found[0]
-        return f"{found[0][: -len(value)]}{_HIDDEN}"
-
-    return without_secrets(_NAMED.sub(without_value, text) if "=" in text or ":" in text else text)
-
-
-protocols.without_secrets.call = without_named_secrets
+def without_places(text: str, places: Iterable[tuple[int, int]]) -> str:
+    """``without_secrets``, and without these ``places``, each from and to."""
+    known = _remembered
+    found = [secret for secret in known.plain if secret in text]
+    if known.by_block:
+        found += known.long_ones_in(text)
+    return _without(text, found, places)

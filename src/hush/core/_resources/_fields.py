@@ -1,0 +1,148 @@
+"""``end_of_field``: whether what follows ``name:`` in a text is a secret, and where it ends."""
+
+from __future__ import annotations
+
+import re
+
+from hush.core._resources._secret_names import base_of
+
+QUOTED = re.compile(
+    r"""b?(?P<quote>\\{0,3}["'])(?P<inside>(?:(?!(?P=quote))(?:[^\\\n]|\\.))*)(?:(?P=quote)|\\?(?=\n|\Z))""", re.ASCII
+)
+"""A text in quotes, which may be escaped themselves; cut off, it goes to the end of the line."""
+_RUN = r"""(?:[^\s"']|["'](?![\s,;:)}\]]|\Z))+"""  # a quote ends it where it closes something
+_PLAIN = re.compile(
+    rf"""(?:[|>][-+]?[ \t]*\n[ \t]*)?(?:(?:!\S{{0,40}}|&\S{{1,40}})[ \t]+)?(?P<run>{_RUN})"""  # YAML: a block, a tag
+)
+_PHRASE = re.compile(r"""[^\n"'|;,]+""")
+_AUTHORIZATION = re.compile(
+    r"""(?:[A-Za-z][\w-]{0,40}[ \t]+(?![\w-]{1,64}:))?"""
+    rf"""(?:(?:[\w-]{{1,40}}=(?:"[^"\n]*"|[^\s,"]*))(?:,[ \t]*[\w-]{{1,40}}=(?:"[^"\n]*"|[^\s,"]*))+|{_RUN})"""
+)
+_COOKIES = re.compile(r"""(?:[^\s;"']|["'](?![\s,;:)}\]]|\Z))+(?:"?;[ \t]*(?:[^\s;"']|["'](?![\s,;:)}\]]|\Z))+)*""")
+_AROUND = ",;:.)}]|>'\"\\`"
+"""What may close the sentence or the brackets around a value. At its end, it says nothing of it."""
+_NO_VALUE = frozenset(["", *"\r\n[({<}])>,;"])
+_ENOUGH = 64  # characters, by which a value is judged: what is kept is looked at again from the next name on
+
+_FIRST_WORD = re.compile(r"(?:[A-Za-z_]\w*\.)*(?P<word>[A-Za-z]+(?:'[a-z]+)?)(?=\Z|[\[|(),;:=.!?])")
+_NEXT_WORD = re.compile(r"[ \t]+[A-Za-z]")
+_SAYS = frozenset(
+    {"a", "an", "any", "are", "absent", "as", "at", "be", "been", "before", "bad", "blank", "but", "by"}
+    | {"can", "can't", "cannot", "could", "denied", "did", "do", "does", "doesn't", "empty", "error"}
+    | {"expected", "expired", "failed", "failure", "field", "for", "forbidden", "found", "from", "given"}
+    | {"got", "had", "has", "have", "header", "if", "in", "incorrect", "input", "invalid", "is", "isn't"}
+    | {"it", "it's", "its", "length", "malformed", "may", "mismatch", "missing", "might", "must", "no"}
+    | {"non", "not", "of", "on", "only", "optional", "or", "please", "refused", "rejected", "required"}
+    | {"revoked", "shall", "should", "that", "the", "these", "this", "to", "too", "unable"}
+    | {"unauthorized", "undefined", "unexpected", "unknown", "unset", "use", "valid", "value", "was"}
+    | {"wasn't", "were", "when", "will", "with", "without", "would", "wrong", "your", "none", "null"}
+    | {"true", "false", "nil", "hidden", "masked", "redacted", "str", "string", "int", "integer", "float"}
+    | {"number", "bool", "boolean", "bytes", "object", "dict", "list", "tuple", "set", "type", "sequence"}
+    | {"mapping", "iterable", "callable", "union", "literal", "annotated", "classvar", "final"}
+    | {"secretstr", "secretbytes", "self"}
+)
+"""What a sentence or a type begins with, and hardly a secret is."""
+_CHOSEN = ("passphrase", "passwd", "password", "passwords", "pwd")
+"""What people choose may be any word."""
+_DIGITS = frozenset({"otp", "passcode", "pin"})
+_MADE = frozenset({"auth", "bearer", "credential", "credentials", "jwt", "otp", "signature", "signatures"})
+"""What sentences and logs have before a colon too, and what machines make."""
+_FAULTS = frozenset({"bad", "expired", "illegal", "invalid", "malformed", "missing", "unexpected", "unknown", "wrong"})
+
+
+def end_of_field(text: str, begin: int, name: str, at: int) -> int:
+    """Where the secret ends that stands at ``at``, after ``name:``; ``at`` if there is none. ``begin`` is the name's.
+
+    The name alone would not do: *Unexpected token: }*, *password: must be longer*, ``f(password: str)``. So:
+
+    - The name ends as that of a secret: of ``auth_url:`` and ``AuthError:`` it is not.
+    - What opens with a bracket, has no letter or digit, or begins as a sentence or a type does, is kept.
+    - Under names that nobody writes in a sentence (``X-Api-Key``, ``access_token``) and under those of passwords, all
+      else goes. So it does under ``token`` and ``secret`` at the begin of a line or after a mark. After another word,
+      and under names that sentences and logs begin with (``auth``), it goes if it looks made by a machine: 6 characters
+      or more with a digit among them, or 16 of both cases. A ``pin`` is 4 digits or more.
+    - The value is one run without blanks, or what stands in quotes. ``Authorization`` has a scheme besides, ``Cookie``
+      all its pairs, a passphrase the rest of its clause.
+    """
+    if text[at : at + 1] in _NO_VALUE:
+        return at
+    words = base_of(name)
+    if not words:
+        return at
+    last = words[-1]
+    quoted = QUOTED.match(text, at)
+    plain = None if quoted else _PLAIN.match(text, at, at + _ENOUGH)
+    if quoted is not None:
+        value = quoted["inside"][:_ENOUGH]
+    elif plain is not None:
+        value = plain["run"].rstrip(_AROUND)
+    else:
+        return at
+    if last in ("cookie", "cookies"):
+        secret = "=" in value or _looks_made(value)
+    elif last in _DIGITS and value.isdigit():
+        secret = len(value) >= 4
+    elif last == "pin":
+        secret = False
+    else:
+        if (plain is not None and _says_something(text, plain)) or not _is_some(value, last):
+            return at
+        secret = not _may_be_talk(text, begin, name, words) or _looks_made(value)
+    if not secret:
+        return at
+    if quoted is not None:
+        return quoted.end()
+    return at + len(_whole(text, at, last).rstrip(_AROUND))
+
+
+def _whole(text: str, at: int, last: str) -> str:
+    form = _PLAIN
+    if last == "authorization":
+        form = _AUTHORIZATION
+    elif last in ("cookie", "cookies"):
+        form = _COOKIES
+    elif last == "passphrase":
+        form = _PHRASE
+    found = form.match(text, at) or _PLAIN.match(text, at)
+    assert found is not None
+    return found[0]
+
+
+def _says_something(text: str, plain: re.Match[str]) -> bool:
+    first = _FIRST_WORD.match(text, plain.start("run"), plain.end())
+    if first is None or (word := first["word"].lower()) not in _SAYS:
+        return False
+    return len(word) > 2 or _NEXT_WORD.match(text, first.end()) is not None
+
+
+def _is_some(value: str, last: str) -> bool:
+    """Whether it is more than marks, such as asterisks in place of a value."""
+    if any(map(str.isalnum, value)):
+        return True
+    return last.endswith(_CHOSEN) and len(value) >= 4 and len(set(value)) > 1
+
+
+def _may_be_talk(text: str, begin: int, name: str, words: list[str]) -> bool:
+    """Whether a sentence may have the name before a colon: then the value has to show what it is."""
+    last = words[-1]
+    if last.endswith(_CHOSEN) or last == "authorization":
+        return False
+    if last in _MADE or words[0] in _FAULTS:
+        return True
+    if len(words) > 1 and " " not in name:
+        return False
+    before = text[max(begin - 8, 0) : begin]
+    closed = before.rstrip(" \t")
+    return closed != before and closed != "" and (closed[-1].isalnum() or closed[-1] in "\"')]")
+
+
+_MADE_OF = re.compile(r"[\w+/=.~:$%-]{6,}", re.ASCII)
+
+
+def _looks_made(value: str) -> bool:
+    if _MADE_OF.fullmatch(value) is None or "://" in value:
+        return False
+    if any(map(str.isdigit, value)):
+        return True
+    return len(value) >= 16 and any(map(str.islower, value)) and any(map(str.isupper, value[1:]))

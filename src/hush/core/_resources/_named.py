@@ -1,0 +1,156 @@
+"""Texts without what stands in them under a secret name, in whatever form somebody wrote it there."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
+
+from hush.core import protocols
+from hush.core._resources._fields import QUOTED, end_of_field
+from hush.core._resources._secret_names import KEYS, STEMS, is_secret_name
+from hush.core._resources._secrets import HIDDEN, without_places, without_secrets
+
+_NAME = re.compile(
+    r"""(?<![\w.-])(?P<name>[\w.-]{1,64}+)"""  # possessive: no part of it will do
+    r"""(?:(?P<mark>\\{0,3}["']\]?)?\s{0,2}(?P<by>=>|=(?!=)|:(?![:=]))|(?P<pair>["']),)\s{0,2}[ \t]*"""
+)
+"""A name and what may come before its value: ``name=``, ``name: ``, ``"name": ``, ``["name"] = ``, ``"name", ``."""
+_IN_TUPLE = re.compile(r"""(?:\A|[^\w)\]])[(\[]b?["']\Z""")
+_GIVEN = re.compile(r"""(?!\{[\w.!:]*\})[^\s"',;&)}\]=]{4,}""")
+_NUMBER = re.compile(r"-?\d[\d_.eE+-]*")
+_WORD = re.compile(r"""(?!-?[A-Za-z_][\w.]*[(\[{])[^\s"',;()\[\]{}<>]+""")
+_TYPE = r"[\w.]{1,40}(?:\[[\w., |\[]{0,60}\]{1,4})?"
+_DEFAULT = re.compile(rf"{_TYPE}(?: ?\| ?{_TYPE}){{0,3}} = ")
+"""What stands between the name of an annotated variable and its value."""
+_KEPT = frozenset({"None", "True", "False", "null", "true", "false", '""', "''"})
+_IN_PATHS = (":", "/", "@")  # before a name: it is part of an address, a port or a path comes after it
+_HEADERS = ("authorization", "cookie")  # of several words or pairs, whatever is before them
+_LITERAL = re.compile(r""""(?P<double>(?:[^"\\]|\\.)*)(?:"|\\?\Z)|'(?P<single>(?:[^'\\]|\\.)*)(?:'|\\?\Z)""", re.DOTALL)
+_BEFORE = re.compile(r"\b(?P<word>[A-Za-z]+)[ ]\Z")
+_FRAME = re.compile(r'[ |+-]*(?=File "[^\n]*", line \d)')
+
+_is_secret = lru_cache(maxsize=4_096)(is_secret_name)  # names are few, and to take one apart takes long
+
+
+def without_named_secrets(text: str, *, code: bool = False) -> str:
+    """``without_secrets``, and without what stands in ``text`` under a secret name: ``{'password': '1234'}``.
+
+    For texts that somebody made of values, such as the message of an exception, and for lines of source: ``repr``,
+    JSON, ``name=value``, and ``Name: value`` as headers and YAML have it, where that is no sentence and no annotation:
+    ``end_of_field`` has the rule. It takes longer where there may be such a name. In ``code``, and in the lines of
+    source of a traceback, what names or calls something is no value, and ``name: value`` is one in quotes only.
+    """
+    if not _may_name_some(text):
+        return without_secrets(text)
+    if code:
+        places = list(_in_code(text, 0))
+    elif '", line ' in text:
+        places = [
+            place for part, at, is_code in _parts(text) for place in (_in_code if is_code else _in_text)(part, at)
+        ]
+    else:
+        places = list(_in_text(text, 0))
+    return without_places(text, places) if places else without_secrets(text)
+
+
+protocols.without_secrets.call = without_named_secrets
+
+
+def _may_name_some(text: str) -> bool:
+    """Whether a secret name and a value can be in it: the expression itself takes ten times as long on a long text."""
+    if "=" not in text and ":" not in text and "(" not in text:
+        return False
+    low = text.lower()
+    return any(stem in low for stem in STEMS) or ("key" in low and any(word in low for word in KEYS))
+
+
+def _parts(text: str) -> Iterator[tuple[str, int, bool]]:
+    """``text`` in parts, where they begin, and whether they are lines of source, as a traceback has them."""
+    at = begin = 0
+    indent = -1  # of the frame whose lines these may be
+    for line in text.splitlines(keepends=True):
+        frame = _FRAME.match(line)
+        if frame is not None:
+            indent = frame.end()
+        elif indent >= 0 and line[: indent + 2].strip(" |") == "" and line[indent + 2 :].strip():
+            if begin < at:
+                yield text[begin:at], begin, False
+            yield line, at, True
+            begin = at + len(line)
+        else:
+            indent = -1
+        at += len(line)
+    if begin < at:
+        yield text[begin:at], begin, False
+
+
+def _in_text(text: str, shift: int) -> Iterator[tuple[int, int]]:
+    end = 0
+    for found in _NAME.finditer(text):
+        name = _secret_name(text, found)
+        if name is None or found.start() < end:
+            continue
+        begin, stop = _value(text, found, name, code=False)
+        if stop > begin:
+            end = stop
+            yield shift + begin, shift + stop
+
+
+def _in_code(text: str, shift: int) -> Iterator[tuple[int, int]]:
+    borders: list[int] = []  # where literals begin and end, in turn
+    for literal in _LITERAL.finditer(text):
+        kind = "double" if literal["single"] is None else "single"
+        borders += literal.span(kind)
+        yield from _in_text(literal[kind], shift + literal.start(kind))
+    for found in _NAME.finditer(text):
+        name = _secret_name(text, found)
+        if name is None:
+            continue
+        within = bisect_right(borders, found.start()) % 2 == 1
+        if within and not (found["mark"] or found["pair"]):
+            continue
+        begin, stop = _value(text, found, name, code=True)
+        if stop > begin:
+            yield shift + begin, shift + stop
+
+
+def _secret_name(text: str, found: re.Match[str]) -> str | None:
+    """The name that was found, if it is that of a secret; also ``API key``, with a blank in it."""
+    name = found["name"]
+    if _is_secret(name):
+        return name
+    if name.lower() in ("key", "keys"):
+        before = _BEFORE.search(text, max(found.start() - 16, 0), found.start())
+        if before is not None and _is_secret(spaced := f"{before['word']} {name}"):
+            return spaced
+    return None
+
+
+def _value(text: str, found: re.Match[str], name: str, *, code: bool) -> tuple[int, int]:
+    """Where the value of a secret name begins and ends; the same twice if it has none that is to be hidden."""
+    at, by, marked = found.end(), found["by"], found["mark"] is not None
+    if text.startswith(HIDDEN, at):
+        return at, at
+    if by == ":" and not marked:
+        default = _DEFAULT.match(text, at)
+        if default is not None and (quoted := QUOTED.match(text, default.end())) is not None:
+            return quoted.span()
+        if code or text[found.start() - 1 : found.start()] in _IN_PATHS or "\n" in text[found.end("by") : at]:
+            return at, at
+        return at, end_of_field(text, found.start(), name, at)
+    if by is not None and not code and name.lower().endswith(_HEADERS):
+        return at, end_of_field(text, found.start(), name, at)
+    if by is None and not _IN_TUPLE.search(text, max(found.start() - 4, 0), found.start()):
+        return at, at
+    value = QUOTED.match(text, at)
+    if value is None and by is None:
+        return at, at
+    if value is None and by == ":":
+        value = (_NUMBER if code else _WORD).match(text, at)
+    elif value is None:
+        value = _GIVEN.match(text, at)
+        if value is not None and (value[0][-1] in "([{" or (code and value[0].replace(".", "").isidentifier())):
+            value = None
+    return at, at if value is None or value[0] in _KEPT else value.end()
