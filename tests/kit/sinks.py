@@ -15,12 +15,12 @@ class Sink:
     def add(self, recorder: Any, run: Any, /) -> bool:
         return True
 
-    def take(self, spans: list[Any], /) -> int:
+    def take(self, spans: list[Any], run: str, /) -> int:
         self.spans += spans
         return 0
 
     def crowd(self, held: int, /) -> tuple[int, int]:
         return 0, sys.maxsize
 
-    def complain(self, message: str, /) -> None:
+    def complain(self, message: str, about: Any = None, /) -> None:
         raise AssertionError(message)

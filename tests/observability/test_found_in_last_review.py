@@ -135,9 +135,9 @@ def test_a_secret_that_is_a_number_is_one_at_any_depth():
     class Level(enum.IntEnum):
         HIGH = 481516
 
-    given = {"pin": {"password": 481516, "token": 48.1516, "secret": Level.HIGH, "secrets": True, "auth": None}}
+    given = {"lock": {"password": 481516, "token": 48.1516, "secret": Level.HIGH, "secrets": True, "auth": None}}
     assert preview(given, PREVIEW) == {
-        "pin": {"password": SECRET, "token": SECRET, "secret": SECRET, "secrets": True, "auth": None}
+        "lock": {"password": SECRET, "token": SECRET, "secret": SECRET, "secrets": True, "auth": None}
     }
     assert preview({"password": 481516}, PREVIEW) == {"password": SECRET}
 

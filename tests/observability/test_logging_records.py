@@ -14,8 +14,13 @@ import pytest
 import hush
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
 from hush.core._resources import _secrets
+from hush.core.events import NodeRan
 from hush.core.extend import logger, remember_secrets
+from hush.observability import LocalTracer
+from hush.observability._exporter import ExportError
+from hush.observability._span import Batch, RunRecord, Span
 from hush.observability._tracer import SpanTracer
+from observability.fakes import Fake, Told, flushed
 
 SECRET = "a-remembered-credential"
 FIELDS = ("run", "node", "item")
@@ -164,3 +169,56 @@ def test_an_id_that_holds_a_secret_is_in_no_field(caplog):
     (record,) = caplog.records
     assert record.run == "for [secret]"
     assert SECRET not in repr(vars(record))
+
+
+def of_records(caplog: pytest.LogCaptureFixture, words: str) -> list[tuple[Any, Any, Any]]:
+    found: list[Any] = [record for record in caplog.records if words in record.getMessage()]
+    return [(record.run, record.node, record.item) for record in found]
+
+
+def one_node() -> Hush:
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=lambda x: {"y": x}, inputs={"*": PARENT}, outputs=PARENT)
+    return Hush(graph)
+
+
+def test_of_two_tracers_in_one_place_the_run_is_named(tmp_path, caplog):
+    tracers = [LocalTracer(tmp_path / "traces.db") for _ in range(2)]
+    asyncio.run(one_node().run({"x": 1}, tracer=tracers, request_id="the-run"))
+    flushed(tracers[0])
+    assert of_records(caplog, "two tracers of one run") == [("the-run", None, None)]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_of_spans_that_cannot_be_exported_the_run_is_named(again, caplog):
+    tracer = SpanTracer(Fake(lambda _: ExportError("full", again=again), live=False))
+    Told(tracer, "the-run").quick(2).end()
+    tracer.flush(0.1)
+    assert of_records(caplog, "cannot be exported") == [("the-run", None, None)]
+
+
+def test_a_batch_knows_its_run_if_it_is_one():
+    one, other = (RunRecord(trace, f"run {trace}", "g", "ok", 1) for trace in "ab")
+    span = Span("a", "1", None, "run", "g", "g", (), "ok", 1)
+    assert Batch((span,), runs=(one,)).run == "run a"
+    assert Batch(runs=(one,)).run == "run a"
+    assert Batch((span,), runs=(one, other)).run is None
+    assert Batch((span,), runs=(other,)).run is None
+    assert Batch((span,)).run is None
+
+
+def test_of_events_that_nobody_understands_all_is_named(caplog):
+    tracer = SpanTracer(Fake())
+    told = Told(tracer, "the-run")
+    no_times: Any = {}
+    told.emit(NodeRan("the-run", "g/n", 3, no_times, (), no_times, no_times, {}, {}))
+    told.end()
+    flushed(tracer)
+    assert of_records(caplog, "an event was not understood") == [("the-run", "g/n", 3)]
+
+
+def test_of_spans_that_are_dropped_the_run_is_named(caplog):
+    tracer = SpanTracer(Fake(), max_pending=1)
+    Told(tracer, "the-run").quick(100).end()
+    flushed(tracer)
+    assert of_records(caplog, "spans are dropped") == [("the-run", None, None)]

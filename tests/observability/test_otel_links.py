@@ -109,11 +109,11 @@ class Kept:
     def add(self, recorder):
         pass
 
-    def take(self, spans):
+    def take(self, spans, run):
         self.spans += spans
         return 7
 
-    def complain(self, message):
+    def complain(self, message, about=None):
         self.said.append(message)
 
 
@@ -126,9 +126,9 @@ def test_nothing_is_kept_of_a_run_whose_span_is_gone(users):
     to = Kept()
     with users.tracer.start_as_current_span("request") as request:
         way = linked(to)
-    assert way.take([LLM]) == 7
-    assert way.take([]) == 7
-    assert way.take([LLM, RUN]) == 7
+    assert way.take([LLM], "r") == 7
+    assert way.take([], "r") == 7
+    assert way.take([LLM, RUN], "r") == 7
     assert to.spans[0] is to.spans[1] is LLM
     assert to.spans[2] == RUN  # it is the same span
     assert isinstance(to.spans[2], LinkedSpan)

@@ -8,7 +8,8 @@ import weakref
 
 import pytest
 
-from hush.core._runtime._gate import AutoGate, gate_of
+from hush.core._runtime._about import about
+from hush.core._runtime._gate import AutoGate, gate_of, log_slow
 
 QUICK, NOT_QUICK = 199_999, 200_000
 NOT_SLOW, SLOW = 5_000_000, 5_000_001
@@ -44,7 +45,7 @@ def test_a_call_that_is_not_quick_starts_the_row_anew():
 def test_an_inline_call_of_five_milliseconds_is_allowed():
     gate = AutoGate()
     inline_after(gate)
-    gate.ran_inline(NOT_SLOW, "g/n")
+    gate.ran_inline(NOT_SLOW)
     assert gate.inline
 
 
@@ -53,7 +54,7 @@ def test_each_slow_inline_call_sends_it_back_and_doubles_the_row_it_needs():
     gate, rows = AutoGate(), []
     for _ in ROWS:
         rows.append(inline_after(gate))
-        gate.ran_inline(SLOW, "g/n")
+        gate.ran_inline(SLOW)
         assert not gate.inline
     assert rows == ROWS
 
@@ -61,7 +62,7 @@ def test_each_slow_inline_call_sends_it_back_and_doubles_the_row_it_needs():
 def test_a_longer_row_is_broken_by_one_call_too():
     gate = AutoGate()
     inline_after(gate)
-    gate.ran_inline(SLOW, "g/n")
+    gate.ran_inline(SLOW)
     for _ in range(5):
         gate.ran_in_thread(QUICK)
     gate.ran_in_thread(NOT_QUICK)
@@ -73,7 +74,7 @@ def demoted(times):
     gate = AutoGate()
     for _ in range(times):
         inline_after(gate)
-        gate.ran_inline(SLOW, "g/n")
+        gate.ran_inline(SLOW)
     inline_after(gate)
     return gate
 
@@ -82,28 +83,28 @@ def test_a_second_of_inline_calls_without_a_slow_one_is_forgiven():
     """Without forgiveness a busy machine drives everything into threads for good."""
     gate = demoted(5)
     for _ in range(1000):
-        gate.ran_inline(1_000_000, "g/n")
-    gate.ran_inline(SLOW, "g/n")
+        gate.ran_inline(1_000_000)
+    gate.ran_inline(SLOW)
     assert inline_after(gate) == 6
 
 
 def test_less_than_a_second_is_not_forgiven():
     gate = demoted(5)
     for _ in range(999):
-        gate.ran_inline(1_000_000, "g/n")
-    gate.ran_inline(SLOW, "g/n")
+        gate.ran_inline(1_000_000)
+    gate.ran_inline(SLOW)
     assert inline_after(gate) == 96
 
 
 def test_a_slow_call_starts_the_second_anew():
     gate = demoted(2)
     for _ in range(900):
-        gate.ran_inline(1_000_000, "g/n")
-    gate.ran_inline(SLOW, "g/n")
+        gate.ran_inline(1_000_000)
+    gate.ran_inline(SLOW)
     assert inline_after(gate) == 24
     for _ in range(900):
-        gate.ran_inline(1_000_000, "g/n")
-    gate.ran_inline(SLOW, "g/n")
+        gate.ran_inline(1_000_000)
+    gate.ran_inline(SLOW)
     assert inline_after(gate) == 48
 
 
@@ -112,9 +113,11 @@ def test_a_demotion_is_logged_once_a_minute_and_names_the_function(caplog):
     gate = AutoGate()
     for _ in range(4):
         inline_after(gate)
-        gate.ran_inline(SLOW, "etl/parse")
-    assert len(caplog.records) == 1
-    assert "etl/parse" in caplog.text
+        if gate.ran_inline(SLOW):
+            log_slow("etl/parse", SLOW, about("r", "etl/parse", (1, 2)))
+    (record,) = caplog.records
+    assert "etl/parse" in record.getMessage()
+    assert (record.run, record.node, record.item) == ("r", "etl/parse", 2)  # type: ignore[attr-defined]
 
 
 # ── What it is remembered by ─────────────────────────────────────────────────────────────────────────────────────────

@@ -148,12 +148,12 @@ async def test_a_gate_is_told_of_its_calls_whoever_listens(make):
     rows = []
     for _ in range(TRIES):
         fn, gate = inline()
-        gate.ran_inline(SLOW_NS + 1, "g/n")  # back to threads, for a row of six
+        gate.ran_inline(SLOW_NS + 1)  # back to threads, for a row of six
         for _ in range(6):
             gate.ran_in_thread(QUICK_NS - 1)
         for _ in range(FORGIVEN_NS // SLOW_NS - 1):
-            gate.ran_inline(SLOW_NS, "g/n")
-        gate.ran_inline(SLOW_NS - 1, "g/n")  # now a nanosecond is left
+            gate.ran_inline(SLOW_NS)
+        gate.ran_inline(SLOW_NS - 1)  # now a nanosecond is left
         assert gate.row == 6
         await Hush(chain(fn, 3)).run({"x": 0}, tracer=make())
         rows.append(gate.row)

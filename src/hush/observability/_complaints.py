@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Condition
 from time import monotonic
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from hush.core.extend import logger
 
 log = logger("hush.tracing")
 
+Fields: TypeAlias = Mapping[str, Any]
+"""What a record is about, as far as that is known: ``run``, ``node`` and ``item``."""
+NOTHING: Fields = MappingProxyType({})
 EVERY_S = 60.0
 """How often something is said, at most."""
 MOST_REASONS = 20
@@ -24,18 +29,22 @@ class Complaints:
         self._lock = lock
         self._clock = clock
         self._said_s = float("-inf")
-        self._unsaid: dict[str, int] = {}  # what is wrong, and how many spans that has cost since it was said
+        # What is wrong, how many spans that has cost since it was said, and what all of it is about.
+        self._unsaid: dict[str, tuple[int, Fields]] = {}
 
-    def note(self, message: str, lost: int = 0) -> None:
+    def note(self, message: str, lost: int = 0, about: Fields = NOTHING) -> None:
         """Something to be said by the pipeline's thread: a run's own must not log."""
         with self._lock:
             if message not in self._unsaid and len(self._unsaid) >= MOST_REASONS:
                 message = OTHERS
-            self._unsaid[message] = self._unsaid.get(message, 0) + lost
+            before, same = self._unsaid.get(message, (0, about))
+            if same != about:  # of several runs, or nodes
+                same = {name: value for name, value in same.items() if about.get(name) == value}
+            self._unsaid[message] = before + lost, same
 
-    def say(self, message: str, lost: int) -> None:
+    def say(self, message: str, lost: int, about: Fields = NOTHING) -> None:
         """Log what is wrong. Within a minute of the last time, what that cost is said later."""
-        self.note(message, lost)
+        self.note(message, lost, about)
         self.say_noted()
 
     def say_noted(self) -> None:
@@ -46,7 +55,7 @@ class Complaints:
             now_s = self._clock()
             if now_s - self._said_s < EVERY_S:
                 # What cost nothing may be over long before that.
-                self._unsaid = {message: lost for message, lost in self._unsaid.items() if lost}
+                self._unsaid = _dear(self._unsaid)
                 return
             self._said_s = now_s
             unsaid, self._unsaid = self._unsaid, {}
@@ -56,7 +65,7 @@ class Complaints:
         """Nothing more will be said: what was lost and has not been."""
         with self._lock:
             unsaid, self._unsaid = self._unsaid, {}
-        _log({message: lost for message, lost in unsaid.items() if lost})
+        _log(_dear(unsaid))
 
     def say_last(self, lost: int, why: str) -> None:
         """The process ends, and these spans were still waiting."""
@@ -67,9 +76,14 @@ class Complaints:
             log.warning(text, _spans(lost), were, why, extra={"dropped": lost})
 
 
-def _log(unsaid: dict[str, int]) -> None:
-    for message, lost in unsaid.items():
-        log.warning("%s (%s lost)", message, _spans(lost), extra={"dropped": lost})
+def _dear(unsaid: dict[str, tuple[int, Fields]]) -> dict[str, tuple[int, Fields]]:
+    """Those that have cost spans."""
+    return {message: found for message, found in unsaid.items() if found[0]}
+
+
+def _log(unsaid: dict[str, tuple[int, Fields]]) -> None:
+    for message, (lost, about) in unsaid.items():
+        log.warning("%s (%s lost)", message, _spans(lost), extra={**about, "dropped": lost})
 
 
 def _spans(count: int) -> str:

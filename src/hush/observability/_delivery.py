@@ -190,13 +190,14 @@ class Delivery:
         reason = why(exc)
         self.wrong = reason if told.again else ""  # what is dropped for good is no reason to keep the others waiting
         self._answers = told.answered
+        about = {"run": batch.run}
         if told.again:
             if told.soon:
                 self._pause_s = 0.0
             self._pause(told.retry_after_s or 0.0)
-            self._complaints.say(f"spans cannot be exported for now: {reason}", len(done) - taken)
+            self._complaints.say(f"spans cannot be exported for now: {reason}", len(done) - taken, about)
             return False
-        self._complaints.say(f"spans cannot be exported: {reason}", len(done) - taken)
+        self._complaints.say(f"spans cannot be exported: {reason}", len(done) - taken, about)
         return True
 
     def _pause(self, asked_s: float = 0.0) -> None:

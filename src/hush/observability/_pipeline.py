@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from typing import NamedTuple
 
 from hush.core.extend import logger
-from hush.observability._complaints import Complaints
+from hush.observability._complaints import NOTHING, Complaints, Fields
 from hush.observability._delivery import Delivery, why
 from hush.observability._ending import close_at_end
 from hush.observability._exporter import Exporter
@@ -116,7 +116,7 @@ class Pipeline:
     def add(self, recorder: RunRecorder, run: Hashable) -> bool:
         """A run begins; ``False`` if another tracer tells this exporter of the same ``run`` already."""
         if run in self._hearing:
-            self.complain("two tracers of one run write to the same place: one is heard")
+            self.complain("two tracers of one run write to the same place: one is heard", {"run": recorder.run[0]})
             return False
         self._hearing.add(run)
         self._new.append(recorder)
@@ -133,11 +133,11 @@ class Pipeline:
                 self._thread.start()
             self._lock.notify_all()
 
-    def take(self, spans: list[Span]) -> int:
-        """Spans have ended: keep them for the exporter; give how many there is no room for."""
+    def take(self, spans: list[Span], run: str) -> int:
+        """Spans of ``run`` have ended: keep them for the exporter; give how many there is no room for."""
         dropped = self._pending.take(spans)
         if dropped:
-            self.complain(f"spans are dropped: {self._pending.most:,} wait already", dropped)
+            self.complain(f"spans are dropped: {self._pending.most:,} wait already", {"run": run}, dropped)
         return dropped
 
     def crowd(self, held: int) -> tuple[int, int]:
@@ -221,9 +221,9 @@ class Pipeline:
         if self._new or self._recorders:
             self.wake()
 
-    def complain(self, message: str, lost: int = 0) -> None:
-        """Have the thread say what is wrong."""
-        self._complaints.note(message, lost)
+    def complain(self, message: str, about: Fields = NOTHING, lost: int = 0) -> None:
+        """Have the thread say what is wrong, and with what."""
+        self._complaints.note(message, lost, about)
 
     # --- the thread ----------------------------------------------------------------------------------------
     def _work(self) -> None:

@@ -101,7 +101,7 @@ class ConsoleProgress:
                 try:
                     painter.begin()
                 except RuntimeError:  # no more threads, or the interpreter is about to end
-                    log.warning("the progress of runs cannot be shown", exc_info=True)
+                    log.warning("the progress of runs cannot be shown", exc_info=True, extra={"run": event.run})
                     return
                 self._painter = painter
             self._runs[event.run] = RunTally(event)

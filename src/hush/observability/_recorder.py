@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeRan, NodeStarted, RunStarted
 from hush.core.protocols import Place, Wanted
 from hush.observability._bounds import Bounds
+from hush.observability._complaints import Fields
 from hush.observability._condense import ACTS, Condenser, bare
 from hush.observability._failure import described
 from hush.observability._gather import Gatherer
@@ -45,15 +46,15 @@ class Sink(Protocol):
         """A run begins; whether it is to be told of."""
         ...
 
-    def take(self, spans: list[Span], /) -> int:
-        """Spans have ended; gives how many there was no room for."""
+    def take(self, spans: list[Span], run: str, /) -> int:
+        """Spans of ``run`` have ended; gives how many there was no room for."""
         ...
 
     def crowd(self, held: int, /) -> tuple[int, int]:
         """A run holds so many more spans back, or fewer; gives how many are in memory, and how many may be."""
         ...
 
-    def complain(self, message: str, /) -> None:
+    def complain(self, message: str, about: Fields = ..., /) -> None:
         """Something is wrong, and is to be logged."""
         ...
 
@@ -132,7 +133,7 @@ class RunRecorder:
             try:
                 condensed = act(self._condense, event)
             except Exception as exc:  # whatever it holds, the trace goes on without that
-                self._pipeline.complain(f"what an event holds could not be kept: {described(exc)}")
+                self._pipeline.complain(f"what an event holds could not be kept: {described(exc)}", _about(event))
                 condensed = bare(event)
             if condensed is None:
                 return
@@ -184,7 +185,7 @@ class RunRecorder:
             place.enter(event.number)
             return place.leave
         except Exception as exc:
-            self._pipeline.complain(f"the context of a call could not be prepared: {described(exc)}")
+            self._pipeline.complain(f"the context of a call could not be prepared: {described(exc)}", _about(event))
             return Nowhere().leave
 
     # --- in the pipeline's thread --------------------------------------------------------------------------
@@ -207,14 +208,17 @@ class RunRecorder:
             take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
             for _ in range(min(most, count)):
                 event = take()
+                kind = type(event)
                 try:
-                    kind = type(event)
                     if kind is tuple or kind is NodeRan:
                         ran(event)
                     else:
                         feed(event)
                 except Exception as exc:  # a fault of ours, or an event that no engine tells: the others are heard
-                    self._pipeline.complain(f"an event was not understood: {described(exc)}")
+                    self._pipeline.complain(
+                        f"an event was not understood: {described(exc)}",
+                        _about(NodeRan._make(event) if kind is tuple else event),
+                    )
             self.finished = self.tree.is_over
             return count > most
         finally:
@@ -226,7 +230,7 @@ class RunRecorder:
         tree = self.tree
         if tree.ended:
             ended, tree.ended = tree.ended, []
-            tree.dropped += self._pipeline.take(ended)
+            tree.dropped += self._pipeline.take(ended, self.run[0])
         if tree.crowding.held != self._held:
             self._look_around()
 
@@ -288,6 +292,12 @@ class RunRecorder:
 
 def _place(event: Any) -> tuple[str, tuple[int, ...]]:
     return event.path, event.outer if event.item is None else (*event.outer, event.item)
+
+
+def _about(event: Any) -> Fields:
+    """What a record about ``event`` has as fields; it may be none that an engine tells."""
+    run, path, item = (getattr(event, name, None) for name in ("run", "path", "item"))
+    return {"run": run, "node": path, "item": item}
 
 
 def _none(before_ns: int, most: int) -> Sequence[NodeStarted]:

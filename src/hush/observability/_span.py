@@ -309,3 +309,10 @@ class Batch(NamedTuple):
     gone: tuple[tuple[str, str], ...] = ()
     runs: tuple[RunRecord, ...] = ()
     urgent: bool = False
+
+    @property
+    def run(self) -> str | None:
+        """The request id of the run that all of it is about; ``None`` if there are several, or it is not told here."""
+        traces = {one.trace for one in self.runs}
+        traces.update(span.trace for spans in (self.ended, self.running) for span in spans)
+        return self.runs[0].request_id if len(traces) == 1 and self.runs else None

@@ -42,8 +42,11 @@ class Gate(Protocol):
 
     mode: int
 
-    def ran_inline(self, took_ns: int, where: str) -> None:
-        """Learn of a call on the loop: of each if it is ``WATCHED``, else at least of those that took over 5 ms."""
+    def ran_inline(self, took_ns: int) -> bool:
+        """Learn of a call on the loop: of each if it is ``WATCHED``, else at least of those that took over 5 ms.
+
+        Whether that is to be logged.
+        """
         ...
 
 
@@ -53,8 +56,9 @@ class Ungated:
     __slots__ = ()
     mode = AWAITED
 
-    def ran_inline(self, took_ns: int, where: str) -> None:
+    def ran_inline(self, took_ns: int) -> bool:
         """Nothing to learn: it has not."""
+        return False
 
 
 UNGATED: Gate = Ungated()

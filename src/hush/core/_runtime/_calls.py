@@ -16,9 +16,10 @@ from typing import Any, TypeAlias
 
 from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
+from hush.core._runtime._about import about
 from hush.core._runtime._compound import timed_out
 from hush.core._runtime._frame import Frame
-from hush.core._runtime._gate import SLOW_NS, AutoGate, InlineGate
+from hush.core._runtime._gate import SLOW_NS, AutoGate, InlineGate, log_slow
 from hush.core._runtime._run import Raised
 from hush.core._runtime._strand import Strand
 from hush.core._runtime._threads import Job, start_in_thread
@@ -102,13 +103,13 @@ def _on_the_loop(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt 
     run, budget = strand.run, strand.run.budget
     if not budget.deadline_ns:
         budget.open(perf_counter_ns())
-    budget.at = step
+    budget.run, budget.frame, budget.at = run, frame, step
     try:
         if run.tracing is None or not run.tracing.sees_calls:
             return step.call(frame.slots)
         return run.tracing.call(frame, step, 1 if attempt is None else attempt.number)
     finally:
-        budget.at = None
+        budget.at = budget.frame = budget.run = None
 
 
 async def _with_deadline(strand: Strand, step: StepPlan, awaitable: Awaitable[Any]) -> Any:
@@ -159,7 +160,8 @@ def inline_or_in_thread(gate: AutoGate | InlineGate) -> Try:
             out = _on_the_loop(strand, frame, step, attempt)
         finally:
             _set_running_loop(strand.run.loop)
-            gate.ran_inline(perf_counter_ns() - began_ns, step.path)
+            if gate.ran_inline(took_ns := perf_counter_ns() - began_ns):
+                log_slow(step.path, took_ns, about(strand.run.id, step.path, frame.item))
             del frame  # as in ``awaited``
         return await awaited_if_need_be(strand, step, out)
 
@@ -193,7 +195,7 @@ async def in_thread(
             raise
         if told is not None:
             told()
-        await _let_end(strand, step, job, told, attempt)
+        await _let_end(strand, step, frame.item, job, told, attempt)
         if job.error is not None:
             return Raised(job.error)
         raise
@@ -202,7 +204,7 @@ async def in_thread(
         if attempt is None:
             attempt = Attempt()
         early = attempt.last and strand.fail_early(frame, step, late, attempt.number, attempt.bound)
-        await _let_end(strand, step, job, told, attempt)
+        await _let_end(strand, step, frame.item, job, told, attempt)
         late.__context__ = job.error
         if early:
             raise CancelledError  # its domain has been told
@@ -225,7 +227,12 @@ async def awaited_if_need_be(strand: Strand, step: StepPlan, out: Any) -> Any:
 
 
 async def _let_end(
-    strand: Strand, step: StepPlan, job: Job, told: Callable[[], None] | None, attempt: Attempt | None
+    strand: Strand,
+    step: StepPlan,
+    item: tuple[int, ...],
+    job: Job,
+    told: Callable[[], None] | None,
+    attempt: Attempt | None,
 ) -> None:
     """Give a call that nobody wants any more its grace; say so if it does not end, and drop what it returns."""
     grace_s = strand.run.grace_s
@@ -242,5 +249,5 @@ async def _let_end(
         step.path,
         grace_s,
         step.where,
-        extra={"run": strand.run.id, "node": step.path},
+        extra=about(strand.run.id, step.path, item),
     )

@@ -9,7 +9,9 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hush.core._plan._model import AWAITED, IN_THREAD, PINNED, WATCHED, StepPlan
+from hush.core._runtime._about import about
 from hush.core._runtime._frame import Frame
+from hush.core._runtime._gate import log_slow
 from hush.core._runtime._outputs import plain_keys
 from hush.core._runtime._pass import CLOSELY_NS
 from hush.core._runtime._settling import Settling
@@ -68,6 +70,7 @@ class Driving(Settling):
         told_ns = 0  # when the call ended whose telling followed
         frame: Frame | None = None
         then: int | None = None
+        budget.run = run
         try:
             while True:
                 if then is not None and frame is not None:  # a frame in which nothing unusual has happened
@@ -93,6 +96,7 @@ class Driving(Settling):
                         if timed:
                             now_ns = 0  # getting it is not the next step's time
                     frame, step = ready.pop()
+                    budget.frame = frame
                     if frame.marks is not None and not self.may_run(frame, step):
                         if budget.spent():
                             return False
@@ -211,7 +215,9 @@ class Driving(Settling):
                     before_ns += perf_counter_ns() - called_ns  # nor what the conditions of loops take
                 now_ns = perf_counter_ns()
                 if now_ns > close_ns or mode <= WATCHED:  # or not known any more
-                    gate.ran_inline((told_ns or now_ns) - before_ns, step.path)  # what tracers take is not its time
+                    took_ns = (told_ns or now_ns) - before_ns  # what tracers take is not its time
+                    if gate.ran_inline(took_ns):
+                        log_slow(step.path, took_ns, about(run.id, step.path, frame.item))
                     if now_ns > deadline_ns and (ready or then is not None or more is not None):
                         if then is not None:
                             step = frame.plan.steps[then]
@@ -220,7 +226,7 @@ class Driving(Settling):
                                 terse.note_ready(frame, step, told_ns)
                         return False
         finally:
-            budget.at = None
+            budget.at = budget.frame = budget.run = None
             if hidden:
                 _set_running_loop(run.loop)
             if terse is not None and begun is not None:

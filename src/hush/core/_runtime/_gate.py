@@ -64,30 +64,40 @@ class AutoGate:
             self._quick = 0
             self._inline_ns = 0
 
-    def ran_inline(self, took_ns: int, where: str) -> None:
-        """Learn of a call on the loop; while it is ``INLINE``, the quick ones need not be told."""
+    def ran_inline(self, took_ns: int) -> bool:
+        """Learn of a call on the loop; while it is ``INLINE``, the quick ones need not be told.
+
+        Whether it was slow and that is to be logged (``log_slow``), by whoever knows whose call it was: the gate is
+        that of a function, which many nodes and runs may share.
+        """
         if took_ns > SLOW_NS:
             self.mode = IN_THREAD
             self.row = min(self.row * 2, LONGEST_ROW)
             self._quick = 0
-            self._log(took_ns, where)
-        elif self.mode == WATCHED:
+            return self._may_be_logged()
+        if self.mode == WATCHED:
             self._inline_ns += took_ns
             if self._inline_ns >= FORGIVEN_NS:
                 self.row = FIRST_ROW
                 self.mode = INLINE
+        return False
 
-    def _log(self, took_ns: int, where: str) -> None:
+    def _may_be_logged(self) -> bool:
         now_ns = monotonic_ns()
-        if not self._logged_ns or now_ns - self._logged_ns >= _LOG_EVERY_NS:
-            self._logged_ns = now_ns
-            log.info(
-                "%s held up the event loop for %.1f ms and goes back to worker threads; "
-                'executor="thread" keeps it there.',
-                where,
-                took_ns / 1e6,
-                extra={"node": where},
-            )
+        if self._logged_ns and now_ns - self._logged_ns < _LOG_EVERY_NS:
+            return False
+        self._logged_ns = now_ns
+        return True
+
+
+def log_slow(who: str, took_ns: int, fields: dict[str, Any]) -> None:
+    """Log of the call ``who`` that it goes back to threads; ``fields`` are those of ``about``."""
+    log.info(
+        '%s held up the event loop for %.1f ms and goes back to worker threads; executor="thread" keeps it there.',
+        who,
+        took_ns / 1e6,
+        extra=fields,
+    )
 
 
 class PinnedGate:
@@ -97,8 +107,9 @@ class PinnedGate:
     mode = PINNED
     inline = True
 
-    def ran_inline(self, took_ns: int, where: str) -> None:
+    def ran_inline(self, took_ns: int) -> bool:
         """Nothing to learn."""
+        return False
 
 
 class InlineGate:
@@ -108,8 +119,9 @@ class InlineGate:
     mode = INLINE
     inline = True
 
-    def ran_inline(self, took_ns: int, where: str) -> None:
+    def ran_inline(self, took_ns: int) -> bool:
         """Nothing to learn: there is no better place."""
+        return False
 
 
 INLINE_GATE = InlineGate()

@@ -14,7 +14,8 @@ from time import perf_counter_ns
 from typing import Any
 
 from hush.core._logs import logger
-from hush.core._runtime._gate import PINNED_GATE, AutoGate, PinnedGate, gate_of_code
+from hush.core._runtime._about import about
+from hush.core._runtime._gate import PINNED_GATE, AutoGate, PinnedGate, gate_of_code, log_slow
 from hush.core._runtime._run import Run
 from hush.core._runtime._sources import CHUNK, DONE, WAIT
 from hush.core._runtime._threads import Job, start_in_thread
@@ -38,16 +39,27 @@ class IteratorSource:
         "_error",
         "_gate",
         "_hungry",
+        "_item",
         "_iterator",
         "_job",
         "_left",
         "_lock",
+        "_path",
         "_run",
         "_running",
         "size",
     )
 
-    def __init__(self, iterator: Iterator[Any], run: Run, pull: str, first: int | None, context: Context) -> None:
+    def __init__(
+        self,
+        iterator: Iterator[Any],
+        run: Run,
+        pull: str,
+        first: int | None,
+        context: Context,
+        path: str,
+        item: tuple[int, ...],
+    ) -> None:
         self.size: int | None = None
         self._iterator = iterator
         self._left = first  # how many more may be pulled
@@ -62,6 +74,7 @@ class IteratorSource:
         self._error: BaseException | None = None
         self._context = context
         self._lock = Lock()
+        self._path, self._item = path, item  # of the map, for what is logged
 
     def now(self) -> Any:
         """The next value, if it is at hand or cheap to get."""
@@ -85,7 +98,7 @@ class IteratorSource:
             raise
         if self._left is not None:
             self._left -= 1
-        self._gate.ran_inline(perf_counter_ns() - began_ns, "the source of a map")
+        self._learn(perf_counter_ns() - began_ns)
         self._done = value is DONE
         return value
 
@@ -108,13 +121,17 @@ class IteratorSource:
         found: list[Any] = []
         try:
             longest_ns, self._done = self._context.run(_pull_some, self._iterator, most, found)
-            self._gate.ran_inline(longest_ns, "the source of a map")
+            self._learn(longest_ns)
         except BaseException as exc:  # what came before it is gone through first
             self._error = exc
             self._done = True
         if self._left is not None:
             self._left -= len(found)
         self._buffer.extend(found)
+
+    def _learn(self, took_ns: int) -> None:
+        if self._gate.ran_inline(took_ns):
+            log_slow(f"the source of {self._path}", took_ns, about(self._run.id, self._path, self._item))
 
     async def fill(self, cancelled: Callable[[], None], most: int) -> None:
         """Pull a chunk in a thread, of at most ``most`` items; come back with the first if the others take long."""
@@ -197,9 +214,10 @@ class IteratorSource:
             self._abandoned = self._running
         if self._abandoned:
             log.warning(
-                "a source did not return within %g s: it is left behind and closed there",
+                "a source of %s did not return within %g s: it is left behind and closed there",
+                self._path,
                 self._run.grace_s,
-                extra={"run": self._run.id},
+                extra=about(self._run.id, self._path, self._item),
             )
         elif self._iterator.gi_frame is None or self._gate.inline or self._run.inline_only:
             self._close()

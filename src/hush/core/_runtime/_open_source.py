@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from hush.core._expr._where import Where
+from hush.core._plan._model import EachPlan, StepPlan
 from hush.core._runtime._iterator_source import IteratorSource
 from hush.core._runtime._run import Run
 from hush.core._runtime._sources import AsyncSource, ListSource, Source
@@ -20,27 +21,29 @@ _last_consumed: dict[int, Any] = {}
 _KEPT_CONSUMED = 32  # few, because they may hold files open
 
 
-def open_source(value: Any, run: Run, pull: str, where: Where, spent: list[Any] | None, first: int | None) -> Source:
-    """The source for what an ``Each`` was given, of at most ``first`` items.
+def open_source(
+    value: Any, run: Run, one: EachPlan, step: StepPlan, item: tuple[int, ...], first: int | None
+) -> Source:
+    """The source for what ``one`` of the map ``step`` was given, of at most ``first`` items; ``item`` is the map's own.
 
     Raises ``SourceError`` with advice if it cannot be gone through.
     """
     reason = refusal(value)
     if reason is not None:
         message, mend = reason
-        raise SourceError(f"{message}. {mend} ({where})")
+        raise SourceError(f"{message}. {mend} ({one.where})")
     if isinstance(value, list | tuple | range):
         return ListSource(value, first)
     if isinstance(value, AsyncIterable):
         asynchronous = copy_context().run(aiter, value)
         if asynchronous is value:
-            _consume(value, where, spent)
+            _consume(value, one.where, one.spent)
         return AsyncSource(asynchronous, first)
     context = copy_context()  # what the source sets, it alone sees, wherever it is pulled
     iterator = context.run(iter, value)
     if iterator is value:
-        _consume(value, where, spent)
-    return IteratorSource(iterator, run, pull, first, context)
+        _consume(value, one.where, one.spent)
+    return IteratorSource(iterator, run, one.pull, first, context, step.path, item)
 
 
 def said_length(value: Any) -> int | None:

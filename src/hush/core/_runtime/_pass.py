@@ -30,7 +30,8 @@ class Pass:
     Attributes:
         deadline_ns: When the budget of the pass at hand is spent; 0 before its first inline work.
         limit_ns: Until when ``must_wait`` need not be asked: the deadline; 0 if there is none, or others wait in line.
-        at: The step whose ``def`` is running on the loop, for the watchdog.
+        at: The step whose ``def`` is running on the loop, for the watchdog; ``frame`` and ``run`` are whose it is. They
+            are written one after the other, and read in another thread.
         endless: Whether there is no limit, and every ``def`` runs on the loop: it is a test's.
         of: A weak reference to the loop.
         runs: The runs that are under way on the loop.
@@ -46,8 +47,10 @@ class Pass:
         "at",
         "deadline_ns",
         "endless",
+        "frame",
         "limit_ns",
         "of",
+        "run",
         "runs",
     )
 
@@ -62,6 +65,8 @@ class Pass:
         self._closing = False
         self.deadline_ns = self.limit_ns = 0
         self.at: Any = None
+        self.frame: Any = None
+        self.run: Any = None
         self.runs: set[Any] = set()
 
     def run_began(self, run: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
+from hush.core._runtime._about import about as about_it
 from hush.core._runtime._calls import Attempt, Try, awaited_if_need_be
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._opened import Services
@@ -50,7 +51,7 @@ class ServedAttempt:
         tracing = self._strand.run.tracing
         if tracing is None or not tracing.sees_calls:
             return
-        said = _told(self._strand, self._step, self.resource, "has answered", about)
+        said = _told(self._strand, self._frame, self._step, self.resource, "has answered", about)
         if said is not None:
             tracing.node_answered(self._frame, self._step, self.attempts, self.resource.name, said)
 
@@ -77,21 +78,21 @@ def served(uses: Uses, resource: Resource, services: Services) -> Try:
             return ask()
         about: Mapping[str, Any] | None = None
         if uses.asked is not None:
-            about = _told(strand, step, resource, "is asked", partial(uses.asked, attempt.request, resource))
+            about = _told(strand, frame, step, resource, "is asked", partial(uses.asked, attempt.request, resource))
         return tracing.resource_called(frame, step, attempt.number, resource.name, about, ask)
 
     return serve
 
 
 def _told(
-    strand: Strand, step: StepPlan, resource: Resource, what: str, about: Callable[[], Mapping[str, Any]]
+    strand: Strand, frame: Frame, step: StepPlan, resource: Resource, what: str, about: Callable[[], Mapping[str, Any]]
 ) -> dict[str, Any] | None:
     """What ``about`` gives; ``None`` if it raises."""
     try:
         return dict(about())
     except Exception:  # whoever wrote the resource erred, and a run without tracers would not have noticed
-        about_it = {"run": strand.run.id, "node": step.path}
-        log.exception("%s cannot tell what it %s", resource.name, what, extra=about_it)
+        fields = about_it(strand.run.id, step.path, frame.item)
+        log.exception("%s cannot tell what it %s", resource.name, what, extra=fields)
         return None
 
 
@@ -105,7 +106,7 @@ def requested(uses: Uses, call: Try) -> Try:
         budget = strand.run.budget
         if not budget.deadline_ns:
             budget.open(perf_counter_ns())
-        budget.at = step
+        budget.run, budget.frame, budget.at = strand.run, frame, step
         try:
             tracing = strand.run.tracing
             if tracing is None or not tracing.sees_calls:
@@ -113,7 +114,7 @@ def requested(uses: Uses, call: Try) -> Try:
             else:
                 attempt.request = tracing.call(frame, step)
         finally:
-            budget.at = None
+            budget.at = budget.frame = budget.run = None
         out = await call(strand, frame, step, attempt)
         if type(out) is Raised or uses.finish is None:
             return out

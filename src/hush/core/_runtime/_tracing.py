@@ -13,6 +13,7 @@ from typing import Any
 
 from hush.core import events
 from hush.core._plan._model import StepPlan
+from hush.core._runtime._about import about
 from hush.core._runtime._entering import Enter, Entered, within
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._listening import Listener
@@ -132,7 +133,9 @@ class Tracing(Telling):
                 if wanted is not None:
                     found.append(Wanted(*wanted))
             except (Exception, CancelledError):  # a border: a tracer must not harm the run
-                log.exception("%r raised; from now on each item is told of", wants, extra={"run": self._run})
+                log.exception(
+                    "%r raised; from now on each item is told of", wants, extra=about(self._run, path, around)
+                )
                 self._wants = [_every_item]
                 return Wanted()
         if len(found) == 1:

@@ -7,6 +7,7 @@ import threading
 from time import perf_counter_ns
 
 from hush.core._logs import logger
+from hush.core._runtime._about import about
 from hush.core._runtime._pass import BUDGET_NS, Pass, busy_passes
 
 log = logger("hush.executor")
@@ -47,7 +48,7 @@ class Watchdog:
                     self._awake.set()  # a run began while this thread was about to sleep
 
     def _look_at(self, budget: Pass, named: dict[int, int]) -> None:
-        step, deadline_ns = budget.at, budget.deadline_ns
+        step, frame, run, deadline_ns = budget.at, budget.frame, budget.run, budget.deadline_ns
         held_ns = perf_counter_ns() - (deadline_ns - BUDGET_NS)
         if step is None or not deadline_ns or held_ns <= HELD_UP_NS or named.get(id(budget)) == deadline_ns:
             return
@@ -57,7 +58,7 @@ class Watchdog:
             step.path,
             held_ns / 1e9,
             step.where,
-            extra={"node": step.path},
+            extra=about(None if run is None else run.id, step.path, () if frame is None else frame.item),
         )
 
     def _look_for_stalls(self, budget: Pass) -> None:

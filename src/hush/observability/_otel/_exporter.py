@@ -106,7 +106,7 @@ class OTLPExporter:
             done += len(part)
         lost.tell(batch)
         if lost.why:
-            log.warning("the collector of traces says: %s", lost.why)
+            log.warning("the collector of traces says: %s", lost.why, extra={"run": batch.run})
 
     def close(self) -> None:
         self._sender.close()

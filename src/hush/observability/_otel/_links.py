@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.trace import SpanContext, get_current_span
 
+from hush.observability._complaints import NOTHING, Fields
 from hush.observability._span import Span
 
 if TYPE_CHECKING:
@@ -40,17 +41,17 @@ class _Linking:
     def add(self, recorder: RunRecorder, run: Hashable, /) -> bool:
         return self._to.add(recorder, run)
 
-    def take(self, spans: list[Span], /) -> int:
+    def take(self, spans: list[Span], run: str, /) -> int:
         if spans and spans[-1].kind == "run":  # it ends last
-            run = spans[-1] = LinkedSpan._make(spans[-1])
-            run.link = self._link
-        return self._to.take(spans)
+            of_run = spans[-1] = LinkedSpan._make(spans[-1])
+            of_run.link = self._link
+        return self._to.take(spans, run)
 
     def crowd(self, held: int, /) -> tuple[int, int]:
         return self._to.crowd(held)
 
-    def complain(self, message: str, /) -> None:
-        self._to.complain(message)
+    def complain(self, message: str, about: Fields = NOTHING, /) -> None:
+        self._to.complain(message, about)
 
 
 def linked(to: Sink) -> Sink:
