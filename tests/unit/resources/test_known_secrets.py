@@ -62,3 +62,19 @@ def test_of_a_thousand_hardly_any_is_sought():
     assert not [secret for secret in known.plain if secret in text]
     assert not known.long_ones_in(text)
     assert Counting.sought < 20
+
+
+def test_a_text_that_has_the_beginning_of_one_a_thousand_times_is_sought_through_once():
+    class Text(str):
+        __slots__ = ("times",)
+
+        def __contains__(self, secret: str, /) -> bool:
+            self.times = getattr(self, "times", 0) + 1
+            return super().__contains__(secret)
+
+    known = Known()
+    for number in range(20):
+        known.add(f"key number {number}")
+    text = Text("key " * 5_000)
+    assert not known.long_ones_in(text)
+    assert text.times <= 20
