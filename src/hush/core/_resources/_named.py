@@ -18,7 +18,8 @@ _NAME = re.compile(
 )
 """A name and what may come before its value: ``name=``, ``name: ``, ``"name": ``, ``["name"] = ``, ``"name", ``."""
 _IN_TUPLE = re.compile(r"""(?:\A|[^\w)\]])[(\[]b?["']\Z""")
-_GIVEN = re.compile(r"""(?!\{[\w.!:]*\})[^\s"',;&)}\]=]{4,}""")
+_GIVEN = re.compile(r"""(?!\{[\w.!:]*\})[^\s"',;&)}\]=][^\s"',;&)}\]]{3,}""")
+_GIVEN_IN_CODE = re.compile(r"""[^\s"',;&)}\]=]{4,}""")
 _NUMBER = re.compile(r"-?\d[\d_.eE+-]*")
 _WORD = re.compile(r"""(?!-?[A-Za-z_][\w.]*[(\[{])[^\s"',;()\[\]{}<>]+""")
 _TYPE = r"[\w.]{1,40}(?:\[[\w., |\[]{0,60}\]{1,4})?"
@@ -150,7 +151,7 @@ def _value(text: str, found: re.Match[str], name: str, *, code: bool) -> tuple[i
     if value is None and by == ":":
         value = (_NUMBER if code else _WORD).match(text, at)
     elif value is None:
-        value = _GIVEN.match(text, at)
+        value = (_GIVEN_IN_CODE if code else _GIVEN).match(text, at)
         if value is not None and (value[0][-1] in "([{" or (code and value[0].replace(".", "").isidentifier())):
             value = None
     return at, at if value is None or value[0] in _KEPT else value.end()
