@@ -91,11 +91,15 @@ HARMLESS = [
     'getenv("API_KEY", "dummy")',
     "password:\nTraceback",
     "KeyError: 'account'",
+    'llm:gpt: {type: openai, api_key: ${OPENAI_API_KEY}, secret_key: "${KEY}"}',
+    "password='[secret]', token=%(token)s",
+    "('api_key', 'token', 'auth')",
 ]
 CODE = [
     'raise RuntimeError("... X-Api-Key: abc | password: abc | Authorization: Token abc | Cookie: session=abc")',
     "raise RuntimeError('password=abcdef')",
     'headers["X-Api-Key"] = "abc"',
+    'headers = [("x-api-key", "abc"), ("Cookie", "abc")]',
     'PASSWORD: str = "abc"',
     'settings = {"password": "abc", "pin": 1234}',
 ]
@@ -107,6 +111,10 @@ HARMLESS_CODE = [
     '"password=" + password + "&token=" + token',
     '{"password": password, "token": self.token, "auth": (user, word)}',
     "tail = tokens[token:end]",
+    "token = self.read(text[-1:], kind)",
+    "last_token = text[-1:]",
+    "names = ['start_token', 'max_items', 'end']",
+    'if kind in ("token", "name"):',
 ]
 
 

@@ -18,8 +18,12 @@ _NAME = re.compile(
 )
 """A name and what may come before its value: ``name=``, ``name: ``, ``"name": ``, ``["name"] = ``, ``"name", ``."""
 _IN_TUPLE = re.compile(r"""(?:\A|[^\w)\]])[(\[]b?["']\Z""")
-_GIVEN = re.compile(r"""(?!\{[\w.!:]*\})[^\s"',;&)}\]=][^\s"',;&)}\]]{3,}""")
+_GIVEN = re.compile(r"""[^\s"',;&)}\]=][^\s"',;&)}\]]{3,}""")
 _GIVEN_IN_CODE = re.compile(r"""[^\s"',;&)}\]=]{4,}""")
+_CALLED = re.compile(r"""[A-Za-z_][\w.]*[(\[]|[(\[{]""")
+"""In code: what gives a value when it runs."""
+_PLACEHOLDER = re.compile(r"""["']?(?:\[secret\]|\$\{\w+\}|\{[\w.!:]*\}|%(?:\(\w+\))?[sr])(?=["'`\s,;)}\]]|\Z)""")
+"""What says where a value was, or will be."""
 _NUMBER = re.compile(r"-?\d[\d_.eE+-]*")
 _WORD = re.compile(r"""(?!-?[A-Za-z_][\w.]*[(\[{])[^\s"',;()\[\]{}<>]+""")
 _TYPE = r"[\w.]{1,40}(?:\[[\w., |\[]{0,60}\]{1,4})?"
@@ -132,7 +136,7 @@ def _secret_name(text: str, found: re.Match[str]) -> str | None:
 def _value(text: str, found: re.Match[str], name: str, *, code: bool) -> tuple[int, int]:
     """Where the value of a secret name begins and ends; the same twice if it has none that is to be hidden."""
     at, by, marked = found.end(), found["by"], found["mark"] is not None
-    if text.startswith(HIDDEN, at):
+    if text.startswith(HIDDEN, at) or _PLACEHOLDER.match(text, at):
         return at, at
     if by == ":" and not marked:
         default = _DEFAULT.match(text, at)
@@ -143,15 +147,18 @@ def _value(text: str, found: re.Match[str], name: str, *, code: bool) -> tuple[i
         return at, end_of_field(text, found.start(), name, at)
     if by is not None and not code and name.lower().endswith(_HEADERS):
         return at, end_of_field(text, found.start(), name, at)
+    if by is None and code and name.isalpha() and not name.lower().endswith(_HEADERS):
+        return at, at  # ``kind in ("token", "name")``
     if by is None and not _IN_TUPLE.search(text, max(found.start() - 4, 0), found.start()):
         return at, at
     value = QUOTED.match(text, at)
-    if value is None and by is None:
-        return at, at
+    if by is None and (value is None or text[value.end() : value.end() + 1] not in (")", "]")):
+        return at, at  # of more than two, they are no name and its value
     if value is None and by == ":":
         value = (_NUMBER if code else _WORD).match(text, at)
     elif value is None:
         value = (_GIVEN_IN_CODE if code else _GIVEN).match(text, at)
-        if value is not None and (value[0][-1] in "([{" or (code and value[0].replace(".", "").isidentifier())):
+        called = value is not None and (value[0][-1] in "([{" or (code and _CALLED.match(text, at)))
+        if called or (code and value is not None and value[0].replace(".", "").isidentifier()):
             value = None
     return at, at if value is None or value[0] in _KEPT else value.end()
