@@ -32,7 +32,7 @@ class Slow(Sink):
         self.pending = Pending(Condition(), most)
         self.highest = 0
 
-    def take(self, spans: list[Span], /) -> int:
+    def take(self, spans: list[Span], run: str, /) -> int:
         dropped = self.pending.take(spans)
         self.highest = max(self.highest, len(self.pending))
         return dropped

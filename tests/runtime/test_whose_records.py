@@ -216,7 +216,6 @@ OF_NO_RUN = {
     "_sending.py": 1,  # variables
     "_painter.py": 1,  # the bars of all runs
     "_pipeline.py": 1,  # the spans of all runs
-    "_complaints.py": 1,
 }
 LEVELS = {"debug", "info", "warning", "error", "exception", "log", "critical"}
 
