@@ -2,6 +2,7 @@
 # After it, `$root` is the project's folder, the current one, and `$python` the interpreter of its `.venv`.
 set -euo pipefail
 unset CDPATH PYTHONHOME PYTHONPATH
+unset PYTHONDONTWRITEBYTECODE  # each of the many processes that tests start would compile all of Hush anew
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 python=$root/.venv/bin/python

@@ -243,6 +243,12 @@ def test_a_call_of_a_model_that_failed_is_an_error_though_the_graph_handles_it(s
     assert has_failed(one, call=False) is (status != "handled")
 
 
+def test_what_no_wire_can_hold_is_replaced_wherever_it_stands():
+    broken = Generation("m\ud800", "llm:\ud800", finish_reason="\ud800", requested="\ud800", provider="\ud800")
+    for value in described(LLM._replace(generation=broken)).attributes.values():
+        assert str(value).isascii() or "\ud800" not in str(value)
+
+
 def test_stops_and_odd_parameters():
     given = {"stop": ["a", "b"], "max_completion_tokens": 5, "seed": 2**70, "top_k": 3, "user": "ann"}
     asked = Generation("m", "llm:m", parameters=given)

@@ -370,7 +370,7 @@ def test_what_a_call_read_and_gave_is_written_as_json_writes_it(inputs, outputs)
 
 
 @given(st.lists(drawn.spans(), max_size=12), st.sampled_from([1, 3, 256]))
-@settings(every_change, max_examples=200)
+@settings(every_change, max_examples=100)
 def test_plain_rows_are_what_other_rows_are(spans, at_once):
     """They are most, and are written in another way, in which nothing is said twice."""
     rows, taken = PlainRows(), []

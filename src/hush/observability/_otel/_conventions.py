@@ -113,7 +113,7 @@ def _asked(found: dict[str, Any], span: Span, generation: Generation, model: str
     if generation.cost is not None:
         found[names.COST] = generation.cost
     if generation.finish_reason is not None:
-        found[names.FINISH_REASONS] = (generation.finish_reason,)
+        found[names.FINISH_REASONS] = (encodable(generation.finish_reason),)
     for name, value in (generation.parameters or {}).items():
         key, given = _parameter(name, value)
         found[key] = given
@@ -168,7 +168,7 @@ def _provider(generation: Generation, model: str | None) -> str | None:
     by_name = None if model is None else provider_of(model)
     if generation.provider in (None, "openai"):
         return by_name or generation.provider
-    return names.PROVIDERS.get(generation.provider, generation.provider)
+    return encodable(names.PROVIDERS.get(generation.provider, generation.provider))
 
 
 def model_of(generation: Generation) -> str | None:
