@@ -18,6 +18,7 @@ from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._about import about
 from hush.core._runtime._compound import timed_out
+from hush.core._runtime._domain import EndTold
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._gate import SLOW_NS, AutoGate, InlineGate, log_slow
 from hush.core._runtime._run import Raised
@@ -207,7 +208,7 @@ async def in_thread(
         await _let_end(strand, step, frame.item, job, told, attempt)
         late.__context__ = job.error
         if early:
-            raise CancelledError  # its domain has been told
+            raise EndTold  # its domain has been told
         return Raised(late)
     if gate is not None:
         gate.ran_in_thread(SLOW_NS if job.waited else job.took_ns)

@@ -46,6 +46,10 @@ def task_maker(loop: asyncio.AbstractEventLoop) -> Callable[..., asyncio.Task[An
     return loop.create_task
 
 
+class EndTold(CancelledError):
+    """A step ends whose failure has been told (``fail_early``)."""
+
+
 class Domain:
     """One failure domain.
 

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from hush.core._cache._values import Packed, unpack
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._calls import Attempt
-from hush.core._runtime._domain import Domain
+from hush.core._runtime._domain import Domain, EndTold
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._run import Raised, Run
 from hush.core._runtime._strand import HostStrand, Strand
@@ -139,7 +139,7 @@ class Flight:
             early = attempt.last and strand.fail_early(frame, step, error, self.fetched.attempt, self.fetched.bound)
             await self._ended(told)
             if early:
-                raise CancelledError  # its domain has been told
+                raise EndTold  # its domain has been told
         return Raised(error)
 
     def _outputs(self, strand: Strand, frame: Frame, step: StepPlan, *, first: bool) -> Mapping[Any, Any]:

@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from hush.core._plan._model import SKIPPED, Slots, StepPlan
-from hush.core._runtime._domain import Domain, is_ordinary
+from hush.core._runtime._domain import Domain, EndTold, is_ordinary
 from hush.core._runtime._frame import Frame, Loop, Ready
 from hush.core._runtime._outputs import as_mapping
 from hush.core._runtime._run import Run
@@ -149,7 +149,7 @@ class Settling:
         domain = self.domain
         cancelled = domain.closing or self.task.cancelling() > self.floor
         if isinstance(exc, CancelledError) and cancelled and not own:
-            if self.run.tracing is not None:
+            if self.run.tracing is not None and not isinstance(exc, EndTold):
                 self.run.tracing.node_cancelled(frame, step)
             if domain.closing:
                 self.stop()

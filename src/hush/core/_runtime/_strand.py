@@ -53,9 +53,12 @@ class Strand(Driving):
         """Forget what was still to do: the domain is ending."""
         self.ready.clear()
         pending, self.pending = self.pending, ()
-        for _, _, awaitable in pending if self.first is None else (self.first, *pending):
+        tracing = self.run.tracing
+        for frame, step, awaitable in pending if self.first is None else (self.first, *pending):
             if awaitable is not None:
                 self.domain.drop(awaitable)
+                if tracing is not None:
+                    tracing.node_cancelled(frame, step)
         self.first = None
 
     async def work(self) -> None:  # noqa: C901  # one coroutine for each task, not two
@@ -141,8 +144,8 @@ class Strand(Driving):
                     elif domain.closing or self.task.cancelling() > floor:
                         if terse is not None and begun is not None:
                             terse.tell_begun(begun)
-                        if tracing is not None:
-                            tracing.node_cancelled(frame, step)
+                        if tracing is not None and domain.closing:
+                            tracing.node_cancelled(frame, step)  # else ``failed`` tells it
                         self._check_cancelled()
                     elif type(out) is dict and TAGS not in out and (tracing is None or begun is not None):
                         if terse is None:
