@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from hush.cli._timeline import UNICODE
 from hush.cli._tree import Tree as Drawn
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, WhileLoopNode
+from hush.core.events import ItemFinished, MapStarted, NodeFinished, NodeStarted, RunStarted
 from hush.observability._bounds import PREVIEW
 from hush.observability._pending import Pending
 from hush.observability._recorder import SLICE, RunRecorder
 from hush.observability._sampling import Sampling
 from hush.observability._span import Span
+from hush.observability._tree import Tree
 from hush.testing import run_virtual
 from kit.sinks import Sink
 from kit.tiers import every_change
@@ -236,3 +238,19 @@ def test_the_tree_says_of_a_failed_item_what_is_not_in_it():
     whole = [row for row in said if row.startswith("n9 ")]
     assert len(bare) + len(whole) == 40
     assert all(said[number - 1].startswith("last ValueError") for number in bare)
+
+
+def test_an_item_in_which_spans_of_yours_hang_is_kept_whole_however_full_it_is():
+    tree = Tree(Sampling(first=0, slowest=0.0, random=0.0))
+    kinds = {"g/m": "map", "g/m/a": "code", "g/m/b": "code"}
+    tree.feed(RunStarted("r", "g", None, 0, 10**18, kinds=kinds))
+    tree.crowding.most, tree.crowding.others = 10, 20
+    tree.feed(NodeStarted("r", "g/m", None, 1, (), 1))
+    tree.feed(MapStarted("r", "g/m", None, 2, 100))
+    tree.seen.add(7)
+    for number, path in ((7, "g/m/a"), (8, "g/m/b")):
+        tree.feed(NodeStarted("r", path, 0, number, (), number))
+        tree.feed(NodeFinished("r", path, 0, number + 2))
+    tree.feed(ItemFinished("r", "g/m", 0, 12))
+    assert [span.name for span in tree.ended] == ["a", "b", "m[0]"]
+    assert tree.left_out == 0

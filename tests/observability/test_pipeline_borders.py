@@ -29,9 +29,11 @@ from hush.core.events import (
     RunStarted,
 )
 from hush.observability import LocalTracer, TraceStore
+from hush.observability._bounds import PREVIEW
 from hush.observability._ending import close_all
 from hush.observability._exporter import ExportError
-from hush.observability._recorder import MOST_QUEUED
+from hush.observability._recorder import MOST_QUEUED, RunRecorder
+from hush.observability._sampling import Sampling
 from hush.observability._span import Batch
 from hush.observability._tracer import SpanTracer
 from observability.fakes import PATIENCE_S, Fake, Gate, Told, again, flushed
@@ -236,3 +238,87 @@ class _Timed:
         began_s = time.monotonic()
         self._close(timeout_s)
         self._note(min(timeout_s, time.monotonic() - began_s))
+
+
+def test_a_pipeline_that_is_closed_answers_a_flush_at_once():
+    fake = Fake()
+    tracer = SpanTracer(fake)
+    Told(tracer).end()
+    flushed(tracer)
+    tracer._pipeline.close(PATIENCE_S)
+    began_s = time.monotonic()
+    assert tracer.flush(PATIENCE_S)
+    assert time.monotonic() - began_s < PATIENCE_S / 2
+
+
+def test_where_no_thread_may_start_what_was_told_is_exported_at_the_end(monkeypatch):
+    """As since Python 3.12 while the interpreter ends."""
+    fake = Fake()
+    tracer = SpanTracer(fake)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    Told(tracer).quick(3).end()
+    assert not tracer.flush(PATIENCE_S)
+    tracer._pipeline.close(PATIENCE_S)
+    assert len(fake.spans) == 4
+    assert fake.closed == 1
+    assert fake.threads == {threading.get_ident()}
+
+
+def test_a_thread_that_could_not_start_is_tried_again(monkeypatch):
+    fake = Fake()
+    tracer = SpanTracer(fake)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("can't start new thread"))
+        )
+        Told(tracer, "first").end()
+    Told(tracer, "second").end()
+    flushed(tracer)
+    assert len(fake.runs) == 2
+
+
+class _FoldedMeanwhile(RunRecorder):
+    """Its end is folded by somebody who counts, just after it was asked for its news."""
+
+    end_of: Callable[[], Any] | None = None
+
+    def news(self, *, live: bool) -> Any:
+        found = super().news(live=live)
+        if self.end_of is not None:
+            end, self.end_of = self.end_of, None
+            end()
+            self.fold(self.waiting())
+        return found
+
+
+def test_a_run_whose_end_is_folded_between_two_looks_is_told_of_as_ended():
+    fake = Fake()
+    tracer = SpanTracer(fake)
+    recorder = _FoldedMeanwhile(tracer._pipeline, PREVIEW, Sampling(), (), None)
+    told = Told(recorder)
+    recorder.end_of = told.end
+    flushed(tracer)
+    flushed(tracer)
+    assert [record.status for record in fake.runs.values()] == ["ok"]
+
+
+def test_what_a_run_that_is_over_held_back_in_vain_crowds_nobody():
+    """After a fault of ours in its end."""
+    tracer = SpanTracer(Fake())
+    told = Told(tracer)
+    told.emit(NodeStarted("r", "g/m", None, told.at_ns))
+    told.emit(MapStarted("r", "g/m", None, told.at_ns, 3))
+    told.emit(NodeStarted("r", "g/m/n", 0, told.at_ns))
+    told.emit(NodeFinished("r", "g/m/n", 0, told.at_ns))
+    flushed(tracer)
+    pipeline = tracer._pipeline
+    assert pipeline.crowd(0) == (1, pipeline._pending.most)
+    told.recorder.tree._close = None  # type: ignore[method-assign,assignment]
+    told.end()
+    assert tracer.flush(PATIENCE_S)
+    assert not pipeline._recorders
+    assert pipeline.crowd(0)[0] == 0

@@ -24,6 +24,7 @@ from hush.core.events import (
 )
 from hush.core.protocols import NONE_SLOW, lot
 from hush.observability._condense import Condenser
+from hush.observability._crowding import FULL, ROOMY
 from hush.observability._sampling import LEAST_HELD, MOST_HELD, ItemSampler, Sampling, wanted
 from hush.observability._span import Failure
 from hush.observability._tree import Tree
@@ -227,3 +228,43 @@ def test_what_is_not_told_of_would_be_left_out_and_nothing_else(seed, sampling, 
 )
 def test_the_same_of_many(sampling, total, items, mixed):
     hold_choice(random.Random(1), sampling, total, items, mixed=mixed)
+
+
+class Item:
+    """An item of so many spans."""
+
+    def __init__(self, took_ns: int, spans: int) -> None:
+        self.took_ns, self.spans = took_ns, spans
+
+    def size(self) -> int:
+        return self.spans
+
+
+@settings(every_change)
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(1, 5)), min_size=1, max_size=60),
+    st.lists(st.tuples(st.integers(0, 99), st.integers(1, 5)), max_size=60),
+)
+def test_where_it_is_full_slower_items_take_the_place_of_faster_ones_and_no_more_room(before, after):
+    sampler: ItemSampler[Item] = ItemSampler(Sampling(first=0, slowest=1.0, random=0.0))
+    held: list[Item] = []
+    for crowd, items in ((ROOMY, before), (FULL, after)):
+        room = sum(one.spans for one in held)
+        for took_ns, spans in items:
+            item = Item(took_ns, spans)
+            kept, out = sampler.choose(item, 0.5, failed=False, took_ns=took_ns, crowd=crowd)
+            assert not kept
+            held.append(item)
+            for gone in out:
+                held.remove(gone)
+            if crowd == ROOMY:
+                assert not out
+            elif item in out:
+                assert sum(one.spans for one in held if one.took_ns < took_ns) < spans
+            else:
+                assert max(gone.took_ns for gone in out) <= min(one.took_ns for one in held)
+                assert sum(one.spans for one in held) <= room
+    kept_last, _ = sampler.rest(crowd=FULL)
+    assert {id(one) for one in kept_last} <= {id(one) for one in held}
+    assert [one.took_ns for one in kept_last] == sorted((one.took_ns for one in held), reverse=True)[: len(kept_last)]
+    assert len(kept_last) == len(held)  # all of them are the slowest share here

@@ -95,8 +95,8 @@ class NodeReady(NamedTuple):
 class NodeStarted(NamedTuple):
     """A node's function, graph, map or loop is about to be called.
 
-    ``number`` counts the starts of nodes in the run, from 1; it is 0 where nobody counted. Each start has one end, which
-    is ``NodeFinished``, ``NodeFailed`` or ``NodeCancelled``; only a graph or a loop that ends with what holds it has none.
+    ``number`` counts the starts of nodes in the run, from 1; it is 0 where nobody counted. Each start has one end:
+    ``NodeFinished``, ``NodeFailed`` or ``NodeCancelled``; only a graph or a loop that ends with what holds it has none.
     """
 
     run: str

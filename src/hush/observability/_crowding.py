@@ -13,7 +13,8 @@ ROOMY = 0
 FILLING = 1
 """From half of the room on: of the items that ended well the slowest and those drawn, but not the first ones."""
 FULL = 2
-"""From all of it on: none that ended well. What failed, and what holds others together, has as much room again."""
+"""From all of it on: the slowest until now in the place of faster ones, and none besides of those that ended well. What
+failed, and what holds others together, has as much room again."""
 OVERFULL = 3
 """From the half of that on: of an item that failed only what failed in it, and what that lies in."""
 

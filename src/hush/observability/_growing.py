@@ -153,7 +153,7 @@ class Growing(Keeping):
         if badly:
             self._err(node)
         surely = badly or one.seen or status == "cancelled"  # the last are few: those that were in flight
-        spans = self._held_in(one, surely=surely)
+        spans = self._held_in(one, pared=surely and not one.seen)  # somebody's spans may hang under any of these
         spans.append(one.span(self.trace, self._wall_ns, status, at_ns))
         self.produced += 1
         self._choose(node, SpansOfItem(spans), number, at_ns - one.started_ns, surely=surely)

@@ -166,12 +166,12 @@ class Keeping:
                 self._told.discard(span.id)
                 self.gone.append((self.trace, span.id))
 
-    def _held_in(self, one: UnderWay, *, surely: bool) -> list[Span]:
-        """What was held back in an item or a round that has ended; of one that is kept, what there is room for."""
+    def _held_in(self, one: UnderWay, *, pared: bool) -> list[Span]:
+        """What was held back in an item or a round that has ended; of one that may be pared, what there is room for."""
         held = one.held
         assert held is not None
         self.crowding.held -= len(held)
-        if not surely or self.crowding.level(len(self.ended) + len(held)) < OVERFULL:
+        if not pared or self.crowding.level(len(self.ended) + len(held)) < OVERFULL:
             return held
         kept, out = _pared(held)
         if out:

@@ -88,6 +88,7 @@ class Pipeline:
         self._new: deque[RunRecorder] = deque()
         self._hearing: set[Hashable] = set()  # the runs that these are of
         self._thread: Thread | None = None
+        self._threadless = False  # it could not be started
         self._awake = False
         self._idle = True  # whether nothing but ``wake`` makes the thread look
         self._asked = self._answered = 0  # flushes
@@ -129,8 +130,13 @@ class Pipeline:
         with self._lock:
             self._awake = True
             if self._thread is None and not self._closing:
-                self._thread = Thread(target=self._work, name="hush-tracer", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._work, name="hush-tracer", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # as always since Python 3.12 while the interpreter ends: ``close`` does its work
+                    self._threadless = True
+                else:
+                    self._thread, self._threadless = thread, False
             self._lock.notify_all()
 
     def take(self, spans: list[Span], run: str) -> int:
@@ -167,6 +173,8 @@ class Pipeline:
             self._delivery.paused_until_s = 0.0
         self.wake()
         with self._lock:
+            if self._thread is None or not self._thread.is_alive():  # nobody answers: it is closed, or has not begun
+                return not (self._new or self._recorders)
             while self._answered < mine:
                 left_s = until_s - monotonic()
                 if left_s <= 0:
@@ -179,10 +187,7 @@ class Pipeline:
 
         Else what runs have told while an exporter hangs, and the thread with it, would be in no number.
         """
-        with self._lock:
-            recorders = [*self._recorders, *self._new]
-        for recorder in recorders:
-            recorder.fold(recorder.waiting(), wait=False)
+        self._fold_rest()
         with self._lock:
             recorders = [*self._recorders, *self._new]
             # Trees grow meanwhile, in other threads: what has been left out was produced before.
@@ -190,6 +195,13 @@ class Pipeline:
             exported, dropped = self._pending.exported, self._pending.dropped
             produced = self._closed_produced + sum(one.tree.produced for one in recorders)
         return Counts(produced, exported, left_out, dropped, produced - exported - left_out - dropped)
+
+    def _fold_rest(self) -> None:
+        """Make the spans that nobody has made yet, in the thread of whoever asks."""
+        with self._lock:
+            recorders = [*self._recorders, *self._new]
+        for recorder in recorders:
+            recorder.fold(recorder.waiting(), wait=False)
 
     def begin_to_close(self, until_s: float = 0.0) -> None:
         """Have the thread export what is left, and end; there is time until ``until_s``. It is not waited for."""
@@ -205,10 +217,11 @@ class Pipeline:
         thread = self._thread
         if thread is not None:
             thread.join(timeout_s)
+        elif self._threadless:
+            self._work()
         hangs = thread is not None and thread.is_alive()
         if hangs:  # count also what it did not come to
-            for recorder in [*self._recorders, *self._new]:
-                recorder.fold(recorder.waiting(), wait=False)
+            self._fold_rest()
         self._complaints.say_last(self._pending.drop(), self._delivery.reason(hangs=hangs))
 
     def reopen(self) -> None:
@@ -293,9 +306,11 @@ class Pipeline:
             while recorder.fold(min(left, most)) and left > most:
                 left -= most
                 sleep(LET_GO_S)
+            over = recorder.finished  # before its news, since whoever counts may fold its end meanwhile
             running, gone, record = recorder.news(live=live)
             delivery.tell(running, gone, record)
-            if recorder.finished:
+            if over:
+                recorder.end()
                 with self._lock:
                     self._recorders.remove(recorder)
                     self._hearing.discard(recorder.run)

@@ -241,6 +241,12 @@ class RunRecorder:
         there, crowding.most = self._pipeline.crowd(crowding.held - before)
         crowding.others = there - crowding.held
 
+    def end(self) -> None:
+        """The run is over: what is held back in vain, after a fault of ours, crowds nobody any more."""
+        with self._turn():
+            held, self._held = self._held, 0
+            self._pipeline.crowd(-held)
+
     @contextmanager
     def _turn(self) -> Generator[None]:
         """The lock, in the pipeline's thread."""

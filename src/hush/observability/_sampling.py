@@ -15,7 +15,7 @@ from zlib import crc32
 
 from hush.core.errors import UsageError
 from hush.core.protocols import Wanted
-from hush.observability._crowding import FULL, ROOMY
+from hush.observability._crowding import FULL, OVERFULL, ROOMY
 
 
 class Sampling(NamedTuple):
@@ -23,7 +23,8 @@ class Sampling(NamedTuple):
 
     Items that failed, or in which something failed, always do. What is left out is counted exactly, in the map's span
     and in the run's totals. Where more spans come than are exported, fewer of the items that ended well do: once half
-    of ``max_pending`` wait, no more of the ``first`` ones, and once so many wait, none.
+    of ``max_pending`` wait, no more of the ``first`` ones, and once so many wait, none but those that are slower than
+    what is held back as slow, in its place.
 
     Attributes:
         first: So many that end first of each map.
@@ -117,8 +118,10 @@ class ItemSampler(Generic[_Whole]):
         rule = self._rule
         if failed:
             return True, ()
-        if crowd >= FULL:
+        if crowd >= OVERFULL:
             return False, (whole,)
+        if crowd == FULL:
+            return False, self._instead(whole, took_ns)
         if (self._done <= rule.first and crowd == ROOMY) or share < rule.random:
             return True, ()
         slow, most = self._slow, self._least
@@ -135,6 +138,21 @@ class ItemSampler(Generic[_Whole]):
             out.append(fastest)
         return False, out
 
+    def _instead(self, whole: _Whole, took_ns: int) -> Sequence[_Whole]:
+        """Hold it in the place of faster ones, and no more than before; gives what goes."""
+        slow, size, freed = self._slow, whole.size(), 0
+        out: list[tuple[int, int, _Whole]] = []
+        while freed < size and slow and slow[0][0] < took_ns:
+            out.append(heappop(slow))
+            freed += out[-1][2].size()
+        if freed < size:
+            for each in out:
+                heappush(slow, each)
+            return (whole,)
+        heappush(slow, (took_ns, -next(self._order), whole))
+        self._held += size - freed
+        return [each[2] for each in out]
+
     def begin(self, crowd: int) -> bool:
         """Where one comes after the other: whether the next is kept however it ends; then it is counted now."""
         surely = self._done < self._rule.first and crowd == ROOMY
@@ -148,5 +166,5 @@ class ItemSampler(Generic[_Whole]):
     def rest(self, crowd: int = ROOMY) -> tuple[list[_Whole], list[_Whole]]:
         """The map has ended: the slowest items, and those that were held in vain."""
         slow, self._slow = sorted(self._slow, reverse=True), []
-        most = 0 if crowd >= FULL else int(self._rule.slowest * self._done)
+        most = 0 if crowd >= OVERFULL else int(self._rule.slowest * self._done)
         return [each[2] for each in slow[:most]], [each[2] for each in slow[most:]]

@@ -97,5 +97,8 @@ class SpanTracer:
 
     @property
     def counts(self) -> Counts:
-        """What has become of the spans of this tracer, and of those that share its exporter, so far."""
+        """What has become of the spans of this tracer, and of those that share its exporter, so far.
+
+        Whoever asks makes the spans of what is still queued, at most 8,192 events a run: some tens of milliseconds.
+        """
         return self._pipeline.counts()
