@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import nullcontext
 
 import pytest
+from pydantic import BaseModel
 
 from hush.core import END, PARENT, START, Each, GraphNode, Hush, MapNode, NodeCalled, ResourceHub
 from hush.observability import LangfuseTracer, LocalTracer, OTelTracer
@@ -140,3 +141,23 @@ async def test_events_say_who_is_asked_and_with_what():
         await engine.run(inputs={}, tracer=watch)
     (about,) = [one.about for one in watch.events if type(one) is NodeCalled and one.resource is not None]
     assert about == {"requested": "text-embedding-3-small", "provider": None, "parameters": {"dimensions": 64}} | about
+
+
+class Diagnosis(BaseModel):
+    """What a model is asked for."""
+
+    code: int
+
+
+async def test_a_request_to_correct_an_answer_is_told_with_its_messages():
+    with GraphNode(name="g") as graph:
+        inputs = {"messages": "Which code?", "response_format": Diagnosis}
+        START >> LLMNode(name="ask", resource_key="o", inputs=inputs, outputs=PARENT) >> END
+    watch = Watch()
+    answers = iter(["none", '{"code": 7}'])
+    async with Hush(graph, resources=hub(ScriptedLLM(lambda request: next(answers)))) as engine:
+        await engine.run(inputs={}, tracer=watch)
+    first, second = (one.about for one in watch.events if type(one) is NodeCalled and one.resource is not None)
+    assert "messages" not in first
+    assert [message["role"] for message in second["messages"]] == ["user", "assistant", "user"]
+    assert second["messages"][1]["content"] == "none"

@@ -21,8 +21,8 @@ class LocalTracer(SpanTracer):
     Args:
         path: The file; without it ``HUSH_TRACES_DB``, else ``~/.hush/traces.db``. It is made, with its folder, for its
             owner alone, when there is first something to write.
-        keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing.
-            Secrets are removed in any case.
+        keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing
+            but what messages of errors quote. Secrets are removed in any case.
         tags: Added to those of each run.
         sampling: Which items of large maps become spans: all that failed, the first thousand, the slowest percent, and
             one in a hundred of the others, unless it says otherwise.

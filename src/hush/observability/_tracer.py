@@ -30,8 +30,8 @@ class SpanTracer:
     Args:
         make: Makes the exporter, in the thread that will use it, when there is first something to export.
         key: Tracers with the same key share one exporter, one thread and one queue; ``None`` for one of its own.
-        keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing.
-            Secrets are removed in any case.
+        keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing
+            but what messages of errors quote. Secrets are removed in any case.
         tags: Added to those of each run.
         sampling: Which items of large maps become spans.
         max_pending: How many spans may wait to be exported; what comes then is dropped and counted.

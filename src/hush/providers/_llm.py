@@ -227,8 +227,9 @@ def uses_of_models(
 
 
 def asked_for(request: LLMRequest, resource: ChatResource) -> dict[str, Any]:
-    """What tracers are told of a request whose messages are among the inputs of its node."""
-    return asked(resource, request.chat.parameters)
+    """What tracers are told of a request: its messages where they are not just those among the inputs of its node."""
+    told = asked(resource, request.chat.parameters)
+    return {**told, "messages": list(request.chat.messages)} if request.again else told
 
 
 def _is_share(value: object) -> bool:

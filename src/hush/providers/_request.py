@@ -26,12 +26,14 @@ class LLMRequest:
         shape: What the answer is to be, or ``None`` for text.
         tools: The functions that may be called, by name.
         before: The answers that had to be corrected.
+        again: Whether an answer did not fit: then there are messages that were not given.
     """
 
     chat: ChatRequest
     shape: Shape | None = None
     tools: Mapping[str, Tool]
     before: tuple[Reply, ...] = ()
+    again: bool = False
 
     def key(self) -> dict[str, Any]:
         """What decides on the answer, as plain data."""
@@ -60,13 +62,13 @@ class LLMRequest:
             turns = [{**turns[0], "content": reply.content or "(nothing)"}]
             turns.append({"role": "user", "content": f"{wrong} Answer again, with the corrected JSON only."})
         chat = replace(self.chat, messages=[*self.chat.messages, *turns])
-        return replace(self, chat=chat, before=(*self.before, reply))
+        return replace(self, chat=chat, before=(*self.before, reply), again=True)
 
     def after_slip(self) -> LLMRequest:
         """The request again, of which the server has looked at the answer by itself and kept it: it did not fit."""
         what = "the calls of tools" if self.tools else "JSON that fits the schema"
         told = {"role": "user", "content": f"Your last answer could not be read. Give it again, with {what} as asked."}
-        return replace(self, chat=replace(self.chat, messages=[*self.chat.messages, told]))
+        return replace(self, chat=replace(self.chat, messages=[*self.chat.messages, told]), again=True)
 
 
 def request_of(
