@@ -6,13 +6,14 @@ import os
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 
 from hush.cli._safe import safe
-from hush.observability import TraceStore
+from hush.observability import TraceError, TraceStore
 from kit.command import ENV, hush
 
 GRAPH = """
@@ -160,3 +161,60 @@ def test_a_signal_closes_the_trace(write, folder, which):
             running.kill()
     assert "trace: hush show r --traces t.db\n" in said
     assert recorded(os.path.join(folder, "t.db")) == [(which, "cancelled", "r")]
+
+
+def begun(path):
+    """Whether a run is in the file, which may not be made yet."""
+    try:
+        return recorded(path)
+    except TraceError:
+        return False
+
+
+POOLED = """
+    import asyncio, threading
+    from concurrent.futures import ThreadPoolExecutor
+    from hush.core import *
+
+    pool = ThreadPoolExecutor(1)
+
+    async def waits():
+        print("ready", flush=True)
+        await asyncio.get_running_loop().run_in_executor(pool, threading.Event().wait)
+
+    with GraphNode(name="g") as graph:
+        CodeNode(name="n", code_fn=waits)
+"""
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_signal_ends_the_process_also_when_what_comes_after_the_run_does_not_end(write, folder, locked):
+    """A thread of the user's that Python waits for, or a file of traces that somebody else keeps locked."""
+    write(text=SLEEPERS if locked else POOLED)
+    command = [
+        sys.executable,
+        "-m",
+        "hush",
+        "run",
+        f"graph.py:{'waiting' if locked else 'graph'}",
+        "--trace-to",
+        "t.db",
+    ]
+    with subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running:
+        keeper = None
+        try:
+            assert running.stderr is not None
+            assert running.stderr.readline() == "ready\n"
+            if locked:
+                while not begun(folder / "t.db"):
+                    pass
+                keeper = sqlite3.connect(os.path.join(folder, "t.db"), isolation_level=None)
+                keeper.execute("BEGIN IMMEDIATE")
+            running.send_signal(signal.SIGTERM)
+            said = running.stderr.read()
+            assert running.wait(20) == 143
+        finally:
+            running.kill()
+            if keeper is not None:
+                keeper.close()
+    assert "something does not end; leaving it (SIGTERM)\n" in said

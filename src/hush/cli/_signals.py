@@ -25,10 +25,13 @@ CANCEL_S = 1.2
 """A run that is cancelled gets so long to end: the engine leaves behind what is in worker threads after a second."""
 LEAVE_S = 1.9
 """So long after a signal the process is gone, whatever keeps it: a second one does not wait."""
+_CLOSE_S = LEAVE_S - 0.1
+"""So long after it there is time to write what was recorded."""
 _LOOK_EVERY_S = 0.1
-_TURN_S = 0.0005
+_TURN_S = 0.0004
 """For so long a thread has the interpreter once a signal has come. With the usual 5 ms, and threads that compute, the
-one that closes the trace waits for a tenth of a second each time, and it needs it more often than there is time."""
+one that closes the trace waits for a tenth of a second each time, and it needs it more often than there is time. Not
+the 0.5 ms that a writer of traces sets for a while (``_local/_turns.py``): it puts back what it has set itself."""
 
 
 class Told(Exception):
@@ -115,18 +118,22 @@ def until_told(make: Callable[[], Coroutine[Any, Any, T]], on_told: Callable[[st
         sys.setswitchinterval(_TURN_S)  # for good: the process ends
         run.cancel()
 
+    def left_s(within_s: float) -> float:
+        return max(0.0, told_s + within_s - monotonic())
+
     with _why_asked(), _hearing(hear, told):
         run.start()
-        while not run.at_work.acquire(timeout=_LOOK_EVERY_S):
+        while not (ended := run.at_work.acquire(timeout=_LOOK_EVERY_S)):
             if told and not is_said:
                 is_said = True
-                _leave_within(told_s + LEAVE_S - monotonic(), told[0])
+                _leave_within(left_s(LEAVE_S), told[0])
                 on_told(signal.Signals(told[0]).name)
-            if told and monotonic() - told_s > CANCEL_S:
-                raise Told(told[0], ended=False, left_s=max(0.0, told_s + LEAVE_S - 0.1 - monotonic()))
-    if told and run.error is not None:
-        left_s = LEAVE_S - 0.1 - (monotonic() - told_s)
-        raise Told(told[0], ended=True, left_s=max(0.0, left_s)) from run.error
+            if told and not left_s(CANCEL_S):
+                break
+    if told and not is_said:  # the run has ended by now, but what is still to do may not
+        _leave_within(left_s(LEAVE_S), told[0])
+    if told and (run.error is not None or not ended):
+        raise Told(told[0], ended=ended, left_s=left_s(_CLOSE_S)) from (run.error if ended else None)
     if run.error is not None:
         raise run.error
     return cast(T, run.result)
