@@ -117,6 +117,25 @@ def test_another_exporter_of_the_process_goes_on_with_a_run(writer, file, store)
     assert spans_of(store) == [kit.span(1), kit.span(2), kit.span(3)]
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_run_that_is_told_of_as_cancelled_before_its_spans_keeps_what_was_under_way(writer, file, store, reopened):
+    """Whoever cancels may end the process before the other spans are written."""
+    own = kit.span(1, kind="run", path="g", ended_ns=None, status="running")
+    each = kit.span(2, kind="map", parent=own.id, ended_ns=None, status="running")
+    writer.export(Batch(running=(own, each), runs=(kit.run(status="running"),)))
+    items = [kit.span(number, kind="item", parent=each.id) for number in (3, 4)]
+    writer.export(Batch(ended=(items[0],), runs=(kit.run(status="cancelled"),), urgent=True))
+    if reopened:
+        writer.close()
+        writer = LocalWriter(str(file))
+    writer.export(Batch(ended=(items[1],), urgent=True))
+    assert spans_of(store) == [own, each, *items]
+    ends = [one._replace(ended_ns=one.started_ns + 1, status="cancelled") for one in (each, own)]
+    writer.export(Batch(ended=(ends[1],), runs=(kit.run(status="cancelled"),)))
+    assert spans_of(store) == [ends[1], *items]  # the end of the map was dropped
+    writer.close()
+
+
 def test_nothing_is_remembered_of_runs_that_are_over(writer, store):
     for trace in (A, B, C):
         writer.export(Batch(running=(kit.span(1, trace, ended_ns=None),), runs=(kit.run(trace, status="running"),)))

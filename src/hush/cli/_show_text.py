@@ -84,7 +84,7 @@ def _headline(report: Report, glyphs: Glyphs, width: int) -> Iterator[Text]:
     if run.dropped:
         said += f", {run.dropped:,} dropped"
     lost = run.produced - report.kept - run.left_out - run.dropped
-    if run.status == "crashed" and lost > 0:  # those of items that had not ended, and those on their way to the file
+    if run.status != "running" and lost > 0:  # those of items that had not ended, and those on their way to the file
         said += f", at least {lost:,} lost with its process"
     yield from prose(said, width, "dim")
 

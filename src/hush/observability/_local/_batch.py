@@ -27,17 +27,19 @@ class Run:
         number: Its ``id`` there.
         last: The number of its span that was written last.
         under_way: Its spans that were written before they had ended, by id, each with its number and itself.
+        own: The id of its own span, where that was written before it had ended.
         told: What was last said of it, to be said again if the file is begun anew.
         over: Whether it has ended: then nothing of it is remembered.
         guessed: Whether nothing was told of it, so that all that is known is what its spans say.
     """
 
-    __slots__ = ("guessed", "last", "number", "over", "told", "under_way")
+    __slots__ = ("guessed", "last", "number", "over", "own", "told", "under_way")
 
     def __init__(self, number: int, last: int, under_way: dict[str, tuple[int, Span | None]]) -> None:
         self.number = number
         self.last = last
         self.under_way = under_way
+        self.own = ""
         self.told: RunRecord | None = None
         self.over = self.guessed = False
 
@@ -124,6 +126,8 @@ class Writing:
             (fresh if earlier is None else known).append(span_row(number, span))
             if span.ended_ns is None:
                 run.under_way[span.id] = number, span
+                if span.kind == "run":
+                    run.own = span.id
         self._put_rows("INSERT", fresh)
         self._put_rows("INSERT OR REPLACE", known)
 
@@ -141,9 +145,13 @@ class Writing:
                 self._connection.execute("DELETE FROM spans WHERE id = ?", (earlier[0],))
 
     def _end(self) -> None:
-        """Of a run that is over nothing is under way any more: the ends of what still is were dropped."""
+        """Of a run that is over nothing is under way any more: the ends of what still is were dropped.
+
+        Not where its own span is under way too, which is the last to end: a run that is cancelled is told of before its
+        spans, and those may never come.
+        """
         for run in self._found.values():
-            if run.over and run.under_way:
+            if run.over and run.under_way and run.own not in run.under_way:
                 rows = [(at,) for at, _ in run.under_way.values()]
                 self._connection.executemany("DELETE FROM spans WHERE id = ?", rows)
                 run.under_way.clear()
@@ -221,6 +229,7 @@ class Writing:
         number, over = there
         if earlier is not None and earlier.number == number:
             found = Run(number, earlier.last, dict(earlier.under_way))
+            found.own = earlier.own
         elif trace in self._fresh:
             found = Run(number, number << RUN_BITS, {})
         else:
@@ -239,13 +248,14 @@ class Writing:
         first, end = number << RUN_BITS, (number + 1) << RUN_BITS
         last = self._connection.execute("SELECT max(id) FROM spans WHERE id >= ? AND id < ?", (first, end)).fetchone()
         under_way = self._connection.execute(
-            "SELECT span, id FROM spans WHERE id >= ? AND id < ? AND ended_ns IS NULL", (first, end)
+            "SELECT span, id, kind FROM spans WHERE id >= ? AND id < ? AND ended_ns IS NULL", (first, end)
         )
-        return Run(
-            number,
-            first if last[0] is None else int(last[0]),
-            {_text(span): (int(at), None) for span, at in under_way},
-        )
+        found = Run(number, first if last[0] is None else int(last[0]), {})
+        for span, at, kind in under_way:
+            found.under_way[_text(span)] = int(at), None
+            if kind == "run":
+                found.own = _text(span)
+        return found
 
 
 @cache
