@@ -74,6 +74,15 @@ def test_a_recorded_run_says_how_to_look_at_it(write, folder):
     assert recorded(folder / "t.db") == [("g", "ok", "a b")]
 
 
+def test_what_is_printed_is_a_run_that_has_begun(write, folder):
+    """And not one that was refused because of its inputs."""
+    write(text=GRAPH)
+    (folder / "two.jsonl").write_text('{"n": 2}\n{"m": 2}\n')
+    ran = hush("run", "graph.py", "--inputs", "two.jsonl", "--trace-to", "t.db", "--request-id", "shop")
+    assert ran.err.splitlines()[-1] == "trace: hush show shop-1 --traces t.db"
+    assert recorded(folder / "t.db") == [("g", "ok", "shop-1")]
+
+
 def test_the_usual_file_is_that_of_the_environment(write, folder, monkeypatch):
     write(text=GRAPH)
     monkeypatch.setenv("HUSH_TRACES_DB", str(folder / "deep" / "u.db"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from shlex import quote
 from time import monotonic_ns
 from typing import Any
@@ -12,6 +13,16 @@ from hush.cli._exit import say
 from hush.cli._safe import is_unicode, safe
 
 _PLAIN = re.compile(r"\w(?:[\w .:@/+=,-]{0,98}[\w.:@/+=,-])?")
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A run that has begun, which one whose inputs are refused has not."""
+
+    id: str
+    recorder: Any
+    began_ns: int
+    has_ended: bool = False
 
 
 class Recording:
@@ -29,25 +40,22 @@ class Recording:
 
         self._tracer: Any = LocalTracer() if path is None else LocalTracer(path)
         self._path = path
-        self._id = ""
+        self._id = ""  # of the run that is about to begin
         self._count = 0
-        self._began_ns = 0
-        self._under_way: Any = None
-        self._last: Any = None
+        self._last: _Begun | None = None
 
     def begin(self, request_id: str | None) -> str:
         """A run is about to begin; give its id."""
         from secrets import token_hex
 
         self._id = request_id if request_id is not None else token_hex(6)
-        self._began_ns = monotonic_ns()
         return self._id
 
     def for_run(self) -> Any:
         """What hears the run; the engine calls it, when the inputs are right."""
         self._count += 1
-        self._under_way = self._last = self._tracer.for_run()
-        return self._under_way
+        self._last = _Begun(self._id, self._tracer.for_run(), monotonic_ns())
+        return self._last.recorder
 
     def emit(self, event: Any, /) -> None:
         """Take one event of any run."""
@@ -55,11 +63,13 @@ class Recording:
 
     def end(self) -> None:
         """The run has ended, and has told so."""
-        self._under_way = None
+        if self._last is not None:
+            self._last.has_ended = True
 
     def close(self, name: str, signal: str) -> None:
         """Close the trace of a run of the graph ``name`` that is left behind: it was cancelled, and does not end."""
-        if self._under_way is None:
+        last = self._last
+        if last is None or last.has_ended:
             return
         from asyncio import CancelledError
 
@@ -67,8 +77,8 @@ class Recording:
 
         now_ns = monotonic_ns()
         error = CancelledError(f"by {signal}; something in the run did not end, and was left behind")
-        seconds = (now_ns - self._began_ns) / 1e9
-        self._under_way.emit(RunFinished(self._id, name, None, now_ns, "cancelled", seconds, error))
+        seconds = (now_ns - last.began_ns) / 1e9
+        last.recorder.emit(RunFinished(last.id, name, None, now_ns, "cancelled", seconds, error))
 
     def flush(self, timeout_s: float) -> None:
         """See to it that what was recorded is there, and say how to look at it."""
@@ -77,18 +87,18 @@ class Recording:
         if lost := counts.dropped + counts.pending:
             why = "" if in_time else " in time"
             say(f"hush: the trace is not complete: {lost} of {counts.produced} spans could not be written{why}")
-        if not self._count:
+        if self._last is None:
             return
         file = "" if self._path is None else f" --traces {quote(safe(self._path))}"
-        last = f"hush show {self._name()}{file}"
+        last = f"hush show {_name(self._last)}{file}"
         say(f"trace: {last}" if self._count == 1 else f"traces of {self._count} runs: hush traces{file}; last: {last}")
 
-    def _name(self) -> str:
-        """What opens the last run: its id, or its trace's where a shell or ``hush show`` may read it otherwise."""
-        from hush.observability._local._reader import WORDS
 
-        trace = "" if self._last is None else self._last.trace
-        can_be_written = self._id.isascii() or is_unicode(sys.stderr)
-        if trace and (self._id in WORDS or _PLAIN.fullmatch(self._id) is None or not can_be_written):
-            return str(trace)
-        return quote(safe(self._id))
+def _name(run: _Begun) -> str:
+    """What opens the run: its id, or its trace's where a shell or ``hush show`` may read it otherwise."""
+    from hush.observability._local._reader import WORDS
+
+    trace, can_be_written = run.recorder.trace, run.id.isascii() or is_unicode(sys.stderr)
+    if trace and (run.id in WORDS or _PLAIN.fullmatch(run.id) is None or not can_be_written):
+        return str(trace)
+    return quote(safe(run.id))

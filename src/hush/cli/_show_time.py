@@ -40,7 +40,9 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
     if time.ready_s >= _WORTH_SAYING * time.total_s:  # it is in the shares, but there was no call yet
         said += f", and before that {duration(time.ready_s)} ready, not yet started"
     yield from prose(said, width, "dim")
-    if not time.exact:
+    if report.run.status == "crashed":
+        yield from prose("  as far as it was written before its process was killed", width, "yellow")
+    elif not time.exact and report.run.status != "running":
         yield from prose("  of the spans that were kept only: the run has no totals of the others", width, "yellow")
     rows: list[tuple[str, float, str]] = [
         (f"waiting for {name(one.name.replace(',', ', '), 40)}", one.seconds, "yellow")
@@ -82,8 +84,8 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
         if one.seconds >= 0.02 * time.wall_s:
             yield from prose(f"  for {duration(one.seconds)} by the clock {_of_stopped(one)}", width, "yellow")
     if time.again_s > 0 or not time.again_exact:
-        least = "" if time.again_exact else ", as far as spans were kept"
-        yield from prose(f"  {duration(time.again_s)} of the calls were attempts that failed{least}", width, "dim")
+        least = "" if time.again_exact else "at least "
+        yield from prose(f"  {least}{duration(time.again_s)} of the calls were attempts that failed", width, "dim")
     least_s = (1 - time.at_once) * time.wall_s  # not all calls can be placed, but no more than all can be side by side
     if time.idle_s is None and time.exact and least_s >= 0.01 * time.wall_s:
         said = f"  by the clock no call was under way for at least {duration(least_s)}"
@@ -141,8 +143,8 @@ def retried(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> 
         reason = (
             f"other reasons, the first {shortened(one.first.type, 60)}" if one.others else shortened(one.first.type, 60)
         )
-        least = "" if one.exact else ", as far as spans were kept"
-        yield from prose(f"  {below(report, one.path)}  {reason}  {counted(one.times, 'time')}{least}", width)
+        least = "" if one.exact else "at least "
+        yield from prose(f"  {below(report, one.path)}  {reason}  {least}{counted(one.times, 'time')}", width)
         yield Text(f"    {shortened(first_line(one.first.message), max(40, width - 4))}", style="dim")
     if len(report.retried) > len(shown):
         yield Text(f"  {glyphs.more} {counted(len(report.retried) - len(shown), 'more reason')}", style="dim")
@@ -202,8 +204,8 @@ def models(report: Report, width: int) -> Iterator[Text]:
     if report.models and made > seen:
         yield from prose(f"  of {seen:,} of {made:,} calls: the others left no span", width, "dim")
     for one in report.rerouted:
-        often = f"given up {counted(one.times, 'time')} for {below(report, one.path)}"
-        often += "" if one.exact else ", as far as spans were kept"
+        least = "" if one.exact else "at least "
+        often = f"given up {least}{counted(one.times, 'time')} for {below(report, one.path)}"
         resource = f"other resources, the first {name(one.resource, 40)}," if one.others else name(one.resource, 40)
         said = f"  {resource}  {often}, first because of {shortened(one.first.type, 60)}"
         yield from prose(said, width)

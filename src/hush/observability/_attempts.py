@@ -109,8 +109,8 @@ class Retried(NamedTuple):
 
     Attributes:
         others: Whether it is for all reasons besides those that are told apart.
-        exact: Whether all are counted. They are not if spans are missing, and the trace is of a version that did not
-            count them otherwise, or of a run that was killed.
+        exact: Whether all are counted. They are not of a run that was killed, of which the last half a second is not
+            known, nor if spans are missing and the trace is of a version that did not count them otherwise.
     """
 
     path: str
@@ -150,20 +150,21 @@ def attempts_of(run: RunRecord, spans: Iterable[Span], by_id: Mapping[str, Span]
     """All of a run: from its spans if each of them was kept, else from the totals where these know more."""
     of_spans = _in_spans(spans, by_id)
     is_whole = not (run.left_out or run.dropped)
+    has_ended = run.ended_ns is not None
     totals = {} if is_whole else {one.path: one for one in run.totals if of_calls(one)}
     retried: list[Retried] = []
     rerouted: list[Rerouted] = []
-    seconds, all_exact = 0.0, is_whole or bool(totals)
+    seconds, all_exact = 0.0, has_ended and (is_whole or bool(totals))
     for path in sorted({*of_spans, *totals}):
         seen, told = of_spans.get(path) or AttemptSums(None), totals.get(path)
-        failed, in_vain, exact = seen.attempts(), seen.resources(), is_whole
+        failed, in_vain, exact = seen.attempts(), seen.resources(), is_whole and has_ended
         if told is not None and told.failed_attempts is not None and told.in_vain is not None:
-            exact = True
+            exact = has_ended
             known = sum(one.times for one in told.failed_attempts) + sum(one.times for one in told.in_vain)
             if known >= seen.count:
                 failed, in_vain = told.failed_attempts, told.in_vain
         elif told is not None:  # of an older version: that there were no more can be seen all the same
-            exact = sum(one.again for one in failed) >= told.attempts - told.calls + told.skipped
+            exact = has_ended and sum(one.again for one in failed) >= told.attempts - told.calls + told.skipped
         all_exact = all_exact and exact
         retried += [Retried(path, one.again, one.first, one.others, exact) for one in failed if one.again]
         rerouted += [Rerouted(path, one.resource, one.times, one.first, one.others, exact) for one in in_vain]

@@ -48,10 +48,10 @@ class TimeSpent(NamedTuple):
         idle_s: By the clock: how long no call was under way. ``None`` if nobody knows: if spans are missing, and of
             items in worker processes, of which only the end and how long they took is told.
         at_once: How many calls were under way at once, on the average: ``calls_s`` over ``wall_s``.
-        exact: Whether all calls are counted. They are not if spans are missing and there are no totals, which a run
-            that was killed has none of.
+        exact: Whether all calls are counted. They are not of a run that was killed, of which the last half a second is
+            not known, nor if spans are missing and there are no totals.
         calls_s: From the beginnings of all calls to their ends: all parts but ``ready_s``, in which none had begun.
-        again_exact: Whether ``again_s`` is of all attempts; else only of those that spans were kept of.
+        again_exact: Whether ``again_s`` is of all attempts; else it is of some.
         stopped: When limits let hardly anybody in, the longest first; of a run that has ended and has all its spans.
     """
 
@@ -123,7 +123,7 @@ def time_spent(
         inside_s=inside_s,
         idle_s=_idle_s(run, spans, until_ns) if is_whole and not any(one.kind == "item" for one in nodes) else None,
         at_once=calls_s / wall_s if wall_s > 0 else 0.0,
-        exact=bool(run.totals) or is_whole,
+        exact=run.ended_ns is not None and (bool(run.totals) or is_whole),
         stopped=stopped_of(spans) if is_whole and run.ended_ns is not None else (),
         thread_wait_s=sum(min(node.thread_wait_s, node.inside_s) for node in nodes),
         unsized=tuple(sorted({one.path for one in spans if one.done is not None and one.total is None})),
