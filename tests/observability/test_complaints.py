@@ -87,12 +87,29 @@ def test_each_loss_is_said_once_with_its_own_reason(happens):
 def test_what_cost_nothing_is_not_said_when_it_is_long_over():
     spoken, clock = complaints()
     with Log(clock) as log:
-        spoken.say("the first", 0)
-        spoken.say("not now", 0)
+        spoken.say("the first", 0, passing=True)
+        spoken.say("not now", 0, passing=True)
         clock.now_s += 2 * EVERY_S
         spoken.say_noted()
         spoken.say_rest()
     assert [text for _, text in log.said] == ["the first (0 spans lost)"]
+
+
+def test_a_fault_that_cost_nothing_is_said_all_the_same_and_once():
+    spoken, clock = complaints()
+    with Log(clock) as log:
+        spoken.say("the first", 1)
+        spoken.note("two tracers write to the same place")
+        spoken.note("two tracers write to the same place")
+        spoken.say_noted()
+        clock.now_s += EVERY_S
+        spoken.say_noted()
+        spoken.note("an event was not understood")
+        spoken.say_rest()
+    assert [text for _, text in log.said][1:] == [
+        "two tracers write to the same place (0 spans lost)",
+        "an event was not understood (0 spans lost)",
+    ]
 
 
 def test_of_reasons_without_end_only_so_many_are_kept_and_no_loss_is_forgotten():

@@ -83,7 +83,7 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
     for one in time.stopped:
         if one.seconds >= 0.02 * time.wall_s:
             yield from prose(f"  for {duration(one.seconds)} by the clock {_of_stopped(one)}", width, "yellow")
-    if time.again_s > 0 or not time.again_exact:
+    if time.again_s > 0:
         least = "" if time.again_exact else "at least "
         yield from prose(f"  {least}{duration(time.again_s)} of the calls were attempts that failed", width, "dim")
     least_s = (1 - time.at_once) * time.wall_s  # not all calls can be placed, but no more than all can be side by side

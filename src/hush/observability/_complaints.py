@@ -19,7 +19,7 @@ EVERY_S = 60.0
 """How often something is said, at most."""
 MOST_REASONS = 20
 """So many reasons are kept apart meanwhile: some of them name what they are of."""
-OTHERS = "spans are lost for yet other reasons"
+OTHERS = "there are yet other reasons"
 
 
 class Complaints:
@@ -42,8 +42,13 @@ class Complaints:
                 same = {name: value for name, value in same.items() if about.get(name) == value}
             self._unsaid[message] = before + lost, same
 
-    def say(self, message: str, lost: int, about: Fields = NOTHING) -> None:
-        """Log what is wrong. Within a minute of the last time, what that cost is said later."""
+    def say(self, message: str, lost: int, about: Fields = NOTHING, *, passing: bool = False) -> None:
+        """Log what is wrong; within a minute of the last time, later.
+
+        What is ``passing`` may be over by then, and is not said later unless it has cost something.
+        """
+        if passing and not lost and self._clock() - self._said_s < EVERY_S:
+            return
         self.note(message, lost, about)
         self.say_noted()
 
@@ -54,18 +59,16 @@ class Complaints:
         with self._lock:
             now_s = self._clock()
             if now_s - self._said_s < EVERY_S:
-                # What cost nothing may be over long before that.
-                self._unsaid = _dear(self._unsaid)
                 return
             self._said_s = now_s
             unsaid, self._unsaid = self._unsaid, {}
         _log(unsaid)
 
     def say_rest(self) -> None:
-        """Nothing more will be said: what was lost and has not been."""
+        """Nothing more will be said: all that has not been."""
         with self._lock:
             unsaid, self._unsaid = self._unsaid, {}
-        _log(_dear(unsaid))
+        _log(unsaid)
 
     def say_last(self, lost: int, why: str) -> None:
         """The process ends, and these spans were still waiting."""
@@ -74,11 +77,6 @@ class Complaints:
             were = "was" if lost == 1 else "were"
             text = "%s %s not exported before the process ended: %s"
             log.warning(text, _spans(lost), were, why, extra={"dropped": lost})
-
-
-def _dear(unsaid: dict[str, tuple[int, Fields]]) -> dict[str, tuple[int, Fields]]:
-    """Those that have cost spans."""
-    return {message: found for message, found in unsaid.items() if found[0]}
 
 
 def _log(unsaid: dict[str, tuple[int, Fields]]) -> None:

@@ -195,7 +195,7 @@ class Delivery:
             if told.soon:
                 self._pause_s = 0.0
             self._pause(told.retry_after_s or 0.0)
-            self._complaints.say(f"spans cannot be exported for now: {reason}", len(done) - taken, about)
+            self._complaints.say(f"spans cannot be exported for now: {reason}", len(done) - taken, about, passing=True)
             return False
         self._complaints.say(f"spans cannot be exported: {reason}", len(done) - taken, about)
         return True
@@ -214,7 +214,7 @@ class Delivery:
         if again:
             self._pause()
             self.wrong = why(exc)
-            self._complaints.say(f"spans cannot be exported for now: {self.wrong}", 0)
+            self._complaints.say(f"spans cannot be exported for now: {self.wrong}", 0, passing=True)
             return
         waiting = self._pending.drop()
         self._runs.clear()

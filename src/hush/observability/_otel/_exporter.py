@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from hush.core.extend import logger
+from hush.observability._complaints import EVERY_S, MOST_REASONS
 from hush.observability._exporter import ExportError
 from hush.observability._otel._convert import Converter, Form
 from hush.observability._otel._endpoint import Endpoint
@@ -82,6 +83,7 @@ class OTLPExporter:
         self._let_go = let_go
         self._sender = Sender(endpoint)
         self.where = endpoint.shown
+        self._said: dict[str, float] = {}  # what the collector said that was logged, and when
 
     def export(self, batch: Batch, /) -> None:
         self._converter.hear(batch.runs)
@@ -105,8 +107,17 @@ class OTLPExporter:
                 lost.add(of_part.count, of_part.why)
             done += len(part)
         lost.tell(batch)
-        if lost.why:
+        if lost.why and self._is_new(lost.why):
             log.warning("the collector of traces says: %s", lost.why, extra={"run": batch.run})
+
+    def _is_new(self, said: str) -> bool:
+        """Whether it has not been logged for a minute: collectors say the same with each answer."""
+        now_s = monotonic()
+        self._said = {text: at_s for text, at_s in self._said.items() if now_s - at_s < EVERY_S}
+        if said in self._said or len(self._said) >= MOST_REASONS:
+            return False
+        self._said[said] = now_s
+        return True
 
     def close(self) -> None:
         self._sender.close()
