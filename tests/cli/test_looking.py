@@ -72,6 +72,10 @@ def test_other_forms(folder):
     ran = hush("show", "badly", "-f", "chrome", "-o", "run.json")
     assert (ran.code, ran.out) == (0, "")
     assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["traceEvents"]
+    assert hush("show", "badly", "-o", "data.JSON").code == 0
+    assert json.loads((folder / "data.JSON").read_text(encoding="utf-8")) == document
+    assert hush("show", "badly", "-o", "run.txt").code == 0
+    assert (folder / "run.txt").read_text(encoding="utf-8").startswith("✗ shop")
     assert hush("show", "-o", "none/run.json").code == 2
 
 

@@ -52,7 +52,8 @@ def show(
         Format | None,
         Parameter(
             name=("--format", "-f"),
-            help="For people, for programs, or for Perfetto and Chrome's viewer; text if it is not given.",
+            help="For people, for programs, or for Perfetto and Chrome's viewer; text if it is not given, JSON if FILE "
+            "ends with .json.",
         ),
     ] = None,
     json_: Annotated[bool, Parameter(name="--json", help="The same as --format json.")] = False,
@@ -66,7 +67,8 @@ def show(
         raise usage(f"--json and --format {format_}: these are two forms; leave one of them out")
     if width is not None and width < NARROWEST:
         raise usage(f"--width {width}: it is a number of columns, {NARROWEST} or more")
-    form: Format = "json" if json_ else format_ or "text"
+    into_json = format_ is None and output is not None and output.lower().endswith(".json")
+    form: Format = "json" if json_ or into_json else format_ or "text"
     with told():
         text = " ".join(run) if run else "last"  # `last failed` need not be quoted
         shown(store_at(traces), text, form=form, everything=all_, output=output, width=width)

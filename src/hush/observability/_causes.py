@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from hush.observability._alike import pattern_of
-from hush.observability._span import Failure, Frame, RunRecord, Span
+from hush.observability._span import HOLDERS, Failure, Frame, RunRecord, Span
 
 Outcome: TypeAlias = Literal["raised", "collected", "handled"]
 """``raised``: the run ended with it; ``collected``: by a map, or by ``on_error="collect"`` further out; ``handled``."""
@@ -20,7 +20,6 @@ WORKERS = "Hush: in the worker process:"
 """How the note begins that has the traceback of a failure in a worker process."""
 _FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d{1,9}), in (.+)$', re.MULTILINE)
 _ORIGINS = 5
-_CONTAINERS = frozenset({"run", "item", "round", "graph", "map", "for", "while"})
 _GROUPS = frozenset({"ExceptionGroup", "BaseExceptionGroup"})
 
 
@@ -252,7 +251,7 @@ def _counted(run: RunRecord, groups: list[FailureGroup]) -> tuple[list[FailureGr
     """The groups with what only the totals count, where it is clear which group it belongs to."""
     unseen: list[Unseen] = []
     for totals in run.totals:
-        if totals.kind in _CONTAINERS:
+        if totals.kind in HOLDERS:
             continue
         at = [place for place, group in enumerate(groups) if group.path == totals.path]
         more = totals.failed - sum(groups[place].seen for place in at)

@@ -23,7 +23,7 @@ from hush.core.events import (
     RunStarted,
 )
 from hush.observability._heard import HEARD
-from hush.observability._totals import CONTAINERS
+from hush.observability._span import CONTAINERS
 from hush.observability._tree import Tree
 
 Place: TypeAlias = tuple[str, int | None, tuple[int, ...]]

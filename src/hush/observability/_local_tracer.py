@@ -27,7 +27,7 @@ class LocalTracer(SpanTracer):
         sampling: Which items of large maps become spans: all that failed, the first thousand, the slowest percent, and
             one in a hundred of the others, unless it says otherwise.
         max_pending: How many spans may be in memory. Before there are so many, items that ended well are left out;
-            what comes then is dropped and counted.
+            what comes then is dropped and counted, except that as many again of what failed may wait.
     """
 
     def __init__(

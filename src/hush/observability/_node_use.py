@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from hush.observability._span import RunRecord, Span, Totals
+from hush.observability._span import HOLDERS, RunRecord, Span, Totals
 
-CONTAINERS = frozenset({"run", "item", "round", "graph", "map", "for", "while"})
 MODELS = frozenset({"llm", "chain", "embedding", "rerank"})
 
 
@@ -19,12 +18,12 @@ def is_leaf(span: Span) -> bool:
     """
     if span.kind == "item":
         return span.called_ns is not None
-    return span.kind not in CONTAINERS and span.kind != "attempt"
+    return span.kind not in HOLDERS and span.kind != "attempt"
 
 
 def of_calls(totals: Totals) -> bool:
     """Whether they are of calls, as of ``is_leaf``."""
-    return totals.kind not in CONTAINERS or totals.kind == "item"
+    return totals.kind not in HOLDERS or totals.kind == "item"
 
 
 class NodeUse(NamedTuple):

@@ -6,9 +6,9 @@ from collections import deque
 from itertools import islice
 from threading import Condition
 
-from hush.observability._span import Span
+from hush.observability._span import CONTAINERS, Span
 
-_HOLDING = frozenset({"run", "graph", "map", "for", "while"})
+_LASTING = CONTAINERS | {"run"}
 
 
 class Pending:
@@ -92,7 +92,7 @@ def _lasting(spans: list[Span]) -> set[str]:
     for span in reversed(spans):
         if span.kind == "round" or span.parent in inside:
             inside.add(span.id)
-        elif not (span.items or span.failure is not None or span.kind in _HOLDING):
+        elif not (span.items or span.failure is not None or span.kind in _LASTING):
             continue
         found.add(span.id)
     return found

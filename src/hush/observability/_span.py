@@ -12,6 +12,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 Kind: TypeAlias = Literal["run", "item", "round", "attempt"] | str
 """``run``, ``item``, ``round`` and ``attempt``; else what kind of node it is: ``code``, ``graph``, ``map``, ``for``,
 ``while``, ``branch``, ``prompt``, ``llm``, ``embedding``, ``rerank``, or what an author of nodes calls his."""
+CONTAINERS = frozenset({"graph", "map", "for", "while"})
+"""The nodes that hold others."""
+HOLDERS = CONTAINERS | {"run", "item", "round"}
+"""All that holds others, and is no call."""
 
 Status: TypeAlias = Literal["running", "ok", "partial", "failed", "handled", "skipped", "cancelled", "crashed"]
 """``partial``: of a run or map that went on without something; ``handled``: it failed and the graph goes on."""

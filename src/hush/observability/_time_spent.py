@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hush.observability._attempts import Attempts
-from hush.observability._node_use import CONTAINERS, NodeUse, is_leaf, of_calls
-from hush.observability._span import RunRecord, Span
+from hush.observability._node_use import NodeUse, is_leaf, of_calls
+from hush.observability._span import HOLDERS, RunRecord, Span
 from hush.observability._stopped import Stopped, stopped_of
 
 
@@ -94,7 +94,7 @@ def time_spent(
     ready_s += sum(
         max(0, one.started_ns - one.ready_ns) / 1e9
         for one in spans
-        if one.kind in CONTAINERS and one.ready_ns is not None and one.path not in in_totals
+        if one.kind in HOLDERS and one.ready_ns is not None and one.path not in in_totals
     )
     retries_s = sum(node.retry_s for node in nodes)
     joined_s = sum(node.joined_s for node in nodes)

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 
 from hush.observability._attempts import AttemptSums, gave_up
 from hush.observability._model_use import ModelSums
-from hush.observability._span import Generation, Status, Totals
+from hush.observability._span import CONTAINERS, Generation, Status, Totals
 from hush.observability._under_way import UnderWay
-
-CONTAINERS = frozenset({"graph", "map", "for", "while"})
 
 
 class Sums:

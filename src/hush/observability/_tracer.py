@@ -34,7 +34,8 @@ class SpanTracer:
             but what messages of errors quote. Secrets are removed in any case.
         tags: Added to those of each run.
         sampling: Which items of large maps become spans.
-        max_pending: How many spans may wait to be exported; what comes then is dropped and counted.
+        max_pending: How many spans may be in memory. Before there are so many, items that ended well are left out;
+            what comes then is dropped and counted, except that as many again of what failed may wait.
     """
 
     sees_calls = True

@@ -33,8 +33,7 @@ from hush.observability._ids import Ids, trace_id
 from hush.observability._preview import clean
 from hush.observability._sampling import ItemSampler, Sampling, seed_of
 from hush.observability._showing import Showing
-from hush.observability._span import Failure, RunRecord, Status
-from hush.observability._totals import CONTAINERS
+from hush.observability._span import CONTAINERS, Failure, RunRecord, Status
 from hush.observability._under_way import QuickItem, UnderWay, sink
 
 _new: Any = tuple.__new__

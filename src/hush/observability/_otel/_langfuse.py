@@ -47,7 +47,8 @@ class LangfuseTracer(SendingTracer):
         release: Of your program.
         keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing.
         timeout_s: How long one request may take; 10 s without it.
-        max_pending: How many spans may wait to be sent; what comes then is dropped and counted.
+        max_pending: How many spans may be in memory. Before there are so many, items that ended well are left out;
+            what comes then is dropped and counted, except that as many again of what failed may wait.
 
     Raises:
         UsageError: A key is missing, or an argument is wrong.

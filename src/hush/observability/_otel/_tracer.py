@@ -47,7 +47,8 @@ class OTelTracer(SendingTracer):
         keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing.
         tags: Added to those of each run.
         sampling: Which items of large maps become spans.
-        max_pending: How many spans may wait to be sent; what comes then is dropped and counted.
+        max_pending: How many spans may be in memory. Before there are so many, items that ended well are left out;
+            what comes then is dropped and counted, except that as many again of what failed may wait.
 
     Raises:
         UsageError: The endpoint is no address, a header cannot be sent, or arguments exclude each other.
