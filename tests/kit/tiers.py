@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
@@ -11,3 +14,13 @@ _slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_to
 _usual = settings(deadline=None, database=None, phases=[Phase.generate], suppress_health_check=_slow)
 every_change = settings(_usual, derandomize=True)  # the kit's own `smaller` makes what fails small
 nightly = settings(_usual, print_blob=True)
+
+
+def by_day(values: Iterable[Any], *usual: int) -> list[Any]:
+    """``values`` for ``parametrize``: at every change those at these places, the others at night."""
+    return [
+        value
+        if at in usual
+        else pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.nightly)
+        for at, value in enumerate(values)
+    ]

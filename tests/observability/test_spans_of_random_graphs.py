@@ -40,14 +40,14 @@ def hold(case, seed, cancel_at=None):
 
 
 @patient
-@settings(every_change, max_examples=120)
+@settings(every_change, max_examples=70)
 @given(cases(), st.integers(0, 9))
 def test_random_graphs(case, seed):
     hold(case, seed)
 
 
 @patient
-@settings(every_change, max_examples=120)
+@settings(every_change, max_examples=70)
 @given(cases(), st.integers(0, 9), st.integers(1, 30))
 def test_random_graphs_cancelled_at_any_tick(case, seed, tick):
     hold(case, seed, tick)
@@ -76,7 +76,7 @@ def hold_guarded(guarded, seed):
 
 
 @patient
-@settings(every_change, max_examples=50)
+@settings(every_change, max_examples=30)
 @given(guarded_graphs(), st.integers(0, 1 << 20))
 def test_random_policies(guarded, seed):
     """Retries, limits, timeouts, caches and what joins their flights."""
@@ -105,7 +105,7 @@ def hold_pipeline(pipeline, seed, cancel_at=None):
 
 
 @patient
-@settings(every_change, max_examples=50)
+@settings(every_change, max_examples=30)
 @given(pipelines(), st.integers(0, 9))
 def test_random_pipelines_of_maps(pipeline, seed):
     hold_pipeline(pipeline, seed)

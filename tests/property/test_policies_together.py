@@ -35,7 +35,7 @@ seeds = st.integers(0, 1 << 20)
 
 
 @patient
-@settings(every_change, phases=_shrunk, max_examples=100)
+@settings(every_change, phases=_shrunk, max_examples=60)
 @given(guarded_graphs(), seeds)
 def test_each_leaf_ends_as_its_function_and_its_retries_say(guarded, seed):
     hold(guarded, seed, again=seed % 4 == 0)

@@ -21,6 +21,7 @@ from hush.core import (
 from hush.core._runtime._iterator_source import _pull_some
 from hush.testing import Recorder, run_virtual
 from kit.faults import Boom, label
+from kit.tiers import by_day
 from runtime.observing import outcome
 
 
@@ -85,7 +86,7 @@ def test_items_come_in_order_in_lists_of_that_size_and_the_last_may_be_short(kin
     assert found["errors"] == [None] * len(found["ys"])
 
 
-@pytest.mark.parametrize("count", [0, 1, 33, 64, 65])
+@pytest.mark.parametrize("count", by_day([0, 1, 33, 64, 65], 0, 4))
 @kinds
 async def test_also_on_a_real_loop_where_sources_are_pulled_in_threads(kind, count):
     result = await Hush(batched(size=5, fn=as_it_is_later, max_concurrency=3)).run({"rows": KINDS[kind](count)})

@@ -37,6 +37,7 @@ from kit.http_server import (
     Window,
     serving,
 )
+from kit.tiers import by_day
 
 QUICK = Retry(backoff_s=0.05)
 CLIENTS = ["httpx", "aiohttp", "requests", "urllib"]
@@ -172,7 +173,9 @@ async def test_a_pause_given_as_a_date_is_kept_by_the_clock_of_the_server():
 # --- refused for ever -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("client", "told"), [("httpx", None), ("aiohttp", 0.05), ("requests", None), ("urllib", 0.05)])
+@pytest.mark.parametrize(
+    ("client", "told"), by_day([("httpx", None), ("aiohttp", 0.05), ("requests", None), ("urllib", 0.05)], 0, 1)
+)
 async def test_a_server_that_refuses_for_ever_is_given_up(client, told):
     retry = Retry(max_attempts=3, backoff_s=0.02)
     with serving(During(0, 1e9, Answer(429, after_s=0, retry_after=told))) as server:

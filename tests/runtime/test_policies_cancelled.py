@@ -13,6 +13,7 @@ from hush.testing._loop import VirtualLoop
 from hush.testing._run import play
 from kit.cancel_policies import SHAPES, Site
 from kit.guarded_laws import LETTERS
+from kit.tiers import by_day
 
 by_name = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
@@ -117,7 +118,7 @@ def beside(shape, seed, at_pass=None, times=1):
 
 
 @by_name
-@pytest.mark.parametrize(("seed", "times"), [(0, 1), (1, 2)])
+@pytest.mark.parametrize(("seed", "times"), by_day([(0, 1), (1, 2)], 1))
 def test_one_of_three_runs_is_cancelled_at_every_tick_and_the_others_do_not_notice(shape, seed, times):
     usual, _ = beside(shape, seed)
     at_pass = 2
@@ -132,7 +133,7 @@ def test_one_of_three_runs_is_cancelled_at_every_tick_and_the_others_do_not_noti
 
 
 @by_name
-@pytest.mark.parametrize("leaves", [False, True])
+@pytest.mark.parametrize("leaves", by_day([False, True], 0))
 def test_one_of_three_runs_is_read_no_further_than_to_some_event_and_the_others_do_not_notice(shape, leaves):
     """A reader that stops reading, or leaves, holds up its own run: not the calls and limits that others share."""
     usual, _ = beside(shape, 0)

@@ -25,6 +25,7 @@ from kit.adaptive_servers import (
     steady,
     steps,
 )
+from kit.tiers import by_day
 
 LATENCIES_S = [0.005, 0.05, 0.5]
 KINDS = ["window", "bucket", "slots"]
@@ -249,7 +250,7 @@ def test_refusals_of_calls_that_started_before_a_cut_change_nothing():
 # ── No refusals ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("jitter", [0, 0.2, 1.0])
+@pytest.mark.parametrize("jitter", by_day([0, 0.2, 1.0], 1))
 @pytest.mark.parametrize(("latency_s", "within_s"), [(0.005, 1.0), (0.05, 1.0), (0.5, 5.0)])
 def test_without_a_limit_of_the_server_the_level_grows_to_the_most(latency_s, within_s, jitter):
     adaptive = Adaptive(most=256)
@@ -287,7 +288,7 @@ def test_a_demand_below_the_capacity_is_met():
 
 @per_seed
 @per_latency
-@pytest.mark.parametrize("slots", [4, 16, 64])
+@pytest.mark.parametrize("slots", by_day([4, 16, 64], 1))
 def test_a_server_that_lets_calls_wait_in_line_is_not_flooded(slots, latency_s, seed):
     adaptive = Adaptive()
     seconds = 20 + 40 * latency_s + (300 * latency_s if slots == 4 else 0)

@@ -25,6 +25,7 @@ from kit.adaptive_servers import (
     steady,
     steps,
 )
+from kit.tiers import by_day
 
 CALLS = 300  # of each client
 SEEDS = range(5)
@@ -112,7 +113,7 @@ def test_a_capacity_is_found_below_a_share_that_is_refused_anyway(share, kind, l
 
 
 @pytest.mark.parametrize("pause_s", [None, 1.0])
-@pytest.mark.parametrize("latency_s", [0.005, 0.05, 0.5])
+@pytest.mark.parametrize("latency_s", by_day([0.005, 0.05, 0.5], 1))
 @pytest.mark.parametrize("kind", [SlidingWindow, TokenBucket])
 @pytest.mark.parametrize("capacity", [steady(100), steps((20, 100), (40, 30), (60, 100))], ids=["steady", "drops"])
 def test_no_capacity_is_taken_for_chance(capacity: Capacity, kind, latency_s, pause_s):
