@@ -56,6 +56,38 @@ SECRET = [
     ("credentials: ada:hunter2", ["hunter2"]),
     ("jwt: eyJhbGciOiJIUzI1NiJ9 signature: 9f86d081884c7d65", ["eyJ", "9f86"]),
     ('PASSWORD: str = "hunter"', ["hunter"]),
+    # Several in brackets.
+    ("{'api_key': ['hunter', 'x y'], 'user': 'ada'}", ["hunter", "x y"]),
+    ('{"passwords": ["abc", "def]"]}', ["abc", "def"]),
+    ("{'password': ('abc',)}", ["abc"]),
+    ("password={'value': 'abc'}", ["abc"]),
+    ("{'api_keys': {'a': {'b': b'abc'}}}", ["abc"]),
+    ("api_key: ['abc', \"def\"]", ["abc", "def"]),
+    ("password=('abc', [", ["abc"]),
+    ("{'api_key': ['abc", ["abc"]),
+    (r"{\"api_key\": [\"abc\"]}", ["abc"]),
+    # In braces, as ODBC has it, and what only begins as a placeholder does.
+    ("DRIVER={ODBC Driver 18};UID=u;PWD={hunter2};Encrypt=yes", ["hunter2"]),
+    ("api_key=${hunter2Xy99z}", ["hunter2"]),
+    ("password='{x} hunter2'", ["hunter2"]),
+    ("password='%s hunter2'", ["hunter2"]),
+    ("password={hunter2Xy99z}", ["hunter2"]),
+    # With a long name, with blanks, with a prefix, in three quotes, compared.
+    (f"{'SPRING_' * 12}PASSWORD=abcd", ["abcd"]),
+    ("password     = 'abc'", ["abc"]),
+    ("[auth]\npassword   = abcd\ntoken      : abcd1", ["abcd"]),
+    ("password=f'abc' token=Rb'def'", ["abc", "def"]),
+    ('password = """abc"def"""', ["abc", "def"]),
+    ("AssertionError: assert token == 'abc1234'", ["abc1234"]),
+    ("password != 'hunter'", ["hunter"]),
+    ("password := abcd; password += 'efgh'", ["abcd", "efgh"]),
+    # As pydantic has it.
+    (
+        "1 error for Login\npassword\n  Too long [type=string_too_long, input_value='hunter', input_type=str]\n    For",
+        ["hunter"],
+    ),
+    ("  | db.pin\n  |   Value error, [a] [type=value_error, input_value=1234, input_type=int]", ["1234"]),
+    ("api_keys.0\n  Bad [type=bad, input_value=b'a, b', input_type=bytes]", ["a, b"]),
 ]
 HARMLESS = [
     "Unexpected token: }",
@@ -94,6 +126,14 @@ HARMLESS = [
     'llm:gpt: {type: openai, api_key: ${OPENAI_API_KEY}, secret_key: "${KEY}"}',
     "password='[secret]', token=%(token)s",
     "('api_key', 'token', 'auth')",
+    "api_key=${API_KEY_2}, password={user}",
+    "Unexpected token: ['a'], token=[], secret: (none), password: (it's too short)",
+    "Secret: my-app-prod not found",
+    "token: 'foo' is unexpected",
+    "assert token == 'end'",
+    "user\n  Bad [type=bad, input_value='ada', input_type=str]",
+    "password\n  Field required [type=missing, input_value={'user': 'ada'}, input_type=dict]",
+    "password\n  Bad [type=string_type, input_value=None, input_type=NoneType]",
 ]
 CODE = [
     'raise RuntimeError("... X-Api-Key: abc | password: abc | Authorization: Token abc | Cookie: session=abc")',
@@ -102,6 +142,12 @@ CODE = [
     'headers = [("x-api-key", "abc"), ("Cookie", "abc")]',
     'PASSWORD: str = "abc"',
     'settings = {"password": "abc", "pin": 1234}',
+    "password     = r'abc'",
+    "password = ('abc'",
+    "auth = ('ada', 'abc')",
+    "password = '''abc'''",
+    "if password == 'abcd' or token != 'abc123':",
+    "password = f'abcd{x}'",
 ]
 HARMLESS_CODE = [
     "    token: str = given",
@@ -115,6 +161,11 @@ HARMLESS_CODE = [
     "last_token = text[-1:]",
     "names = ['start_token', 'max_items', 'end']",
     'if kind in ("token", "name"):',
+    'token = (find("a") or self.tokens["b"])',
+    'log(f"password={password_2}, token={token2.value}")',
+    'auth = f"{user}:{word}"',
+    'while token == "(" or token != "name":',
+    "if (token := self.next_token):",
 ]
 
 
@@ -205,7 +256,19 @@ def test_a_sentence_is_left_alone(begin, words):
 
 PIECES = ["password", "token", "Authorization", "Cookie", "auth", "a", "API key", ":", "=", ": ", " ", '"', "'", "\\"]
 PIECES += ["[secret]", "(", "{", "b'", ";", ",", "abc123", "=> ", "|", "!x ", "must", "str", "\n"]
-PIECES += ['  File "a", line 1\n    ']
+PIECES += [
+    '  File "a", line 1\n    ',
+    "[",
+    "]",
+    ")",
+    "}",
+    "==",
+    "f'",
+    "${",
+    '"""',
+    "pin\n  [type=x, input_value=",
+    "is",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
@@ -224,6 +287,19 @@ HOSTILE = ["token:", "token: ", "auth:aaa;", "x token: '", "token='", 'token="\\
 HOSTILE += ["Cookie: a;", "Cookie: \"a'", "Authorization: a ", 'Authorization: a="', "Authorization: a=b,", "pwd: "]
 HOSTILE += ["key ", "password", "-", ".", "'", "\\", " ", "\t", "(", "\n", "token: !", "token: |\n", "token: a["]
 HOSTILE += ["token: a|", "token: a | ", "x pin: 1", 'File "', '  File "a", line 1\n    token="', "passphrase: a "]
+HOSTILE += [
+    "password={",
+    "token=f(",
+    "token=[",
+    "token=['",
+    "token: [",
+    "token=[],",
+    "token   ",
+    "token == '",
+    'token="""',
+]
+HOSTILE += ["token={x", "token=${", "token: x ", "pin\n  [type=x", "pin\n  [type=x, input_value=", "[type=a", " |"]
+HOSTILE += ["basic Zm9v", "bearer is", "?akey=a", "bearer of,", "token=[{", "token=((('a", "token=f'{"]
 HOSTILE += ["basic ", "?token", "://a:", "-----BEGIN ", "auth: 'a\\"]
 
 

@@ -1,4 +1,4 @@
-"""``end_of_field``: whether what follows ``name:`` in a text is a secret, and where it ends."""
+"""``end_of_field``: whether what follows ``name:`` in a text is a secret, and where it ends; likewise brackets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ import re
 from hush.core._resources._secret_names import base_of
 
 QUOTED = re.compile(
-    r"""b?(?P<quote>\\{0,3}["'])(?P<inside>(?:(?!(?P=quote))(?:[^\\\n]|\\.))*)(?:(?P=quote)|\\?(?=\n|\Z))""", re.ASCII
+    r"""[bBrRuUfF]{0,2}(?P<quote>"{3}|'{3}|\\{0,3}["'])(?P<inside>(?:(?!(?P=quote))(?:[^\\\n]|\\.))*)"""
+    r"""(?:(?P=quote)|\\?(?=\n|\Z))""",
+    re.ASCII,
 )
 """A text in quotes, which may be escaped themselves; cut off, it goes to the end of the line."""
-_RUN = r"""(?:[^\s"']|["'](?![\s,;:)}\]]|\Z))+"""  # a quote ends it where it closes something
+_BORDER = re.compile(rf"""(?<!\w){QUOTED.pattern}|(?P<open>[\[({{])|[\])}}]""", re.ASCII)
+"""What is met between brackets; the quote in *it's* opens nothing."""
+_OPENS_WITH_TEXT = re.compile(r"""[\[({][\s\[({]{0,16}[bBrRuUfF]{0,2}["']""")
+_LONGEST = 1_000  # characters between brackets: one that nobody closes costs no more
+_DEEPEST = 16
+_IN = r"""["'](?![\s,;:)}\]]|\Z)"""  # a quote that closes nothing
+_RUN = rf"""(?:[^\s"']|{_IN})+"""
+_PAIR = rf"""(?:[^\s;"']|{_IN})+"""
 _PLAIN = re.compile(
     rf"""(?:[|>][-+]?[ \t]*\n[ \t]*)?(?:(?:!\S{{0,40}}|&\S{{1,40}})[ \t]+)?(?P<run>{_RUN})"""  # YAML: a block, a tag
 )
@@ -19,14 +28,16 @@ _AUTHORIZATION = re.compile(
     r"""(?:[A-Za-z][\w-]{0,40}[ \t]+(?![\w-]{1,64}:))?"""
     rf"""(?:(?:[\w-]{{1,40}}=(?:"[^"\n]*"|[^\s,"]*))(?:,[ \t]*[\w-]{{1,40}}=(?:"[^"\n]*"|[^\s,"]*))+|{_RUN})"""
 )
-_COOKIES = re.compile(r"""(?:[^\s;"']|["'](?![\s,;:)}\]]|\Z))+(?:"?;[ \t]*(?:[^\s;"']|["'](?![\s,;:)}\]]|\Z))+)*""")
+_COOKIES = re.compile(rf"""{_PAIR}(?:"?;[ \t]*{_PAIR})*""")
 _AROUND = ",;:.)}]|>'\"\\`"
 """What may close the sentence or the brackets around a value. At its end, it says nothing of it."""
+_BRACKETS = frozenset("([{")
 _NO_VALUE = frozenset(["", *"\r\n[({<}])>,;"])
 _ENOUGH = 64  # characters, by which a value is judged: what is kept is looked at again from the next name on
 
 _FIRST_WORD = re.compile(r"(?:[A-Za-z_]\w*\.)*(?P<word>[A-Za-z]+(?:'[a-z]+)?)(?=\Z|[\[|(),;:=.!?])")
 _NEXT_WORD = re.compile(r"[ \t]+[A-Za-z]")
+_IS_SPOKEN_OF = re.compile(r"[ \t]+(?:not|is|was|does|did|has|had|cannot|could|must)\b")
 _SAYS = frozenset(
     {"a", "an", "any", "are", "absent", "as", "at", "be", "been", "before", "bad", "blank", "but", "by"}
     | {"can", "can't", "cannot", "could", "denied", "did", "do", "does", "doesn't", "empty", "error"}
@@ -57,30 +68,35 @@ def end_of_field(text: str, begin: int, name: str, at: int) -> int:
     The name alone would not do: *Unexpected token: }*, *password: must be longer*, ``f(password: str)``. So:
 
     - The name ends as that of a secret: of ``auth_url:`` and ``AuthError:`` it is not.
-    - What opens with a bracket, has no letter or digit, or begins as a sentence or a type does, is kept.
+    - What has no letter or digit, or begins as a sentence or a type does, is kept. So is what opens with a bracket,
+      but for texts in quotes in it.
     - Under names that nobody writes in a sentence (``X-Api-Key``, ``access_token``) and under those of passwords, all
       else goes. So it does under ``token`` and ``secret`` at the begin of a line or after a mark. After another word,
-      and under names that sentences and logs begin with (``auth``), it goes if it looks made by a machine: 6 characters
-      or more with a digit among them, or 16 of both cases. A ``pin`` is 4 digits or more.
+      before one like *is* or *not*, and under names that sentences and logs begin with (``auth``), it goes if it looks
+      made by a machine: 6 characters or more with a digit among them, or 16 of both cases. A ``pin`` is 4 digits or
+      more.
     - The value is one run without blanks, or what stands in quotes. ``Authorization`` has a scheme besides, ``Cookie``
       all its pairs, a passphrase the rest of its clause.
     """
-    if text[at : at + 1] in _NO_VALUE:
+    opening = text[at : at + 1]
+    if opening in _NO_VALUE and opening not in _BRACKETS:
         return at
     words = base_of(name)
     if not words:
         return at
+    if opening in _BRACKETS:
+        return at if _may_be_talk(text, begin, name, words, at) else end_of_bracket(text, at)
     last = words[-1]
     quoted = QUOTED.match(text, at)
     plain = None if quoted else _PLAIN.match(text, at, at + _ENOUGH)
     if quoted is not None:
-        value = quoted["inside"][:_ENOUGH]
+        value, end = quoted["inside"][:_ENOUGH], quoted.end()
     elif plain is not None:
-        value = plain["run"].rstrip(_AROUND)
+        value, end = plain["run"].rstrip(_AROUND), plain.end()
     else:
         return at
     if last in ("cookie", "cookies"):
-        secret = "=" in value or _looks_made(value)
+        secret = "=" in value or looks_made(value)
     elif last in _DIGITS and value.isdigit():
         secret = len(value) >= 4
     elif last == "pin":
@@ -88,12 +104,41 @@ def end_of_field(text: str, begin: int, name: str, at: int) -> int:
     else:
         if (plain is not None and _says_something(text, plain)) or not _is_some(value, last):
             return at
-        secret = not _may_be_talk(text, begin, name, words) or _looks_made(value)
+        secret = not _may_be_talk(text, begin, name, words, end) or looks_made(value)
     if not secret:
         return at
     if quoted is not None:
         return quoted.end()
     return at + len(_whole(text, at, last).rstrip(_AROUND))
+
+
+def end_of_bracket(text: str, at: int, *, code: bool = False) -> int:
+    """Where the bracket at ``at`` ends if texts in quotes are in it, as in ``['a', 'b']``; else ``at``.
+
+    Not closed, it ends after its last text within some thousand characters. In ``code`` a text must come first:
+    ``(find("a"))`` is no value.
+    """
+    if code and _OPENS_WITH_TEXT.match(text, at) is None:
+        return at
+    depth, end = 0, at
+    for found in _BORDER.finditer(text, at, at + _LONGEST):
+        if found["quote"] is not None:
+            end = found.end() if found["inside"] else end
+        elif found["open"] is None:
+            depth -= 1
+            if depth == 0:
+                return found.end() if end > at else at
+        elif depth == _DEEPEST:
+            break
+        else:
+            depth += 1
+    return end
+
+
+def is_compared(name: str, value: str) -> bool:
+    """Whether ``value``, which somebody compared what is under ``name`` with, is a secret: ``password == "abc"``."""
+    words = base_of(name)
+    return looks_made(value) or (len(value) >= 4 and words != [] and words[-1].endswith(_CHOSEN))
 
 
 def _whole(text: str, at: int, last: str) -> str:
@@ -123,7 +168,7 @@ def _is_some(value: str, last: str) -> bool:
     return last.endswith(_CHOSEN) and len(value) >= 4 and len(set(value)) > 1
 
 
-def _may_be_talk(text: str, begin: int, name: str, words: list[str]) -> bool:
+def _may_be_talk(text: str, begin: int, name: str, words: list[str], end: int) -> bool:
     """Whether a sentence may have the name before a colon: then the value has to show what it is."""
     last = words[-1]
     if last.endswith(_CHOSEN) or last == "authorization":
@@ -132,6 +177,8 @@ def _may_be_talk(text: str, begin: int, name: str, words: list[str]) -> bool:
         return True
     if len(words) > 1 and " " not in name:
         return False
+    if last in ("token", "secret") and _IS_SPOKEN_OF.match(text, end):
+        return True
     before = text[max(begin - 8, 0) : begin]
     closed = before.rstrip(" \t")
     return closed != before and closed != "" and (closed[-1].isalnum() or closed[-1] in "\"')]")
@@ -140,7 +187,8 @@ def _may_be_talk(text: str, begin: int, name: str, words: list[str]) -> bool:
 _MADE_OF = re.compile(r"[\w+/=.~:$%-]{6,}", re.ASCII)
 
 
-def _looks_made(value: str) -> bool:
+def looks_made(value: str) -> bool:
+    """Whether a machine may have made it, as no word is: it has digits, or is long and has letters of both cases."""
     if _MADE_OF.fullmatch(value) is None or "://" in value:
         return False
     if any(map(str.isdigit, value)):
