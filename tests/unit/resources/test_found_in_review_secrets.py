@@ -19,6 +19,11 @@ from hush.core.extend import without_named_secrets, without_secrets
         "Settings(api_key='planted', n=1)",
         'api_key = "plan\\"ted planted"',
         "cannot open host=db password=planted; giving up",
+        "Bearer planted",
+        "bearer is-planted",
+        "GET https://h/a?b=1&key=planted",
+        "GET https://h/a?appsecret=planted",
+        "GET https://h/a?authkey=0planted",
     ],
 )
 def test_what_stands_under_a_secret_name_in_a_text(text):
@@ -33,12 +38,23 @@ def test_what_stands_under_a_secret_name_in_a_text(text):
         "max_tokens=4096 is above the limit: 'tokens': 'many'",
         "password=None",
         "if password == 1234:",
+        "Basic HTTP/1.1, basic AUTH tests, the basic Python3 example, Basic Test failed",
+        "Bearer of bad news: bearer tokens are no bearer token.",
+        "GET https://h/a?sort_key=abc&page=2, ?monkey=banana",
+        "eos_token=</s>, bos_token='<s>', pad_token_id=50256, token_type=Bearer1",
         "this is a basic example of basic authentication",
         "x" * 100_000 + "='a'",
     ],
 )
 def test_what_is_no_secret_stays(text):
     assert without_named_secrets(text) == text
+
+
+@pytest.mark.parametrize(
+    "encoded", ["YTpi", "YWJjOng=", "YWJjOng", "YWRhOmh1bnRlcg==", "YWRhOmh1bnRlc", "0123456789abcdef0123"]
+)
+def test_what_stands_after_basic_goes_where_it_has_a_user_and_a_password(encoded):
+    assert without_secrets(f"Basic {encoded}, x") == "Basic [secret], x"
 
 
 def test_lines_of_source_keep_what_only_names_a_secret():

@@ -25,6 +25,7 @@ SECRET = [
     *("pwd", "DB_PWD", "PGPASSWORD", "passwords", "passcode", "cookie", "set-cookie", "Cookies", "sessionCookie"),
     *("cookie_value", "jwt", "id_jwt", "otp", "otp_code", "pin", "cardPin", "signature", "X-Hub-Signature-256"),
     *("Ocp-Apim-Subscription-Key", "subscription-key", "AccountKey", "api_keys", "accesstoken", "master_key"),
+    *("session_token_id", "secret_token_type", "eos_api_key", "password_eos_token", "next_token"),
 ]
 AMOUNTS = [
     *("token_count", "promptTokenCount", "candidatesTokenCount", "totalTokenCount", "total_token_count", "TOKEN_COUNT"),
@@ -44,6 +45,7 @@ OTHERS = [
     *("tokens_per_minute", "tpm", "max_tokens", "tokenizer", "key", "keys", "model", "name", "author", "base_url"),
     *("secretary", "monkey", "concurrency", "api", "sort_key", "count", "max", "", "2"),
     *("cookie_policy", "cookie_count", "pin_code", "pins", "spin", "opinion", "method_signature", "signatures_of"),
+    *("eos_token", "bos-token", "padTokenId", "pad_token_id", "token_id", "token_type", "access_token_type"),
     *("keyboard", "primary_key", "session_id", "otpions", "passport", "design"),
 ]
 

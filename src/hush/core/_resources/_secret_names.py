@@ -29,6 +29,8 @@ _AMOUNTS = frozenset(
 )
 _COUNTS = frozenset({"count", "counts", "usage"})
 _AMOUNTS_BEFORE = frozenset({"max", "min", "n", "num", "total"})
+_SPECIAL = frozenset({"bos", "cls", "eos", "mask", "pad", "sep", "unk"})
+"""Tokens of a model's vocabulary that everybody knows."""
 _TIMES = frozenset({"day", "hour", "minute", "month", "s", "sec", "second"})
 
 
@@ -36,12 +38,15 @@ def is_secret_name(name: str) -> bool:
     """Whether what stands under ``name`` is not to be shown: ``api_key``, ``accessToken``, ``db-password``.
 
     How many or how long they are is no secret, and the end of the name says that it is meant: ``token_count``,
-    ``promptTokenCount``, ``password_length``, ``token_limit``, ``cost_per_token``.
+    ``promptTokenCount``, ``password_length``, ``token_limit``, ``cost_per_token``. Nor are ``eos_token`` and
+    ``token_type``.
     """
     words = words_of(name)
     if not words:
         return False
-    return (_ends_secret(_base(words)) or any(map(_is_secret, words)) or _has_key(words)) and not _is_amount(words)
+    return (_ends_secret(_base(words)) or any(map(_is_secret, words)) or _has_key(words)) and not (
+        _is_amount(words) or _is_of_a_vocabulary(words)
+    )
 
 
 def base_of(name: str) -> list[str]:
@@ -78,6 +83,16 @@ def _has_key(words: Sequence[str]) -> bool:
 def words_of(name: str) -> list[str]:
     """The words of a name in any spelling, in small letters."""
     return [word.lower() for word in _WORD.findall(name)]
+
+
+def _is_of_a_vocabulary(words: Sequence[str]) -> bool:
+    """``eos_token``, ``pad_token_id``, ``token_id``, and the type of any; but a ``session_token_id`` opens doors."""
+    last = words[-1]
+    kind = last in ("id", "type") and words[-2:-1] == ["token"]
+    before = words[:-2] if kind else words[:-1]
+    if not (kind or last == "token") or any(map(_is_secret, before)):
+        return False
+    return last == "type" or (before[-1:] != [] and before[-1] in _SPECIAL) or (last == "id" and not before)
 
 
 def _is_amount(words: Sequence[str]) -> bool:

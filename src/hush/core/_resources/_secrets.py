@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from collections.abc import Iterable
 
+from hush.core._resources._fields import looks_made
 from hush.core._resources._known import Known
+from hush.core._resources._secret_names import is_secret_name
 
 _ENCODED = r"(?-i:(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{4,}={0,2})"  # base64, and not the next word of "a basic example"
 _SHAPE = re.compile(
@@ -20,8 +23,13 @@ _NO_KEYS = frozenset(
     {"none", "null", "empty", "dummy", "fake", "test", "local", "ollama", "unused", "anything", "placeholder", "no-key"}
 )
 """What is written as the key of a server that wants none. As words they stand in any text."""
+_OF_BEARERS = (
+    r"(?!(?:tokens?|auth|authentication|authorization|scheme|header|of|is|are|was|must|not|and|or|for|in)"
+    r"(?=[,;:.)]*(?:\s|\Z)))"
+)
+"""What a sentence that speaks of bearers goes on with."""
 _PARTS = re.compile(
-    r"(?P<before>\bbearer\s+)[^\s\"',;]+"
+    rf"(?P<before>\bbearer\s+){_OF_BEARERS}[^\s\"',;]+"
     rf"|(?P<encoded>\bbasic\s+){_ENCODED}"
     r"|\bsk-[\w*.-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"
@@ -36,13 +44,36 @@ def looks_secret(text: str) -> bool:
     return _SHAPE.search(text) is not None
 
 
+def _is_one(found: re.Match[str]) -> bool:
+    """Whether it is a credential: *Basic HTTP* has the shape of one, and so has ``?sort_key=abc``."""
+    if (before := found["encoded"]) is not None:
+        return _has_pair(found[0][len(before) :])
+    if (before := found["query"]) is not None:
+        name = before[1:-1].lower()
+        ordinary = name.endswith("key") and name != "key" and not is_secret_name(before[1:-1])
+        return not ordinary or looks_made(found[0][len(before) :])
+    return True
+
+
+def _has_pair(encoded: str) -> bool:
+    """Whether base64 has a user and a password in it, or is a long key that somebody wrote as it is."""
+    if len(encoded) >= 16 and any(map(str.isdigit, encoded)):
+        return True
+    encoded = encoded.rstrip("=")
+    if len(encoded) % 4 == 1:  # cut off within what stands for a byte
+        encoded = encoded[:-1]
+    return b":" in a2b_base64(encoded + "=" * (-len(encoded) % 4))
+
+
 def _without(text: str, secrets: Iterable[str], named: Iterable[tuple[int, int]] = ()) -> str:
     """``text`` without these, what has a credential's shape, and the places ``named``, all found in the text as it was.
 
     One after the other would not do: where a secret is the beginning of another, its rest would have no shape any more.
     """
     places = [
-        (found.start() + len(next(filter(None, found.groups()), "")), found.end()) for found in _PARTS.finditer(text)
+        (found.start() + len(next(filter(None, found.groups()), "")), found.end())
+        for found in _PARTS.finditer(text)
+        if _is_one(found)
     ]
     places += named
     for secret in secrets:
@@ -91,28 +122,27 @@ def _may_hold_some(text: str) -> bool:
     )
 
 
+def _known_in(text: str) -> list[str]:
+    known = _remembered
+    found = [secret for secret in known.plain if secret in text]
+    if known.by_block:
+        found += known.long_ones_in(text)
+    return found
+
+
 def without_secrets(text: str, also: Iterable[str] = ()) -> str:
     """``text`` without the values of remembered secrets and of ``also``, and without what has a credential's shape.
 
     It is made to be called for each value of a run: a short text without any of them takes a fraction of a microsecond.
     """
-    known = _remembered
-    found = [secret for secret in known.plain if secret in text]
-    if known.by_block:
-        found += known.long_ones_in(text)
+    found = _known_in(text)
     if also:
         found += [secret for secret in also if secret in text and _may_be_sought(secret)]
-    if found:
-        return _without(text, found)
-    if not _may_hold_some(text):
+    if not found and not _may_hold_some(text):
         return text
-    return _PARTS.sub(lambda found: f"{next(filter(None, found.groups()), '')}{HIDDEN}", text)
+    return _without(text, found)
 
 
 def without_places(text: str, places: Iterable[tuple[int, int]]) -> str:
     """``without_secrets``, and without these ``places``, each from and to."""
-    known = _remembered
-    found = [secret for secret in known.plain if secret in text]
-    if known.by_block:
-        found += known.long_ones_in(text)
-    return _without(text, found, places)
+    return _without(text, _known_in(text), places)
