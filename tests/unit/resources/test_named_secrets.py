@@ -65,6 +65,7 @@ SECRET = [
     ("api_key: ['abc', \"def\"]", ["abc", "def"]),
     ("password=('abc', [", ["abc"]),
     ("{'api_key': ['abc", ["abc"]),
+    (f"{{'api_keys': {[f'abc{one:040}' for one in range(99)]}}}", ["abc", "00"]),
     (r"{\"api_key\": [\"abc\"]}", ["abc"]),
     # In braces, as ODBC has it, and what only begins as a placeholder does.
     ("DRIVER={ODBC Driver 18};UID=u;PWD={hunter2};Encrypt=yes", ["hunter2"]),
@@ -200,6 +201,11 @@ def test_the_rest_of_a_text_stays():
     )
 
 
+def test_a_bracket_that_nobody_closes_takes_no_more_than_its_texts():
+    assert without_named_secrets(f"password=['abc', ['def'{'.' * 1_000} 'x'") == f"password=[secret]{'.' * 1_000} 'x'"
+    assert without_named_secrets("password=['abc' and more") == "password=[secret] and more"
+
+
 def test_lines_of_source_in_a_traceback_are_read_as_source():
     def refuse(token: str) -> None:
         raise RuntimeError("X-Api-Key: abc") if (password := token) else ValueError(password)
@@ -299,7 +305,18 @@ HOSTILE += [
     'token="""',
 ]
 HOSTILE += ["token={x", "token=${", "token: x ", "pin\n  [type=x", "pin\n  [type=x, input_value=", "[type=a", " |"]
-HOSTILE += ["basic Zm9v", "bearer is", "?akey=a", "bearer of,", "token=[{", "token=((('a", "token=f'{"]
+HOSTILE += [
+    "basic Zm9v",
+    "bearer is",
+    "?akey=a",
+    "bearer of,",
+    "token=[{",
+    "token=((('a",
+    "token=[('', ",
+    "token=['' ()",
+    "token=[\"'token'=[\", ",
+    "token=f'{",
+]
 HOSTILE += ["basic ", "?token", "://a:", "-----BEGIN ", "auth: 'a\\"]
 
 

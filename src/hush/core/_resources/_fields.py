@@ -15,8 +15,8 @@ QUOTED = re.compile(
 _BORDER = re.compile(rf"""(?<!\w){QUOTED.pattern}|(?P<open>[\[({{])|[\])}}]""", re.ASCII)
 """What is met between brackets; the quote in *it's* opens nothing."""
 _OPENS_WITH_TEXT = re.compile(r"""[\[({][\s\[({]{0,16}[bBrRuUfF]{0,2}["']""")
-_LONGEST = 1_000  # characters between brackets: one that nobody closes costs no more
-_DEEPEST = 16
+_FARTHEST = 1_000  # characters from one text to the next
+_DEEPEST = 16  # brackets: how often a name in them is read again
 _IN = r"""["'](?![\s,;:)}\]]|\Z)"""  # a quote that closes nothing
 _RUN = rf"""(?:[^\s"']|{_IN})+"""
 _PAIR = rf"""(?:[^\s;"']|{_IN})+"""
@@ -115,13 +115,15 @@ def end_of_field(text: str, begin: int, name: str, at: int) -> int:
 def end_of_bracket(text: str, at: int, *, code: bool = False) -> int:
     """Where the bracket at ``at`` ends if texts in quotes are in it, as in ``['a', 'b']``; else ``at``.
 
-    Not closed, it ends after its last text within some thousand characters. In ``code`` a text must come first:
+    Not closed, or not soon after a text, it ends with its last text. In ``code`` a text must come first:
     ``(find("a"))`` is no value.
     """
     if code and _OPENS_WITH_TEXT.match(text, at) is None:
         return at
     depth, end = 0, at
-    for found in _BORDER.finditer(text, at, at + _LONGEST):
+    for found in _BORDER.finditer(text, at):
+        if found.start() > end + _FARTHEST:
+            break
         if found["quote"] is not None:
             end = found.end() if found["inside"] else end
         elif found["open"] is None:

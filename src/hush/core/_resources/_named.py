@@ -130,15 +130,17 @@ def _in_code(text: str, shift: int) -> Iterator[tuple[int, int]]:
         kind = "double" if literal["single"] is None else "single"
         borders += literal.span(kind)
         yield from _in_text(literal[kind], shift + literal.start(kind), source=True)
+    end = 0
     for found in _NAME.finditer(text):
         name = _secret_name(text, found)
-        if name is None:
+        if name is None or found.start() < end:
             continue
         within = bisect_right(borders, found.start()) % 2 == 1
         if within and not (found["mark"] or found["pair"]):
             continue
         begin, stop = _value(text, found, name, code=True, source=True)
         if stop > begin:
+            end = stop
             yield shift + begin, shift + stop
 
 
