@@ -13,6 +13,7 @@ from hush.core._resources import _secrets
 from hush.core._resources._fields import end_of_field
 from hush.core._resources._named import _may_name_some, without_named_secrets
 from hush.core.extend import is_secret_name, remember_secrets
+from kit.tiers import by_day
 
 SECRET = [
     # Headers.
@@ -289,35 +290,19 @@ def test_the_quick_look_misses_no_name(words):
     assert _may_name_some(f"{name}: x") or not is_secret_name(name)
 
 
-HOSTILE = ["token:", "token: ", "auth:aaa;", "x token: '", "token='", 'token="\\', "token=\\'", "('token',", "token\t"]
-HOSTILE += ["Cookie: a;", "Cookie: \"a'", "Authorization: a ", 'Authorization: a="', "Authorization: a=b,", "pwd: "]
-HOSTILE += ["key ", "password", "-", ".", "'", "\\", " ", "\t", "(", "\n", "token: !", "token: |\n", "token: a["]
-HOSTILE += ["token: a|", "token: a | ", "x pin: 1", 'File "', '  File "a", line 1\n    token="', "passphrase: a "]
-HOSTILE += [
-    "password={",
-    "token=f(",
-    "token=[",
-    "token=['",
-    "token: [",
-    "token=[],",
-    "token   ",
-    "token == '",
-    'token="""',
+HOSTILE = [
+    *("password={", "token=f(", "token:", "token: ", "auth:aaa;", "x token: '"),
+    *("token='", 'token="\\', "token=\\'", "('token',", "token\t", "Cookie: a;"),
+    *("Cookie: \"a'", "Authorization: a ", 'Authorization: a="', "Authorization: a=b,", "pwd: ", "key "),
+    *("password", "-", ".", "'", "\\", " "),
+    *("\t", "(", "\n", "token: !", "token: |\n", "token: a["),
+    *("token: a|", "token: a | ", "x pin: 1", 'File "', '  File "a", line 1\n    token="', "passphrase: a "),
+    *("token=[", "token=['", "token: [", "token=[],", "token   ", "token == '"),
+    *('token="""', "token={x", "token=${", "token: x ", "pin\n  [type=x", "pin\n  [type=x, input_value="),
+    *("[type=a", " |", "basic Zm9v", "bearer is", "?akey=a", "bearer of,"),
+    *("token=[{", "token=((('a", "token=[('', ", "token=['' ()", "token=[\"'token'=[\", ", "token=f'{"),
+    *("basic ", "?token", "://a:", "-----BEGIN ", "auth: 'a\\"),
 ]
-HOSTILE += ["token={x", "token=${", "token: x ", "pin\n  [type=x", "pin\n  [type=x, input_value=", "[type=a", " |"]
-HOSTILE += [
-    "basic Zm9v",
-    "bearer is",
-    "?akey=a",
-    "bearer of,",
-    "token=[{",
-    "token=((('a",
-    "token=[('', ",
-    "token=['' ()",
-    "token=[\"'token'=[\", ",
-    "token=f'{",
-]
-HOSTILE += ["basic ", "?token", "://a:", "-----BEGIN ", "auth: 'a\\"]
 
 
 def cost_ns(text: str, code: bool) -> int:
@@ -327,7 +312,7 @@ def cost_ns(text: str, code: bool) -> int:
 
 
 @pytest.mark.parametrize("code", [False, True])
-@pytest.mark.parametrize("piece", HOSTILE)
+@pytest.mark.parametrize("piece", by_day(HOSTILE, 0, *range(1, len(HOSTILE), 3)))
 def test_a_text_of_eight_times_the_length_takes_nothing_like_its_square(piece, code):
     """Regular expressions cannot be counted, so processor time is: 8 times, where the square is 64."""
 
