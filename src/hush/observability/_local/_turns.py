@@ -11,7 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from threading import Lock
 
-_SHORT_S = 0.0005
+_SHORT_S = 0.0005  # not what others set for good, as ``hush.cli._signals`` does: this alone is put back
 _lock = Lock()
 _inside = 0
 _before_s = 0.0

@@ -45,7 +45,8 @@ class LangfuseTracer(SendingTracer):
         environment: As Langfuse separates them: lowercase letters, digits, ``-`` and ``_``, not beginning with
             ``langfuse``.
         release: Of your program.
-        keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing.
+        keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing
+            but what messages of errors quote.
         timeout_s: How long one request may take; 10 s without it.
         max_pending: How many spans may be in memory. Before there are so many, items that ended well are left out;
             what comes then is dropped and counted, except that as many again of what failed may wait.

@@ -44,7 +44,8 @@ class OTelTracer(SendingTracer):
         exporter: Any exporter of OpenTelemetry's SDK, in place of all of the above; it is shut down at the end of the
             process.
         resources: The hub that has the resource, if it is not the one that is looked for.
-        keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing.
+        keep_values: ``None`` for previews of what nodes read and gave, ``True`` for all of it, ``False`` for nothing
+            but what messages of errors quote.
         tags: Added to those of each run.
         sampling: Which items of large maps become spans.
         max_pending: How many spans may be in memory. Before there are so many, items that ended well are left out;
