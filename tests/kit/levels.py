@@ -17,7 +17,6 @@ from kit.shapes import (
     Source,
     parents_in,
     refs_in,
-    refs_of,
     sources_of,
     targets_of,
 )
@@ -101,7 +100,7 @@ class Level:
 
     def before(self, node: Node) -> set[str]:
         """What surely comes before the node, with the edges that it has now."""
-        refs = {ref.node for ref in refs_of(node)} - set(node.soft)
+        refs = {ref.node for ref in node.refs} - set(node.soft)
         hard = self.closure({*node.after, *self.choosers(node.name), *(refs & self.seen.keys())})
         return hard | {name for name in self.seen if self._is_before_soft(name, node.soft)}
 
@@ -124,7 +123,7 @@ class Level:
             return {}
         if feeding := [*node.after, *node.soft]:
             return either(self.seen[name].arms for name in feeding)
-        needed = refs_of(node)
+        needed = node.refs
         if isinstance(node, Leaf):  # what a parameter without a default reads; another may forgive the same
             needed = [ref for each in node.params if each.default is None for ref in refs_in(each.source)]
         return both(self.seen[ref.node].arms for ref in needed if ref.node in self.seen)
@@ -172,7 +171,7 @@ class Level:
         return [Ref(each.node.name, "v") for each in empty if not each.named and self.is_sure(each.node.name)]
 
     def reads_hollow(self, node: Node) -> bool:
-        return isinstance(node, Leaf) and any(self._is_hollow(ref) for ref in refs_of(node))
+        return isinstance(node, Leaf) and any(self._is_hollow(ref) for ref in node.refs)
 
     def _is_hollow(self, ref: Ref) -> bool:
         return ref.key == "v" and ref.node in self.seen and self.seen[ref.node].is_empty
@@ -220,7 +219,7 @@ class Level:
 
     def add(self, node: Node, keys: dict[str, Kind], *, may_fail: bool, touchy: bool) -> None:
         """The node, complete, becomes part of the level."""
-        refs = refs_of(node)
+        refs = node.refs
         naming = {ref.node for ref in refs if ref.key == "error"}
         own = {ref.node for ref in refs if ref.node in self.seen}
         for each in (*self.seen.values(), *self.outside):

@@ -12,7 +12,7 @@ from typing import Any
 
 from kit.faults import differences
 from kit.reference import run_node, take
-from kit.shapes import Case, Graph, Node, choosers_in, keys_written, refs_of
+from kit.shapes import Case, Graph, Node, choosers_in, keys_written
 from kit.tally import NEVER, SKIPPED, Failed, Ran, State, Tally
 
 
@@ -94,7 +94,7 @@ def _next(graph: Graph, given: dict[str, Any], moment: _Moment) -> Iterator[_Mom
 
 
 def _is_ready(node: Node, graph: Graph, states: dict[str, State]) -> bool:
-    hard = {*node.after, *choosers_in(graph).get(node.name, ()), *(ref.node for ref in refs_of(node))} - {*node.soft}
+    hard = {*node.after, *choosers_in(graph).get(node.name, ()), *(ref.node for ref in node.refs)} - {*node.soft}
     if not all(states.get(name, NEVER) != NEVER for name in hard):
         return False
     if not node.soft or any(isinstance(states.get(name), Ran) for name in node.soft):

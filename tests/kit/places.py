@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kit.arms import Arms, exclude, is_possible
 from kit.levels import Kind, Level
-from kit.shapes import Branch, Leaf, Map, Node, OnError, Param, Ref, parents_in, refs_of, sources_of
+from kit.shapes import Branch, Leaf, Map, Node, OnError, Param, Ref, parents_in, sources_of
 from kit.sources import Sources, without_hollow
 
 
@@ -28,7 +28,7 @@ class Places(Sources):
             node = self._soften(level, node)
         after -= set(node.soft)
         feeding = after | set(node.soft) | set(level.choosers(node.name))
-        feeding |= {ref.node for ref in refs_of(node) if ref.node in level.seen}
+        feeding |= {ref.node for ref in node.refs if ref.node in level.seen}
         start = level.uses_start and (not feeding or self.one_in(4))
         node = replace(node, after=tuple(name for name in level.seen if name in after), start=start)
         if not touchy:
@@ -108,7 +108,7 @@ def _settled(level: Level, node: Node) -> Node:
             if not before.intersection(writers):  # they all lie on other arms, and nothing else gives the key
                 missing.add(writers[0])
         if not is_possible(arms):  # without edges, it would need what can never be there together
-            missing |= {ref.node for ref in refs_of(node) if ref.node in level.seen}
+            missing |= {ref.node for ref in node.refs if ref.node in level.seen}
         if not missing:
             return node
         missing = {name for name in missing if not any(name in level.seen[other].before for other in missing)}

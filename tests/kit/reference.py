@@ -34,7 +34,6 @@ from kit.shapes import (
     choosers_in,
     keys_written,
     refs_in,
-    refs_of,
 )
 from kit.streaming import streams
 from kit.tally import NEVER, SKIPPED, Begun, Expected, Failed, Ran, State, Stuck, Tally
@@ -96,7 +95,7 @@ def _seen_by(node: Node, states: Mapping[str, State], pairs: set[tuple[str, str]
 
 def names_error(graph: Graph, name: str) -> bool:
     """Whether an input or a write of the graph names the node's `error`."""
-    refs = any(ref.node == name and ref.key == "error" for node in graph.nodes for ref in refs_of(node))
+    refs = any(ref.node == name and ref.key == "error" for node in graph.nodes for ref in node.refs)
     return refs or any(node.name == name and key == "error" for node in graph.nodes for key, _ in node.writes)
 
 
@@ -129,7 +128,7 @@ def run_node(node: Node, graph: Graph, parent: Mapping[str, Any], states: Mappin
 
 def is_to_run(node: Node, choosers: list[str], states: Mapping[str, State]) -> Any:
     """True, or what becomes of it: law 1, the law of soft edges, and the exception for what reads handled failures."""
-    refs = refs_of(node)
+    refs = node.refs
     hard = [states[name] for name in (*node.after, *choosers)]
     soft = _soft_edge([states[name] for name in node.soft])
     waited_for = [states[ref.node] for ref in refs if ref.node not in node.soft]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 # What a leaf does, simplest first. "many" gives `xs`, "empty" and those after "many" that fail give nothing, all others
@@ -106,6 +107,15 @@ class Placed:
     start: bool = False
     writes: tuple[tuple[str, str], ...] = ()  # own key, PARENT key
     on_error: OnError = None
+
+    @cached_property
+    def refs(self) -> tuple[Ref, ...]:
+        """Its references, those of a container's body to nodes outside it included (law 4)."""
+        own = [ref for each in sources_of(self) for ref in refs_in(each)]
+        if isinstance(self, Leaf | Branch):
+            return tuple(own)
+        inside = {each.name for each in self.body.nodes}
+        return (*own, *(ref for each in self.body.nodes for ref in each.refs if ref.node not in inside))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,15 +232,6 @@ def sources_of(node: Node) -> list[Source]:
         case Loop(inputs=inputs, stop=stop):
             atoms = stop.atoms if stop else ()
             return [one for _, one in inputs] + [atom.source for atom in atoms if isinstance(atom.source, Ref)]
-
-
-def refs_of(node: Node) -> list[Ref]:
-    """The node's references, those of a container's body to nodes outside it included (law 4)."""
-    own = [ref for each in sources_of(node) for ref in refs_in(each)]
-    if isinstance(node, Leaf | Branch):
-        return own
-    inside = {each.name for each in node.body.nodes}
-    return own + [ref for each in node.body.nodes for ref in refs_of(each) if ref.node not in inside]
 
 
 def targets_of(node: Branch) -> list[str]:

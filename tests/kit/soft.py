@@ -26,7 +26,6 @@ from kit.shapes import (
     Parent,
     Ref,
     choosers_in,
-    refs_of,
 )
 from kit.sources import Sources
 from kit.strategies import case_of
@@ -45,8 +44,8 @@ class _Small(Sources):
             target = pending.pop() if pending and (len(nodes) >= count or self.one_in(2)) else ""
             node = self._node(nodes, target, may_branch=len(nodes) < count - 2)
             edges = bool(target or node.after or node.soft)
-            if not edges and any(ref.node in decided for ref in refs_of(node)):  # it might need two arms at once
-                node = replace(node, after=(refs_of(node)[0].node,))
+            if not edges and any(ref.node in decided for ref in node.refs):  # it might need two arms at once
+                node = replace(node, after=(node.refs[0].node,))
             if isinstance(node, Branch):
                 pending += [f"{node.name}{letter}" for letter in "ab"]
             if target or decided.intersection({*node.after, *node.soft}):

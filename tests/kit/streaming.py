@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit.shapes import Graph, Map, Ref, choosers_in, refs_of
+from kit.shapes import Graph, Map, Ref, choosers_in
 
 
 def streams(graph: Graph) -> set[tuple[str, str]]:
@@ -13,7 +13,7 @@ def streams(graph: Graph) -> set[tuple[str, str]]:
     maps = {node.name: node for node in graph.nodes if isinstance(node, Map)}
     readers: dict[str, set[str]] = {name: set() for name in maps}  # the maps that read any column of it
     for node in maps.values():
-        for ref in refs_of(node):
+        for ref in node.refs:
             if ref.node in maps and ref.key != "iteration_metrics":
                 readers[ref.node].add(node.name)
     before = _before(graph)
@@ -31,7 +31,7 @@ def streams(graph: Graph) -> set[tuple[str, str]]:
 
 def _times(node: Map, name: str) -> int:
     """How often the map reads the other, in whatever way."""
-    return sum(ref.node == name for ref in refs_of(node))
+    return sum(ref.node == name for ref in node.refs)
 
 
 def _before(graph: Graph) -> dict[str, set[str]]:
@@ -39,7 +39,7 @@ def _before(graph: Graph) -> dict[str, set[str]]:
     choosers = choosers_in(graph)
     found: dict[str, set[str]] = {}
     for node in graph.nodes:
-        near = {*node.after, *node.soft, *choosers.get(node.name, ()), *(ref.node for ref in refs_of(node))}
+        near = {*node.after, *node.soft, *choosers.get(node.name, ()), *(ref.node for ref in node.refs)}
         near &= found.keys()
         found[node.name] = near.union(*(found[name] for name in near))
     return found

@@ -10,7 +10,7 @@ from hypothesis import Phase, assume, given, settings
 from kit.faults import Boom, Failure, differences, members
 from kit.reference import interpret
 from kit.say import source
-from kit.shapes import Box, Branch, Case, Graph, Leaf, Lit, Map, Param, Parent, Ref, choosers_in, nodes_in, refs_of
+from kit.shapes import Box, Branch, Case, Graph, Leaf, Lit, Map, Param, Parent, Ref, choosers_in, nodes_in
 from kit.smaller import smaller
 from kit.strategies import cases
 from kit.values import is_fussy_about, mix
@@ -143,7 +143,7 @@ def assert_valid(graph):
     choosers = choosers_in(graph)
     for node in graph.nodes:
         hard = {*node.after, *choosers.get(node.name, ())}
-        near = {*hard, *node.soft, *(ref.node for ref in refs_of(node) if ref.node not in outside(graph, node))}
+        near = {*hard, *node.soft, *(ref.node for ref in node.refs if ref.node not in outside(graph, node))}
         assert near <= set(before), "something later is read"
         assert not hard & set(node.soft), "an edge is hard and soft"
         assert not uses_start or node.start or near, "it cannot be reached"
@@ -171,7 +171,7 @@ def test_what_fails_is_made_small(case):
 
 def outside(graph, node):
     inside = {each.name for each in graph.nodes}
-    return {ref.node for ref in refs_of(node)} - inside
+    return {ref.node for ref in node.refs} - inside
 
 
 def test_members_flattens_groups():

@@ -76,7 +76,7 @@ def nest(rng, limits, limits_at, path, depth, at_most):
     for number in range(rng.randint(1, 3)):
         if depth and rng.random() < 0.5:
             name = f"m{number}"
-            inputs = {"x": Each(range(rng.randint(1, 4)))}
+            inputs = {"x": Each(range(rng.randint(1, 3)))}
             with MapNode(name=name, inputs=inputs, max_concurrency=rng.randint(1, 4)):
                 nest(rng, limits, limits_at, f"{path}/{name}", depth - 1, at_most)
         else:

@@ -322,7 +322,7 @@ def test_a_text_of_eight_times_the_length_takes_nothing_like_its_square(piece, c
 
     for short, long in zip(texts(3_000), texts(24_000), strict=True):
         least_ns = max(cost_ns(short, code), 3_000_000)
-        assert min(cost_ns(long, code) for _ in range(3)) < 30 * least_ns
+        assert any(cost_ns(long, code) < 30 * least_ns for _ in range(3))
 
 
 def test_a_value_is_judged_by_its_beginning():
