@@ -119,6 +119,7 @@ class FakeNode(Leaf):
         finish: Callable[[Any, Any], Mapping[str, Any]] | None = None,
         retry: Retry | None = None,
         tokens: Callable[[Any, Any], Any] = lambda request, resource: None,
+        asked: Callable[[Any, Any], Mapping[str, Any]] | None = None,
         **given: Any,
     ) -> None:
         names = (key,) if isinstance(key, str) else tuple(key)
@@ -131,6 +132,7 @@ class FakeNode(Leaf):
             key=lambda request: {"text": request["text"]},
             tokens=tokens,
             finish=finish,
+            asked=asked,
         )
         given = {"inputs": None, "outputs": None, **given}
         super().__init__(name, fn=_request, uses=uses, retry=retry or Retry(), suggested="fake", **given)

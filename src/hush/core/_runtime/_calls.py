@@ -93,13 +93,13 @@ Try: TypeAlias = Callable[[Strand, Frame, StepPlan, Attempt], Awaitable[Any]]
 async def awaited(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None) -> Any:
     """Await an ``async def``, or whatever the function gives, for at most ``timeout_s`` if there is one."""
     try:
-        out = _on_the_loop(strand, frame, step, attempt)
+        out = on_the_loop(strand, frame, step, attempt)
     finally:
         del frame  # a failure that is kept remembers this call
     return await awaited_if_need_be(strand, step, out)
 
 
-def _on_the_loop(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None) -> Any:
+def on_the_loop(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt | None = None) -> Any:
     """Call the function here and now, where the watchdog sees it."""
     run, budget = strand.run, strand.run.budget
     if not budget.deadline_ns:
@@ -158,7 +158,7 @@ def inline_or_in_thread(gate: AutoGate | InlineGate) -> Try:
         began_ns = perf_counter_ns()
         _set_running_loop(None)
         try:
-            out = _on_the_loop(strand, frame, step, attempt)
+            out = on_the_loop(strand, frame, step, attempt)
         finally:
             _set_running_loop(strand.run.loop)
             if gate.ran_inline(took_ns := perf_counter_ns() - began_ns):

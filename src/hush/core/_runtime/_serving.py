@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from time import perf_counter_ns
 from typing import Any
 
 from hush.core._logs import logger
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._about import about as about_it
-from hush.core._runtime._calls import Attempt, Try, awaited_if_need_be
+from hush.core._runtime._calls import Attempt, Try, awaited_if_need_be, on_the_loop
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._opened import Services
 from hush.core._runtime._run import Raised
@@ -103,18 +102,7 @@ def requested(uses: Uses, call: Try) -> Try:
     """
 
     async def ask(strand: Strand, frame: Frame, step: StepPlan, attempt: Attempt) -> Any:
-        budget = strand.run.budget
-        if not budget.deadline_ns:
-            budget.open(perf_counter_ns())
-        budget.run, budget.frame, budget.at = strand.run, frame, step
-        try:
-            tracing = strand.run.tracing
-            if tracing is None or not tracing.sees_calls:
-                attempt.request = step.call(frame.slots)
-            else:
-                attempt.request = tracing.call(frame, step)
-        finally:
-            budget.at = budget.frame = budget.run = None
+        attempt.request = on_the_loop(strand, frame, step)
         out = await call(strand, frame, step, attempt)
         if type(out) is Raised or uses.finish is None:
             return out
