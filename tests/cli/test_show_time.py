@@ -14,11 +14,16 @@ from hush.observability._span import AskedInVain, FailedAttempts, Totals, Wait
 from kit.runs_seen import Seen, failure, ns
 
 
+def shown(seen: Seen, width: int = 100, **more) -> str:
+    """The screen."""
+    found = report(seen.record(**more), seen.spans)
+    lines = screen(found, seen.spans, width=width, glyphs=UNICODE, lines=SourceLines(ns(0)))
+    return "\n".join(line.plain for line in lines)
+
+
 def said(seen: Seen, **more) -> str:
     """The screen, in one line, since sentences are wrapped."""
-    found = report(seen.record(**more), seen.spans)
-    lines = screen(found, seen.spans, width=100, glyphs=UNICODE, lines=SourceLines(ns(0)))
-    return re.sub(r"\s+", " ", "\n".join(line.plain for line in lines))
+    return re.sub(r"\s+", " ", shown(seen, **more))
 
 
 # ── Attempts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -81,6 +86,17 @@ def test_a_limit_that_hardly_anybody_held(limit, most, told):
         call = seen.add(root, "code", "call", at, at + 10, called=at)
         seen.end(call, waits=(Wait((limit,), ns(0), ns(at), ns(at + 10), 1, ns(at)),))
     assert f"for 990 ms by the clock {limit} {told}" in said(seen)
+
+
+def test_limits_are_called_what_they_are_called():
+    """A limit without a name may have commas in what it is called instead."""
+    seen = Seen("g")
+    root = seen.run(2_000)
+    for at in (0, 1_000):
+        seen.add(root, "code", "call", 0, at + 10, called=at, waits=[("Limit(per_day=9, per_second=4)", 0, at)])
+    text = shown(seen, 200)
+    assert "waiting for Limit(per_day=9, per_second=4)" in text
+    assert "for 990 ms by the clock Limit(per_day=9, per_second=4) held no call" in text
 
 
 # ── The clock, and all calls ─────────────────────────────────────────────────────────────────────────────────────────

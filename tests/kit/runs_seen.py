@@ -135,7 +135,7 @@ class Seen:
         plus("seconds", took_s)
         plus("retry_s", span.retry_s)
         for wait in span.waits:
-            one["waited_s"][",".join(wait.limits)] += ((wait.admitted_ns or span.ended_ns) - wait.queued_ns) / 1e9
+            one["waited_s"][", ".join(wait.limits)] += ((wait.admitted_ns or span.ended_ns) - wait.queued_ns) / 1e9
         if span.called_ns is not None:
             called_s = (span.ended_ns - span.called_ns) / 1e9 - span.retry_s
             if span.thread_s is not None:

@@ -280,7 +280,7 @@ def wrong_totals(watch: Watch) -> Iterator[str]:
         for span in ran:
             for wait in span.waits:
                 end_ns = wait.admitted_ns if wait.admitted_ns is not None else span.ended_ns
-                waited[",".join(wait.limits)] += ((end_ns or 0) - wait.queued_ns) / 1e9  # type: ignore[assignment]
+                waited[", ".join(wait.limits)] += ((end_ns or 0) - wait.queued_ns) / 1e9  # type: ignore[assignment]
         if set(waited) != set(one.waited_s) or any(abs(waited[name] - one.waited_s[name]) > 1e-6 for name in waited):
             yield f"totals of {path}: waited {one.waited_s}, not {waited}"
         if not 0 <= one.called_s <= one.seconds + 1e-9:

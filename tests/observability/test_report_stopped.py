@@ -112,7 +112,7 @@ def test_what_is_said_is_so_at_every_instant(calls):
             )
             for at in range(41)
         )
-        one = found.pop(",".join(limits), None)
+        one = found.pop(", ".join(limits), None)
         assert (0 if one is None else one.seconds) == pytest.approx(stood / 1e3)
         assert one is None or one.most == min(most.values())
     assert not found

@@ -107,7 +107,7 @@ def test_a_limit_that_was_closed_is_told_from_one_that_was_full():
     (one,) = seen_in(with_waits(*closed)).time.stopped
     assert (one.name, one.seconds, one.most) == ("api", pytest.approx(1.0), 2)
     (one,) = seen_in(with_waits(*closed, limits=("api", "all"))).time.stopped
-    assert (one.name, one.seconds, one.most) == ("api,all", pytest.approx(1.0), 2)  # a call counts once
+    assert (one.name, one.seconds, one.most) == ("api, all", pytest.approx(1.0), 2)  # a call counts once
 
 
 def test_that_a_limit_was_closed_is_not_said_of_runs_of_which_spans_are_missing():

@@ -45,9 +45,7 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
     elif not time.exact and report.run.status != "running":
         yield from prose("  of the spans that were kept only: the run has no totals of the others", width, "yellow")
     rows: list[tuple[str, float, str]] = [
-        (f"waiting for {name(one.name.replace(',', ', '), 40)}", one.seconds, "yellow")
-        for one in time.limits
-        if one.seconds > 0
+        (f"waiting for {name(one.name, 40)}", one.seconds, "yellow") for one in time.limits if one.seconds > 0
     ]
     rows += [(f"model: {below(report, one.name)}", one.seconds, "cyan") for one in time.models if one.seconds > 0]
     code = [one for one in time.code if one.seconds > 0]
@@ -99,7 +97,7 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
 
 def _of_stopped(stopped: Stopped) -> str:
     """Which limit let hardly anybody in, and why that may have been."""
-    limit, half = name(stopped.name.replace(",", ", "), 40), (stopped.most + 1) // 2
+    limit, half = name(stopped.name, 40), (stopped.most + 1) // 2
     few = "no call" if half == 1 else f"fewer than {half:,} calls"
     of = f", of {stopped.most:,} at most," if stopped.most > 1 else ""
     reasons = [_WHY_STOPPED[cause] for cause in stopped.causes]

@@ -99,7 +99,7 @@ class _Sums:
         since_called_ns = 0
         for wait in span.waits:
             waited_ns = max(0, (ended_ns if wait.admitted_ns is None else wait.admitted_ns) - wait.queued_ns)
-            self.waited_ns[",".join(wait.limits)] += waited_ns
+            self.waited_ns[", ".join(wait.limits)] += waited_ns
             if span.called_ns is not None and wait.queued_ns >= span.called_ns:
                 since_called_ns += waited_ns
         if span.cached == "joined":

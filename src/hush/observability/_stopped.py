@@ -47,7 +47,7 @@ def stopped_of(spans: Sequence[Span]) -> tuple[Stopped, ...]:
         if stretches:
             seconds = sum(end_ns - start_ns for start_ns, end_ns in stretches) / 1e9
             causes = tuple(_causes(limits, concerned, stretches, spans))
-            found.append(Stopped(",".join(limits), seconds, most, causes))
+            found.append(Stopped(", ".join(limits), seconds, most, causes))
     return tuple(sorted(found, key=lambda one: (-one.seconds, one.name)))
 
 

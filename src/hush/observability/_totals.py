@@ -100,7 +100,7 @@ class Sums:
             if self._waited_ns is None:
                 self._waited_ns = {}
             for wait in one.waits:
-                name = ",".join(wait.limits)
+                name = ", ".join(wait.limits)
                 waited_ns = (at_ns if wait.admitted_ns is None else wait.admitted_ns) - wait.queued_ns
                 self._waited_ns[name] = self._waited_ns.get(name, 0) + waited_ns
 
