@@ -138,6 +138,25 @@ def test_what_is_folded_is_counted(scene):
         assert count == row.bar.done + under_way
 
 
+def test_what_failed_far_within_is_found_among_faster_items_that_went_well():
+    """An item that ends well may hold a map of which an item failed: it comes before those that are only slow."""
+    seen = Seen("far")
+    root = seen.run(1000)
+    outer = seen.add(root, "map", "outer", 0, 1000, done=20, total=20, failed=0)
+    for number in range(20):
+        item = seen.add(outer, "item", "outer", 0, 999 - number, index=number)
+        inner = seen.add(item, "map", "inner", 0, 500, done=20, total=20, failed=int(number == 17))
+        for other in range(20):
+            failed = (number, other) == (17, 13)
+            one = seen.add(inner, "item", "inner", 0, 9, index=other, status="failed" if failed else "ok")
+            why = {"status": "failed", "failure": failure("ValueError", "no")} if failed else {}
+            seen.add(one, "code", "n", 0, 9, **why)
+    rows = list(Tree(seen.record(), seen.spans, runs_seen.ns(1000), UNICODE, everything=False).rows())
+    marked = [(row.mark, row.name) for row in rows if row.mark]
+    assert marked == [("!", "far"), ("!", "outer"), ("!", "[17]"), ("!", "inner"), ("✗", "[13] n")]
+    assert [row.name for row in rows[-1:]] == ["… 17 more items ok"]
+
+
 def test_no_more_rows_than_one_looks_at():
     seen = Seen("wide")
     root = seen.run(1000)

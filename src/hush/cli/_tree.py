@@ -54,6 +54,7 @@ class Tree:
         self._attempts: dict[str, list[Span]] = defaultdict(list)
         spans = list(spans)
         ids = {span.id for span in spans}
+        self._holding = _around_failures(spans)
         self._root: Span | None = None
         self._lost: list[Span] = []
         for span in spans:
@@ -136,9 +137,11 @@ class Tree:
         unfinished = [one for one in below if one.status in ("running", "crashed")]
         cancelled = [one for one in below if one.status == "cancelled"]
         well = [one for one in below if one.status in ("ok", "partial", "skipped")]
+        holding = [one for one in well if one.id in self._holding]
+        well = [one for one in well if one.id not in self._holding]
         nested = maps > 0
-        failed.sort(key=_order)
-        shown = failed[: 1 if nested else _FAILED] + unfinished[: 1 if nested else _UNDER_WAY]
+        shown = (sorted(failed, key=_order) + sorted(holding, key=_order))[: 1 if nested else _FAILED]
+        shown += unfinished[: 1 if nested else _UNDER_WAY]
         shown += cancelled[: 0 if nested else _CANCELLED]
         most = max(1 if nested else _SLOWEST, 3 - len(shown) if not nested else 0)
         shown += sorted(well, key=lambda one: -(one.seconds or 0.0))[:most]
@@ -149,9 +152,10 @@ class Tree:
         of_failed = max(span.failed or 0, len(failed))
         of_well = len(well) + (span.left_out or 0)
         if span.done is not None:
-            of_well = max(span.done - of_failed, len(well))
+            of_well = max(span.done - of_failed - len(holding), len(well))
         left = [
             (of_failed - sum(one.id in kept for one in failed), "failed"),
+            (len(holding) - sum(one.id in kept for one in holding), "with failures"),
             (len(unfinished) - sum(one.id in kept for one in unfinished), "under way"),
             (len(cancelled) - sum(one.id in kept for one in cancelled), "cancelled"),
             (of_well - sum(one.id in kept for one in well), "ok"),
@@ -183,17 +187,31 @@ class Tree:
             "crashed": self._glyphs.crashed,
         }
         bar = span if only is None else only
+        status = "partial" if span.status == "ok" and span.id in self._holding else span.status
         return Row(
             guide=guide,
             name=_title(span) + ("" if only is None else f" {named(only.name, 30)}"),
             note=_note(span if only is None else only),
-            mark=marks.get(span.status, ""),
-            status=span.status,
+            mark=marks.get(status, ""),
+            status=status,
             seconds=None if span.status == "skipped" else (ended_ns - span.started_ns) / 1e9,
             bar=bar,
             around=None if only is None else span,
             attempts=tuple(self._attempts.get(bar.id, ())),
         )
+
+
+def _around_failures(spans: Sequence[Span]) -> set[str]:
+    """The ids of spans in which something has failed, however deep."""
+    around = {span.id: span.parent for span in spans}
+    found: set[str] = set()
+    for span in spans:
+        if span.status in ("failed", "handled") and span.kind != "attempt":
+            parent = span.parent
+            while parent is not None and parent not in found:
+                found.add(parent)
+                parent = around.get(parent)
+    return found
 
 
 def _order(span: Span) -> tuple[int, int, int]:
