@@ -109,6 +109,13 @@ class Told:
             self.emit(NodeRan(self.run, "g/a", None, at_ns + 500, (), at_ns, at_ns, {"x": 1}, outputs or {"y": 2}))
         return self
 
+    def slow(self, count: int) -> Told:
+        """Calls of a second, all at once: none of them is left out because there is little room."""
+        for _ in range(count):
+            at_ns = self.at_ns
+            self.emit(NodeRan(self.run, "g/a", None, at_ns + 10**9, (), at_ns, at_ns, {"x": 1}, {"y": 2}))
+        return self
+
     def map(self, count: int, failing: Callable[[int], bool] = lambda _: False) -> Told:
         """A map whose items have one node each."""
         run = self.run

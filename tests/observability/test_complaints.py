@@ -157,7 +157,7 @@ def test_spans_for_which_there_was_no_room_are_said_to_be_that_at_the_end(log):
     told = Told(tracer)
     assert gate.entered.wait(PATIENCE_S)
     complain(tracer._pipeline)
-    told.quick(20_000).end()
+    told.slow(20_000).end()
     gate.open.set()
     assert tracer.flush(PATIENCE_S)
     tracer._pipeline.close(PATIENCE_S)

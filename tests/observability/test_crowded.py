@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
+from contextlib import nullcontext
 from threading import Condition
 from typing import Any
 
@@ -14,12 +16,22 @@ from hypothesis import strategies as st
 from hush.cli._timeline import UNICODE
 from hush.cli._tree import Tree as Drawn
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, WhileLoopNode
-from hush.core.events import ItemFinished, MapStarted, NodeFinished, NodeStarted, RunStarted
+from hush.core.events import (
+    ItemFinished,
+    MapStarted,
+    NodeAnswered,
+    NodeCalled,
+    NodeFinished,
+    NodeRan,
+    NodeRetrying,
+    NodeStarted,
+    RunStarted,
+)
 from hush.observability._bounds import PREVIEW
 from hush.observability._pending import Pending
 from hush.observability._recorder import SLICE, RunRecorder
 from hush.observability._sampling import Sampling
-from hush.observability._span import Span
+from hush.observability._span import Failure, Generation, Span
 from hush.observability._tree import Tree
 from hush.testing import run_virtual
 from kit.sinks import Sink
@@ -190,6 +202,113 @@ def looped(rounds: int, nodes: int, failing: set[int] = frozenset()) -> GraphNod
             before = node
         before["x"] >> PARENT["x"]
     return graph
+
+
+def plain(nodes: int, graphs: int, failing: set[int]) -> GraphNode:
+    """So many nodes, and as many in each of some graphs, one after the other; those at some places fail, handled."""
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    with GraphNode(name="g") as graph:
+        before: Any = None
+        for name in ("", *(f"in{number}" for number in range(graphs))):
+            with GraphNode(name=name) if name else nullcontext() as inside:
+                last = before if inside is None else None
+                for number in range(nodes):
+                    fn = fail if number in failing else dict
+                    node = CodeNode(name=f"n{number}", code_fn=fn, executor="inline", on_error="collect")
+                    if last is not None:
+                        last >> node
+                    last = node
+            if inside is not None and before is not None:
+                before >> inside
+            before = inside or last
+    return graph
+
+
+@settings(every_change, max_examples=60)
+@given(
+    st.integers(1, 120),
+    st.integers(0, 3),
+    st.sampled_from([0.0, 0.05, 0.3]),
+    st.sampled_from([0.0, 0.3, 2.0]),
+    st.sampled_from([20, 100, 2_000]),
+    st.integers(0, 1 << 20),
+)
+def test_of_calls_in_no_item_those_that_say_little_are_left_out_and_counted_where_they_were(
+    nodes, graphs, fails, share, most, seed
+):
+    failing = {number for number in range(nodes) if random.Random(seed + number).random() < fails}
+    run = Crowded(plain(nodes, graphs, failing), most, share, seed)
+    run.hold()
+    assert run.dropped == 0 or (1 + graphs) * (len(failing) + 1) > most
+    if run.dropped:
+        return
+    inside = Counter(span.parent for span in run.spans)
+    holders = [span for span in run.spans if span.kind in ("run", "graph")]
+    assert len(holders) == 1 + graphs
+    for span in holders:
+        assert inside[span.id] + (span.left_out or 0) == nodes + graphs * (span.kind == "run")
+    assert sum(span.left_out or 0 for span in holders) == run.record.left_out
+    failed = Counter(span.parent for span in run.spans if span.status == "handled")
+    assert all(failed[span.id] == len(failing) for span in holders)
+    if run.record.left_out:
+        calls = {one.path: (one.calls, one.failed) for one in run.record.totals if one.kind == "code"}
+        assert calls == {
+            f"g/{name}n{number}": (1, int(number in failing))
+            for name in ("", *(f"in{number}/" for number in range(graphs)))
+            for number in range(nodes)
+        }
+    drawn = Drawn(run.record, run.spans, run.record.ended_ns or 0, UNICODE, everything=True)
+    said = [re.search(r"(\d+) more nodes? ok, left out", row.name) for row in drawn.rows()]
+    assert sum(int(one[1]) for one in said if one) == run.record.left_out
+
+
+def crowded_tree() -> Tree:
+    """One for which there is hardly any room, in a run that has begun."""
+    tree = Tree(Sampling())
+    tree.feed(RunStarted("r", "g", None, 0, 10**18, kinds=dict.fromkeys(("g/a", "g/b", "g/c"), "code")))
+    tree.crowding.most, tree.crowding.others = 10, 9
+    return tree
+
+
+def test_of_calls_in_no_item_the_slow_ones_are_kept_longest():
+    """While there is room, those of a millisecond; later those that may have been told of as being under way."""
+    for others, kept in ((4, "abc"), (5, "bc"), (9, "bc"), (10, "c"), (40, "c")):
+        tree = crowded_tree()
+        tree.crowding.others = others - 3
+        for number, (path, took_ns) in enumerate((("g/a", 999_999), ("g/b", 1_000_000), ("g/c", 450_000_000)), 1):
+            tree.feed(NodeStarted("r", path, None, 5, (), number))
+            tree.feed(NodeFinished("r", path, None, 5 + took_ns))
+        assert "".join(span.name for span in tree.take_ended(450_000_000)) == kept
+        assert tree.left_out == 3 - len(kept)
+
+
+@pytest.mark.parametrize("terse", [False, True])
+def test_a_call_under_which_spans_of_yours_hang_is_kept_however_full_it_is(terse):
+    tree = crowded_tree()
+    tree.seen.add(2)
+    for number, path in enumerate(("g/a", "g/b"), 1):
+        if terse:
+            tree.feed(NodeRan("r", path, None, 9, (), 5, 5, {}, {}, number))
+        else:
+            tree.feed(NodeStarted("r", path, None, 5, (), number))
+            tree.feed(NodeFinished("r", path, None, 9))
+    assert [span.name for span in tree.take_ended(450_000_000)] == ["b"]
+    assert not tree.hung
+
+
+def test_a_call_that_was_tried_again_or_asked_a_model_is_kept_however_full_it_is():
+    tree = crowded_tree()
+    for number, path in enumerate(("g/a", "g/b", "g/c"), 1):
+        tree.feed(NodeStarted("r", path, None, 5, (), number))
+    tree.feed(NodeRetrying("r", "g/a", None, 6, 1, Failure("OSError", "no"), 0.0))  # type: ignore[arg-type]
+    tree.feed(NodeCalled("r", "g/a", None, 7, None, 2))
+    tree.feed(NodeAnswered("r", "g/b", None, 6, "llm:a", Generation(resource="llm:a")))  # type: ignore[arg-type]
+    for path in ("g/a", "g/b", "g/c"):
+        tree.feed(NodeFinished("r", path, None, 9))
+    assert [span.name for span in tree.take_ended(450_000_000)] == ["a, attempt 1", "a, attempt 2", "a", "b"]
 
 
 @pytest.mark.parametrize(("first", "most"), [(1_000, 40_000), (100, 40_000), (1_000, 2_000)])

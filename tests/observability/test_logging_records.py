@@ -219,6 +219,6 @@ def test_of_events_that_nobody_understands_all_is_named(caplog):
 
 def test_of_spans_that_are_dropped_the_run_is_named(caplog):
     tracer = SpanTracer(Fake(), max_pending=1)
-    Told(tracer, "the-run").quick(100).end()
+    Told(tracer, "the-run").slow(100).end()
     flushed(tracer)
     assert of_records(caplog, "spans are dropped") == [("the-run", None, None)]

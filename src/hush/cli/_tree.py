@@ -117,7 +117,9 @@ class Tree:
             below, folded = self._folded_items(span, below, maps)
         elif len(below) > _NODES:
             below, folded = self._folded_nodes(below)
-        if span.left_out and span.kind in ("item", "round"):
+        if span.left_out and span.kind in ("graph", "run"):
+            folded.append(f"{counted(span.left_out, 'more node')} ok, left out of the trace")
+        elif span.left_out and span.kind in ("item", "round"):
             folded.append(f"{counted(span.left_out, 'more span')} in it that ended well, left out of the trace")
         elif span.left_out and self._all:
             folded.append(f"{span.left_out:,} more, left out of the trace")

@@ -26,15 +26,17 @@ class Link(NamedTuple):
 
 
 def chain(spans: Iterable[Span]) -> tuple[Link, ...]:
-    """The chain, the first node at the front; empty while the run is under way, or if its own span is missing."""
+    """The chain, the first node at the front; empty while the run is under way, or if spans of it are missing."""
     below: dict[str, list[Span]] = defaultdict(list)
     root: Span | None = None
     for span in spans:
         if span.kind == "run":
             root = span
+        elif span.kind == "graph" and span.left_out:
+            return ()
         elif span.parent is not None and span.ended_ns is not None and span.status != "skipped":
             below[span.parent].append(span)
-    if root is None or root.ended_ns is None:
+    if root is None or root.ended_ns is None or root.left_out:
         return ()
     found: list[Link] = []
     inside = [_backwards(root, below)]  # a stack and no recursion: graphs nest as deep as users like

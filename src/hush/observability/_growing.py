@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from hush.observability._keeping import Keeping
 from hush.observability._sampling import ItemSampler, Sampling, seed_of
-from hush.observability._span import Status, Totals
+from hush.observability._span import Span, Status, Totals
+from hush.observability._thinning import spare
 from hush.observability._totals import Sums, records_of
 from hush.observability._under_way import SpansOfItem, UnderWay, inside_out
 
@@ -42,6 +44,29 @@ class Growing(Keeping):
             for path in list(self._once):
                 self._sums_of(path, self._place(path).kind, path)
         return records_of(self._sums, every=every)
+
+    # --- what has ended ------------------------------------------------------------------------------------
+    def take_ended(self, untold_ns: int) -> list[Span]:
+        """The spans that have ended, for whoever takes them; where it is crowded, without what can be spared.
+
+        What took less than ``untold_ns`` has not been told of as being under way.
+        """
+        ended, self.ended = self.ended, []
+        out = spare(ended, self.crowding.level(len(ended)), self.hung, untold_ns)
+        self.hung.clear()
+        if not out:
+            return ended
+        self.left_out += len(out)
+        less = Counter(span.parent for span in out)
+        spared = {span.id for span in out}
+        kept = [_with_less(span, less.pop(span.id, 0)) for span in ended if span.id not in spared]
+        for span in out:
+            number = less.pop(span.parent, 0)
+            around = self._around(span.path, span.items, span.started_ns - self._wall_ns) if number else None
+            if around is not None and around.id == span.parent:
+                around.left_out = (around.left_out or 0) + number
+                around.changed = True
+        return kept
 
     # --- where things are ----------------------------------------------------------------------------------
     def _around(self, path: str, items: tuple[int, ...], at_ns: int) -> UnderWay:
@@ -177,3 +202,8 @@ class Growing(Keeping):
                     return
                 one.erred = True
             one = one.around
+
+
+def _with_less(span: Span, number: int) -> Span:
+    """``span``, in which so many more are left out."""
+    return span._replace(left_out=(span.left_out or 0) + number) if number else span

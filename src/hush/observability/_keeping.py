@@ -25,6 +25,7 @@ class Keeping:
         gone: Ids of spans that were told as being under way, and are left out.
         produced: How many spans have ended, ``left_out`` of which were left out.
         seen: The numbers of nodes under which somebody else hangs spans, noted in whatever thread; see ``Ids``.
+        hung: The ids of such spans that have ended, until ``ended`` is taken.
         crowding: How much room there is.
     """
 
@@ -33,6 +34,7 @@ class Keeping:
         self.gone: list[tuple[str, str]] = []
         self.produced = self.left_out = self.dropped = 0
         self.seen: set[int] = set()
+        self.hung: set[str] = set()
         self.crowding = Crowding()
         self.trace = ""
         self._sampling = sampling
@@ -113,6 +115,7 @@ class Keeping:
     def _see(self, number: int, around: UnderWay | None) -> None:
         """Spans of somebody else hang under the node with this number: the items and rounds around it are kept."""
         self.seen.discard(number)
+        self.hung.add(self._ids.of(number))
         while around is not None:
             around.seen = True
             around = around.around

@@ -6,9 +6,8 @@ from collections import deque
 from itertools import islice
 from threading import Condition
 
-from hush.observability._span import CONTAINERS, Span
-
-_LASTING = CONTAINERS | {"run"}
+from hush.observability._span import Span
+from hush.observability._thinning import lasting
 
 
 class Pending:
@@ -44,9 +43,9 @@ class Pending:
                 self._spans += spans
                 return 0
             dropped = 0
-            lasting = _lasting(spans)
+            lasts = lasting(spans)
             for span in spans:
-                if len(self._spans) < (2 * self.most if span.id in lasting else self.most):
+                if len(self._spans) < (2 * self.most if span.id in lasts else self.most):
                     self._spans.append(span)
                 else:
                     dropped += 1
@@ -83,16 +82,3 @@ class Pending:
             self._spans.clear()
             self.dropped += count
         return count
-
-
-def _lasting(spans: list[Span]) -> set[str]:
-    """The ids of those that are dropped last; what lies in a span stands before it."""
-    inside: set[str | None] = set()  # of rounds, and what lies in them
-    found: set[str] = set()
-    for span in reversed(spans):
-        if span.kind == "round" or span.parent in inside:
-            inside.add(span.id)
-        elif not (span.items or span.failure is not None or span.kind in _LASTING):
-            continue
-        found.add(span.id)
-    return found

@@ -229,7 +229,7 @@ class RunRecorder:
         """Give the spans that have ended to the pipeline."""
         tree = self.tree
         if tree.ended:
-            ended, tree.ended = tree.ended, []
+            ended = tree.take_ended(LONG_NS)
             tree.dropped += self._pipeline.take(ended, self.run[0])
         if tree.crowding.held != self._held:
             self._look_around()

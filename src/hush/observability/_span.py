@@ -103,8 +103,8 @@ class Span(NamedTuple):
         inputs: By name, as plain data that JSON can hold, cut to a bound and without secrets; ``None`` if not known.
         outputs: The same of what it gave.
         done: Of a map: how many items have ended, ``failed`` of them badly, ``left_out`` of them not as spans.
-            Of a loop ``left_out`` counts rounds; of an item or a round that failed it counts spans in it that ended
-            well, for which there was no room.
+            Of a loop ``left_out`` counts rounds; of an item or a round that failed, of a graph and of the run it counts
+            spans in it that ended well, for which there was no room.
         total: Of a map: how many there are, if that is known.
         thread_s: How long its function took where it was called in worker threads, measured there, all attempts
             together. The rest of the time since ``called_ns`` went into getting a thread, the interpreter and the loop.

@@ -177,8 +177,8 @@ class Tree(Showing):
         if self._told_calls:
             self._told_calls.discard(number)
         if not self._nodes:  # it lies in nothing but the run
-            if self.seen:
-                self.seen.discard(number)
+            if number in self.seen:
+                self._see(number, None)
             self.ended.append(self._quick_span(told, run.id))
             return
         self._ran_inside(_new(NodeRan, told))
