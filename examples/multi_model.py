@@ -139,7 +139,7 @@ def scripted_models() -> dict[str, Any]:
             Rule("capital of Vietnam", "Hanoi."),
             Rule("Prove", "Suppose p/q is in lowest terms and its square is 2 ..."),
         ]
-        llm = ScriptedLLM(rules, latency_s=(0.2, 0.6))
+        llm = ScriptedLLM(rules, latency_s=(0.05, 0.2))
         price = dict(zip(("input", "output"), prices[key], strict=True))
         found[f"llm:{key}"] = {"type": "scripted", "llm": llm, "price": price}
     return found
