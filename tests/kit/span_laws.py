@@ -272,6 +272,7 @@ def wrong_totals(watch: Watch) -> Iterator[str]:
             "ready_s": sum((span.started_ns - span.ready_ns) / 1e9 for span in ran if span.ready_ns is not None),
             "retry_s": sum(span.retry_s for span in ran),
             "thread_s": sum(span.thread_s or 0 for span in ran),
+            "joined_s": sum(span.seconds or 0 for span in ran if span.cached == "joined"),
         }
         for name, value in seconds.items():
             if abs(getattr(one, name) - value) > 1e-6:

@@ -111,6 +111,7 @@ totals = built(
     threaded=amounts,
     thread_s=seconds,
     thread_wait_s=seconds,
+    joined_s=st.none() | seconds,
     failed_attempts=st.none()
     | st.lists(built(FailedAttempts, failures, amounts, amounts, seconds, st.booleans()), max_size=2).map(tuple),
     in_vain=st.none() | st.lists(built(AskedInVain, texts, failures, amounts, st.booleans()), max_size=2).map(tuple),

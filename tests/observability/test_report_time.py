@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from hush.core.events import (
+    ItemFinished,
+    MapFinished,
+    MapStarted,
+    NodeCached,
+    NodeCalled,
+    NodeFinished,
+    NodeStarted,
+    RunFinished,
+    RunStarted,
+)
 from hush.observability._report import report
+from hush.observability._sampling import Sampling
 from hush.observability._span import Totals, Wait
+from hush.observability._tree import Tree
 from kit import runs_seen
 from kit.reports import SCENES, seen_in
 from kit.runs_seen import Seen, ns
@@ -125,3 +138,29 @@ def test_when_items_in_worker_processes_were_at_work_is_not_known():
     for index in range(3):
         seen.add(rows, "item", "rows", 300, 400, index=index, called=300)
     assert seen_in(seen).time.idle_s is None
+
+
+def test_waiting_for_identical_calls_is_told_of_items_that_are_left_out_too():
+    """It used to be the engine's time where they were."""
+    tree = Tree(Sampling(first=0, slowest=0.0, random=0.0))
+    tree.feed(RunStarted("r", "g", None, 0, 10**18, kinds={"g/m": "map", "g/m/n": "code"}))
+    tree.feed(NodeStarted("r", "g/m", None, 0))
+    tree.feed(MapStarted("r", "g/m", None, 0, 50))
+    for item in range(50):
+        tree.feed(NodeStarted("r", "g/m/n", item, 0))
+        if item:
+            tree.feed(NodeCached("r", "g/m/n", item, 2_000_000, joined=True))
+        else:
+            tree.feed(NodeCalled("r", "g/m/n", item, 0, {}))
+        tree.feed(NodeFinished("r", "g/m/n", item, 2_000_000))
+        tree.feed(ItemFinished("r", "g/m", item, 2_000_000))
+    tree.feed(MapFinished("r", "g/m", None, 3_000_000, 50, 0, (), 50))
+    tree.feed(NodeFinished("r", "g/m", None, 3_000_000))
+    tree.feed(RunFinished("r", "g", None, 3_000_000, "ok", 0.003))
+    assert tree.left_out == 100
+    time = report(tree.record(), tree.ended).time
+    assert time.joined_s == pytest.approx(49 * 0.002)
+    assert time.code[0].seconds == pytest.approx(0.002)
+    assert time.inside_s == pytest.approx(0)
+    old = tree.record()._replace(totals=tuple(one._replace(joined_s=None) for one in tree.record().totals))
+    assert report(old, tree.ended).time.inside_s == pytest.approx(49 * 0.002)

@@ -29,7 +29,7 @@ def of_calls(totals: Totals) -> bool:
 class NodeUse(NamedTuple):
     """All calls of one node: numbers and sums as of ``Totals``, calls that have not ended included.
 
-    ``running`` is how many have not. ``joined_s`` went into waiting for identical calls, as far as spans tell.
+    ``running`` is how many have not. ``joined_s`` went into waiting for identical calls.
     ``inside_s`` is what is left of ``seconds``: in the engine, in a cache, or on the way into a worker thread and back.
     ``threaded`` calls were made in worker threads: their functions took ``thread_s`` there, a part of ``called_s``;
     besides they waited ``thread_wait_s`` for a thread, for the interpreter and for the loop, a part of ``inside_s``.
@@ -156,7 +156,7 @@ def _of_totals(totals: Totals, *, joined_s: float = 0.0) -> NodeUse:
         waited_s=totals.waited_s,
         retry_s=totals.retry_s,
         called_s=totals.called_s,
-        joined_s=joined_s,
+        joined_s=joined_s if totals.joined_s is None else totals.joined_s,
         slowest_s=totals.slowest_s,
         threaded=totals.threaded,
         thread_s=totals.thread_s,

@@ -228,6 +228,8 @@ class Totals(NamedTuple):
         thread_s: How long their functions took there, a part of ``called_s``.
         thread_wait_s: How long these calls took besides since they were called, a part of ``seconds``: they waited for
             a thread, for the interpreter, and for the loop.
+        joined_s: Of ``seconds``, waiting for identical calls that were under way; ``None`` in traces of versions that
+            did not count it.
         failed_attempts: Attempts that failed, by why; ``None`` in traces of versions that did not count them.
         in_vain: Resources that were asked in vain; ``None`` likewise.
     """
@@ -249,6 +251,7 @@ class Totals(NamedTuple):
     threaded: int = 0
     thread_s: float = 0.0
     thread_wait_s: float = 0.0
+    joined_s: float | None = None
     failed_attempts: tuple[FailedAttempts, ...] | None = None
     in_vain: tuple[AskedInVain, ...] | None = None
 

@@ -21,6 +21,7 @@ class Sums:
         "_calls",
         "_failed",
         "_is_leaf",
+        "_joined_ns",
         "_kind",
         "_models",
         "_path",
@@ -41,7 +42,7 @@ class Sums:
         self._is_leaf = kind not in CONTAINERS
         self._calls = self._failed = self._skipped = self._cached = self._attempts = 0
         self._ready_ns = self._took_ns = self._called_ns = self._slowest_ns = 0
-        self._threaded = self._thread_ns = self._thread_wait_ns = 0
+        self._threaded = self._thread_ns = self._thread_wait_ns = self._joined_ns = 0
         self._retry_s = 0.0
         self._waited_ns: dict[str, int] | None = None
         self._models: ModelSums | None = None
@@ -74,28 +75,13 @@ class Sums:
         self._attempts += one.attempts
         if one.cached is not None:
             self._cached += 1
+            if one.cached == "joined":
+                self._joined_ns += took_ns
         self._retry_s += one.paused_s(at_ns)
         if one.tries is not None or one.rerouted:
             self._add_attempts(one, status, at_ns)
-        if self._is_leaf and one.called_ns is not None:
-            tries = one.tries
-            if tries is None:
-                called_ns = at_ns - one.called_ns
-            else:
-                called_ns = sum((at_ns if each.ended_ns is None else each.ended_ns) - each.began_ns for each in tries)
-            if one.thread_ns is None:
-                self._called_ns += called_ns
-            else:
-                self._called_ns += one.thread_ns
-                self._threaded += 1
-                self._thread_ns += one.thread_ns
-                self._thread_wait_ns += max(0, called_ns - one.thread_ns)
-            if tries is not None and one.resource is not None:
-                # Such a call has a list of tries, so that others pay nothing for this.
-                if self._models is None:
-                    self._models = ModelSums()
-                asked = one.generation or Generation()
-                self._models.add(asked, one.resource, failed=status in ("failed", "handled"))
+        if self._is_leaf and one.called_ns is not None and one.cached != "joined":
+            self._add_call(one, one.called_ns, status, at_ns)
         if one.waits is not None:
             if self._waited_ns is None:
                 self._waited_ns = {}
@@ -103,6 +89,27 @@ class Sums:
                 name = ", ".join(wait.limits)
                 waited_ns = (at_ns if wait.admitted_ns is None else wait.admitted_ns) - wait.queued_ns
                 self._waited_ns[name] = self._waited_ns.get(name, 0) + waited_ns
+
+    def _add_call(self, one: UnderWay, began_ns: int, status: Status, at_ns: int) -> None:
+        """What its function took, or the model, since ``began_ns``."""
+        tries = one.tries
+        if tries is None:
+            called_ns = at_ns - began_ns
+        else:
+            called_ns = sum((at_ns if each.ended_ns is None else each.ended_ns) - each.began_ns for each in tries)
+        if one.thread_ns is None:
+            self._called_ns += called_ns
+        else:
+            self._called_ns += one.thread_ns
+            self._threaded += 1
+            self._thread_ns += one.thread_ns
+            self._thread_wait_ns += max(0, called_ns - one.thread_ns)
+        if tries is not None and one.resource is not None:
+            # Such a call has a list of tries, so that others pay nothing for this.
+            if self._models is None:
+                self._models = ModelSums()
+            asked = one.generation or Generation()
+            self._models.add(asked, one.resource, failed=status in ("failed", "handled"))
 
     def _add_attempts(self, one: UnderWay, status: Status, at_ns: int) -> None:
         """Those of its attempts that failed, and the resources that it asked in vain."""
@@ -160,6 +167,7 @@ class Sums:
             threaded=self._threaded,
             thread_s=self._thread_ns / 1e9,
             thread_wait_s=self._thread_wait_ns / 1e9,
+            joined_s=self._joined_ns / 1e9,
             failed_attempts=() if self._attempts_failed is None else self._attempts_failed.attempts(),
             in_vain=() if self._attempts_failed is None else self._attempts_failed.resources(),
         )
