@@ -151,7 +151,8 @@ def _wait(wait: Wait) -> dict[str, Any]:
 
 
 def _totals(totals: Totals) -> dict[str, Any]:
-    found = totals.as_data()
+    usual = Totals._field_defaults
+    found = {name: value for name, value in totals.as_data().items() if name not in usual or value != usual[name]}
     for name in ("failed_attempts", "in_vain"):
         sums = getattr(totals, name)
         if sums is not None:
