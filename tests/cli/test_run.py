@@ -146,6 +146,40 @@ def test_a_file_of_lines_gives_a_line_for_each_in_its_order(write):
     assert "line 3: failed: etl/load" in ran.err
 
 
+def test_of_many_lines_that_fail_for_one_reason_the_first_is_told_whole_and_all_are_counted(write):
+    write(
+        text="""
+from hush.core import PARENT, CodeNode, GraphNode
+def f(n):
+    if n % 3 == 1:
+        raise ValueError(f"{n} is too much, api_key=sk-of-mine")
+    return {"r": {}[n] if n % 3 == 2 and n > 90 else n}
+with GraphNode(name="g") as graph:
+    CodeNode(name="f", code_fn=f, inputs={"n": PARENT["n"]}, outputs=PARENT)
+"""
+    )
+    write("in.jsonl", "\n".join([*(f'{{"n": {n}}}' for n in range(100)), "no json"]))
+    ran = hush("run", "graph.py", "--inputs", "in.jsonl")
+    assert (ran.code, len(ran.lines)) == (3, 101)
+    assert ran.err.count("Traceback") == 2
+    assert "line 2: failed: g/f (graph.py:8)\n  ValueError: 1 is too much, api_key=[secret]\n\nTraceback" in ran.err
+    assert "\nline 5: failed: g/f: ValueError: 4 is too much, api_key=[secret]; as on line 2\n" in ran.err
+    assert ran.err.endswith(
+        "101 lines: 64 ok, 36 failed, 1 not run\n"
+        "  33 ×, such as g/f: ValueError: 1 is too much, api_key=[secret] (lines 2, 5, 8, 11, 14, …)\n"
+        "  3 ×, such as g/f: KeyError: 92 (lines 93, 96, 99)\n"
+    )
+    assert "sk-of-mine" not in ran.err + ran.out
+    whole = hush("run", "graph.py", "--inputs", "in.jsonl", "--traceback")
+    assert whole.err.count("Traceback") == 36
+
+
+@pytest.mark.parametrize("lines", ['{"n": 1}\n{"n": 2}', '{"n": "x"}', ""])
+def test_where_there_is_nothing_to_sum_up_nothing_is_said_of_lines(write, lines):
+    write()
+    assert " lines: " not in hush("run", "graph.py", "--inputs", "-", stdin=lines).err
+
+
 @pytest.mark.parametrize(
     ("lines", "code"),
     [('{"n": 1}\n{"n": 2}', 0), ('{"n": 1}\n{"m": 2}', 3), ('{"m": 1}\n{"m": 2}', 2), ('{"n": []}', 0)],

@@ -87,6 +87,15 @@ def _group(errors: list[Any]) -> str:
     return f"  {len(errors):,} × {where}{said}{_items(shown, len(errors))}"
 
 
+def in_short(error: BaseException) -> str:
+    """Where and with what a run failed, in one line, without secrets and safe for a terminal."""
+    first = next(iter(_located(error)), error)
+    path = getattr(info_of(first), "path", "")
+    others = sum(1 for _ in _located(error)) - 1
+    said = f"{safe(path)}: " if path else ""
+    return f"{said}{type(first).__name__}: {_message(first)}" + (f", and {others} more" if others > 0 else "")
+
+
 def info_of(error: BaseException) -> FailureInfo | None:
     """What Hush has noted on a failure; nothing of an attribute of that name that is the user's."""
     info = error.__dict__.get("hush")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from cyclopts import Parameter, validators
 from hush.cli._exit import Code, Stop, say, usage
 from hush.cli._failures import as_data, failure_text, failures_text, info_of
 from hush.cli._inputs import Inputs, Line, inputs_of, pairs_of
+from hush.cli._lines import LineReport
 from hush.cli._options import Resources, Target
 from hush.cli._recording import Recording
 from hush.cli._results import Results, results_only
@@ -115,31 +117,40 @@ class _Job:
 
     async def once(self, inputs: dict[str, Any]) -> Code:
         """One run, whose result is a document."""
-        code, made, error = await self._tried(inputs, self.request_id)
+        code, made, error = await self._tried(inputs, self.request_id, "", partial(failure_text, whole=self.whole))
         if error is None:
             self.results.json(made)
         return code
 
     async def each(self, given: Inputs) -> Code:
         """A run for each line, one after the other, whose result is a line."""
-        codes: list[Code] = []
-        assert given.lines is not None
+        report = LineReport(whole=self.whole)
+        try:
+            await self._each(given, report)
+        finally:
+            if summary := report.summary():
+                say(summary)
+        return report.code()
+
+    async def _each(self, given: Inputs, report: LineReport) -> None:
         ids = count(1)
+        assert given.lines is not None
         while (line := await _next(given.lines, waits=given.waits)) is not None:
             number = next(ids)
             name = None if self.request_id is None else f"{self.request_id}-{number}"
             if line.wrong:
                 say(safe(f"hush: {line.wrong}", lines=True))
-                codes.append(Code.USAGE)
+                report.add(Code.USAGE)
                 self.results.json({"$error": {"type": "InputError", "message": line.wrong}}, compact=True)
                 continue
-            code, made, error = await self._tried(line.inputs, name, f"line {line.number}: ")
-            codes.append(code)
+            code, made, error = await self._tried(
+                line.inputs, name, f"line {line.number}: ", partial(report.failed, line.number)
+            )
+            report.add(code)
             self.results.json(made if error is None else {"$error": as_data(error)}, compact=True)
-        return _together(codes)
 
     async def _tried(
-        self, inputs: dict[str, Any], request_id: str | None, which: str = ""
+        self, inputs: dict[str, Any], request_id: str | None, which: str, tell: Callable[[BaseException], str]
     ) -> tuple[Code, Any, BaseException | None]:
         from hush.cli._values import Unheld, plain
         from hush.core import InputError, RunTimeout
@@ -158,7 +169,7 @@ class _Job:
             if isinstance(error, InputError) and info_of(error) is None:
                 say(safe(f"hush: {which}{error}", lines=True))
                 return Code.USAGE, None, error
-            say(which + failure_text(error, whole=self.whole))
+            say(which + tell(error))
             # Another graph's run, in a function, may have taken too long as well.
             info = info_of(error)
             late = isinstance(error, RunTimeout) and info is not None and info.path == self.engine.name
@@ -179,11 +190,6 @@ class _Job:
 async def _next(lines: Iterator[Line], *, waits: bool) -> Line | None:
     # Somebody may write them while they are read: the loop goes on meanwhile.
     return await asyncio.to_thread(next, lines, None) if waits else next(lines, None)
-
-
-def _together(codes: list[Code]) -> Code:
-    """One code for several runs: theirs, if it is the same for all, else that some failed."""
-    return codes[0] if len(set(codes)) == 1 else Code.PARTIAL if codes else Code.OK
 
 
 def _ended(job: _Job, given: Inputs) -> int:
