@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from time import perf_counter_ns
+
 import pytest
 
-from hush.core import PARENT, CodeNode, Each, GraphNode, MapNode
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core._runtime._pass import BUDGET_NS
 from kit.faults import label
 from kit.flows import flows
 from runtime.failing_items import labels, sync_body
@@ -135,3 +139,32 @@ def test_a_failure_upstream_fails_a_map_that_fails_fast():
         with MapNode(name="b", inputs={"x": Each(one["x"])}, on_error="raise"):
             CodeNode(name="n", code_fn=sync_body, inputs={"x": PARENT["x"]})
     assert label(outcome(graph).error) == "-2"
+
+
+@pytest.mark.timeout(20)
+async def test_such_a_map_ends_also_where_the_budget_of_the_pass_is_spent_when_it_hears_of_that():
+    """It waited for more items, in a run that was ending already: nobody woke it, and nobody could cancel it."""
+
+    async def busy(x):
+        until_ns = perf_counter_ns() + BUDGET_NS + 1_000_000
+        while perf_counter_ns() < until_ns:
+            pass
+        await asyncio.sleep(0)
+
+    async def first(x):
+        if x == 0:
+            raise ValueError("no")
+        await asyncio.Event().wait()
+        return {"y": x}
+
+    with GraphNode(name="g") as graph:
+        with MapNode(name="busy", inputs={"x": Each(range(10))}, max_concurrency=1):
+            CodeNode(name="n", code_fn=busy, inputs={"x": PARENT["x"]})
+        with MapNode(name="a", inputs={"x": Each(range(3))}) as one:
+            CodeNode(name="n", code_fn=first, inputs={"x": PARENT["x"]}, outputs={"y": PARENT["y"]})
+        with MapNode(name="b", inputs={"y": Each(one["y"])}, on_error="raise"):
+            CodeNode(name="n", code_fn=lambda y: {}, inputs={"y": PARENT["y"]}, executor="inline")
+    engine = Hush(graph)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="no"):
+            await engine.run()

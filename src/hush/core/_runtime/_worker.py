@@ -194,7 +194,7 @@ class Worker:
                     fanout.spawn(context)
                     return
             elif not spent:
-                if self.signal is DONE:
+                if self.signal is DONE or fanout.domain.closing:  # who has failed by himself is cancelled by nobody
                     return
                 await self._fill()
                 self._check_cancelled()
