@@ -158,6 +158,35 @@ def test_partial_success_in_json_is_counted(receiver, exporter):
     assert refused(exporter).taken == len(ALL) - 3
 
 
+@pytest.mark.parametrize(("said", "taken"), [(99_999, 0), (-5, len(ALL))])
+def test_no_more_are_rejected_than_were_sent_and_no_fewer_than_none(receiver, exporter, said, taken):
+    body = b'{"partialSuccess": {"rejectedSpans": "%d", "errorMessage": "too old"}}' % said
+    receiver.plan.append(Answer(body=body, kind="application/json"))
+    if taken:
+        exporter.export(batch())
+    else:
+        assert refused(exporter).taken == 0
+
+
+UNREADABLE = {"content-encoding": "gzip"}
+
+
+def test_what_was_taken_is_not_sent_again_though_the_answer_cannot_be_read(receiver, exporter):
+    """As of a proxy that marks answers as compressed which are not: the server would have all spans twice."""
+    receiver.plan.append(Answer(headers=UNREADABLE, body=b"no gzip"))
+    exporter.export(batch())
+    exporter.export(batch(RUN))
+    assert len(receiver.spans) == len(ALL) + 1
+
+
+@pytest.mark.parametrize(("status", "again"), [(400, False), (503, True)])
+def test_a_refusal_that_cannot_be_read_is_that_refusal(receiver, exporter, status, again):
+    receiver.plan.append(Answer(status, headers=UNREADABLE, body=b"no gzip"))
+    error = refused(exporter)
+    assert (error.again, error.answered) == (again, True)
+    assert f"answered {status}" in str(error)
+
+
 @pytest.mark.parametrize("said", [b"{}", b"no json", b"[]", b""])
 def test_an_answer_in_json_that_says_nothing_is_no_error(receiver, exporter, said):
     receiver.plan.append(Answer(body=said, kind="application/json"))

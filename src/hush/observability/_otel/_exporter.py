@@ -135,6 +135,7 @@ class OTLPExporter:
         if len(data) > _MOST_BYTES and len(spans) > 1:
             raise TooLarge
         rejected, said = self._sender.send(data)
+        rejected = min(max(rejected, 0), body.count)  # as it is said by somebody else
         lost.add(rejected, said or ("no reason given" if rejected else ""))
         return lost
 

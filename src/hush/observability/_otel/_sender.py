@@ -92,7 +92,11 @@ class Sender:
                 response = self._post(data, deadline)
             with response:
                 self._used = True
-                return self._read(response, _answer(response, deadline))
+                try:
+                    answer = _answer(response, deadline)
+                except (requests.RequestException, OSError):
+                    answer = b""  # its status has said what became of the spans: sent again, they would be there twice
+                return self._read(response, answer)
         except (requests.RequestException, OSError) as error:
             if _timed_out(error):
                 raise self._error(f"gave no answer within {self._endpoint.timeout_s:g} s", again=True) from None
