@@ -24,6 +24,8 @@ from hush.core.extend import without_named_secrets, without_secrets
         "GET https://h/a?b=1&key=planted",
         "GET https://h/a?appsecret=planted",
         "GET https://h/a?authkey=0planted",
+        "from eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.planted it says",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\nplanted\n-----END PGP PRIVATE KEY BLOCK-----",
     ],
 )
 def test_what_stands_under_a_secret_name_in_a_text(text):
@@ -65,7 +67,7 @@ def test_lines_of_source_keep_what_only_names_a_secret():
 
 
 PIECES = ["bearer ", "BASIC ", "\u017fk-", "sk-", "-----BEGIN PRIVATE KEY-----", "://", "a:b@", "c", "?key=", "&token="]
-PIECES += ["=", "Zm9v", " ", "1", "\n", "x", "\u212a"]
+PIECES += ["eyJhbGciOiJ9", ".", "=", "Zm9v", " ", "1", "\n", "x", "\u212a"]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))

@@ -40,6 +40,11 @@ SECRET = [
     ('- token: "abc', ["abc"]),
     ("password: |\n  abc", ["abc"]),
     ("password: !vault abc", ["abc"]),
+    ("db:\n  password: |\n    abc\n    def\n\n    ghi\n  user: ada", ["abc", "def", "ghi"]),
+    ("password: >-\n  abc\n  def", ["abc", "def"]),
+    ("db:\n  password: abc def ghi  # of all\n  user: ada", ["abc", "def", "ghi"]),
+    ("user: ada\napi_key: abc, def", ["abc", "def"]),
+    ("- secret: abc def\n- user: ada", ["abc", "def"]),
     ("passphrase: correct horse battery, at", ["correct", "battery"]),
     ("{password: abc, user: ada}", ["abc"]),
     ("password: #-(!", ["#-(!"]),
@@ -68,6 +73,21 @@ SECRET = [
     ("{'api_key': ['abc", ["abc"]),
     (f"{{'api_keys': {[f'abc{one:040}' for one in range(99)]}}}", ["abc", "00"]),
     (r"{\"api_key\": [\"abc\"]}", ["abc"]),
+    # In brackets, without quotes.
+    ("{'api_key': [hunter], 'user': ['ada']}", ["hunter"]),
+    ("{'token': [ab12cd34, hunter]}", ["ab12cd34", "hunter"]),
+    ("api_keys: [hunter, x3, swordfish]", ["hunter", "x3", "swordfish"]),
+    ("password=[hunter swordfish]", ["hunter", "swordfish"]),
+    # Apart from their names.
+    ("Command '['mysql', '--password', 'hunter 2', '-u', 'ada']' returned non-zero", ["hunter 2"]),
+    ("Command 'mysql --password hunter -u ada' returned non-zero exit status 1.", ["hunter"]),
+    ("curl --api-key  'hunter 2' --auth-token swordfish https://h", ["hunter 2", "swordfish"]),
+    ("<soap:user>ada</soap:user><wsse:Password Type='x'>hunter 2</wsse:Password>", ["hunter 2"]),
+    ('<add key="ApiKey" value="hunter 2"/>', ["hunter 2"]),
+    ("[{'name': 'DB_PASSWORD', 'value': 'hunter 2'}, {'name': 'USER', 'value': 'ada'}]", ["hunter 2"]),
+    ('{"key":"x-api-key","value":"hunter"}', ["hunter"]),
+    ("env:\n- name: API_KEY\n  value: hunter\n", ["hunter"]),
+    ("Header(name=b'authorization', value=b'hunter')", ["hunter"]),
     # In braces, as ODBC has it, and what only begins as a placeholder does.
     ("DRIVER={ODBC Driver 18};UID=u;PWD={hunter2};Encrypt=yes", ["hunter2"]),
     ("api_key=${hunter2Xy99z}", ["hunter2"]),
@@ -136,6 +156,15 @@ HARMLESS = [
     "user\n  Bad [type=bad, input_value='ada', input_type=str]",
     "password\n  Field required [type=missing, input_value={'user': 'ada'}, input_type=dict]",
     "password\n  Bad [type=string_type, input_value=None, input_type=NoneType]",
+    "errors:\n  password: must be longer than 8 characters\n  email: is missing",
+    "unexpected token: |\n  a | b\n    ^",
+    "{'api_key': [str], 'tokens': [many], 'token': [name], 'token_ids': [101, 2054]}",
+    "usage: x [--password PASSWORD] [--api-key API_KEY] [--token-file FILE]",
+    "the option --password is required; use --token instead of --api-key",
+    "argument --password: expected one argument; --token, --secret and more; run with --token $TOKEN",
+    "['--password', '--user', 'ada'] <password></password> <password>${word}</password>",
+    "{'name': 'user', 'value': 'ada'}, {'name': 'password', 'type': 'str', 'value': ''}",
+    "list<token>, map<secret, x>; <author>ada</author>",
 ]
 CODE = [
     'raise RuntimeError("... X-Api-Key: abc | password: abc | Authorization: Token abc | Cookie: session=abc")',
@@ -148,6 +177,7 @@ CODE = [
     "password = ('abc'",
     "auth = ('ada', 'abc')",
     "password = '''abc'''",
+    "run(['mysql', '--password', 'abc'])",
     "if password == 'abcd' or token != 'abc123':",
     "password = f'abcd{x}'",
 ]
@@ -168,6 +198,8 @@ HARMLESS_CODE = [
     'auth = f"{user}:{word}"',
     'while token == "(" or token != "name":',
     "if (token := self.next_token):",
+    'run(["mysql", "--password", password])',
+    'Pair(name="token", value=token)',
 ]
 
 
@@ -275,6 +307,13 @@ PIECES += [
     '"""',
     "pin\n  [type=x, input_value=",
     "is",
+    "--token ",
+    "|\n  ",
+    ">\n ",
+    "<pwd>",
+    "</",
+    "name: 'token', 'value': ",
+    "key=pin value=",
 ]
 
 
@@ -301,6 +340,10 @@ HOSTILE = [
     *('token="""', "token={x", "token=${", "token: x ", "pin\n  [type=x", "pin\n  [type=x, input_value="),
     *("[type=a", " |", "basic Zm9v", "bearer is", "?akey=a", "bearer of,"),
     *("token=[{", "token=((('a", "token=[('', ", "token=['' ()", "token=[\"'token'=[\", ", "token=f'{"),
+    *("--password ", "--password x ", "--password', ", "<password>", "<password>a", "<password a"),
+    *("name: token\n value: ", "'name': 'token', 'value': ", "password: >\n ", "x token: |\n ", "a:\n"),
+    *("password: a\n", "password: |\n a\n", "api_key: [a ", "api_key: [a,", "token: [abc123 ", "'token': [a"),
+    *("\npassword: a  ", "eyJaaaaa.", "eyJaaaaa-"),
     *("basic ", "?token", "://a:", "-----BEGIN ", "auth: 'a\\"),
 ]
 

@@ -23,6 +23,14 @@ _PAIR = rf"""(?:[^\s;"']|{_IN})+"""
 _PLAIN = re.compile(
     rf"""(?:[|>][-+]?[ \t]*\n[ \t]*)?(?:(?:!\S{{0,40}}|&\S{{1,40}})[ \t]+)?(?P<run>{_RUN})"""  # YAML: a block, a tag
 )
+_BLOCK = re.compile(
+    r"[|>][-+0-9]{0,2}[ \t]*\n(?P<indent>[ \t]{1,80})(?![ \t\n])[^\n]+(?:\n(?:(?P=indent)[^\n]+|[ \t]{0,80}(?=\n)))*"
+)
+"""A block of YAML: all lines with the indentation of its first."""
+_LINE_OF_YAML = re.compile(r"[ \t]*(?:- )?[\w.-]{1,64}:(?:[ \t]|\r?\n|\Z)")
+_BARE = r"""[^\s\[\](){}<>"',;$]++"""  # possessive: no part of it will do
+_LIST = re.compile(rf"\[[ \t]?(?P<each>{_BARE}(?:,?[ \t]?{_BARE})*+)[ \t]?\]")
+"""Several without quotes."""
 _PHRASE = re.compile(r"""[^\n"'|;,]+""")
 _AUTHORIZATION = re.compile(
     r"""(?:[A-Za-z][\w-]{0,40}[ \t]+(?![\w-]{1,64}:))?"""
@@ -31,7 +39,8 @@ _AUTHORIZATION = re.compile(
 _COOKIES = re.compile(rf"""{_PAIR}(?:"?;[ \t]*{_PAIR})*""")
 _AROUND = ",;:.)}]|>'\"\\`"
 """What may close the sentence or the brackets around a value. At its end, it says nothing of it."""
-_BRACKETS = frozenset("([{")
+_OPENS = frozenset("([{|>")
+"""What stands before several values, or those on the next lines."""
 _NO_VALUE = frozenset(["", *"\r\n[({<}])>,;"])
 _ENOUGH = 64  # characters, by which a value is judged: what is kept is looked at again from the next name on
 
@@ -76,16 +85,20 @@ def end_of_field(text: str, begin: int, name: str, at: int) -> int:
       made by a machine: 6 characters or more with a digit among them, or 16 of both cases. A ``pin`` is 4 digits or
       more.
     - The value is one run without blanks, or what stands in quotes. ``Authorization`` has a scheme besides, ``Cookie``
-      all its pairs, a passphrase the rest of its clause.
+      all its pairs, a passphrase the rest of its clause. Among lines that all have a name and a colon it is the rest of
+      the line, as in YAML, and of a block of YAML all of it.
     """
     opening = text[at : at + 1]
-    if opening in _NO_VALUE and opening not in _BRACKETS:
+    if opening in _NO_VALUE and opening not in _OPENS:
         return at
     words = base_of(name)
     if not words:
         return at
-    if opening in _BRACKETS:
-        return at if _may_be_talk(text, begin, name, words, at) else end_of_bracket(text, at)
+    if opening in _OPENS:
+        talk = _may_be_talk(text, begin, name, words, at)
+        end = at if talk else _end_of_several(text, name, at)
+        if end > at or opening != "|":
+            return end
     last = words[-1]
     quoted = QUOTED.match(text, at)
     plain = None if quoted else _PLAIN.match(text, at, at + _ENOUGH)
@@ -109,7 +122,19 @@ def end_of_field(text: str, begin: int, name: str, at: int) -> int:
         return at
     if quoted is not None:
         return quoted.end()
+    if last not in ("authorization", "cookie", "cookies") and _is_of_yaml(text, begin, at):
+        end = text.find("\n", at)
+        line = text[at:] if end < 0 else text[at:end]
+        return at + len(line.partition(" #")[0].rstrip())
     return at + len(_whole(text, at, last).rstrip(_AROUND))
+
+
+def _end_of_several(text: str, name: str, at: int) -> int:
+    """Where a block of YAML, or a bracket that holds secrets, ends."""
+    if text[at] in "|>":
+        block = _BLOCK.match(text, at)
+        return at if block is None else block.end()
+    return max(end_of_bracket(text, at), end_of_list(text, name, at))
 
 
 def end_of_bracket(text: str, at: int, *, code: bool = False) -> int:
@@ -137,6 +162,24 @@ def end_of_bracket(text: str, at: int, *, code: bool = False) -> int:
     return end
 
 
+def end_of_list(text: str, name: str, at: int) -> int:
+    """Where a list without quotes ends, as in ``[abc, def]``, if there are secrets in it; else ``at``."""
+    found = _LIST.match(text, at)
+    words = base_of(name)
+    if found is None or not words:
+        return at
+    each = found["each"].replace(",", " ").split()
+    named = (len(words) > 1 and words[0] not in _FAULTS) or words[-1].endswith(_CHOSEN)
+    if any(map(looks_made, each)) or (named and any(map(str.isalpha, found["each"])) and not is_said(each[0])):
+        return found.end()
+    return at
+
+
+def is_said(word: str) -> bool:
+    """Whether a sentence or a type begins so, and hardly a secret does."""
+    return word.lower() in _SAYS
+
+
 def is_compared(name: str, value: str) -> bool:
     """Whether ``value``, which somebody compared what is under ``name`` with, is a secret: ``password == "abc"``."""
     words = base_of(name)
@@ -154,6 +197,21 @@ def _whole(text: str, at: int, last: str) -> str:
     found = form.match(text, at) or _PLAIN.match(text, at)
     assert found is not None
     return found[0]
+
+
+def _is_of_yaml(text: str, begin: int, at: int) -> bool:
+    """Whether a name at ``begin`` opens a line, and the line before or after has a name and a colon too.
+
+    Alone it may be the begin of a sentence: *password: hunter2 and more*.
+    """
+    start = text.rfind("\n", max(begin - 80, 0), begin) + 1
+    if (start == 0 and begin > 80) or text[start:begin].strip(" \t") not in ("", "-") or text[at - 1] not in " \t":
+        return False
+    following = text.find("\n", at, at + _FARTHEST) + 1
+    if following and _LINE_OF_YAML.match(text, following):
+        return True
+    before = max(text.rfind("\n", max(start - _FARTHEST, 0), max(start - 1, 0)) + 1, start - _FARTHEST, 0)
+    return start > 0 and _LINE_OF_YAML.match(text, before) is not None
 
 
 def _says_something(text: str, plain: re.Match[str]) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hush.core import protocols
-from hush.core._resources._fields import QUOTED, end_of_bracket, end_of_field, is_compared, looks_made
+from hush.core._resources._apart import places_apart
+from hush.core._resources._fields import QUOTED, end_of_bracket, end_of_field, end_of_list, is_compared, looks_made
 from hush.core._resources._secret_names import KEYS, STEMS, is_secret_name
 from hush.core._resources._secrets import HIDDEN, without_places, without_secrets
 
@@ -81,7 +82,7 @@ protocols.without_secrets.call = without_named_secrets
 
 def _may_name_some(text: str) -> bool:
     """Whether a secret name and a value can be in it: the expression itself takes ten times as long on a long text."""
-    if "=" not in text and ":" not in text and "(" not in text:
+    if "=" not in text and ":" not in text and "(" not in text and "--" not in text and "</" not in text:
         return False
     low = text.lower()
     return any(stem in low for stem in STEMS) or ("key" in low and any(word in low for word in KEYS))
@@ -118,6 +119,8 @@ def _in_text(text: str, shift: int, *, source: bool = False) -> Iterator[tuple[i
         if stop > begin:
             end = stop
             yield shift + begin, shift + stop
+    for begin, stop in places_apart(text):
+        yield shift + begin, shift + stop
     if "input_value=" in text:
         for found in _INPUT.finditer(text):
             if _is_secret(found["name"]) and found["value"] not in _KEPT:
@@ -142,6 +145,8 @@ def _in_code(text: str, shift: int) -> Iterator[tuple[int, int]]:
         if stop > begin:
             end = stop
             yield shift + begin, shift + stop
+    for begin, stop in places_apart(text, code=True):
+        yield shift + begin, shift + stop
 
 
 def _secret_name(text: str, found: re.Match[str]) -> str | None:
@@ -181,6 +186,8 @@ def _value(text: str, found: re.Match[str], name: str, *, code: bool = False, so
     if by is None and not _IN_TUPLE.search(text, max(found.start() - 4, 0), found.start()):
         return at, at
     if by is not None and text[at : at + 1] in ("(", "[", "{") and (stop := end_of_bracket(text, at, code=code)) > at:
+        return at, stop
+    if by is not None and not code and text[at : at + 1] == "[" and (stop := end_of_list(text, name, at)) > at:
         return at, stop
     value = QUOTED.match(text, at)
     if code and value is not None and _only_holds(text[at : value.start("quote")], value["inside"]):

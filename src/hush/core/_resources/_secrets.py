@@ -11,8 +11,10 @@ from hush.core._resources._known import Known
 from hush.core._resources._secret_names import is_secret_name
 
 _ENCODED = r"(?-i:(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/]{4,}={0,2})"  # base64, and not the next word of "a basic example"
+_WEB_TOKEN = r"(?-i:(?<![\w-])eyJ[\w-]{5,}+\.eyJ[\w-]{5,}+(?:\.[\w-]+)*)"  # a JWT: JSON, JSON, signature
 _SHAPE = re.compile(
     rf"\bbearer\s+\S|\bbasic\s+{_ENCODED}"
+    rf"|{_WEB_TOKEN}"
     r"|\bsk-\w|-----BEGIN |(?:://|\A)[^/\s:@]*:[^/\s@]+@"
     r"|[?&][\w.-]*(?:key|token|secret|sig|signature|password|passwd|pwd|jwt|otp)=[^&\s]",
     re.IGNORECASE,
@@ -31,8 +33,9 @@ _OF_BEARERS = (
 _PARTS = re.compile(
     rf"(?P<before>\bbearer\s+){_OF_BEARERS}[^\s\"',;]+"
     rf"|(?P<encoded>\bbasic\s+){_ENCODED}"
+    rf"|{_WEB_TOKEN}"
     r"|\bsk-[\w*.-]+"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*-----|\Z)"
     r"|(?P<address>://)[^/\s:@]*:[^/\s@]+(?=@)"
     r"|(?P<query>[?&][\w.-]*(?:key|token|secret|sig|signature|password|passwd|pwd|jwt|otp)=)[^&\s\"']+",
     re.IGNORECASE | re.DOTALL,
@@ -116,6 +119,7 @@ def _may_hold_some(text: str) -> bool:
         "bearer" in low
         or "basic" in low
         or "sk-" in low
+        or "eyj" in low
         or "-----begin" in low
         or ("@" in low and "://" in low)
         or ("=" in low and ("?" in low or "&" in low))
