@@ -138,6 +138,37 @@ def test_a_text_that_was_plain_is_hidden_beside_what_says_that_it_is_a_secret():
     assert shown("violet-hippo-48") == SECRET
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        [("accept", "*/*"), ("authorization", "planted")],
+        [[b"x-api-key", b"planted"]],
+        ({"name": "DB_PASSWORD", "value": "planted"},),
+        {"key": "api_key", "value": "planted", "type": "string"},
+        ["mysql", "--password", "planted", "-u", "ada"],
+        ["--api-key=planted", "--verbose"],
+        ["PATH=/bin", "DB_PASSWORD=planted"],
+    ],
+)
+def test_what_stands_beside_the_name_of_a_secret_is_hidden(value):
+    found = dumped(shown(value))
+    assert "planted" not in found
+    assert SECRET in found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"required": ["token", "name"], "pair": ("password", "email")},
+        [["token", 12], ["name", "ada"], ["a", "token", "b"], ["token"]],
+        [{"name": "user", "value": "ada"}, {"name": "password", "value": 3}, {"name": 5, "value": "x"}],
+        ["--verbose", "ada", "--token", "--user", "a=b", "a == token=", "max_tokens=5"],
+    ],
+)
+def test_what_only_has_such_a_name_is_shown(value):
+    assert SECRET not in dumped(shown(value))
+
+
 def test_notes_of_any_kind_do_no_harm():
     error = ValueError("x")
     error.__notes__ = ["a", Hiding("b"), 3, "sk-abcdefgh"]

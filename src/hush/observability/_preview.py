@@ -36,6 +36,7 @@ _KNOWN_NAMES = 10_000
 _MOST_REMEMBERED = 1_000
 _SHORTEST = 8
 """Characters of what hides itself and is sought elsewhere too: shorter ones may be ordinary words."""
+_LONGEST_NAME = 100
 _LEAST, _MOST = -(2**63), 2**63 - 1  # what a file can hold as a number
 _MARGIN = 10_000
 """Characters beyond a cut that are searched for secrets: longer than any of them."""
@@ -339,17 +340,57 @@ def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: 
         left[0] -= len(name)
         secret = value is not None and type(value) is not bool and is_secret(raw[:1_000])
         found[name] = _hidden(value) if secret else _shown(value, bounds, depth + 1, left)
+    if type(found.get("value")) is str and _is_entry(found):
+        found["value"] = SECRET
     return found
+
+
+def _is_entry(table: Mapping[str, Any]) -> bool:
+    """Whether it has the name of a secret beside its value, as variables and headers are listed."""
+    name = table.get("name", table.get("key"))
+    return type(name) is str and is_secret(name[:1_000])
 
 
 def _list(values: Iterable[Any], count: int, bounds: Bounds, depth: int, left: list[int]) -> list[Any]:
     found: list[Any] = []
+    secret = False  # whether the one before says so of this one
     for value in values:
         if len(found) >= bounds.items or left[0] <= 0:
             found.append(f"… {count - len(found):,} more")
             break
+        kind = type(value)
+        if kind is str and (secret or value[:2] == "--" or value.find("=", 0, _LONGEST_NAME) > 0):
+            hidden = _without_argument(value, secret)
+            secret = value[:2] == "--" and is_secret(value[:_LONGEST_NAME]) and hidden == value
+            value = hidden  # of which the rest is shown
+        else:
+            secret = False
+            if (kind is tuple or kind is list) and len(value) == 2 and depth + 1 < bounds.depth and _is_pair(value):
+                found.append([_shown(value[0], bounds, depth + 2, left), _hidden(value[1])])
+                continue
         found.append(_shown(value, bounds, depth + 1, left))
     return found
+
+
+def _without_argument(text: str, secret: bool) -> str:
+    """An argument of a command, or a variable of its environment, without the value of a secret one."""
+    if secret and text[:1] != "-":
+        return SECRET
+    name = text[: max(text.find("=", 0, _LONGEST_NAME), 0)]
+    named = name.lstrip("-").replace("-", "_").isidentifier() and is_secret(name)
+    return f"{name}={SECRET}" if named else text
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether one of several pairs is the name of a secret and its value, as of headers."""
+    name, given = type(value[0]), type(value[1])
+    if (
+        (given is not str and given is not bytes)
+        or (name is not str and name is not bytes)
+        or len(value[0]) > _LONGEST_NAME
+    ):
+        return False
+    return is_secret(value[0] if name is str else value[0].decode("latin-1"))
 
 
 def said(error: BaseException) -> str:
