@@ -156,6 +156,10 @@ async def test_many_spans_of_one_run_all_say_whose_they_are(receiver, made):
     assert len({one.id for one in receiver.spans}) == len(receiver.spans)
 
 
+def _same(x):
+    return {"y": x}
+
+
 def _item_of(users, one):
     """A map of 400 items, each hundredth of which makes a span of its own in its call."""
 
@@ -174,6 +178,9 @@ def _item_of(users, one):
     elif one == "two nodes":
         first = CodeNode(name="first", code_fn=blocking, inputs=inputs, executor="inline")
         CodeNode(name="one", code_fn=request, inputs={"x": first["y"]}, outputs={"*": PARENT})
+    elif one == "beside a cached one":
+        CodeNode(name="first", code_fn=blocking, inputs=inputs, executor="inline")
+        CodeNode(name="one", code_fn=_same, inputs={"x": 1}, outputs={"*": PARENT}, cache="memory")
     elif one == "nested":
         with MapNode(name="inner", inputs={"x": Each([0, 1]), "at": PARENT["x"]}) as inner:
             CodeNode(name="one", code_fn=blocking, inputs={"x": PARENT["at"]}, outputs={"*": PARENT}, executor="inline")
@@ -184,7 +191,10 @@ def _item_of(users, one):
         CodeNode(name="one", code_fn=blocking, inputs=inputs, outputs={"*": PARENT}, executor=one)
 
 
-@pytest.mark.parametrize("one", ["inline", "thread", "awaited", "two nodes", "nested", "retried"])
+WHERE = ["inline", "thread", "awaited", "two nodes", "beside a cached one", "nested", "retried"]
+
+
+@pytest.mark.parametrize("one", WHERE)
 async def test_what_spans_of_user_code_hang_under_is_never_left_out(receiver, made, users, one):
     with MapNode(name="each", inputs={"x": Each(range(400))}, max_concurrency=8) as graph:
         _item_of(users, one)

@@ -122,6 +122,9 @@ class Growing(Keeping):
             self.crowding.held += 1
             item.started_ns = min(item.started_ns, event.started_ns if event.ready_ns is None else event.ready_ns)
         within[index] = item
+        for event in (found or ()) if self.seen else ():
+            if event.number in self.seen:
+                self._see(event.number, item)
         return item
 
     def _find(self, event: Any) -> UnderWay | None:
