@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
 
 import pydantic
 import pytest
@@ -65,7 +67,7 @@ def test_what_pydantic_hides_is_hidden():
 def test_a_million_texts_that_hide_themselves_are_not_all_remembered():
     known = len(_secrets._remembered)
     for number in range(2_000):
-        assert shown(Hiding(f"hidden number {number}")) == SECRET
+        assert shown(Hiding(f"hidden_number_{number}")) == SECRET
     assert len(_secrets._remembered) <= known + 1_000
 
 
@@ -136,6 +138,24 @@ def test_a_text_that_was_plain_is_hidden_beside_what_says_that_it_is_a_secret():
     assert preview({"a": "violet-hippo-48"}, PREVIEW) == {"a": "violet-hippo-48"}
     remember_secrets(["violet-hippo-48"])
     assert shown("violet-hippo-48") == SECRET
+
+
+def test_a_secret_that_is_known_is_found_as_addresses_json_and_python_write_it():
+    secret = 'pl@nted/wörd "of" two\'s \\ back\nand\u2028more'
+    remember_secrets([secret])
+    texts = [
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        json.dumps(secret),
+        repr(secret),
+        repr([secret]),
+    ]
+    for text in (*texts, json.dumps({"of": secret}, ensure_ascii=False), str(KeyError(secret))):
+        found = without_secrets(f"it is {text}, it said")
+        assert SECRET in found
+        assert "nted" not in found
+        assert "more" not in found
 
 
 @pytest.mark.parametrize(

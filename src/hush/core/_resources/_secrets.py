@@ -20,6 +20,8 @@ _SHAPE = re.compile(
     re.IGNORECASE,
 )
 HIDDEN = "[secret]"
+_MEANS_NOTHING = re.compile(r"[\w.~-]*", re.ASCII)
+"""Characters that are the same in addresses, JSON and Python's literals."""
 _SHORTEST = 4  # removing shorter ones would only garble the text
 _NO_KEYS = frozenset(
     {"none", "null", "empty", "dummy", "fake", "test", "local", "ollama", "unused", "anything", "placeholder", "no-key"}
@@ -97,10 +99,27 @@ _remembered = Known()
 
 
 def remember_secrets(secrets: Iterable[str]) -> None:
-    """From now on ``without_secrets`` finds these by value. From any thread."""
+    """From now on ``without_secrets`` finds these by value, also as an address, JSON or a ``repr`` has them.
+
+    From any thread.
+    """
     for each in secrets:
         if _may_be_sought(each):
-            _remembered.add(each)
+            for form in _forms_of(each):
+                _remembered.add(form)
+
+
+def _forms_of(secret: str) -> set[str]:
+    """A secret, and what becomes of it in texts that have a meaning of their own for some of its characters."""
+    if _MEANS_NOTHING.fullmatch(secret):
+        return {secret}
+    from json import dumps
+    from urllib.parse import quote
+
+    safe = secret.encode("utf-8", "replace")
+    in_address = quote(safe, safe="")
+    parts = in_address, quote(safe), in_address.replace("%20", "+")
+    return {secret, *parts, dumps(secret)[1:-1], dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
 
 
 def secrets_known() -> int:
