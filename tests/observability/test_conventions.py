@@ -251,6 +251,7 @@ def test_what_no_wire_can_hold_is_replaced_wherever_it_stands():
 
 def test_stops_and_odd_parameters():
     given = {"stop": ["a", "b"], "max_completion_tokens": 5, "seed": 2**70, "top_k": 3, "user": "ann"}
+    given |= {"reasoning_effort": "low", "response_format": "json_schema"}
     asked = Generation("m", "llm:m", parameters=given)
     found = described(LLM._replace(generation=asked)).attributes
     assert found["gen_ai.request.stop_sequences"] == ("a", "b")
@@ -258,6 +259,16 @@ def test_stops_and_odd_parameters():
     assert found["gen_ai.request.seed"] == str(2**70)  # whole numbers have 64 bits on the wire
     assert found["gen_ai.request.top_k"] == 3.0
     assert found["hush.request.user"] == "ann"
+    assert found["gen_ai.request.reasoning.level"] == "low"
+    assert found["gen_ai.output.type"] == "json"
+
+
+def test_a_form_of_answers_that_nobody_knows_is_shown_as_it_is():
+    asked = Generation("m", "llm:m", parameters={"response_format": {"type": "grammar"}, "reasoning_effort": 3})
+    found = described(LLM._replace(generation=asked)).attributes
+    assert found["hush.request.response_format"] == '{"type": "grammar"}'
+    assert found["hush.request.reasoning_effort"] == 3
+    assert "gen_ai.output.type" not in found
 
 
 def test_a_model_that_is_known_by_its_resource_only():

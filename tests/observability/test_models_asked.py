@@ -143,6 +143,20 @@ async def test_events_say_who_is_asked_and_with_what():
     assert about == {"requested": "text-embedding-3-small", "provider": None, "parameters": {"dimensions": 64}} | about
 
 
+@pytest.mark.parametrize(
+    ("form", "said"), [(None, None), ("json", "json_object"), ({"type": "object", "properties": {}}, "json_schema")]
+)
+async def test_a_trace_says_in_what_form_an_answer_was_asked_for(made, receiver, form, said):
+    with GraphNode(name="g") as graph:
+        ask = LLMNode(name="ask", resource_key="o", inputs={"messages": "hi", "response_format": form})
+        START >> ask >> END
+    await run(graph, made(), ScriptedLLM("{}"))
+    of = {name: one.attributes for one in receiver.spans for name in one.attributes if "model" in name}
+    assert of["gen_ai.request.model"].get("gen_ai.output.type") == (None if said is None else "json")
+    parameters = json.loads(of["langfuse.observation.model.name"].get("langfuse.observation.model.parameters", "{}"))
+    assert parameters.get("response_format") == said
+
+
 class Diagnosis(BaseModel):
     """What a model is asked for."""
 

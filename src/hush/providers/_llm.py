@@ -228,8 +228,10 @@ def uses_of_models(
 
 def asked_for(request: LLMRequest, resource: ChatResource) -> dict[str, Any]:
     """What tracers are told of a request: its messages where they are not just those among the inputs of its node."""
-    told = asked(resource, request.chat.parameters)
-    return {**told, "messages": list(request.chat.messages)} if request.again else told
+    chat = request.chat
+    form = {} if chat.schema is None else {"response_format": "json_schema" if chat.schema else "json_object"}
+    told = asked(resource, {**chat.parameters, **form})
+    return {**told, "messages": list(chat.messages)} if request.again else told
 
 
 def _is_share(value: object) -> bool:

@@ -68,6 +68,8 @@ TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 STREAM = "gen_ai.request.stream"
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
+ASKED_FOR = "gen_ai.output.type"
+REASONING_LEVEL = "gen_ai.request.reasoning.level"
 STOP_SEQUENCES = "gen_ai.request.stop_sequences"
 USAGE = {
     "input_tokens": "gen_ai.usage.input_tokens",

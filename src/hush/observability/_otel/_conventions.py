@@ -132,6 +132,10 @@ def _parameter(name: str, value: Any) -> tuple[str, Any]:
     if name == "stop":
         each = value if isinstance(value, list | tuple) else (value,)
         return names.STOP_SEQUENCES, tuple(encodable(str(one)) for one in each)
+    if name == "reasoning_effort" and isinstance(value, str):
+        return names.REASONING_LEVEL, encodable(value)
+    if name == "response_format" and value in ("json_object", "json_schema"):
+        return names.ASKED_FOR, "json"
     return names.PARAMETER + encodable(name), scalar(value)
 
 
