@@ -165,6 +165,7 @@ def test_a_secret_that_is_known_is_found_as_addresses_json_and_python_write_it()
         [[b"x-api-key", b"planted"]],
         ({"name": "DB_PASSWORD", "value": "planted"},),
         {"key": "api_key", "value": "planted", "type": "string"},
+        [{"Key": "DbPassword", "Value": "planted"}],
         ["mysql", "--password", "planted", "-u", "ada"],
         ["--api-key=planted", "--verbose"],
         ["PATH=/bin", "DB_PASSWORD=planted"],

@@ -340,15 +340,18 @@ def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: 
         left[0] -= len(name)
         secret = value is not None and type(value) is not bool and is_secret(raw[:1_000])
         found[name] = _hidden(value) if secret else _shown(value, bounds, depth + 1, left)
-    if type(found.get("value")) is str and _is_entry(found):
-        found["value"] = SECRET
+    if "value" in found:
+        _hide_entry(found, "name", "key", "value")
+    elif "Value" in found:
+        _hide_entry(found, "Name", "Key", "Value")
     return found
 
 
-def _is_entry(table: Mapping[str, Any]) -> bool:
-    """Whether it has the name of a secret beside its value, as variables and headers are listed."""
-    name = table.get("name", table.get("key"))
-    return type(name) is str and is_secret(name[:1_000])
+def _hide_entry(table: dict[str, Any], name: str, key: str, value: str) -> None:
+    """Hide what an entry gives under ``value``, if it has the name of a secret: so variables and headers are listed."""
+    called = table.get(name) or table.get(key)
+    if type(called) is str and type(table[value]) is str and is_secret(called[:_LONGEST_NAME]):
+        table[value] = SECRET
 
 
 def _list(values: Iterable[Any], count: int, bounds: Bounds, depth: int, left: list[int]) -> list[Any]:
@@ -359,7 +362,7 @@ def _list(values: Iterable[Any], count: int, bounds: Bounds, depth: int, left: l
             found.append(f"… {count - len(found):,} more")
             break
         kind = type(value)
-        if kind is str and (secret or value[:2] == "--" or value.find("=", 0, _LONGEST_NAME) > 0):
+        if kind is str and (secret or "=" in value or value[:2] == "--"):
             hidden = _without_argument(value, secret)
             secret = value[:2] == "--" and is_secret(value[:_LONGEST_NAME]) and hidden == value
             value = hidden  # of which the rest is shown
@@ -383,14 +386,14 @@ def _without_argument(text: str, secret: bool) -> str:
 
 def _is_pair(value: Any) -> bool:
     """Whether one of several pairs is the name of a secret and its value, as of headers."""
-    name, given = type(value[0]), type(value[1])
-    if (
-        (given is not str and given is not bytes)
-        or (name is not str and name is not bytes)
-        or len(value[0]) > _LONGEST_NAME
-    ):
+    name, given = value
+    kind = type(name)
+    if (kind is not str and kind is not bytes) or len(name) > _LONGEST_NAME:
         return False
-    return is_secret(value[0] if name is str else value[0].decode("latin-1"))
+    if not is_secret(name if kind is str else name.decode("latin-1")):
+        return False
+    kind = type(given)
+    return kind is str or kind is bytes
 
 
 def said(error: BaseException) -> str:
