@@ -162,6 +162,40 @@ def test_a_handler_that_raises_ends_no_run_and_no_thread(capsys):
     assert tracer.counts.exported > 0
 
 
+@pytest.fixture
+def factory() -> Iterator[Any]:
+    before = logging.getLogRecordFactory()
+    yield lambda made: logging.setLogRecordFactory(lambda *args, **given: made(before(*args, **given)))
+    logging.setLogRecordFactory(before)
+
+
+def _on_a_host(record: logging.LogRecord) -> logging.LogRecord:
+    record.__dict__.update(node="host-7", run="job", item="none", host="host-7")
+    return record
+
+
+def test_fields_that_a_users_records_have_too_end_no_run(caplog, factory):
+    """Logging refuses what would overwrite a field: by an error, in the middle of whoever logs."""
+    with MapNode(name="each", inputs={"x": Each([1, 0])}) as graph:
+        CodeNode(name="n", code_fn=lambda x: {"y": 1 / x}, inputs={"x": PARENT["x"]}, outputs=PARENT)
+    factory(_on_a_host)
+    result = asyncio.run(Hush(graph).run({}, tracer=Raising(), request_id="r-1"))
+    assert result.status == "partial"
+    (failed,) = [one for one in caplog.records if one.name == "hush.run"]
+    assert (failed.run, failed.node, failed.item, failed.host) == ("r-1", "each/n", 1, "host-7")
+    assert {one.run for one in caplog.records if one.name.startswith("hush.")} == {"r-1"}
+
+
+def test_a_factory_of_records_that_raises_ends_no_run(caplog, factory):
+    def refuse(record: logging.LogRecord) -> logging.LogRecord:
+        raise RuntimeError("a factory of the user's")
+
+    factory(refuse)
+    logger("hush.tracing").warning("it is said all the same by %s", "one", extra={"run": "r-1"})
+    (record,) = caplog.records
+    assert (record.getMessage(), record.run, record.node) == ("it is said all the same by one", "r-1", None)
+
+
 def test_an_id_that_holds_a_secret_is_in_no_field(caplog):
     with GraphNode(name="g") as graph:
         CodeNode(name="n", code_fn=lambda: {"y": 1}, outputs=PARENT)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from hush.core.protocols import without_secrets
 
@@ -45,13 +46,43 @@ _fit = _Fit()
 def logger(name: str) -> logging.Logger:
     """The logger called ``name``, which begins with ``hush.``.
 
-    A handler that raises is told of on standard error, as logging does: it ends no run, and no thread of Hush.
+    A handler that raises is told of on standard error, as logging does: it ends no run, and no thread of Hush. Nor does
+    a factory of records that raises, or has given records a field of the same name: what is logged of it goes before.
     """
     found = logging.getLogger(name)
     if _fit not in found.filters:
         found.addFilter(_fit)
+        found.__dict__["makeRecord"] = partial(_made, found.makeRecord)
         found.__dict__["handle"] = partial(_handled, found.handle)
     return found
+
+
+def _made(
+    make: Callable[..., logging.LogRecord],
+    name: str,
+    level: int,
+    file: str,
+    line: int,
+    message: object,
+    arguments: Any,
+    error: Any,
+    function: str | None = None,
+    extra: Mapping[str, object] | None = None,
+    stack: str | None = None,
+) -> logging.LogRecord:
+    """In place of ``Logger.makeRecord``, which raises where a factory of records has set a field of ``extra``."""
+    about = name, level, file, line, message, arguments, error, function
+    record = None
+    for fields in (extra, None):
+        try:
+            record = make(*about, fields, stack)
+            break
+        except Exception:  # the factory is the user's
+            continue
+    if record is None:
+        record = logging.LogRecord(*about, stack)
+    record.__dict__.update(extra or {})
+    return record
 
 
 def _handled(handle: Callable[[logging.LogRecord], None], record: logging.LogRecord) -> None:
