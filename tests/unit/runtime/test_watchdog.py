@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from time import perf_counter_ns
 from types import SimpleNamespace
 
@@ -61,3 +62,20 @@ async def test_it_looks_at_a_loop_while_something_runs_there_and_not_else():
         CodeNode(name="n", code_fn=look, inputs={})
     await asyncio.gather(Hush(graph).run(), Hush(graph).run())
     assert (seen, budget in busy_passes()) == ([True, True], False)
+
+
+def test_a_run_does_without_where_no_thread_can_be_had_and_the_next_one_tries_again(monkeypatch):
+    """As while the interpreter ends, on Python 3.12."""
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    watchdog = Watchdog()
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)
+        watchdog.wake()
+    started = []
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append(thread))
+    watchdog.wake()
+    watchdog.wake()
+    assert [thread.name for thread in started] == ["hush-watchdog"]

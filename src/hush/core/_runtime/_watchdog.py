@@ -29,8 +29,12 @@ class Watchdog:
         if not self._awake.is_set():
             self._awake.set()
             if not self._started:
-                self._started = True
-                threading.Thread(target=self._look, name="hush-watchdog", daemon=True).start()
+                try:
+                    threading.Thread(target=self._look, name="hush-watchdog", daemon=True).start()
+                except RuntimeError:  # there are no more, or the interpreter ends: runs do without
+                    self._awake.clear()
+                else:
+                    self._started = True
 
     def _look(self) -> None:
         named: dict[int, int] = {}
