@@ -15,7 +15,7 @@ _WEB_TOKEN = r"(?-i:(?<![\w-])eyJ[\w-]{5,}+\.eyJ[\w-]{5,}+(?:\.[\w-]+)*)"  # a J
 _SHAPE = re.compile(
     rf"\bbearer\s+\S|\bbasic\s+{_ENCODED}"
     rf"|{_WEB_TOKEN}"
-    r"|\bsk-\w|-----BEGIN |(?:://|\A)[^/\s:@]*:[^/\s@]+@"
+    r"|\bsk-\w|-----BEGIN |(?:://|\A)[^/\s:@]*:[^/\s@]+@|://(?=[^/\s:@]*\d)[^/\s:@]{16,}@"
     r"|[?&][\w.-]*(?:key|token|secret|sig|signature|password|passwd|pwd|jwt|otp)=[^&\s]",
     re.IGNORECASE,
 )
@@ -39,6 +39,7 @@ _PARTS = re.compile(
     r"|\bsk-[\w*.-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*-----|\Z)"
     r"|(?P<address>://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"|(?P<login>://)[^/\s:@]{16,}(?=@)"
     r"|(?P<query>[?&][\w.-]*(?:key|token|secret|sig|signature|password|passwd|pwd|jwt|otp)=)[^&\s\"']+",
     re.IGNORECASE | re.DOTALL,
 )
@@ -53,6 +54,8 @@ def _is_one(found: re.Match[str]) -> bool:
     """Whether it is a credential: *Basic HTTP* has the shape of one, and so has ``?sort_key=abc``."""
     if (before := found["encoded"]) is not None:
         return _has_pair(found[0][len(before) :])
+    if (before := found["login"]) is not None:  # a token may stand there alone
+        return looks_made(found[0][len(before) :])
     if (before := found["query"]) is not None:
         name = before[1:-1].lower()
         ordinary = name.endswith("key") and name != "key" and not is_secret_name(before[1:-1])
