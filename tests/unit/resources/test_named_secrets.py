@@ -90,6 +90,8 @@ SECRET = [
     ("Header(name=b'authorization', value=b'hunter')", ["hunter"]),
     # In braces, as ODBC has it, and what only begins as a placeholder does.
     ("DRIVER={ODBC Driver 18};UID=u;PWD={hunter2};Encrypt=yes", ["hunter2"]),
+    ("Server=db;User Id=sa;Password=My Secret Pw!;Database=shop", ["My", "Secret", "Pw"]),
+    ("uid=sa; pwd=a b; app=shop", ["a b"]),
     ("api_key=${hunter2Xy99z}", ["hunter2"]),
     ("password='{x} hunter2'", ["hunter2"]),
     ("password='%s hunter2'", ["hunter2"]),
@@ -164,6 +166,7 @@ HARMLESS = [
     "argument --password: expected one argument; --token, --secret and more; run with --token $TOKEN",
     "['--password', '--user', 'ada'] <password></password> <password>${word}</password>",
     "{'name': 'user', 'value': 'ada'}, {'name': 'password', 'type': 'str', 'value': ''}",
+    "it failed; token=abc, and more",
     "list<token>, map<secret, x>; <author>ada</author>",
 ]
 CODE = [
@@ -343,7 +346,7 @@ HOSTILE = [
     *("--password ", "--password x ", "--password', ", "<password>", "<password>a", "<password a"),
     *("name: token\n value: ", "'name': 'token', 'value': ", "password: >\n ", "x token: |\n ", "a:\n"),
     *("password: a\n", "password: |\n a\n", "api_key: [a ", "api_key: [a,", "token: [abc123 ", "'token': [a"),
-    *("\npassword: a  ", "eyJaaaaa.", "eyJaaaaa-"),
+    *(";token=a", ";token=", "\npassword: a  ", "eyJaaaaa.", "eyJaaaaa-"),
     *("basic ", "?token", "://a:", "-----BEGIN ", "auth: 'a\\"),
 ]
 

@@ -24,6 +24,8 @@ Blanks may stand before the mark, where people write one below the other."""
 _IN_TUPLE = re.compile(r"""(?:\A|[^\w)\]])[(\[]b?["']\Z""")
 _GIVEN = re.compile(r"""[^\s"',;&)}\]=][^\s"',;&)}\]]{3,}""")
 _GIVEN_IN_CODE = re.compile(r"""[^\s"',;&)}\]=]{4,}""")
+_GIVEN_AMONG_OTHERS = re.compile(r"""[^;"'\s=][^;"'\n]{0,200}(?=;)""")
+"""In a string that says how to connect: ``Server=a;Password=b c;Database=d``."""
 _CALLED = re.compile(r"""[A-Za-z_][\w.]*[(\[]|[(\[{]""")
 """In code: what gives a value when it runs."""
 _LONGEST_CALL = 256  # characters: what is longer and ends with a bracket goes, or each name in it would read it again
@@ -195,12 +197,17 @@ def _value(text: str, found: re.Match[str], name: str, *, code: bool = False, so
     if by is None and (value is None or text[value.end() : value.end() + 1] not in (")", "]")):
         return at, at  # of more than two, they are no name and its value
     if value is None:
-        value = (_NUMBER if code else _WORD).match(text, at) if by == ":" else _given(text, at, code=code)
+        value = (_NUMBER if code else _WORD).match(text, at) if by == ":" else _given(text, found, code=code)
     return at, at if value is None or value[0] in _KEPT else value.end()
 
 
-def _given(text: str, at: int, *, code: bool) -> re.Match[str] | None:
+def _given(text: str, found: re.Match[str], *, code: bool) -> re.Match[str] | None:
     """What is given without quotes, unless it gives a value when it runs."""
+    begin, at = found.start(), found.end()
+    if not code and text[max(begin - 2, 0) : begin].rstrip().endswith(";"):
+        among = _GIVEN_AMONG_OTHERS.match(text, at)
+        if among is not None:
+            return among
     value = (_GIVEN_IN_CODE if code else _GIVEN).match(text, at)
     if value is None or (value[0][-1] in "([{" and len(value[0]) <= _LONGEST_CALL):
         return None
