@@ -203,3 +203,18 @@ def test_what_a_model_used_is_shown_beside_what_is_secret():
     used = {"promptTokenCount": 3, "token_count": 512, "total_token_count": 515, "password_length": 8}
     assert preview({"usage": used, **used}, PREVIEW) == {"usage": used, **used}
     assert preview({"token": 512, "next_page_token": "a"}, PREVIEW) == {"token": SECRET, "next_page_token": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ('{"user": "ada", "password": "hunter two"}', '{"user": "ada", "password": "[secret]"}'),
+        ('{"a": [{"api_key": "abc"}], "n": 1}', '{"a": [{"api_key": "[secret]"}], "n": 1}'),
+        ('{"password": "hunter two is lo', '{"password": [secret]'),  # as the model left off
+        ('{"city":  "Huế", "tokens": 3}', '{"city":  "Huế", "tokens": 3}'),
+    ],
+)
+def test_what_a_model_calls_a_tool_with_has_no_secret_under_its_name(given, kept):
+    call = {"id": "call_1", "type": "function", "function": {"name": "login", "arguments": given}}
+    shown_call = preview({"tool_calls": [call]}, PREVIEW)["tool_calls"][0]
+    assert shown_call == {**call, "function": {"name": "login", "arguments": kept}}

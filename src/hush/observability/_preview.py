@@ -6,6 +6,7 @@ case, a few numbers and short texts that have been seen before, has a path of it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -344,7 +345,20 @@ def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: 
         _hide_entry(found, "name", "key", "value")
     elif "Value" in found:
         _hide_entry(found, "Name", "Key", "Value")
+    if type(found.get("arguments")) is str:
+        found["arguments"] = _without_named(found["arguments"], bounds)
     return found
+
+
+def _without_named(text: str, bounds: Bounds) -> str:
+    """JSON without what stands under secret names in it: with what a model calls a tool, which no one has read yet."""
+    hidden = without_named_secrets(text)
+    if hidden == text:
+        return text
+    try:
+        return json.dumps(_shown(json.loads(text), bounds, 0, [bounds.total]), ensure_ascii=False)
+    except (ValueError, RecursionError):  # it was cut, or is no JSON
+        return hidden
 
 
 def _hide_entry(table: dict[str, Any], name: str, key: str, value: str) -> None:
