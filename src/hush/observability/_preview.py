@@ -17,12 +17,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from hush.core.extend import is_secret_name, remember_secrets, secrets_known, without_named_secrets, without_secrets
+from hush.core.extend import remember_secrets, secrets_known, without_named_secrets, without_secrets
 from hush.observability._bounds import PREVIEW, SHORT, Bounds
 from hush.observability._kinds import BYTES, DICT, ENUM, ERROR, FLOAT, INT, SEQUENCE, STR, issubclass_of, known
 from hush.observability._look import attribute, full_name, hides_itself, module_of, named, of_class
+from hush.observability._secret_places import LONGEST_NAME, SECRET, hide_entry, is_pair, is_secret, without_argument
 
-SECRET = "[secret]"
 _SHOWN_AS_TEXT = frozenset(
     id(kind)
     for kind in (
@@ -37,27 +37,15 @@ _KNOWN_NAMES = 10_000
 _MOST_REMEMBERED = 1_000
 _SHORTEST = 8
 """Characters of what hides itself and is sought elsewhere too: shorter ones may be ordinary words."""
-_LONGEST_NAME = 100
 _LEAST, _MOST = -(2**63), 2**63 - 1  # what a file can hold as a number
 _MARGIN = 10_000
 """Characters beyond a cut that are searched for secrets: longer than any of them."""
 
-_secret_names: dict[str, bool] = {}
 _secrets_known = 0
 _plain_keys: set[str] = set()
 _plain_texts: set[str] = set()
 """Short texts that may stand as they are: the same ones come again and again, and to look for secrets takes longest."""
 _remembered: set[str] = set()
-
-
-def is_secret(name: str) -> bool:
-    """``is_secret_name``, remembered: keys are few, and asked for each value."""
-    found = _secret_names.get(name)
-    if found is None:
-        if len(_secret_names) >= _KNOWN_NAMES:
-            _secret_names.clear()
-        found = _secret_names[name] = is_secret_name(name)
-    return found
 
 
 def preview(values: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
@@ -342,9 +330,9 @@ def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: 
         secret = value is not None and type(value) is not bool and is_secret(raw[:1_000])
         found[name] = _hidden(value) if secret else _shown(value, bounds, depth + 1, left)
     if "value" in found:
-        _hide_entry(found, "name", "key", "value")
+        hide_entry(found, "name", "key", "value")
     elif "Value" in found:
-        _hide_entry(found, "Name", "Key", "Value")
+        hide_entry(found, "Name", "Key", "Value")
     if type(found.get("arguments")) is str:
         found["arguments"] = _without_named(found["arguments"], bounds)
     return found
@@ -361,13 +349,6 @@ def _without_named(text: str, bounds: Bounds) -> str:
         return hidden
 
 
-def _hide_entry(table: dict[str, Any], name: str, key: str, value: str) -> None:
-    """Hide what an entry gives under ``value``, if it has the name of a secret: so variables and headers are listed."""
-    called = table.get(name) or table.get(key)
-    if type(called) is str and type(table[value]) is str and is_secret(called[:_LONGEST_NAME]):
-        table[value] = SECRET
-
-
 def _list(values: Iterable[Any], count: int, bounds: Bounds, depth: int, left: list[int]) -> list[Any]:
     found: list[Any] = []
     secret = False  # whether the one before says so of this one
@@ -377,37 +358,16 @@ def _list(values: Iterable[Any], count: int, bounds: Bounds, depth: int, left: l
             break
         kind = type(value)
         if kind is str and (secret or "=" in value or value[:2] == "--"):
-            hidden = _without_argument(value, secret)
-            secret = value[:2] == "--" and is_secret(value[:_LONGEST_NAME]) and hidden == value
+            hidden = without_argument(value, secret)
+            secret = value[:2] == "--" and is_secret(value[:LONGEST_NAME]) and hidden == value
             value = hidden  # of which the rest is shown
         else:
             secret = False
-            if (kind is tuple or kind is list) and len(value) == 2 and depth + 1 < bounds.depth and _is_pair(value):
+            if (kind is tuple or kind is list) and len(value) == 2 and depth + 1 < bounds.depth and is_pair(value):
                 found.append([_shown(value[0], bounds, depth + 2, left), _hidden(value[1])])
                 continue
         found.append(_shown(value, bounds, depth + 1, left))
     return found
-
-
-def _without_argument(text: str, secret: bool) -> str:
-    """An argument of a command, or a variable of its environment, without the value of a secret one."""
-    if secret and text[:1] != "-":
-        return SECRET
-    name = text[: max(text.find("=", 0, _LONGEST_NAME), 0)]
-    named = name.lstrip("-").replace("-", "_").isidentifier() and is_secret(name)
-    return f"{name}={SECRET}" if named else text
-
-
-def _is_pair(value: Any) -> bool:
-    """Whether one of several pairs is the name of a secret and its value, as of headers."""
-    name, given = value
-    kind = type(name)
-    if (kind is not str and kind is not bytes) or len(name) > _LONGEST_NAME:
-        return False
-    if not is_secret(name if kind is str else name.decode("latin-1")):
-        return False
-    kind = type(given)
-    return kind is str or kind is bytes
 
 
 def said(error: BaseException) -> str:
