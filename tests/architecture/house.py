@@ -20,7 +20,9 @@ LINES_EVER = 500
 # own. Units of one layer may import each other, but for those layers whose units are STRANGERS.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"hush", "hush.core.errors"}),
-    frozenset({"hush.core.events", "hush.core.protocols", "hush.core._result", "hush.core._logs"}),
+    frozenset(
+        {"hush.core.events", "hush.core._map_events", "hush.core.protocols", "hush.core._result", "hush.core._logs"}
+    ),
     frozenset({"hush.core._expr"}),
     frozenset({"hush.core._spec"}),
     frozenset(
