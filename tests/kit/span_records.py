@@ -92,7 +92,14 @@ LLM = span(
     inputs={"messages": MESSAGES, "temperature": 0.2},
     outputs={"content": "A cat.", "role": "assistant", "tool_calls": [], "finish_reason": "stop"},
     generation=Generation(
-        "gpt-4o-mini", "llm:gpt-4", USAGE, 0.0012, "stop", {"temperature": 0.2, "max_tokens": 50, "verbosity": "low"}
+        "gpt-4o-mini",
+        "llm:gpt-4",
+        USAGE,
+        0.0012,
+        "stop",
+        {"temperature": 0.2, "max_tokens": 50, "verbosity": "low"},
+        server="api.example.com:443",
+        response_id="chatcmpl-1",
     ),
 )
 EMBEDDING = span(

@@ -74,7 +74,7 @@ def send(client: Langfuse) -> None:
                     usage_details={"input": 70, "output": 15, "total": 120, "input_cache_read": 30}
                     | {"output_reasoning_tokens": 5},
                     cost_details={"total": 0.0012},
-                    metadata={"path": "each/ask", "attempts": 2, "finish_reason": "stop"},
+                    metadata={"path": "each/ask", "attempts": 2, "finish_reason": "stop", "response_id": "chatcmpl-1"},
                 )
             with client.start_as_current_observation(
                 name="vectors", as_type="embedding", input={"texts": ["a", "b"]}, model="text-embedding-3-small"

@@ -69,7 +69,10 @@ def test_a_language_model():
         "gen_ai.request.temperature": 0.2,
         "gen_ai.request.max_tokens": 50,
         "gen_ai.request.stream": True,
+        "server.address": "api.example.com",
+        "server.port": 443,
         "gen_ai.response.model": "gpt-4o-mini",
+        "gen_ai.response.id": "chatcmpl-1",
         "gen_ai.response.finish_reasons": ("stop",),
         "gen_ai.response.time_to_first_chunk": 0.0001,
         "gen_ai.usage.input_tokens": 100,
@@ -245,8 +248,18 @@ def test_a_call_of_a_model_that_failed_is_an_error_though_the_graph_handles_it(s
 
 def test_what_no_wire_can_hold_is_replaced_wherever_it_stands():
     broken = Generation("m\ud800", "llm:\ud800", finish_reason="\ud800", requested="\ud800", provider="\ud800")
+    broken = broken._replace(server="\ud800", response_id="\ud800")
     for value in described(LLM._replace(generation=broken)).attributes.values():
         assert str(value).isascii() or "\ud800" not in str(value)
+
+
+@pytest.mark.parametrize(
+    ("server", "address", "port"),
+    [("[::1]:8080", "::1", 8080), ("far", "far", None), ("far:away", "far:away", None), ("a:123456", "a:123456", None)],
+)
+def test_who_was_asked(server, address, port):
+    found = described(LLM._replace(generation=Generation("m", "llm:m", server=server))).attributes
+    assert (found["server.address"], found.get("server.port")) == (address, port)
 
 
 def test_stops_and_odd_parameters():

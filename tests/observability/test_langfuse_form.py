@@ -115,6 +115,7 @@ def test_metadata_is_text_and_numbers_and_the_rest_is_json():
         "tags": '["hard"]',
         "resource": "llm:gpt-4",
         "finish_reason": "stop",
+        "response_id": "chatcmpl-1",
         "waits": '[{"limits": ["llm:gpt-4"], "attempt": 1, "waited_s": 0.0001, "held_s": 0.0003}]',
     }
     assert described(MAP)[META + "map.failed"] == 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import nullcontext
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import BaseModel
 
-from hush.core import END, PARENT, START, Each, GraphNode, Hush, MapNode, NodeCalled, ResourceHub
+from hush.core import END, PARENT, START, Each, GraphNode, Hush, MapNode, NodeAnswered, NodeCalled, ResourceHub
 from hush.observability import LangfuseTracer, LocalTracer, OTelTracer
 from hush.observability._bounds import PREVIEW
 from hush.observability._sampling import Sampling
@@ -17,6 +18,7 @@ from hush.observability._spans import spans_of
 from hush.providers import EmbeddingNode, LLMChainNode, LLMNode, PromptNode
 from hush.providers.errors import RefusedByProvider
 from hush.testing import Fault, ScriptedLLM
+from kit.model_places import SOCKETS, SOON, asking, served
 from kit.span_laws import Watch
 
 PLANTED = "Jane Roe of ward nine"
@@ -129,6 +131,26 @@ async def test_what_models_are_asked_in_a_map_of_many_items_is_shown_like_the_fi
     assert failed.inputs == {
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "bad"}]
     }
+
+
+@pytest.mark.parametrize("place", SOCKETS)
+@pytest.mark.parametrize("streams", [False, True])
+async def test_events_say_which_server_was_asked_and_what_it_calls_its_answer(place, streams):
+    watch = Watch()
+    llm = ScriptedLLM("fine", faults=[Fault(500, first=1)])
+    async with served(place, m=llm) as settings, Hush(asking(retry=SOON), resources=ResourceHub(settings)) as engine:
+        if streams:
+            async for _ in engine.stream({"messages": "?"}, tracer=watch):
+                pass
+        else:
+            await engine.run({"messages": "?"}, tracer=watch)
+    (url,) = [one.get("base_url") for one in settings.values()]
+    told = [one.about for one in watch.events if type(one) in (NodeCalled, NodeAnswered) and one.about is not None]
+    assert [about["server"] for about in told] == [urlsplit(url).netloc] * 3
+    assert [bool(about.get("response_id")) for about in told] == [False, False, True]
+    (span,) = [one for one in spans_of(watch.events) if one.kind == "llm"]
+    assert span.generation.server == urlsplit(url).netloc
+    assert span.generation.response_id == told[-1]["response_id"]
 
 
 async def test_events_say_who_is_asked_and_with_what():

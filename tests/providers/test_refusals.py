@@ -243,6 +243,22 @@ async def test_the_settings_show_no_secret(form):
 
 
 @pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        (f"https://u:{KEY}@far.example.com/v1?key={KEY}", "far.example.com:443"),
+        ("HTTP://Far.example.com/v1", "far.example.com:80"),
+        ("http://localhost:11434/v1", "localhost:11434"),
+        ("http://[::1]:8080/v1", "[::1]:8080"),
+        (None, "api.openai.com:443"),
+        ("https://far:many/v1", None),
+        ("no address", None),
+    ],
+)
+def test_the_server_is_the_host_and_the_port(url, server):
+    assert ClientSettings(vendor="openai", model="m", base_url=url).server == server
+
+
+@pytest.mark.parametrize(
     ("text", "clean"),
     [
         ("Bearer abc.def", "Bearer [secret]"),

@@ -305,9 +305,10 @@ class NodeChunk(NamedTuple):
 class NodeAnswered(NamedTuple):
     """A resource has answered a node: what it says of its answer, in runs with a tracer that asks for calls.
 
-    ``about`` is what the resource tells, and plain data. A model's: ``model`` (as its server calls it), ``requested``
-    (as it was asked for), ``provider``, ``usage``, ``cost`` in US dollars, ``finish_reason``. What is not known is not
-    there, or ``None``. Where it is asked for again, each answer has one; one that comes from a cache has none.
+    ``about`` is what the resource tells, and plain data. A model's: ``model`` (as its server calls it),
+    ``requested`` (as it was asked for), ``provider``, ``server`` (``"api.example.com:443"``), ``usage``, ``cost``
+    in US dollars, ``finish_reason``, ``response_id`` (the server's own). What is not known is not there, or
+    ``None``. Where it is asked for again, each answer has one; one that comes from a cache has none.
     """
 
     run: str

@@ -230,6 +230,7 @@ def _asked(about: Mapping[str, Any], bounds: Bounds | None) -> Generation:
     return Generation(
         requested=_said(about, "requested"),
         provider=_said(about, "provider"),
+        server=_said(about, "server"),
         parameters=parameters if type(parameters) is dict and parameters else None,
         messages=messages if type(messages) is list else None,
     )
@@ -261,4 +262,6 @@ def _generation(resource: str, about: Mapping[str, Any]) -> Generation:
         finish_reason=_said(about, "finish_reason"),
         requested=_said(about, "requested"),
         provider=_said(about, "provider"),
+        server=_said(about, "server"),
+        response_id=_said(about, "response_id"),
     )

@@ -44,7 +44,7 @@ def _called(one: UnderWay, event: NodeCalled) -> None:
 def _asked(one: UnderWay, resource: str, asked: Generation) -> None:
     """What is asked now is what was asked; what earlier answers took stays."""
     one.resource = resource
-    now = {name: getattr(asked, name) for name in ("requested", "provider", "parameters", "messages")}
+    now = {name: getattr(asked, name) for name in ("requested", "provider", "server", "parameters", "messages")}
     one.generation = (one.generation or asked)._replace(resource=resource, **now)
 
 

@@ -62,8 +62,9 @@ class Wait(NamedTuple):
 class Generation(NamedTuple):
     """What a model, or another resource, was asked and answered: ``usage`` as the provider counts it.
 
-    ``model`` is what the server calls it, ``requested`` what it was asked for by, ``provider`` whose form it speaks;
-    ``usage`` and ``cost`` are those of all answers of the call; ``parameters`` are as the request had them, and
+    ``model`` is what the server calls it, ``requested`` what it was asked for by, ``provider`` whose form it speaks,
+    ``server`` the host and port that were asked; ``usage`` and ``cost`` are those of all answers of the call,
+    ``finish_reason`` and ``response_id`` those of the last one; ``parameters`` are as the request had them, and
     ``messages`` its messages, where the node has made them itself. A node whose outputs came from a cache has none.
     """
 
@@ -76,6 +77,8 @@ class Generation(NamedTuple):
     requested: str | None = None
     provider: str | None = None
     messages: Sequence[Any] | None = None
+    server: str | None = None
+    response_id: str | None = None
 
 
 class Span(NamedTuple):

@@ -42,21 +42,22 @@ def asked(resource: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _who(resource: Any) -> dict[str, Any]:
-    return {"requested": getattr(resource, "model", None), "provider": getattr(resource, "vendor", None)}
+    names = (("requested", "model"), ("provider", "vendor"), ("server", "server"))
+    return {said: getattr(resource, name, None) for said, name in names}
 
 
 _OLDER_NAMES = ("prompt_tokens", "completion_tokens")
 
 
-def about(resource: Any, usage: Usage, model: str | None, finish_reason: str | None = None) -> dict[str, Any]:
-    """What ``NodeAnswered`` says of a model's answer."""
+def about(resource: Any, usage: Usage, model: str | None, **more: str | None) -> dict[str, Any]:
+    """What ``NodeAnswered`` says of a model's answer; ``more`` is what only some have, under its names there."""
     who = _who(resource)
     return {
         **who,
         "model": model or who["requested"],
         "usage": {name: count for name, count in usage_given([usage]).items() if name not in _OLDER_NAMES},
         "cost": resource.cost(usage, model or ""),
-        "finish_reason": finish_reason,
+        **more,
     }
 
 

@@ -255,7 +255,8 @@ async def _serve(
             raise
         return Again(request.after_slip(), Usage())
     resource.learn(request.input_tokens(), reply.usage)
-    serving.answered(lambda: about(resource, reply.usage, reply.model, reply.finish_reason))
+    more = {"finish_reason": reply.finish_reason, "response_id": reply.id}
+    serving.answered(lambda: about(resource, reply.usage, reply.model, **more))
     if reply.hold_s is not None:
         serving.hold_s(reply.hold_s)
     try:

@@ -54,6 +54,8 @@ EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
 EXCEPTION_STACKTRACE = "exception.stacktrace"
 FAILED_PATH = "hush.exception.path"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
 
 # --- of models --------------------------------------------------------------------------------------------------------
 OPERATION = "gen_ai.operation.name"
@@ -63,6 +65,7 @@ PROVIDERS = {"azure": "azure.ai.openai", "gemini": "gcp.gemini"}
 CONVERSATION_ID = "gen_ai.conversation.id"
 REQUEST_MODEL = "gen_ai.request.model"
 RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_ID = "gen_ai.response.id"
 FINISH_REASONS = "gen_ai.response.finish_reasons"
 TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 STREAM = "gen_ai.request.stream"

@@ -21,6 +21,7 @@ _PROVIDERS = (
 )
 _MOST_TOTALS = 100
 _LARGEST = 10**300  # a whole number beyond it may be no float
+_DIGITS_OF_PORTS = 5
 
 
 def conventional(span: Span, run: RunRecord | None) -> Described:
@@ -107,6 +108,14 @@ def _asked(found: dict[str, Any], span: Span, generation: Generation, model: str
         found[names.PROVIDER] = provider
     if generation.model is not None:
         found[names.RESPONSE_MODEL] = encodable(generation.model)
+    if generation.response_id is not None:
+        found[names.RESPONSE_ID] = encodable(generation.response_id)
+    if generation.server is not None:
+        host, _, port = generation.server.rpartition(":")
+        numbered = port.isascii() and port.isdigit() and len(port) <= _DIGITS_OF_PORTS
+        found[names.SERVER_ADDRESS] = encodable((host if numbered else generation.server).strip("[]"))
+        if numbered:
+            found[names.SERVER_PORT] = int(port)
     for name, count in (generation.usage or {}).items():
         if name in names.USAGE:
             found[names.USAGE[name]] = scalar(count)

@@ -140,8 +140,10 @@ def _generated(found: dict[str, Any], span: Span, generation: Generation) -> Non
         found[names.LF_COST] = as_json({"total": generation.cost})
     if span.first_ns is not None:
         found[names.LF_COMPLETION_START] = _instant(span.first_ns)
-    if generation.finish_reason is not None:
-        found[f"{names.LF_METADATA}finish_reason"] = encodable(generation.finish_reason)
+    for name in ("finish_reason", "response_id"):
+        said = getattr(generation, name)
+        if said is not None:
+            found[names.LF_METADATA + name] = encodable(said)
 
 
 def usage_details(usage: Mapping[str, int]) -> dict[str, int]:

@@ -113,6 +113,17 @@ class ClientSettings:
             return ""
 
     @property
+    def server(self) -> str | None:
+        """The host and port of ``url``, as addresses have them: ``"api.openai.com:443"``, ``"[::1]:8080"``."""
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port or (80 if parts.scheme.lower() == "http" else 443)
+        except ValueError:
+            return None
+        host = parts.hostname
+        return None if not host else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
     def shown_url(self) -> str:
         """``url`` as errors may show it: without a user, a password and what follows ``?``."""
         try:

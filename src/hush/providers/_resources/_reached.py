@@ -35,6 +35,7 @@ class Model:
         name: Its key in the hub.
         model: What the server calls it.
         vendor: Whose form of requests it takes: ``"openai"``, ``"azure"``, ``"anthropic"``, ``"gemini"``.
+        server: The host and port that are asked.
         limit: What bounds all calls that it serves.
         identity: What decides what it answers.
         settings: What its client is made of.
@@ -61,6 +62,7 @@ class Model:
         self.name = key
         self.model = settings.model
         self.vendor = settings.vendor
+        self.server = settings.server
         self.limit: Limit | None = _limit(key, given)
         self.identity = f"{settings.vendor} {settings.shown_url} {settings.deployment or ''} {settings.model}"
         self.settings = settings
