@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from hush.core import PARENT, START, CodeNode, GraphNode, Hush
+from hush.core import PARENT, START, CodeNode, GraphNode, Hush, WhileLoopNode
 from hush.core._runtime._gate import FORGIVEN_NS, QUICK_NS, SLOW_NS, AutoGate, gate_of
+from hush.core._runtime._pass import BUDGET_NS
 from hush.core._runtime._tracing import Tracing
 from hush.core.events import NodeCalled, NodeFailed, NodeFinished, NodeReady, NodeStarted, RunFinished, RunStarted
 from hush.testing import Recorder
@@ -131,10 +132,11 @@ TRIES = 5
 
 
 def inline() -> tuple[Any, AutoGate]:
-    """A function that has shown that it is quick, and its gate."""
+    """A function that has shown that it is quick, and its gate, which those of one code without a closure share."""
+    one = 1
 
     def fn(x):
-        return {"x": x + 1}
+        return {"x": x + one}
 
     gate = gate_of(fn)
     for _ in range(3):
@@ -281,6 +283,57 @@ async def test_after_what_is_out_of_the_ordinary_the_next_is_told_of_too(make, e
         assert len(loops) == len(tracer.events)
 
 
+@pytest.mark.parametrize("executor", ["inline", "auto"])
+@pytest.mark.parametrize("make", [Builtin, Recorder, Seeing])
+@pytest.mark.parametrize("odd", ["nothing", "failure", "awaited", "tags", "slow"])
+async def test_in_a_chain_each_is_told_of_once_whatever_the_one_before_it_did(odd, make, executor):
+    async def later():
+        return {"x": 0}
+
+    def gives(x):
+        if odd == "slow" and x == 2:  # all of what a pass of the loop may take
+            until_ns = perf_counter_ns() + BUDGET_NS
+            while perf_counter_ns() < until_ns:
+                pass
+        if odd == "failure" and x == 2:
+            raise LookupError
+        if odd == "awaited" and x == 2:
+            return later()
+        return {"nothing": None, "tags": {"x": 0, "$tags": "t"}}.get(odd, {"x": 0}) if x == 2 else {"x": 0}
+
+    with GraphNode(name="g") as graph:
+        steps = [
+            CodeNode(name=f"n{x}", code_fn=gives, inputs={"x": x}, executor=executor, on_error="collect")
+            for x in range(5)
+        ]
+        START >> steps[0] >> steps[1] >> steps[2] >> steps[3] >> steps[4]
+    engine = Hush(graph)
+    for _ in range(3):  # under "auto" the first calls run in threads
+        tracer = make()
+        await engine.run(tracer=tracer)
+        told = [
+            (NodeFinished if type(event) is NodeFailed else type(event), event.path)
+            for event in tracer.events
+            if type(event) is not NodeCalled
+        ]
+        assert told == story(5)
+        numbers = [event.number for event in tracer.events if type(event) is NodeStarted]
+        assert numbers == [1, 2, 3, 4, 5]
+        times = [event.at_ns for event in tracer.events]
+        assert times == sorted(times)
+
+
+@pytest.mark.parametrize("make", [Builtin, Recorder, Seeing])
+async def test_calls_that_are_told_to_a_gate_are_told_to_tracers_too(make):
+    fn, gate = inline()
+    gate.ran_inline(SLOW_NS + 1)  # back to threads
+    for _ in range(6):
+        gate.ran_in_thread(QUICK_NS - 1)
+    tracer = make()
+    await Hush(chain(fn, 5)).run({"x": 0}, tracer=tracer)
+    assert [(type(event), event.path) for event in tracer.events if type(event) is not NodeCalled] == story(5)
+
+
 async def test_a_tracer_that_prepares_contexts_hears_the_numbers_of_calls():
     class Entering(Seeing):
         def enter(self, event):
@@ -326,3 +379,27 @@ async def test_what_each_gave_is_told_to_whoever_asks_for_it():
     plain = Builtin()
     await Hush(chain(add_one, 3, executor="inline")).run({"x": 0}, tracer=plain)
     assert {event.outputs for event in plain.events if type(event) is NodeFinished} == {None}
+
+
+@pytest.mark.parametrize("make", [lambda: None, Builtin, Recorder, Seeing])
+async def test_what_the_condition_of_a_loop_takes_is_no_functions_time(make):
+    """It takes longer than a call on the loop may, and less than a pass of the loop."""
+
+    def done(x):
+        until_ns = perf_counter_ns() + SLOW_NS + 200_000
+        while perf_counter_ns() < until_ns:
+            pass
+        return x == 1
+
+    rows = []
+    for _ in range(TRIES):
+        fn, gate = inline()
+        with GraphNode(name="g") as graph:
+            with WhileLoopNode(name="loop", inputs={"x": 0}, stop_condition=done) as loop:
+                body = CodeNode(name="body", code_fn=fn, inputs={"x": PARENT["x"]})
+                body["x"] >> PARENT["x"]
+            last = CodeNode(name="last", code_fn=fn, inputs={"x": loop["x"]})
+            START >> loop >> last
+        await Hush(graph).run(tracer=make())
+        rows.append(gate.row)
+    assert 3 in rows

@@ -6,7 +6,7 @@ import asyncio
 import os
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from time import perf_counter_ns
 from typing import IO, TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack
 
@@ -38,8 +38,9 @@ from hush.core.nodes._handle import Node
 from hush.core.nodes._wiring import open_containers
 from hush.core.protocols import Tracer, run_alone
 
-if TYPE_CHECKING:  # imported when a run is first started or streamed
+if TYPE_CHECKING:  # imported when a run is first started, streamed or told of
     from hush.core._runtime._opened import Services
+    from hush.core._runtime._tracing import Tracing
     from hush.core._started import RunHandle
     from hush.core._stream import Stream
 
@@ -217,9 +218,7 @@ class Hush(Drawn):
         keep: bool,
     ) -> None:
         """Have the run told of, and kept, from its beginning on."""
-        from hush.core._runtime._tracing import Tracing  # with the events it is a fifth of what importing Hush takes
-
-        run.tracing = Tracing(run, tracers)
+        run.tracing = _tracing_type()(run, tracers)
         run.keeps = bool(keep)
         if keep:
             run.tracing.kept = {}
@@ -370,6 +369,14 @@ def _check_names(**names: object) -> None:
 def _check_seconds(seconds: object, name: str = "timeout_s") -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise UsageError(f"{name}={seconds!r}: it is a number of seconds above 0.")
+
+
+@cache
+def _tracing_type() -> type[Tracing]:
+    """Imported when it is first needed: with the events it is a fifth of what importing Hush takes."""
+    from hush.core._runtime._tracing import Tracing
+
+    return Tracing
 
 
 def _finished(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hush.core._plan._model import AWAITED, IN_THREAD, PINNED, WATCHED, StepPlan
+from hush.core._plan._model import AWAITED, IN_THREAD, INLINE, PINNED, WATCHED, StepPlan
 from hush.core._runtime._about import about
 from hush.core._runtime._frame import Frame
 from hush.core._runtime._gate import log_slow
@@ -61,6 +61,8 @@ class Driving(Settling):
         call = None if tracing is None or not tracing.sees_calls else tracing.call
         terse = None if tracing is None else self.quick or tracing.quick
         each = tracing if terse is None else None  # tells of a call as it begins, and as it ends
+        plain = each is not None and each.plain
+        settles = tracing is None or plain  # whether it is done here
         direct = terse is not None and terse.direct
         numbers: Any = None if terse is None else terse.numbers
         slots: Any
@@ -68,6 +70,8 @@ class Driving(Settling):
         hidden, mode = False, NO_MODE  # whether the loop is, and what it is set for
         now_ns = deadline_ns = close_ns = 0  # read when the first function is to be called
         told_ns = 0  # when the call ended whose telling followed
+        before = ended_ns = 0  # how much was ready, and when a call ended of which was told in no time worth a clock
+        begun_at_once = False  # whether the next step has been told of already
         frame: Frame | None = None
         then: int | None = None
         budget.run = run
@@ -97,13 +101,17 @@ class Driving(Settling):
                             now_ns = 0  # getting it is not the next step's time
                     frame, step = ready.pop()
                     budget.frame = frame
+                    if plain:
+                        before = len(ready)
                     if frame.marks is not None and not self.may_run(frame, step):
                         if budget.spent():
                             return False
                         now_ns = 0  # nor is skipping it the next step's time
                         continue
                 gate = step.gate
-                if gate.mode != mode:
+                if begun_at_once:
+                    begun_at_once = False
+                elif gate.mode != mode:
                     if gate.mode == AWAITED or (gate.mode == IN_THREAD and not inline_only):
                         if terse is not None and told_ns:
                             terse.note_ready(frame, step, told_ns)
@@ -147,7 +155,7 @@ class Driving(Settling):
                         out = step.call(slots) if plainly else terse.call(begun)
                     else:
                         out = step.call(slots) if call is None else call(frame, step, hidden=hidden)
-                    if type(out) is dict and tracing is None and TAGS not in out:
+                    if type(out) is dict and settles and TAGS not in out:
                         gives = step.gives
                         if frame.marks is not None or (gives is not None and not gives.plain):
                             frame.settle(step, out, ready)
@@ -177,6 +185,14 @@ class Driving(Settling):
                                         frame.arrive(step, ready)
                                     else:
                                         frame.left -= 1
+                        if each is not None:
+                            ended_ns = perf_counter_ns()
+                            at_once = mode if mode >= INLINE and ended_ns <= close_ns else NO_MODE
+                            begun_at_once = each.ran_plainly(frame, step, then, ended_ns, at_once)
+                            if not begun_at_once:
+                                mode = NO_MODE if mode == WATCHED else SETTLED
+                                if then is None and len(ready) > before:
+                                    each.made_ready(ready, before, ended_ns)
                     elif terse is not None and type(out) is dict and TAGS not in out:
                         told_ns = perf_counter_ns()
                         then = terse.ended(begun, out, ready, told_ns)
@@ -213,7 +229,11 @@ class Driving(Settling):
                     called_ns = perf_counter_ns()
                     self.complete(frame)
                     before_ns += perf_counter_ns() - called_ns  # nor what the conditions of loops take
-                now_ns = perf_counter_ns()
+                    ended_ns = 0  # nor is it the next step's
+                if ended_ns:
+                    now_ns, ended_ns = ended_ns, 0
+                else:
+                    now_ns = perf_counter_ns()
                 if now_ns > close_ns or mode <= WATCHED:  # or not known any more
                     took_ns = (told_ns or now_ns) - before_ns  # what tracers take is not its time
                     if gate.ran_inline(took_ns):

@@ -56,30 +56,38 @@ class Tracing(Telling):
     )
 
     def __init__(self, run: Any, tracers: Sequence[Tracer]) -> None:
-        own: list[Any] = [getattr(one, "for_run", None) for one in tracers]
-        tracers = [one if make is None else make() for one, make in zip(tracers, own, strict=True)]
-        super().__init__(run, tracers)
+        found: list[Any] = []
+        entering: list[Any] = []
+        terse, sees_calls, builtin = bool(tracers), False, True
+        for given in tracers:
+            make = getattr(given, "for_run", None)
+            one: Any = given if make is None else make()
+            found.append(one)
+            if callable(getattr(one, "enter", None)):
+                entering.append(one)
+            terse = terse and getattr(one, "terse", False)
+            sees_calls = sees_calls or getattr(one, "sees_calls", False)
+            builtin = builtin and type(one.emit) is BuiltinMethodType
+        super().__init__(run, found)
         self.kept: dict[str, dict[str, Any]] | None = None
-        entering: list[Any] = [tracer for tracer in tracers if callable(getattr(tracer, "enter", None))]
         self.entering = entering
-        self.enters: list[Enter] = [tracer.enter for tracer in entering]
+        self.enters: list[Enter] = [one.enter for one in entering]
         self.numbers: Iterator[int] = count(1)
         self.quick: QuickCalls | None = None
         self._wants: list[Callable[[str, tuple[int, ...]], Wanted | None]] = []
         self._started: dict[tuple[str, tuple[int, ...]], int] = {}  # numbers of nodes under way that were told of
         self._threads_ns: dict[tuple[str, tuple[int, ...]], int] = {}  # of nodes that have not ended
-        if tracers and all(getattr(one, "terse", False) for one in tracers):
+        if terse:
             self.quick = QuickCalls(self, run.id)
-            for one in tracers:
-                one.attach(self.quick.under_way)  # type: ignore[attr-defined]
-            sampling: list[Any] = [one for one in tracers if hasattr(one, "wants")]
-            self._wants = [one.wants for one in sampling]
-        self.samples = self.quick is not None and len(self._wants) == len(tracers)
-        self.sees_calls = bool(entering) or any(getattr(tracer, "sees_calls", False) for tracer in tracers)
-        self.builtin = all(type(tracer.emit) is BuiltinMethodType for tracer in tracers)
-        for tracer in tracers:
-            if isinstance(tracer, Listener):
-                tracer.attach(self, run)
+            for one in found:
+                one.attach(self.quick.under_way)
+            self._wants = [one.wants for one in found if hasattr(one, "wants")]
+        self.samples = terse and len(self._wants) == len(found)
+        self.sees_calls = bool(sees_calls or entering)
+        self.builtin = builtin
+        for one in found:
+            if isinstance(one, Listener):
+                one.attach(self, run)
 
     def keep(self, frame: Frame, step: StepPlan, out: Mapping[str, Any]) -> None:
         """``step`` gave ``out``: keep that, if the run keeps what its nodes give."""
@@ -263,6 +271,34 @@ class Tracing(Telling):
             return None
         return then
 
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing to do but hand events on, to what is built in: no work is then that of a tracer."""
+        return self.builtin and not self.sees_calls and self.kept is None
+
+    def ran_plainly(self, frame: Frame, step: StepPlan, then: int | None, at_ns: int, mode: int) -> bool:
+        """``node_ran`` where all is ``plain``, for a call that is settled, ``then`` being what ``settle_then`` gave.
+
+        Whether ``then`` has been told of as begun, too, since it is called at once: so it is where ``mode`` is that of
+        its gate. What else became ready is not told of.
+        """
+        at_ns += CLOCK_NS
+        item = frame.item
+        index, outer = (item[-1], item[:-1]) if item else (None, ())
+        emit, run = self.emit, self._run
+        try:  # ``tell``, spelt out
+            emit(_new(_NodeFinished, (run, step.path, index, at_ns, outer, None, None)))
+            if then is not None:
+                following = frame.plan.steps[then]
+                path = following.path
+                emit(_new(_NodeReady, (run, path, index, at_ns, outer)))
+                if following.gate.mode == mode:
+                    emit(_new(_NodeStarted, (run, path, index, at_ns, outer, next(self.numbers))))
+                    return True
+        except (Exception, CancelledError) as exc:
+            self.drop(exc)
+        return False
+
     def node_failed(self, frame: Frame, step: StepPlan, error: BaseException, *, handled: bool, ready: Ready) -> None:
         """``step`` raised: settle it if the graph goes on."""
         item, outer = place_of(frame.item)
@@ -306,6 +342,10 @@ class Tracing(Telling):
     def became_ready(self, ready: Ready) -> None:
         """A map begins, and with it what streams from it."""
         self._became_ready(ready, 0, monotonic_ns())
+
+    def made_ready(self, ready: Ready, before: int, at_ns: int) -> None:
+        """What lies in ``ready`` beyond ``before`` has become ready, ``at_ns`` by ``perf_counter_ns``."""
+        self._became_ready(ready, before, at_ns + CLOCK_NS)
 
     def _became_ready(self, ready: Ready, before: int, at_ns: int) -> None:
         if self.quick is not None:
