@@ -32,7 +32,7 @@ def test_it_is_found_nowhere(settings, text):
     assert "nted" not in without_secrets(text)
 
 
-@pytest.mark.parametrize("key", ["none", "EMPTY", "ollama"])
+@pytest.mark.parametrize("key", ["none", "EMPTY", "ollama", "**********"])
 def test_what_stands_for_no_key_stays_a_word(key):
     settings = {"type": "vllm", "model": "m", "base_url": "http://here/v1", "api_key": key}
     hub = ResourceHub({"llm:m": settings})

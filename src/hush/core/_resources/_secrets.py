@@ -131,7 +131,8 @@ def secrets_known() -> int:
 
 
 def _may_be_sought(secret: str) -> bool:
-    return len(secret) >= _SHORTEST and secret.casefold() not in _NO_KEYS
+    # Asterisks are what is shown in place of one: settings that were printed, and read again.
+    return len(secret) >= _SHORTEST and secret.casefold() not in _NO_KEYS and secret.strip("*") != ""
 
 
 def _may_hold_some(text: str) -> bool:
