@@ -19,8 +19,17 @@ def work(x):
     return {"x": x + (sum(range(60)) > 0)}
 
 
+def more_work(x):
+    """Some twenty microseconds of it: then fewer nodes do, which take longer to make than to run."""
+    return {"x": x + (sum(range(1_500)) > 0)}
+
+
 async def async_work(x):
     return work(x)
+
+
+async def more_async_work(x):
+    return more_work(x)
 
 
 def mixed():
@@ -187,7 +196,7 @@ def map_of(count, **options):
 def fan_of(count):
     with GraphNode(name="g") as graph:
         for number in range(count):
-            CodeNode(name=f"n{number}", code_fn=work, inputs={"x": PARENT["x"]}, executor="inline")
+            CodeNode(name=f"n{number}", code_fn=more_work, inputs={"x": PARENT["x"]}, executor="inline")
     return graph
 
 
@@ -219,9 +228,9 @@ def chain_that_is_skipped(count):
 
 
 HEAVY = {
-    "chain of def": lambda: chain(20_000, work, executor="inline"),
-    "chain of async def": lambda: chain(20_000, async_work),
-    "fan of def": lambda: fan_of(20_000),
+    "chain of def": lambda: chain(3_000, more_work, executor="inline"),
+    "chain of async def": lambda: chain(3_000, more_async_work),
+    "fan of def": lambda: fan_of(3_000),
     "map of def": lambda: map_of(100_000),
     "map of async def": lambda: map_of(30_000, fn=async_work),
     "nested maps": nested_maps,
