@@ -128,6 +128,8 @@ class EnteringTracer(Tracer, Protocol):
 
         It is called in the context of the call, which may be in a worker thread: for a ``def`` in its own copy, which
         is thrown away afterwards, for an ``async def`` in the task that awaits it. ``event`` is its ``NodeCalled``.
+        It is called for the sources of a map too, with a ``NodeCalled`` of the map that nobody is told: once in the
+        context in which a source is pulled, and each time that an async one is awaited.
         It must not raise. A tracer that is terse too may have ``place()``, which gives a ``Place``: it is used instead
         for calls that are told of by ``NodeRan``.
         """

@@ -1,8 +1,9 @@
-"""Calls before which tracers prepare the context, so that code in them knows where it is."""
+"""Calls, and sources, before which tracers prepare the context, so that code in them knows where it is."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context, copy_context
 from typing import Any, TypeAlias
 
 from hush.core.events import Event
@@ -42,6 +43,27 @@ async def within(enters: Sequence[Enter], event: Event, awaitable: Awaitable[Any
         del awaitable
         for leave in reversed(leaves):
             leave()
+
+
+class Around:
+    """The span of a node around code that is its own and no call of it: what goes through the sources of a map."""
+
+    __slots__ = ("_enters", "_event")
+
+    def __init__(self, enters: Sequence[Enter], event: Event) -> None:
+        self._enters = enters
+        self._event = event
+
+    def context(self) -> Context:
+        """A copy of this context that each tracer has prepared."""
+        found = copy_context()
+        for enter in self._enters:
+            found.run(enter, self._event)
+        return found
+
+    def within(self, awaitable: Awaitable[Any]) -> Awaitable[Any]:
+        """``awaitable``, awaited in this task in what each tracer has prepared."""
+        return within(self._enters, self._event, awaitable)
 
 
 class ByEvent:

@@ -72,7 +72,7 @@ class Feed:
                 self._sources.append(reader.column(one.column))
                 said.append(value.said)
             else:
-                source = open_source(value, self._run, one, self._step, frame.item, first)
+                source = open_source(value, self._run, one, self._step, frame)
                 self._sources.append(source)
                 said.append(said_length(value) if source.size is None else source.size)
         upstream = [read(frame.slots) for read in plan.upstream]

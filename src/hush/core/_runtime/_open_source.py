@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from hush.core._expr._where import Where
 from hush.core._plan._model import EachPlan, StepPlan
+from hush.core._runtime._frame import Frame
 from hush.core._runtime._iterator_source import IteratorSource
 from hush.core._runtime._run import Run
 from hush.core._runtime._sources import AsyncSource, ListSource, Source
@@ -21,29 +22,30 @@ _last_consumed: dict[int, Any] = {}
 _KEPT_CONSUMED = 32  # few, because they may hold files open
 
 
-def open_source(
-    value: Any, run: Run, one: EachPlan, step: StepPlan, item: tuple[int, ...], first: int | None
-) -> Source:
-    """The source for what ``one`` of the map ``step`` was given, of at most ``first`` items; ``item`` is the map's own.
+def open_source(value: Any, run: Run, one: EachPlan, step: StepPlan, frame: Frame) -> Source:
+    """The source for what ``one`` of the map ``step`` of ``frame`` was given.
 
     Raises ``SourceError`` with advice if it cannot be gone through.
     """
-    reason = refusal(value)
+    assert step.map is not None
+    first, reason = step.map.first, refusal(value)
     if reason is not None:
         message, mend = reason
         raise SourceError(f"{message}. {mend} ({one.where})")
     if isinstance(value, list | tuple | range):
         return ListSource(value, first)
+    around = None if run.tracing is None else run.tracing.around(frame, step)
+    # What the source sets, it alone sees, wherever it is pulled.
+    context = copy_context() if around is None else around.context()
     if isinstance(value, AsyncIterable):
-        asynchronous = copy_context().run(aiter, value)
+        asynchronous = context.run(aiter, value)
         if asynchronous is value:
             _consume(value, one.where, one.spent)
-        return AsyncSource(asynchronous, first)
-    context = copy_context()  # what the source sets, it alone sees, wherever it is pulled
+        return AsyncSource(asynchronous, first, around)
     iterator = context.run(iter, value)
     if iterator is value:
         _consume(value, one.where, one.spent)
-    return IteratorSource(iterator, run, one.pull, first, context, step.path, item)
+    return IteratorSource(iterator, run, one.pull, first, context, step.path, frame.item)
 
 
 def said_length(value: Any) -> int | None:

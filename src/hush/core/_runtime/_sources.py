@@ -7,11 +7,14 @@ map's lock, awaits ``fill``. ``DONE`` means that it has no more, for good.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from enum import Enum, auto
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # imported when a run first has a tracer
+    from hush.core._runtime._entering import Around
 
 CHUNK = 32
 """Items pulled in a thread at a time, at most."""
@@ -74,10 +77,11 @@ class ListSource:
 class AsyncSource:
     """An async iterable: awaited one value at a time."""
 
-    __slots__ = ("_buffer", "_done", "_iterator", "_left", "size")
+    __slots__ = ("_around", "_buffer", "_done", "_iterator", "_left", "size")
 
-    def __init__(self, iterator: AsyncIterator[Any], first: int | None) -> None:
+    def __init__(self, iterator: AsyncIterator[Any], first: int | None, around: Around | None = None) -> None:
         self.size: int | None = None
+        self._around = around
         self._left = first
         self._iterator = iterator
         self._buffer: deque[Any] = deque()
@@ -99,11 +103,14 @@ class AsyncSource:
             if self._done:
                 return
         try:
-            self._buffer.append(await anext(self._iterator))
+            self._buffer.append(await self._awaited(anext(self._iterator)))
         except StopAsyncIteration:
             self._done = True
 
     async def close(self) -> None:
         """Close an async generator."""
         if isinstance(self._iterator, AsyncGenerator):
-            await self._iterator.aclose()
+            await self._awaited(self._iterator.aclose())
+
+    def _awaited(self, awaitable: Awaitable[Any]) -> Awaitable[Any]:
+        return awaitable if self._around is None else self._around.within(awaitable)

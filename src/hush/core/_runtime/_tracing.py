@@ -14,7 +14,7 @@ from typing import Any
 from hush.core import events
 from hush.core._plan._model import StepPlan
 from hush.core._runtime._about import about
-from hush.core._runtime._entering import Enter, Entered, within
+from hush.core._runtime._entering import Around, Enter, Entered, within
 from hush.core._runtime._frame import Frame, Ready
 from hush.core._runtime._listening import Listener
 from hush.core._runtime._quick import QuickCalls
@@ -101,7 +101,7 @@ class Tracing(Telling):
         if self.quick is not None:
             self.tell_started(frame, step, at_ns, number, 0)
             return
-        if self.enters and step.bind is not None:
+        if self.enters and (step.bind is not None or step.map is not None):
             self._started[step.path, item] = number
         index, outer = (item[-1], item[:-1]) if item else (None, ())
         event = _new(_NodeStarted, (self._run, step.path, index, at_ns, outer, number))
@@ -128,7 +128,7 @@ class Tracing(Telling):
 
     def _tell_started(self, frame: Frame, step: StepPlan, at_ns: int, number: int) -> None:
         item = frame.item
-        if self.enters and step.bind is not None:
+        if self.enters and (step.bind is not None or step.map is not None):
             self._started[step.path, item] = number
         self.tell(_new(_NodeStarted, (self._run, step.path, item[-1] if item else None, at_ns, item[:-1], number)))
 
@@ -203,6 +203,15 @@ class Tracing(Telling):
         """A graph, map or loop has read its inputs."""
         item, outer = place_of(frame.item)
         self.tell(events.NodeCalled(self._run, step.path, item, monotonic_ns(), inputs, 1, None, outer))
+
+    def around(self, frame: Frame, step: StepPlan) -> Around | None:
+        """What the code of a map's sources is put into, if any tracer prepares contexts."""
+        if not self.enters:
+            return None
+        item, outer = place_of(frame.item)
+        number, at_ns = self._started.get((step.path, frame.item), 0), monotonic_ns()
+        event = events.NodeCalled(self._run, step.path, item, at_ns, None, 1, None, outer, number)
+        return Around(self.enters, event)
 
     def resource_called(
         self,
