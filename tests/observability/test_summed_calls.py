@@ -185,7 +185,8 @@ class Value:
 
 def test_nothing_of_an_item_that_timed_out_is_remembered():
     """For each of a million of them a number would be."""
-    held: list[tuple[int, int]] = []
+    held: list[tuple[int, set[str]]] = []
+    left: list[Any] = []
 
     class Looks(Listener):
         def enter(self, event: Any) -> Any:
@@ -193,7 +194,9 @@ def test_nothing_of_an_item_that_timed_out_is_remembered():
 
         def emit(self, event: Any, /) -> None:
             if type(event) is events.MapFinished:
-                held.append((event.failed, len(self.tracing._started)))
+                held.append((event.failed, {path for path, _ in self.tracing._started}))
+            if type(event) is events.RunFinished:
+                left.extend(self.tracing._started)
 
     async def slow(x: int) -> dict[str, int]:
         await asyncio.sleep(10 if x % 2 else 0.01)
@@ -201,7 +204,8 @@ def test_nothing_of_an_item_that_timed_out_is_remembered():
 
     engine = map_of(slow, retry=Retry(1), map={"item_timeout_s": 1})
     run_virtual(lambda: engine.run({"xs": range(40)}, tracer=Looks()))
-    assert held == [(20, 0)]
+    assert held == [(20, {"g/m"})]
+    assert left == []
 
 
 def test_nothing_of_an_item_that_reports_an_error_is_remembered():
