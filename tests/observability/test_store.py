@@ -17,7 +17,7 @@ from hush.core.errors import HushError, UsageError
 from hush.observability import TraceError, TraceStore
 from hush.observability._exporter import ExportError
 from hush.observability._local import _plain_rows
-from hush.observability._local._batch import Writing
+from hush.observability._local._batch import Run, Writing
 from hush.observability._local._plain_rows import PlainRows
 from hush.observability._local._rows import SPAN_COLUMNS, span_row, storable
 from hush.observability._local._schema import MIGRATIONS
@@ -437,8 +437,31 @@ def test_where_few_values_may_be_in_a_statement_there_are_more_statements(tmp_pa
     with closing(sqlite3.connect(tmp_path / "t.db", isolation_level=None)) as connection:
         MIGRATIONS[0](connection)
         connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2 * len(SPAN_COLUMNS))
-        Writing(connection, {}, Batch(ended=spans, runs=(kit.run(),)), lambda value: value).write(1)
+        runs = tuple(kit.run(f"{number:032x}", f"r{number}") for number in range(5))
+        Writing(connection, {}, Batch(ended=spans, runs=(kit.run(), *runs)), lambda value: value).write(1)
         assert connection.execute("SELECT count(*) FROM spans").fetchone() == (len(spans),)
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (6,)
+
+
+def test_many_runs_are_few_statements_and_each_is_what_was_said_of_it_last(tmp_path):
+    """Beside a busy loop each statement may take 5 ms, in which nobody else can write."""
+    traces = [f"{number:032x}" for number in range(500)]
+    begun = [kit.run(trace, f"r{at}", "running", ended_ns=None) for at, trace in enumerate(traces)]
+    ended = [kit.run(trace, f"r{at}", "ok", user_id=f"u{at}") for at, trace in enumerate(traces)]
+    batches = [Batch(runs=(*begun[:300], *ended[:100])), Batch(runs=(*begun[300:], *ended[100:]))]
+    known: dict[str, Run] = {}
+    statements: list[str] = []
+    with closing(sqlite3.connect(tmp_path / "t.db", isolation_level=None)) as connection:
+        MIGRATIONS[0](connection)
+        connection.set_trace_callback(statements.append)
+        for batch in batches:
+            writing = Writing(connection, known, batch, lambda value: value)
+            writing.write(1)
+            writing.remember()
+        connection.set_trace_callback(None)
+        found = connection.execute("SELECT id, trace, status, user_id FROM runs ORDER BY id").fetchall()
+    assert len(statements) < 20
+    assert found == [(at + 1, trace, "ok", f"u{at}") for at, trace in enumerate(traces)]
 
 
 def test_few_names_are_remembered_and_no_long_one():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -57,6 +58,25 @@ def test_runs_that_have_ended_are_deleted_whole(ten, store, asked, stay):
     assert pruned[:2] == (gone, 100 * gone)
     assert (pruned.bytes > 0) == (gone > 0)
     assert store.prune(**asked) == Pruned(0, 0, 0)
+
+
+def test_no_run_gets_the_number_of_one_that_is_gone(ten, file, store):
+    """Whoever was reading that one would read this one's spans."""
+
+    def numbers() -> list[int]:
+        with closing(sqlite3.connect(file)) as connection:
+            return [number for (number,) in connection.execute("SELECT id FROM runs ORDER BY id")]
+
+    assert numbers() == list(range(1, 11))
+    ten.export(Batch(runs=(run(9), run(3))))
+    assert store.prune(keep=0).runs == 10
+    ten.export(Batch(runs=(run(10),)))
+    assert numbers() == [11]
+    store.prune(keep=0)
+    other = LocalWriter(str(file))
+    other.export(Batch(runs=(run(11), run(12))))
+    other.close()
+    assert numbers() == [12, 13]
 
 
 def test_a_bound_in_bytes_deletes_no_more_than_it_takes(ten, file, store):

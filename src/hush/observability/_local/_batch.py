@@ -16,8 +16,9 @@ from hush.observability._span import Batch, RunRecord, Span
 _AT_ONCE = 256
 """Rows in one statement. SQLite lets the interpreter go for each statement, and beside a busy loop Python gives it back
 after 5 ms only; besides, it is twice as fast. A statement may have 32,766 values: https://www.sqlite.org/limits.html"""
-_INSERT_RUN = f"INSERT INTO runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"
-_UPDATE_RUN = f"UPDATE runs SET {', '.join(f'{name} = ?' for name in RUN_COLUMNS)} WHERE id = ?"
+_LAST_RUN = """SELECT max(
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'runs'), 0), coalesce((SELECT max(id) FROM runs), 0)
+)"""
 
 
 class Run:
@@ -60,9 +61,11 @@ class Writing:
         self._clean = clean
         # Where SQLite was built to take fewer values.
         limit = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-        self._at_once = min(_AT_ONCE, max(1, limit // len(SPAN_COLUMNS)))
+        self._at_once = min(_AT_ONCE, max(1, limit // max(len(SPAN_COLUMNS), 1 + len(RUN_COLUMNS))))
         self._found: dict[str, Run] = {}
         self._rows: dict[str, tuple[int, bool] | None] = {}  # the numbers of runs, and whether they are over
+        self._runs: dict[int, Row] = {}  # the rows of those of which something was told, by number
+        self._last = 0  # the number that was given last to a run, if any was
         self._fresh: set[str] = set()  # runs that this batch has begun, so that there is nothing of them
         self._batch = batch
         self._own: dict[str, Span] | None = None
@@ -96,6 +99,7 @@ class Writing:
         self._spans(known, batch.running)
         self._gone(batch.gone)
         self._end()
+        self._put_rows("INSERT OR REPLACE", "runs", ("id", *RUN_COLUMNS), [*self._runs.values()])
 
     def _put_ended(self) -> None:
         """The rows that were made: now their runs have numbers."""
@@ -111,7 +115,7 @@ class Writing:
             numbers.append(run.last)
         for statement, values in self._plain.statements(self._at_once, numbers):
             self._put(statement, values)
-        self._put_rows("INSERT", [(numbers[row[0]], *row[1:]) for row in self._others])
+        self._put_rows("INSERT", "spans", SPAN_COLUMNS, [(numbers[row[0]], *row[1:]) for row in self._others])
 
     def _spans(self, ended: Iterable[Span], running: Iterable[Span]) -> None:
         """Those that may be in the file already."""
@@ -128,12 +132,13 @@ class Writing:
                 run.under_way[span.id] = number, span
                 if span.kind == "run":
                     run.own = span.id
-        self._put_rows("INSERT", fresh)
-        self._put_rows("INSERT OR REPLACE", known)
+        self._put_rows("INSERT", "spans", SPAN_COLUMNS, fresh)
+        self._put_rows("INSERT OR REPLACE", "spans", SPAN_COLUMNS, known)
 
-    def _put_rows(self, verb: str, rows: Sequence[Row]) -> None:
+    def _put_rows(self, verb: str, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         for first, count in portions(len(rows), self._at_once):
-            self._put(_statement(verb, count), [*chain.from_iterable(rows[first : first + count])])
+            statement = _statement(verb, table, columns, count)
+            self._put(statement, [*chain.from_iterable(rows[first : first + count])])
 
     def _put(self, statement: str, values: list[Any]) -> None:
         self._connection.execute(statement, [*map(storable, values)] if self._clean is storable else values)
@@ -196,17 +201,21 @@ class Writing:
         return self._rows[trace]
 
     def _insert(self, run: RunRecord) -> None:
-        done = self._connection.execute(_INSERT_RUN, tuple(map(self._clean, run_row(run, self._process))))
-        self._rows[run.trace] = int(done.lastrowid or 0), run.status != "running"
+        """Give it a number that no run has had: rows that are made together are one statement in place of many."""
+        self._last = (self._last or int(self._connection.execute(_LAST_RUN).fetchone()[0])) + 1
+        self._put_run(self._last, run)
+        self._rows[run.trace] = self._last, run.status != "running"
         self._fresh.add(run.trace)
+
+    def _put_run(self, number: int, run: RunRecord) -> None:
+        self._runs[number] = (number, *run_row(run, self._process))
 
     def _tell(self, run: RunRecord, *, guessed: bool = False) -> None:
         there = self._there(run.trace)
         if there is None:
             self._insert(run)
         else:
-            row = tuple(map(self._clean, run_row(run, self._process)))
-            self._connection.execute(_UPDATE_RUN, (*row, there[0]))
+            self._put_run(there[0], run)
         found = self._find(run.trace)
         if found is not None:
             found.told = run
@@ -259,9 +268,9 @@ class Writing:
 
 
 @cache
-def _statement(verb: str, count: int) -> str:
-    row = f"({', '.join('?' * len(SPAN_COLUMNS))})"
-    return f"{verb} INTO spans ({', '.join(SPAN_COLUMNS)}) VALUES {', '.join([row] * count)}"
+def _statement(verb: str, table: str, columns: Sequence[str], count: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"{verb} INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * count)}"
 
 
 def _text(value: Any) -> str:
