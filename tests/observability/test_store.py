@@ -124,7 +124,7 @@ def test_a_run_that_is_told_of_as_cancelled_before_its_spans_keeps_what_was_unde
     each = kit.span(2, kind="map", parent=own.id, ended_ns=None, status="running")
     writer.export(Batch(running=(own, each), runs=(kit.run(status="running"),)))
     items = [kit.span(number, kind="item", parent=each.id) for number in (3, 4)]
-    writer.export(Batch(ended=(items[0],), runs=(kit.run(status="cancelled"),), urgent=True))
+    writer.export(Batch(ended=(items[0],), runs=(kit.run(status="cancelled"),), urgent=True, early=True))
     if reopened:
         writer.close()
         writer = LocalWriter(str(file))
@@ -134,6 +134,18 @@ def test_a_run_that_is_told_of_as_cancelled_before_its_spans_keeps_what_was_unde
     writer.export(Batch(ended=(ends[1],), runs=(kit.run(status="cancelled"),)))
     assert spans_of(store) == [ends[1], *items]  # the end of the map was dropped
     writer.close()
+
+
+@pytest.mark.parametrize("status", ["ok", "cancelled"])
+def test_nothing_is_under_way_in_a_run_whose_own_end_was_dropped_too(writer, store, status):
+    own = kit.span(1, kind="run", path="g", ended_ns=None, status="running")
+    each = kit.span(2, kind="map", parent=own.id, ended_ns=None, status="running")
+    writer.export(Batch(running=(own, each), runs=(kit.run(status="running"),)))
+    writer.export(Batch(runs=(kit.run(status=status),), urgent=True, early=True))
+    assert spans_of(store) == [own, each]
+    item = kit.span(3, kind="item", parent=each.id)
+    writer.export(Batch(ended=(item,), runs=(kit.run(status=status, dropped=2),)))
+    assert spans_of(store) == [item]
 
 
 def test_nothing_is_remembered_of_runs_that_are_over(writer, store):

@@ -136,7 +136,7 @@ class Delivery:
             if not runs and surely and first:  # whoever cancels a run may have no time for more than how it ended
                 runs = tuple(run for run in self._runs.values() if run.status == "cancelled")
             first = False
-            batch = Batch(ended, running, tuple(self._gone), runs, surely)
+            batch = Batch(ended, running, tuple(self._gone), runs, surely, early=bool(left))
             kept = False
             try:
                 exporter.export(batch)

@@ -312,6 +312,7 @@ class Batch(NamedTuple):
         gone: Ids of spans that were told as running and are left out after all.
         runs: What has changed of runs.
         urgent: Whether somebody waits for it; else whoever takes it may let others have the interpreter meanwhile.
+        early: Whether ``runs`` that have ended are told of before their spans; else no more of these will come.
     """
 
     ended: tuple[Span, ...] = ()
@@ -319,6 +320,7 @@ class Batch(NamedTuple):
     gone: tuple[tuple[str, str], ...] = ()
     runs: tuple[RunRecord, ...] = ()
     urgent: bool = False
+    early: bool = False
 
     @property
     def run(self) -> str | None:

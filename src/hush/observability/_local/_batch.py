@@ -152,11 +152,12 @@ class Writing:
     def _end(self) -> None:
         """Of a run that is over nothing is under way any more: the ends of what still is were dropped.
 
-        Not where its own span is under way too, which is the last to end: a run that is cancelled is told of before its
-        spans, and those may never come.
+        A run that is cancelled is told of before its spans, and those may never come: then its own span, which is the
+        last to end, is under way too.
         """
-        for run in self._found.values():
-            if run.over and run.under_way and run.own not in run.under_way:
+        ended = set[str]() if self._batch.early else {run.trace for run in self._batch.runs}
+        for trace, run in self._found.items():
+            if run.over and run.under_way and (trace in ended or run.own not in run.under_way):
                 rows = [(at,) for at, _ in run.under_way.values()]
                 self._connection.executemany("DELETE FROM spans WHERE id = ?", rows)
                 run.under_way.clear()
