@@ -28,10 +28,11 @@ from hush.core.events import (
     RunFinished,
     RunStarted,
 )
-from hush.observability import LocalTracer, TraceStore
+from hush.observability import LocalTracer, TraceStore, _pipeline
 from hush.observability._bounds import PREVIEW
 from hush.observability._ending import close_all
 from hush.observability._exporter import ExportError
+from hush.observability._pipeline import pipeline_of
 from hush.observability._recorder import MOST_QUEUED, RunRecorder
 from hush.observability._sampling import Sampling
 from hush.observability._span import Batch
@@ -143,6 +144,24 @@ def test_one_of_a_later_tracer_goes_on_where_the_first_ended(tmp_path):
             thread.join(PATIENCE_S)
         assert thread.is_alive() is (number == 0)
     assert [run.request_id for run in TraceStore(tmp_path / "traces.db").runs()] == ["2", "1", "0"]
+
+
+def test_places_that_nobody_writes_to_any_more_are_forgotten(tmp_path):
+    """Of a service that writes a file for each request each of them stayed in memory for ever."""
+    used = LocalTracer(tmp_path / "used.db")
+    told_of = LocalTracer(tmp_path / "complaints.db")._pipeline
+    told_of.complain("something is wrong")
+    asyncio.run(doubling().run({"x": 1}, tracer=LocalTracer(tmp_path / "waits.db")))
+    waits = pipeline_of(("local", str(tmp_path / "waits.db")), Fake(), 1)
+    waits.let_go()
+    gc.collect()
+    for number in range(200):
+        LocalTracer(tmp_path / f"{number}.db")
+    shared = _pipeline._shared
+    assert len([key for key in shared if str(tmp_path) in str(key)]) < 100
+    assert {used._pipeline, told_of, waits} <= set(shared.values())
+    assert LocalTracer(tmp_path / "used.db")._pipeline is used._pipeline
+    told_of.close(PATIENCE_S)  # or it would be said at the end of all tests
 
 
 def test_after_the_end_of_the_process_nothing_is_exported_over_and_over():

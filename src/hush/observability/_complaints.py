@@ -32,6 +32,11 @@ class Complaints:
         # What is wrong, how many spans that has cost since it was said, and what all of it is about.
         self._unsaid: dict[str, tuple[int, Fields]] = {}
 
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to say, and for a while there was nothing."""
+        return not self._unsaid and self._clock() - self._said_s >= EVERY_S
+
     def note(self, message: str, lost: int = 0, about: Fields = NOTHING) -> None:
         """Something to be said by the pipeline's thread: a run's own must not log."""
         with self._lock:

@@ -33,6 +33,8 @@ TICK_S = 0.25
 """How often the queues of runs are looked at: what they hold is written that much later at most."""
 _LINGER_S = 5.0
 """So long after the last tracer that shares it is gone an exporter is closed: there may be a new one for each run."""
+_MOST_IDLE = 64
+"""Of more pipelines those are forgotten that nobody uses: a service may write a file for each request."""
 
 
 class Counts(NamedTuple):
@@ -56,11 +58,17 @@ def pipeline_of(key: Hashable | None, make: Callable[[], Exporter], max_pending:
     """The pipeline that is shared under ``key``, made if there is none; a new one if it is ``None``."""
     if key is None:
         found = Pipeline(make, max_pending)
-    else:
-        with _sharing:
-            found = _shared.get(key) or _shared.setdefault(key, Pipeline(make, max_pending, linger_s=_LINGER_S))
-    found.hold(max_pending)
-    return found
+        found.hold(max_pending)
+        return found
+    with _sharing:
+        there = _shared.get(key)
+        if there is None:
+            if len(_shared) >= _MOST_IDLE:
+                for idle in [key for key, one in _shared.items() if one.is_idle]:
+                    del _shared[idle]
+            there = _shared[key] = Pipeline(make, max_pending, linger_s=_LINGER_S)
+        there.hold(max_pending)  # before anybody else takes it for idle
+    return there
 
 
 class Pipeline:
@@ -98,6 +106,13 @@ class Pipeline:
         self._closed_produced = self._closed_left_out = 0  # of runs that have ended
 
     # --- from tracers --------------------------------------------------------------------------------------
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody uses it, nothing is left to do, and one made anew would not say again what was just said."""
+        with self._lock:
+            used = self._users or self._thread or self._new or self._delivery.is_waiting
+            return not used and self._complaints.quiet
+
     def hold(self, max_pending: int) -> None:
         """A tracer will begin runs with it, and lets so many spans wait."""
         with self._lock:
