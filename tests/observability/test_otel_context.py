@@ -8,11 +8,15 @@ import threading
 import weakref
 from collections import deque
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.context import get_current, set_value
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.observability import OTelTracer, Sampling
 from hush.observability._ids import Ids
 from hush.observability._otel._context import ByAPI, Here, entering
 
@@ -209,3 +213,26 @@ def test_a_context_that_is_kept_elsewhere_than_in_a_variable(users):
 
 def test_it_says_what_it_is():
     assert NODE in repr(Here(IDS, 1)).replace("0x", "")
+
+
+@pytest.mark.parametrize("executor", ["inline", "thread"])
+def test_of_several_tracers_all_keep_the_items_in_which_spans_were_made(users, executor):
+    """Nobody knows where these are sent: the first tracer left out what they hung under."""
+
+    def work(x):
+        if x % 50 == 7:
+            users.tracer.start_span("inner").end()
+        return {"y": x}
+
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([*range(200)])}):
+        CodeNode(name="n", code_fn=work, inputs={"x": PARENT["x"]}, outputs=PARENT, executor=executor)
+    kept = [InMemorySpanExporter() for _ in range(3)]
+    rule = Sampling(first=0, slowest=0.0, random=0.0)
+    tracers = [OTelTracer(exporter=each, sampling=rule) for each in kept]
+    Hush(graph).run_sync(tracer=tracers)
+    around = {made.parent.span_id for made in users.get_finished_spans()}
+    assert len(around) == 4
+    for tracer, each in zip(tracers, kept, strict=True):
+        assert tracer.flush(60)
+        assert around <= {span.context.span_id for span in each.get_finished_spans()}
+        assert tracer.counts.left_out == 392

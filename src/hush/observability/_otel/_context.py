@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token, copy_context
 from functools import partial
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from hush.core.protocols import Place
@@ -19,18 +19,30 @@ _EMPTY = Context()
 
 
 class Here(NonRecordingSpan):
-    """The span of a node, of which only the ids are known here: they are made when somebody asks, as few nodes do."""
+    """The span of a node, of which only the ids are known here: they are made when somebody asks, as few nodes do.
 
-    __slots__ = ("_ids", "number")
+    Args:
+        around: The context around it: where several tracers hear a run, each has a span for the same node in it.
+    """
+
+    __slots__ = ("_ids", "_same", "number")
     __weakref__: object  # which every span has
 
-    def __init__(self, ids: Ids, number: int) -> None:
+    def __init__(self, ids: Ids, number: int, around: Context = _EMPTY) -> None:
         self._ids = ids
         self.number = number
+        other = around.get(_KEY)
+        same = type(other) is Here and (other._ids.trace, other.number) == (ids.trace, number)
+        self._same: Here | None = other if same else None  # type: ignore[assignment]
 
     def get_span_context(self) -> SpanContext:
-        """The ids. Whoever asks hangs something under the span, so that must not be left out of the trace."""
+        """The ids. Whoever asks hangs something under the span, so that must not be left out of the trace.
+
+        Nor out of that of another tracer: nobody knows where what hangs under it is sent.
+        """
         self._ids.seen.add(self.number)
+        if self._same is not None:
+            self._same.get_span_context()
         trace, span = int(self._ids.trace, 16), int(self._ids.of(self.number), 16)
         return SpanContext(trace, span, is_remote=False, trace_flags=_SAMPLED)
 
@@ -59,7 +71,7 @@ class ByAPI:
     def enter(self, number: int, /) -> None:
         """A call begins."""
         self._number = number
-        self._token = attach(set_span_in_context(Here(self._ids, number)))
+        self._token = attach(set_span_in_context(Here(self._ids, number, get_current())))
 
     def leave(self) -> bool:
         """It has ended; whether anybody has asked for its span."""
@@ -94,7 +106,7 @@ class InVariable:
         around = variable.get(_EMPTY)
         if around is not self._around:
             self._around = around
-            self._here = Here(self._ids, number)
+            self._here = Here(self._ids, number, around)
             self._context = Context({**around, _KEY: self._here})
         self._here.number = number
         self._token = variable.set(self._context)
