@@ -22,5 +22,11 @@ class Sink:
     def crowd(self, held: int, /) -> tuple[int, int]:
         return 0, sys.maxsize
 
+    def is_behind(self, events: int, /) -> bool:
+        return False
+
+    def leave(self, recorder: Any, record: Any, /) -> None:
+        raise AssertionError
+
     def complain(self, message: str, about: Any = None, /) -> None:
         raise AssertionError(message)

@@ -6,9 +6,13 @@ import asyncio
 import logging
 from threading import Event
 
+import pytest
+
 from hush.core import PARENT, Each, GraphNode, Hush, MapNode, code_node
 from hush.observability._exporter import ExportError
+from hush.observability._recorder import MOST_QUEUED
 from hush.observability._tracer import SpanTracer
+from observability.fakes import PATIENCE_S, Gate, Told, flushed
 
 
 @code_node
@@ -53,6 +57,33 @@ async def test_what_a_hanging_exporter_kept_from_being_made_is_lost_and_counted(
         assert f"{counts.dropped} spans were not exported before the process ended: no answer yet" in caplog.text
     finally:
         exporter.goes_on.set()
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_runs_that_end_while_an_exporter_hangs_do_not_pile_up(live):
+    """Nobody made spans of them, so there was no bound to what waited: 16 KB for each run of 20 calls."""
+    gate = Gate(live=live)
+    tracer = SpanTracer(gate, max_pending=100)
+    Told(tracer, "first").end()
+    assert gate.entered.wait(PATIENCE_S)
+    for number in range(3_000):
+        Told(tracer, f"r{number}").quick(20).end()
+    pipeline = tracer._pipeline
+    assert sum(each.waiting() for each in pipeline._new) <= MOST_QUEUED + 22
+    before = tracer.counts
+    gate.open.set()
+    flushed(tracer)
+    after = tracer.counts
+    for counts in (before, after):
+        assert counts.produced == counts.exported + counts.left_out + counts.dropped + counts.pending == 1 + 3_000 * 21
+    assert before.exported == after.pending == 0
+    assert len(gate.runs) == 3_001
+    assert {run.status for run in gate.runs.values()} == {"ok"}
+    told = [(run.produced, run.left_out + run.dropped) for run in gate.runs.values() if run.request_id != "first"]
+    assert {produced for produced, _ in told} == {21}
+    assert sum(lost for _, lost in told) == after.left_out + after.dropped
+    assert not pipeline._new
+    assert not pipeline._hearing
 
 
 class Refusing:

@@ -77,6 +77,11 @@ class Delivery:
         """Whether there is something to hand over."""
         return bool(self._pending or self._runs)
 
+    @property
+    def most_runs(self) -> int:
+        """How many records of runs may wait."""
+        return max(_MOST_RUNS, 2 * self._pending.most)
+
     def reason(self, *, hangs: bool) -> str:
         """Why what waits has not been handed over; ``hangs`` if the exporter is still at it."""
         if self.wrong:
@@ -105,7 +110,7 @@ class Delivery:
                 self._gone.append((trace, span_id))
         if run is not None:
             self._runs[run.trace] = run
-            if len(self._runs) > max(_MOST_RUNS, 2 * self._pending.most):
+            if len(self._runs) > self.most_runs:
                 del self._runs[next(iter(self._runs))]
 
     def export(self, recorders: Sequence[RunRecorder], *, surely: bool) -> bool:

@@ -20,8 +20,8 @@ from hush.observability._delivery import Delivery, why
 from hush.observability._ending import close_at_end
 from hush.observability._exporter import Exporter
 from hush.observability._pending import Pending
-from hush.observability._recorder import LET_GO_S, SLICE, RunRecorder
-from hush.observability._span import Span
+from hush.observability._recorder import LET_GO_S, MOST_QUEUED, SLICE, RunRecorder
+from hush.observability._span import RunRecord, Span
 
 log = logger("hush.tracing")
 
@@ -93,7 +93,9 @@ class Pipeline:
         self._complaints = Complaints(self._lock)
         self._delivery = Delivery(self._make, self._pending, self._complaints, self._lock)
         self._recorders: list[RunRecorder] = []
-        self._new: deque[RunRecorder] = deque()
+        self._new: dict[RunRecorder, None] = {}  # that the thread does not know of
+        self._over: deque[RunRecord] = deque()  # those of runs that it never knew of
+        self._left = 0  # events of runs that have ended, since it looked
         self._hearing: set[Hashable] = set()  # the runs that these are of
         self._thread: Thread | None = None
         self._threadless = False  # it could not be started
@@ -135,7 +137,8 @@ class Pipeline:
             self.complain("two tracers of one run write to the same place: one is heard", {"run": recorder.run[0]})
             return False
         self._hearing.add(run)
-        self._new.append(recorder)
+        with self._lock:
+            self._new[recorder] = None
         if self._idle:  # else it looks soon by itself, and a run need not pay for waking it
             self.wake()
         return True
@@ -164,6 +167,28 @@ class Pipeline:
     def crowd(self, held: int) -> tuple[int, int]:
         """A run holds so many more spans back, or fewer; gives how many are in memory, and how many may be."""
         return self._pending.crowd(held)
+
+    def is_behind(self, events: int) -> bool:
+        """A run has ended with so many events in its queue; whether too many wait for the thread, which is held up."""
+        with self._lock:
+            self._left += events
+            return self._left > max(self._pending.most, MOST_QUEUED)
+
+    def leave(self, recorder: RunRecorder, record: RunRecord) -> None:
+        """A run that has ended has made all its spans itself: no more is kept of it, unless the thread has it."""
+        with self._lock:
+            if recorder not in self._new:
+                return
+            del self._new[recorder]
+            self._hearing.discard(recorder.run)
+            self._count_closed(recorder)
+            self._over.append(record)
+            if len(self._over) > self._delivery.most_runs:
+                self._over.popleft()
+
+    def _count_closed(self, recorder: RunRecorder) -> None:
+        self._closed_produced += recorder.tree.produced
+        self._closed_left_out += recorder.tree.left_out
 
     # --- from anywhere -------------------------------------------------------------------------------------
     def flush(self, timeout_s: float) -> bool:
@@ -246,7 +271,7 @@ class Pipeline:
                 return
             self._until_s = 0.0
             self._closing, self._thread, self._idle = False, None, True
-        if self._new or self._recorders:
+        if self._new or self._recorders or self._over:
             self.wake()
 
     def complain(self, message: str, about: Fields = NOTHING, lost: int = 0) -> None:
@@ -297,7 +322,7 @@ class Pipeline:
 
     def _rest_s(self) -> float | None:
         """For how long there is nothing to do, unless somebody calls."""
-        if self._recorders or self._new:
+        if self._recorders or self._new or self._over:
             return TICK_S
         if self._delivery.is_waiting:
             return max(0.01, self._delivery.pause_s)
@@ -312,8 +337,11 @@ class Pipeline:
         # Nobody is told of what goes on while nobody listens: it would only pile up.
         live = delivery.exporter is not None and delivery.exporter.live and not paused
         with self._lock:
-            while self._new:
-                self._recorders.append(self._new.popleft())
+            self._recorders += self._new
+            self._new.clear()
+            records, self._over, self._left = self._over, deque(), 0
+        for record in records:
+            delivery.tell((), (), record)
         for recorder in list(self._recorders):
             # What has been told until now, and not what comes meanwhile: of a busy run there would be no end of it, and
             # nobody would export.
@@ -322,15 +350,14 @@ class Pipeline:
                 left -= most
                 sleep(LET_GO_S)
             over = recorder.finished  # before its news, since whoever counts may fold its end meanwhile
-            running, gone, record = recorder.news(live=live)
-            delivery.tell(running, gone, record)
+            running, gone, news = recorder.news(live=live)
+            delivery.tell(running, gone, news)
             if over:
                 recorder.end()
                 with self._lock:
                     self._recorders.remove(recorder)
                     self._hearing.discard(recorder.run)
-                    self._closed_produced += recorder.tree.produced
-                    self._closed_left_out += recorder.tree.left_out
+                    self._count_closed(recorder)
 
     def after_fork(self) -> None:
         """In a child nobody runs the thread, and what was pending is the parent's to export."""

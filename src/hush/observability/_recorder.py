@@ -9,7 +9,7 @@ from threading import Lock
 from time import monotonic_ns, sleep
 from typing import Any, Protocol
 
-from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeRan, NodeStarted, RunStarted
+from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeRan, NodeStarted, RunFinished, RunStarted
 from hush.core.protocols import Place, Wanted
 from hush.observability._bounds import Bounds
 from hush.observability._complaints import Fields
@@ -52,6 +52,14 @@ class Sink(Protocol):
 
     def crowd(self, held: int, /) -> tuple[int, int]:
         """A run holds so many more spans back, or fewer; gives how many are in memory, and how many may be."""
+        ...
+
+    def is_behind(self, events: int, /) -> bool:
+        """A run has ended with so many events in its queue; whether too many wait for whoever makes spans of them."""
+        ...
+
+    def leave(self, recorder: RunRecorder, record: RunRecord, /) -> None:
+        """A run that has ended has made all its spans itself: this is the rest."""
         ...
 
     def complain(self, message: str, about: Fields = ..., /) -> None:
@@ -140,6 +148,9 @@ class RunRecorder:
             self._put(condensed)
             if kind is RunStarted:
                 self._begin(event)
+            elif kind is RunFinished:
+                if self._pipeline.is_behind(len(self._queue)):
+                    self._finish()
             elif len(self._queue) > MOST_QUEUED:
                 self.fold(SLICE, wait=False)
         else:
@@ -177,6 +188,19 @@ class RunRecorder:
         self._put((run, path, item, at_ns, outer, ready_ns, started_ns, inputs, gave, number, ends_item))
         if len(self._queue) > MOST_QUEUED:
             self.fold(SLICE, wait=False)
+
+    def _finish(self) -> None:
+        """Make the rest of its spans: whoever should is held up, and runs that end meanwhile would pile up."""
+        self.fold(len(self._queue), wait=False)
+        if not self.finished or not self._lock.acquire(blocking=False):
+            return
+        try:
+            held, self._held = self._held, 0
+            self._pipeline.crowd(-held)
+            record = self.tree.record()
+        finally:
+            self._lock.release()
+        self._pipeline.leave(self, record)
 
     def _enter(self, event: NodeCalled) -> Callable[[], object]:
         """In the context of a call, in whatever thread."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.trace import SpanContext, get_current_span
 
 from hush.observability._complaints import NOTHING, Fields
-from hush.observability._span import Span
+from hush.observability._span import RunRecord, Span
 
 if TYPE_CHECKING:
     from hush.observability._recorder import RunRecorder, Sink
@@ -49,6 +49,12 @@ class _Linking:
 
     def crowd(self, held: int, /) -> tuple[int, int]:
         return self._to.crowd(held)
+
+    def is_behind(self, events: int, /) -> bool:
+        return self._to.is_behind(events)
+
+    def leave(self, recorder: RunRecorder, record: RunRecord, /) -> None:
+        self._to.leave(recorder, record)
 
     def complain(self, message: str, about: Fields = NOTHING, /) -> None:
         self._to.complain(message, about)
