@@ -116,3 +116,14 @@ def test_the_same_spans(events, ends):
 
 def plain(span):
     return str(span._replace(id="", parent=""))
+
+
+@pytest.mark.parametrize("end", [ItemFailed("r", "g/m", 1, 9, ValueError("no")), ItemFinished("r", "g/m", 1, 9)])
+def test_of_an_item_that_has_ended_nothing_is_kept_that_did_not_begin(end):
+    """A node that was ready when another one failed: of each such item one remained until the run ended."""
+    gather = Gatherer(Tree(Sampling()))
+    inner = NodeReady("r", "g/m/k", 0, 4, (1,))  # in a map within the item
+    other = NodeReady("r", "g/m/n", 2, 4)
+    for event in (BEGIN, *MAP, NodeReady("r", "g/m/n", 1, 3), inner, other, end):
+        gather.feed(event)
+    assert [*gather._ready.values()] == [other]

@@ -6,12 +6,13 @@ ends will be looked at. So they are held back here until it is clear that there 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from hush.core.events import (
     Event,
     ItemFailed,
+    ItemFinished,
     NodeCalled,
     NodeCancelled,
     NodeFailed,
@@ -65,11 +66,8 @@ class Gatherer:
 
     def _flush_in(self, path: str, items: tuple[int, ...]) -> None:
         """What is under way in a container, or in an item: it ends with that, so the tree must know of it."""
-        inside = f"{path}/"
-        for place in list(self._held):
-            around = place[2] if place[1] is None else (*place[2], place[1])
-            if place[0].startswith(inside) and around[: len(items)] == items:
-                self._flush(place)
+        for place in _in(self._held, path, items):
+            self._flush(place)
 
     # --- events --------------------------------------------------------------------------------------------
     def _run_started(self, event: RunStarted) -> None:
@@ -138,6 +136,12 @@ class Gatherer:
     def _item_failed(self, event: ItemFailed) -> None:
         if self._held and event.item is not None:
             self._flush_in(event.path, (*event.outer, event.item))
+        self._item_ended(event)
+
+    def _item_ended(self, event: ItemFinished | ItemFailed) -> None:
+        if self._ready and event.item is not None:
+            for place in _in(self._ready, event.path, (*event.outer, event.item)):  # what was ready and did not begin
+                del self._ready[place]
         self._tree.feed(event)
 
     def _other(self, event: Any) -> None:
@@ -145,6 +149,16 @@ class Gatherer:
         if self._held:
             self._flush((event.path, event.item, event.outer))
         self._tree.feed(event)
+
+
+def _in(places: Iterable[Place], path: str, items: tuple[int, ...]) -> list[Place]:
+    """Those of ``places`` that lie in a container, or in an item."""
+    inside = f"{path}/"
+    return [
+        (at, item, outer)
+        for at, item, outer in places
+        if at.startswith(inside) and (outer if item is None else (*outer, item))[: len(items)] == items
+    ]
 
 
 _ACTS: dict[type, Callable[[Gatherer, Any], None]] = {
@@ -158,4 +172,5 @@ _ACTS: dict[type, Callable[[Gatherer, Any], None]] = {
     NodeFailed: Gatherer._node_failed,
     NodeCancelled: Gatherer._node_failed,
     ItemFailed: Gatherer._item_failed,
+    ItemFinished: Gatherer._item_ended,
 }
