@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import inspect
 import sys
 
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode
+from hush.core._runtime._run import Run
 from hush.core.errors import NodeTimeout
+from hush.core.events import RunFinished
 from hush.testing import Recorder, run_virtual
 from kit.faults import Boom
 from runtime.observing import outcome
@@ -233,6 +236,24 @@ def test_tags_are_in_the_same_order_whoever_is_first():
         return tuple(found)
 
     assert tags_of(1, 2) == tags_of(2, 1) == ("one", "two")
+
+
+@pytest.mark.parametrize("executor", [None, "process"])
+def test_of_a_tag_that_each_item_has_one_place_is_kept(executor):
+    """A map over a million items held a million of them."""
+    held = []
+
+    class Last:
+        def emit(self, event):
+            if isinstance(event, RunFinished):
+                held.extend(len(one._tags) for one in gc.get_objects() if type(one) is Run and one._tags)
+
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"x": Each([*range(300)])}, executor=executor):
+        CodeNode(name="n", code_fn=lambda x: {"$tags": ["all", f"{x % 3}"]}, inputs={"x": PARENT["x"]})
+    gc.collect()
+    found = Hush(graph).run_sync(tracer=Last())
+    assert list(found.tags) == ["0", "all", "1", "2"]
+    assert held == [4]
 
 
 async def test_what_a_node_sets_does_not_reach_the_caller_nor_the_next_run():

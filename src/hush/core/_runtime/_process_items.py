@@ -255,4 +255,4 @@ def told_of(run: Run) -> tuple[Any, ...] | None:
         (path, [(item, pack_error(error)) for item, _, error in found.kept], found.total)
         for path, found in (collected or {}).items()
     ]
-    return failures, partial, sorted(tags or ())
+    return failures, partial, sorted((*place, tag) for tag, place in (tags or {}).items())

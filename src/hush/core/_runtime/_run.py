@@ -95,7 +95,7 @@ class Run:
         self.budget = budget
         self.inline_only = budget.endless
         self.tracing: Tracing | None = None
-        self._tags: set[tuple[str, tuple[int, ...], str]] | None = None
+        self._tags: dict[str, tuple[str, tuple[int, ...]]] | None = None  # by each the first place, not all of them
         self.partial = False
         self.keeps = False
         self.id = request_id if request_id is not None else f"{_process}-{next(_numbers):x}"
@@ -112,22 +112,21 @@ class Run:
         found = [tags] if isinstance(tags, str) else tags
         if not isinstance(found, Iterable) or isinstance(found, Mapping | bytes):
             raise OutputError(f'{step.path} returned "$tags": {tags!r}. Tags are a string or a list of strings.')
-        if self._tags is None:
-            self._tags = set()
         for tag in found:
-            self._tags.add((step.path, item, str(tag)))
+            self.tag_at(step.path, item, str(tag))
 
     def tag_at(self, path: str, item: tuple[int, ...], tag: str) -> None:
-        """Add a tag that a step has returned elsewhere."""
+        """Add a tag, which a step may have returned elsewhere."""
         if self._tags is None:
-            self._tags = set()
-        self._tags.add((path, item, tag))
+            self._tags = {}
+        place = path, item
+        self._tags[tag] = min(place, self._tags.get(tag, place))
 
     def tags(self) -> tuple[str, ...]:
         """The tags, each once, in order of path and item."""
         if self._tags is None:
             return ()
-        return tuple(dict.fromkeys(tag for _, _, tag in sorted(self._tags)))
+        return tuple(tag for _, tag in sorted((place, tag) for tag, place in self._tags.items()))
 
     # --- failures -----------------------------------------------------------------------------------------
     def locate_root(self, exc: BaseException, where: Where, nodes: Mapping[str, Mapping[str, Any]] | None) -> None:
