@@ -46,6 +46,13 @@ async def traced(graph, path, inputs=None, **given):
     return record, list(store.spans(record.trace)), ended
 
 
+async def test_of_a_run_whose_items_have_a_tag_each_a_thousand_are_kept(tmp_path):
+    with GraphNode(name="g") as graph, MapNode(name="m", inputs={"i": Each([*range(1_200)])}):
+        code_node(lambda i: {"$tags": f"{i:04}"})(name="n", inputs={"i": PARENT["i"]})
+    record, _, _ = await traced(graph, tmp_path / "traces.db")
+    assert record.tags == tuple(f"{i:04}" for i in range(1_000))
+
+
 @pytest.mark.parametrize("depth", [1, 2, 40])
 async def test_graphs_in_a_graph_fail_with_what_is_in_them(tmp_path, depth):
     def nest(left):

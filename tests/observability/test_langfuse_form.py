@@ -91,6 +91,12 @@ def test_what_is_the_traces_stands_on_every_span(sent):
         assert got.attributes["langfuse.trace.metadata.request_id"] == "req-1"
 
 
+def test_of_many_tags_each_span_tells_the_first():
+    """Of a map whose items have one each, every span had thousands, and a trace took minutes to send."""
+    tags = ("nightly", *map(str, range(5_000)))
+    assert described(LLM, run_record(tags=tags))["langfuse.trace.tags"] == tags[:100]
+
+
 def test_the_failure_is_an_event_too(sent):
     assert ours(sent, "buy").event("exception")["exception.type"] == "shop.errors.Sold"
 

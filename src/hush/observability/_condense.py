@@ -36,6 +36,7 @@ _TAGS = "$tags"
 _ID = 1_000
 """Characters of an id or a key; callers choose them."""
 _TAGS_OF_ONE = 100
+_TAGS_OF_RUN = 1_000
 MANY_ITEMS = 1_000
 """After so many items of a run, of what is in further ones less is kept: nearly all of it would be thrown away."""
 _INPUTS = NodeRan._fields.index("inputs")
@@ -89,7 +90,7 @@ class Condenser:
         result = None
         if event.result is not None and self._bounds is not None:
             result = preview(event.result, self._bounds)
-        tags = tuple(clean(str(tag), _ID) for tag in event.tags)
+        tags = tuple(clean(str(tag), _ID) for tag in event.tags[:_TAGS_OF_RUN])
         return event._replace(error=error, result=result, tags=tags)  # type: ignore[arg-type]  # as ``Gave``
 
     def _node_called(self, event: NodeCalled) -> Event:

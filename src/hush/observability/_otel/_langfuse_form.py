@@ -27,6 +27,8 @@ _LEVELS = {
     "skipped": "DEBUG",
 }
 _PARTS_OF_INPUT = ("cached_tokens", "cache_write_tokens")
+_MOST_TAGS = 100
+"""Tags of the run that each of its spans tells: of a map whose items have one each they were as many as its spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _of_trace(found: dict[str, Any], run: RunRecord) -> None:
     if run.session_id:
         found[names.SESSION_ID] = encodable(run.session_id)
     if run.tags:
-        found[names.LF_TRACE_TAGS] = tuple(map(encodable, run.tags))
+        found[names.LF_TRACE_TAGS] = tuple(map(encodable, run.tags[:_MOST_TAGS]))
     found[f"{names.LF_TRACE_METADATA}request_id"] = encodable(run.request_id)
 
 
