@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, WhileLoopNode, events
 from hush.core.protocols import NONE_SLOW
 from hush.observability._bounds import PREVIEW
-from hush.observability._recorder import AFTER_S, SLICE, RunRecorder
+from hush.observability._recorder import AFTER_S, AGAIN_S, SLICE, RunRecorder
 from hush.observability._sampling import Sampling
 from hush.testing import run_virtual
 from kit.sinks import Sink
@@ -113,6 +113,29 @@ def test_the_end_of_a_call_that_was_told_of_as_under_way_is_wanted(under_way_s):
     _, gone, _ = recorder.news(live=True)
     assert {each[1] for each in gone} >= {span.id for span in running if span.path == "g/m/n"}
     assert tree.left_out == 2
+
+
+def test_a_run_of_which_nothing_is_heard_is_told_of_seldom():
+    """Of thousands that wait for a model each was written again twice a second."""
+    recorder, _ = recorder_of(NOTHING)
+    recorder.emit(events.RunStarted("r", "g", None, 0, 10**18, kinds={"g/n": "code"}))
+    folded(recorder)
+
+    def is_told(*, beats: bool) -> bool:
+        recorder._told_ns = 1  # long ago
+        return recorder.news(live=True, beats=beats)[2] is not None
+
+    assert is_told(beats=False)
+    assert not is_told(beats=False)
+    assert is_told(beats=True)
+    recorder.emit(events.NodeSkipped("r", "g/n", None, 5))
+    folded(recorder)
+    assert is_told(beats=False)
+    assert not is_told(beats=False)
+    recorder.lose(1)
+    assert is_told(beats=False)
+    recorder._recorded_ns -= int(AGAIN_S * 1e9)
+    assert is_told(beats=False)
 
 
 def test_nothing_is_left_of_maps_that_have_ended():

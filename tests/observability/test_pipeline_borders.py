@@ -305,8 +305,8 @@ class _FoldedMeanwhile(RunRecorder):
 
     end_of: Callable[[], Any] | None = None
 
-    def news(self, *, live: bool) -> Any:
-        found = super().news(live=live)
+    def news(self, *, live: bool, beats: bool = True) -> Any:
+        found = super().news(live=live, beats=beats)
         if self.end_of is not None:
             end, self.end_of = self.end_of, None
             end()
@@ -323,6 +323,23 @@ def test_a_run_whose_end_is_folded_between_two_looks_is_told_of_as_ended():
     flushed(tracer)
     flushed(tracer)
     assert [record.status for record in fake.runs.values()] == ["ok"]
+
+
+def test_of_runs_of_which_nothing_is_heard_one_says_that_their_process_is_there():
+    fake = Fake()
+    tracer = SpanTracer(fake)
+    told = [Told(tracer, run) for run in "abc"]
+    flushed(tracer)
+    assert {*"abc"} == {run.request_id for run in fake.runs.values()}
+    before = len(fake.batches)
+    for each in told:
+        each.recorder._told_ns = 1  # long ago
+    flushed(tracer)
+    assert {run.request_id for batch in fake.batches[before:] for run in batch.runs} == {"a"}
+    for each in told:
+        each.end()
+    flushed(tracer)
+    assert {run.status for run in fake.runs.values()} == {"ok"}
 
 
 def test_what_a_run_that_is_over_held_back_in_vain_crowds_nobody():

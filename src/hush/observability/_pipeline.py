@@ -342,7 +342,7 @@ class Pipeline:
             records, self._over, self._left = self._over, deque(), 0
         for record in records:
             delivery.tell((), (), record)
-        for recorder in list(self._recorders):
+        for place, recorder in enumerate(list(self._recorders)):
             # What has been told until now, and not what comes meanwhile: of a busy run there would be no end of it, and
             # nobody would export.
             left = recorder.waiting()
@@ -350,7 +350,7 @@ class Pipeline:
                 left -= most
                 sleep(LET_GO_S)
             over = recorder.finished  # before its news, since whoever counts may fold its end meanwhile
-            running, gone, news = recorder.news(live=live)
+            running, gone, news = recorder.news(live=live, beats=not place)
             delivery.tell(running, gone, news)
             if over:
                 recorder.end()

@@ -33,6 +33,8 @@ SLICE = 256
 """Events that become spans at a time: about a millisecond, in which no other thread has the interpreter."""
 AFTER_S = 0.5
 """What has been under way for so long is told of, and again what has changed."""
+AGAIN_S = 10.0
+"""So often at least a run under way is told of: whoever has taken it for dead must be put right."""
 LONG_NS = int(AFTER_S * 0.9e9)
 """An item that took longer may have been told of as under way, so its end is wanted too; a tenth less, since calls and
 events are timed by two clocks."""
@@ -98,6 +100,8 @@ class RunRecorder:
         self.finished = False
         self._held = 0  # of the spans that the tree holds back, those that the pipeline knows of
         self._told_ns = 0
+        self._recorded_ns = 0  # when it was last told how far it is
+        self._heard = False  # whether there is more of it since then
         self._named = False  # whether it was told whose run it is
         self._entering = entering
         self._calls: Callable[[int, int], Sequence[NodeStarted]] = _none
@@ -230,6 +234,7 @@ class RunRecorder:
             self._look_around()
             queue, feed, ran = self._queue, self._gather.feed, self.tree.ran
             take, count = queue.popleft, len(queue)  # nobody else takes from it, under the lock
+            self._heard = self._heard or count > 0
             for _ in range(min(most, count)):
                 event = take()
                 kind = type(event)
@@ -295,9 +300,13 @@ class RunRecorder:
         """So many of its spans were dropped on their way."""
         with self._turn():
             self.tree.dropped += count
+            self._heard = True
 
-    def news(self, *, live: bool) -> tuple[list[Span], list[tuple[str, str]], RunRecord | None]:
-        """What has changed besides the spans that have ended: those under way, those that are not kept, the run."""
+    def news(self, *, live: bool, beats: bool = True) -> tuple[list[Span], list[tuple[str, str]], RunRecord | None]:
+        """What has changed besides the spans that have ended: those under way, those that are not kept, the run.
+
+        With ``beats`` the run is told of twice a second though nothing has: so one sees that its process is there.
+        """
         with self._turn():
             tree = self.tree
             if tree.run is None:
@@ -307,7 +316,8 @@ class RunRecorder:
             if live:
                 now_ns = monotonic_ns()
                 if now_ns - self._told_ns >= AFTER_S * 1e9:
-                    due = bool(self._told_ns)
+                    again = beats or self._heard or now_ns - self._recorded_ns >= AGAIN_S * 1e9
+                    due = again and bool(self._told_ns)
                     self._told_ns = now_ns
                     before_ns = now_ns - int(AFTER_S * 1e9)
                     self._gather.let_go(before_ns)
@@ -317,7 +327,10 @@ class RunRecorder:
             gone, tree.gone = tree.gone, []
             told = self.finished or due or not self._named or any(span.kind == "run" for span in running)
             self._named = True
-            return running, gone, tree.record() if told else None
+            if not told:
+                return running, gone, None
+            self._heard, self._recorded_ns = False, monotonic_ns()
+            return running, gone, tree.record()
 
 
 def _place(event: Any) -> tuple[str, tuple[int, ...]]:
