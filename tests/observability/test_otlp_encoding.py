@@ -15,7 +15,7 @@ from hush.observability._otel._encode import Body
 from hush.observability._otel._exporter import resource_of
 from hush.observability._otel._langfuse_form import LangfuseForm
 from hush.observability._otel._links import LinkedSpan
-from kit.span_records import ALL, TRACE, run_record
+from kit.span_records import ALL, LLM, RUN, TRACE, run_record
 from kit.spans import spans
 
 FORMS = [conventional, LangfuseForm("staging", "1")]
@@ -35,6 +35,18 @@ def agree(form, spans):
 @pytest.mark.parametrize("form", FORMS, ids=["otel", "langfuse"])
 def test_every_kind_of_span(form):
     agree(form, ALL)
+
+
+def test_the_totals_of_a_run_are_told_with_its_own_span_and_not_kept():
+    """Of 4,096 runs that had ended they were: 100 MB of a graph of 50 nodes."""
+    converter = Converter(conventional, resource_of("shop"))
+    converter.hear([run_record()])
+    for _ in range(2):  # as where a request is too large
+        told = {span.parent: converter.convert(span).attributes for span in (RUN, LLM)}
+        assert "hush.run.totals" in told[None]
+    converter.hear([])
+    assert [run.totals for run in converter._ended.values()] == [()]
+    assert converter.convert(LLM).attributes == told[LLM.parent]
 
 
 @pytest.mark.parametrize("remote", [True, False])

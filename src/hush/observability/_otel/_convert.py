@@ -36,7 +36,8 @@ Form = Callable[[Span, RunRecord | None], Described]
 class Converter:
     """Converts spans of any number of runs. From one thread at a time.
 
-    What is known of a run is kept until 4,096 others have ended since, because each of its spans tells of it.
+    What is known of a run is kept until 4,096 others have ended since, because each of its spans tells of it. Its
+    totals, of which its own span tells, come with that, and are not kept: they may be as large as the run.
 
     Attributes:
         resource: What sends them.
@@ -49,22 +50,24 @@ class Converter:
         self.scope = InstrumentationScope("hush", hush_version())
         self._running: dict[str, RunRecord] = {}
         self._ended: dict[str, RunRecord] = {}
+        self._told: dict[str, RunRecord] = {}  # those that were heard of last
 
     def hear(self, runs: Iterable[RunRecord]) -> None:
         """Take what has changed of runs, before their spans are converted."""
-        for run in runs:
+        self._told = {run.trace: run for run in runs}
+        for run in self._told.values():
             if run.ended_ns is None:
                 self._running[run.trace] = run
                 continue
             self._running.pop(run.trace, None)
             self._ended.pop(run.trace, None)  # to the end of the order
-            self._ended[run.trace] = run
+            self._ended[run.trace] = run._replace(totals=(), failure=None)
             if len(self._ended) > _MOST_RUNS:
                 del self._ended[next(iter(self._ended))]
 
     def convert(self, span: Span) -> ReadableSpan:
         """``span``, which has ended, as the SDK's exporters take it."""
-        run = self._running.get(span.trace) or self._ended.get(span.trace)
+        run = self._told.get(span.trace) or self._running.get(span.trace) or self._ended.get(span.trace)
         described = self._form(span, run)
         trace = int(span.trace, 16)
         return ReadableSpan(
