@@ -8,6 +8,7 @@ import threading
 import time
 from asyncio import CancelledError
 from collections.abc import Callable
+from threading import Condition
 from typing import Any
 
 import pytest
@@ -30,12 +31,15 @@ from hush.core.events import (
 )
 from hush.observability import LocalTracer, TraceStore, _pipeline
 from hush.observability._bounds import PREVIEW
+from hush.observability._complaints import Complaints
+from hush.observability._delivery import Delivery
 from hush.observability._ending import close_all
 from hush.observability._exporter import ExportError
+from hush.observability._pending import Pending
 from hush.observability._pipeline import pipeline_of
 from hush.observability._recorder import MOST_QUEUED, RunRecorder
 from hush.observability._sampling import Sampling
-from hush.observability._span import Batch
+from hush.observability._span import Batch, RunRecord, Totals
 from hush.observability._tracer import SpanTracer
 from observability.fakes import PATIENCE_S, Fake, Gate, Told, again, flushed
 
@@ -298,6 +302,26 @@ def test_a_thread_that_could_not_start_is_tried_again(monkeypatch):
     Told(tracer, "second").end()
     flushed(tracer)
     assert len(fake.runs) == 2
+
+
+def test_of_runs_that_wait_the_totals_have_a_bound_too():
+    """While a collector was down, 30 KB waited of each run of a graph of 50 nodes, of up to 80,000 runs."""
+    lock, fake = Condition(), Fake(again)
+    pending = Pending(lock, 10)
+    delivery = Delivery(fake, pending, Complaints(lock), lock)
+    totals = tuple(Totals(f"g/{number}", "code") for number in range(100))
+    for number in range(300):
+        told = RunRecord(f"{number:032}", str(number), "g", "running", 1)
+        delivery.tell((), (), told)
+        delivery.tell((), (), told._replace(status="ok", totals=totals))
+    assert not delivery.export((), surely=True)
+    fake.refuse = lambda _: None
+    assert delivery.export((), surely=True)
+    assert [(run.status, len(run.totals)) for run in fake.runs.values()] == [("ok", 0)] * 200 + [("ok", 100)] * 100
+    assert not delivery.is_waiting
+    delivery.tell((), (), told._replace(totals=200 * totals))
+    assert delivery.export((), surely=True)
+    assert len(fake.batches[-1].runs[0].totals) == 20_000
 
 
 class _FoldedMeanwhile(RunRecorder):

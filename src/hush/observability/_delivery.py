@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from math import ceil
 from threading import Condition
@@ -57,6 +57,8 @@ class Delivery:
         self._complaints = complaints
         self._lock = lock
         self._runs: dict[str, RunRecord] = {}
+        self._totals = 0  # of all of these together
+        self._with_totals: deque[str] = deque()  # those that have any, as they came
         self._running: dict[str, Span] = {}
         self._gone: list[tuple[str, str]] = []
         self._pause_s = 0.0
@@ -79,7 +81,7 @@ class Delivery:
 
     @property
     def most_runs(self) -> int:
-        """How many records of runs may wait."""
+        """How many records of runs may wait, and how many totals of nodes in them, each as large as a span."""
         return max(_MOST_RUNS, 2 * self._pending.most)
 
     def reason(self, *, hangs: bool) -> str:
@@ -109,9 +111,27 @@ class Delivery:
             if self._running.pop(span_id, None) is None:
                 self._gone.append((trace, span_id))
         if run is not None:
-            self._runs[run.trace] = run
-            if len(self._runs) > self.most_runs:
-                del self._runs[next(iter(self._runs))]
+            self._keep(run)
+
+    def _keep(self, run: RunRecord) -> None:
+        """Have it wait. Of too many the oldest go, and their totals before that."""
+        before = self._runs.get(run.trace)
+        self._runs[run.trace] = run
+        self._totals += len(run.totals) - (0 if before is None else len(before.totals))
+        if run.totals:
+            self._with_totals.append(run.trace)
+        while self._totals > self.most_runs and len(self._with_totals) > 1:
+            oldest = self._runs.get(self._with_totals.popleft())
+            if oldest is not None and oldest is not run:
+                self._totals -= len(oldest.totals)
+                self._runs[oldest.trace] = oldest._replace(totals=())
+        if len(self._runs) > self.most_runs:
+            self._totals -= len(self._runs.pop(next(iter(self._runs))).totals)
+
+    def _forget_runs(self) -> None:
+        self._runs.clear()
+        self._with_totals.clear()
+        self._totals = 0
 
     def export(self, recorders: Sequence[RunRecorder], *, surely: bool) -> bool:
         """Hand over what waits, unless the exporter is to be left alone for a while; ``True`` if that is done.
@@ -157,7 +177,7 @@ class Delivery:
                 self.wrong = ""
                 self._answers = True
             if not left and not kept:
-                self._runs.clear()
+                self._forget_runs()
             self._running.clear()
             self._gone.clear()
             if kept and runs and not ended:
@@ -222,7 +242,7 @@ class Delivery:
             self._complaints.say(f"spans cannot be exported for now: {self.wrong}", 0, passing=True)
             return
         waiting = self._pending.drop()
-        self._runs.clear()
+        self._forget_runs()
         self._running.clear()
         self._gone.clear()
         self._complaints.say(f"spans cannot be exported: {why(exc)}", waiting)

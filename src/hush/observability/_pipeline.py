@@ -95,6 +95,7 @@ class Pipeline:
         self._recorders: list[RunRecorder] = []
         self._new: dict[RunRecorder, None] = {}  # that the thread does not know of
         self._over: deque[RunRecord] = deque()  # those of runs that it never knew of
+        self._totals = 0  # in these
         self._left = 0  # events of runs that have ended, since it looked
         self._hearing: set[Hashable] = set()  # the runs that these are of
         self._thread: Thread | None = None
@@ -182,8 +183,10 @@ class Pipeline:
             del self._new[recorder]
             self._hearing.discard(recorder.run)
             self._count_closed(recorder)
-            self._over.append(record)
-            if len(self._over) > self._delivery.most_runs:
+            self._totals += len(record.totals)
+            most = self._delivery.most_runs
+            self._over.append(record if self._totals <= most else record._replace(totals=()))
+            if len(self._over) > most:
                 self._over.popleft()
 
     def _count_closed(self, recorder: RunRecorder) -> None:
@@ -339,7 +342,7 @@ class Pipeline:
         with self._lock:
             self._recorders += self._new
             self._new.clear()
-            records, self._over, self._left = self._over, deque(), 0
+            records, self._over, self._totals, self._left = self._over, deque(), 0, 0
         for record in records:
             delivery.tell((), (), record)
         for place, recorder in enumerate(list(self._recorders)):
