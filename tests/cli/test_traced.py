@@ -170,6 +170,9 @@ def test_a_signal_closes_the_trace(write, folder, which):
             running.kill()
     assert "trace: hush show r --traces t.db\n" in said
     assert recorded(os.path.join(folder, "t.db")) == [(which, "cancelled", "r")]
+    store = TraceStore(os.path.join(folder, "t.db"))
+    calls = [span.status for span in store.spans(store.find("r").trace) if span.kind == "code"]
+    assert set(calls) == (set() if which == "working" else {"cancelled"})  # what is in worker processes has no spans
 
 
 def begun(path):

@@ -1,4 +1,4 @@
-"""What was cancelled ends when its own call has ended, not when all the rest has: so who held everything up is seen."""
+"""What was cancelled ends when its own call has ended, or with its run: so who held everything up is seen."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode, NodeCancelled, RunTimeout
+from hush.core import END, PARENT, START, CodeNode, Each, GraphNode, Hush, MapNode, NodeCancelled, RunTimeout, events
+from hush.observability._bounds import PREVIEW
+from hush.observability._recorder import SLICE, RunRecorder
+from hush.observability._sampling import Sampling
 from hush.testing import run_virtual
+from kit.sinks import Sink
 from kit.span_laws import Terse, Watch, complaints
 
 
@@ -55,3 +59,28 @@ def test_a_call_that_was_cancelled_ends_when_it_has_ended(kind: Any) -> None:
         assert ended["g/m/short", "code", (index,)] == told["g/m/short", index] < last
         assert ended["g/m", "item", (index,)] == told["g/m/short", index]
     assert {span.status for span in watch.spans if span.kind in ("code", "item")} == {"cancelled"}
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_calls_that_a_run_leaves_behind_are_in_its_trace(told: bool) -> None:
+    """No event had told of them, and the trace said that no call had been under way."""
+    sink = Sink()
+    recorder = RunRecorder(sink, PREVIEW, Sampling(), (), None)
+    recorder.attach(lambda before_ns, most: [events.NodeStarted("r", "g/m/n", 0, 5, (), 2)])
+    recorder.emit(events.RunStarted("r", "g", None, 0, 10**18, kinds={"g/m": "map", "g/m/n": "code"}))
+    recorder.emit(events.NodeStarted("r", "g/m", None, 1, (), 1))
+    recorder.emit(events.MapStarted("r", "g/m", None, 2, 10))
+    if told:
+        recorder.fold(SLICE)
+        recorder.news(live=True)
+    recorder.emit(events.RunFinished("r", "g", None, 9, "cancelled", 1.0, asyncio.CancelledError()))
+    recorder.fold(SLICE)
+    spans = {span.kind: span for span in sink.spans}
+    assert {kind: span.status for kind, span in spans.items()} == dict.fromkeys(
+        ("code", "item", "map", "run"), "cancelled"
+    )
+    call = spans["code"]
+    begun_ns = spans["run"].started_ns
+    assert (call.parent, call.items) == (spans["item"].id, (0,))
+    assert call.ended_ns is not None
+    assert (call.started_ns - begun_ns, call.called_ns, call.ended_ns - begun_ns) == (5, call.started_ns, 9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
@@ -242,6 +243,8 @@ class RunRecorder:
                     if kind is tuple or kind is NodeRan:
                         ran(event)
                     else:
+                        if kind is RunFinished:
+                            self._leave_behind(event.at_ns)
                         feed(event)
                 except Exception as exc:  # a fault of ours, or an event that no engine tells: the others are heard
                     self._pipeline.complain(
@@ -253,6 +256,12 @@ class RunRecorder:
         finally:
             self._hand_on()
             self._lock.release()
+
+    def _leave_behind(self, at_ns: int) -> None:
+        """The run has ended: calls that are under way all the same are left behind, and no event tells of them."""
+        for event in self._calls(at_ns, sys.maxsize):
+            self.tree.feed(event)
+            self.tree.feed(NodeCalled(event.run, event.path, event.item, event.at_ns, outer=event.outer))
 
     def _hand_on(self) -> None:
         """Give the spans that have ended to the pipeline."""
