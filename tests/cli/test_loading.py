@@ -52,7 +52,7 @@ def test_a_wrong_name_is_told_with_what_there_is(write):
     assert ran.code == 2
     assert "graph.py has no ordrs. Did you mean orders?" in ran.err
     assert "graph.py:orders" in ran.err
-    assert "is no graph, but a dict" in hush("check", "graph.py:one").err
+    assert "is no graph; it is of the type dict" in hush("check", "graph.py:one").err
 
 
 def test_a_function_without_arguments_may_make_it(write):
@@ -60,6 +60,35 @@ def test_a_function_without_arguments_may_make_it(write):
     assert hush("run", "graph.py").data == {"y": 3}
     assert hush("run", "graph.py:make_it").data == {"y": 3}
     assert "takes arguments" in hush("run", "graph.py:other").err
+
+
+def test_a_node_that_is_named_does_not_run(write):
+    """It can be called without arguments as well."""
+    write(
+        text="""
+        from hush.core import *
+
+        def wipe():
+            raise AssertionError("not to be called")
+
+        with GraphNode(name="g") as graph:
+            node = CodeNode(name="wipe", code_fn=wipe)
+        """
+    )
+    ran = hush("check", "graph.py:node")
+    assert ran.code == 2
+    assert ran.err == (
+        "hush: graph.py:node is no graph; it is of the type CodeNode.\nIt has:\n    graph.py:graph  (g)\n"
+    )
+
+
+def test_an_async_function_makes_no_graph(write, recwarn):
+    write(text=MADE.replace("def make_it", "async def make_it"))
+    for target in ("graph.py", "graph.py:make_it"):
+        ran = hush("check", target)
+        assert ran.code == 2
+        assert ran.err == "hush: graph.py:make_it is async, and nothing awaits it here: a plain def may make a graph.\n"
+    assert not recwarn
 
 
 def test_an_engine_stands_for_its_graph(write):

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from inspect import iscoroutinefunction
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,7 +15,7 @@ from hush.cli._failures import traceback_of
 from hush.cli._problems import lines_of, problems_of
 from hush.cli._safe import safe
 from hush.core import ForLoopNode, GraphError, GraphNode, Hush, MapNode, WhileLoopNode
-from hush.core.extend import nearest
+from hush.core.extend import Handle, nearest
 
 Graph: TypeAlias = GraphNode | MapNode | ForLoopNode | WhileLoopNode | Hush
 _BLOCKS = (GraphNode, MapNode, ForLoopNode, WhileLoopNode)
@@ -144,12 +145,14 @@ def _named(module: ModuleType, place: str, name: str) -> tuple[Graph, str]:
             hint = f" Did you mean {near}?" if near else ""
             raise usage(f"{place} has no {name}.{hint}\n{_list(module, place)}")
         found = getattr(found, part)
-    if not isinstance(found, _KINDS) and callable(found) and not isinstance(found, type):
+    if callable(found) and not isinstance(found, (Handle, Hush, type)):  # a node that is called runs
+        if iscoroutinefunction(found):
+            raise usage(f"{place}:{name} is async, and nothing awaits it here: a plain def may make a graph.")
         if _needs_arguments(found):
             raise usage(f"{place}:{name} takes arguments, so it cannot be called here.\n{_list(module, place)}")
         found = found()
     if not isinstance(found, _KINDS):
-        raise usage(f"{place}:{name} is no graph, but a {type(found).__name__}.\n{_list(module, place)}")
+        raise usage(f"{place}:{name} is no graph; it is of the type {type(found).__name__}.\n{_list(module, place)}")
     return found, name
 
 
