@@ -352,6 +352,31 @@ def test_of_a_chain_of_causes_as_long_as_may_be_both_ends_are_told(write):
     assert hush("run", "graph.py", "--traceback").err.count("\nValueError: cause ") == 3_000
 
 
+def test_of_a_message_as_long_as_may_be_the_beginning_is_told(write):
+    """Such as the body of an answer: all of it pushed what had failed off the screen. Secrets are hidden before."""
+    write(
+        text="""
+        from hush.core import *
+
+        def fail():
+            padding = "x" * 1_970
+            raise ValueError(padding + " password='s3cret-of-the-shop' " + "y" * 100_000) from KeyError("the cause")
+
+        with GraphNode(name="g") as graph:
+            CodeNode(name="fail", code_fn=fail)
+        """
+    )
+    ran = hush("run", "graph.py")
+    assert ran.code == 1
+    assert "KeyError: 'the cause'" in ran.err
+    assert len(ran.err) < 6_000
+    assert ran.err.count("…\n") == 2
+    assert "s3cret" not in ran.err
+    whole = hush("run", "graph.py", "--traceback").err
+    assert "y" * 100_000 in whole
+    assert "s3cret" not in whole
+
+
 def test_an_attribute_of_the_users_called_hush_is_not_asked(write):
     write(
         text="""

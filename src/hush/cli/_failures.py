@@ -107,12 +107,23 @@ def _place(info: Any) -> tuple[int, ...]:
 
 
 def traceback_of(error: BaseException, *, whole: bool = False) -> str:
-    """The traceback as Python prints it, without the frames of Hush and of importing, and without secrets."""
+    """The traceback as Python prints it, without secrets.
+
+    Unless ``whole``, without the frames of Hush and of importing, and of long messages only the beginning.
+    """
     told = TracebackException.from_exception(error, compact=True, max_group_width=_MOST_SHOWN, max_group_depth=4)
     if not whole:
         _without_own(told)
         _without_the_middle(told)
-    return safe(without_named_secrets("".join(told.format()).rstrip("\n")), lines=True)
+    text = "".join(told.format() if whole else map(_beginning, told.format()))
+    return safe(without_named_secrets(text.rstrip("\n")), lines=True)
+
+
+def _beginning(part: str) -> str:
+    """What of a message, or a line, does not push all else off the screen."""
+    if len(part) <= _LONGEST:
+        return part
+    return f"{without_named_secrets(part)[:_LONGEST]}…\n"  # half a secret would not be known as one
 
 
 def own_frames(error: BaseException) -> list[FrameSummary]:
