@@ -119,3 +119,10 @@ def test_examples_can_be_checked_and_drawn(name):
     path = str(EXAMPLES / f"{name}.py")
     assert hush("check", path) == (0, f"{path}:graph: no problems\n", "")
     assert hush("graph", path).code == 0
+
+
+def test_a_word_too_many_is_named(write):
+    write()
+    ran = hush("check", "graph.py", "other.py", "third.py")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "hush: hush check does not take other.py third.py\nhush: `hush check --help` says what there is\n"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from hush.cli._exit import MEANINGS, Code, Stop, say
 from hush.cli._safe import safe
@@ -85,7 +85,10 @@ def invoke(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except CycloptsError as error:
         command = " ".join(["hush", *(error.command_chain or ())])
-        say(f"hush: {safe(str(error), lines=True)}\nhush: `{safe(command)} --help` says what there is")
+        said = str(error)
+        if isinstance(error, UnusedCliTokensError):  # its own text is a list of Python's
+            said = f"{command} does not take {' '.join(error.unused_tokens or ())}"
+        say(f"hush: {safe(said, lines=True)}\nhush: `{safe(command)} --help` says what there is")
         return Code.USAGE
     except Stop as stop:
         if str(stop):
