@@ -455,7 +455,7 @@ def test_what_makes_items_is_named_where_no_call_was_under_way():
     rows = seen.add(root, "map", "rows", 0, 400, done=1, failed=0)
     one = seen.add(rows, "item", "rows", 390, 400, index=0)
     seen.add(one, "code", "read", 390, 400, called=390)
-    assert "no call was under way for 390 ms, as while an iterator makes the items of rows\n" in said(seen, width=100)
+    assert "no call was under way for 390 ms, as while the items of rows are made\n" in said(seen, width=100)
     seen.end(next(span for span in seen.spans if span.path == "shop/rows"), total=1)
     assert "no call was under way for 390 ms\n" in said(seen)
 
@@ -505,3 +505,13 @@ def test_a_traceback_from_a_worker_process_is_shown_as_others_are():
     assert "   … raised 1 call further, in raw_decode, decoder.py:355\n" in text
     assert "worker process:" not in text
     assert "worker process:" in said(seen, everything=True)
+
+
+@pytest.mark.parametrize(
+    ("width", "label"), [(60, "code: of_a_long_name_in…"), (80, "code: of_a_long_name_indeed_it_is_one")]
+)
+def test_a_narrow_screen_says_what_took_the_time_before_it_draws_it(width, label):
+    seen = Seen()
+    root = seen.run(20)
+    seen.add(root, "code", "of_a_long_name_indeed_it_is_one", 0, 20, called=0)
+    assert f"  {label}  " in said(seen, width=width)

@@ -66,7 +66,7 @@ def times(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> It
         if seconds > 0
     ]
     rows.sort(key=lambda row: -row[1])
-    wide = min(max(len(row[0]) for row in rows), max(16, width - 44))
+    wide = min(max(len(row[0]) for row in rows), max(16, width - 36))
     room = min(40, width - wide - 24)
     for said, seconds, style in rows:
         part = seconds / time.total_s
@@ -129,7 +129,7 @@ def _of_sources(report: Report) -> str:
         return ""
     named = ", ".join(below(report, path) for path in maps[:FEW])
     others = f" and {counted(len(maps) - FEW, 'more map')}" if len(maps) > FEW else ""
-    return f", as while an iterator makes the items of {named}{others}"
+    return f", as while the items of {named}{others} are made"
 
 
 def retried(report: Report, glyphs: Glyphs, width: int, *, everything: bool) -> Iterator[Text]:
