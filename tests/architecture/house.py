@@ -34,6 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "hush.core",
             "hush.core.extend",
             "hush.core._engine",
+            "hush.core._options",
             "hush.core._background",
             "hush.core._started",
             "hush.core._stream",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from asyncio import CancelledError
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from time import perf_counter_ns
-from typing import IO, TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack
+from typing import IO, TYPE_CHECKING, Any, Self, Unpack
 
 from hush.core._background import run_in_background
 from hush.core._expr._arguments import checks_arguments
+from hush.core._options import Resources, RunOptions, Tracers, check_names, check_seconds, hub_of
 from hush.core._plan._model import RootPlan
 from hush.core._plan._root import bind_inputs, compile_root
-from hush.core._resources._hub import ResourceHub
 from hush.core._resources._names import Named, named_by
 from hush.core._result import Nodes, Result
 from hush.core._runtime._compound import run_root
@@ -43,20 +42,6 @@ if TYPE_CHECKING:  # imported when a run is first started, streamed or told of
     from hush.core._runtime._tracing import Tracing
     from hush.core._started import RunHandle
     from hush.core._stream import Stream
-
-Tracers = Tracer | Sequence[Tracer] | None
-Resources: TypeAlias = "ResourceHub | Mapping[str, Any] | str | os.PathLike[str] | None"
-
-
-class RunOptions(TypedDict, total=False):
-    """What ``run`` takes besides its inputs."""
-
-    tracer: Tracers
-    request_id: str | None
-    user_id: str | None
-    session_id: str | None
-    timeout_s: float | None
-    keep: bool
 
 
 @checks_arguments
@@ -96,9 +81,9 @@ class Hush(Drawn):
         if isinstance(grace_s, bool) or not isinstance(grace_s, int | float) or not grace_s >= 0:
             raise UsageError(f"grace_s={grace_s!r}: it is a number of seconds, 0 or more.")
         if stall_s is not None:
-            _check_seconds(stall_s, "stall_s")
+            check_seconds(stall_s, "stall_s")
         given = NO_LIMITS if limits is None else NamedLimits(limits)
-        hub = _hub(resources)
+        hub = hub_of(resources)
         spec = as_root(graph._describe())
         found, unknown = named_by(spec, given, hub)
         require_sound(spec, unknown)
@@ -159,9 +144,9 @@ class Hush(Drawn):
         given = inputs if tracers else None
         del inputs
         if timeout_s is not None:
-            _check_seconds(timeout_s)
+            check_seconds(timeout_s)
         if not (request_id is None and user_id is None and session_id is None):
-            _check_names(request_id=request_id, user_id=user_id, session_id=session_id)
+            check_names(request_id=request_id, user_id=user_id, session_id=session_id)
         began_ns = perf_counter_ns()
         loop = asyncio.get_running_loop()
         timed = timeout_s is not None or self._root.timeout_s is not None
@@ -240,8 +225,8 @@ class Hush(Drawn):
         bind_inputs(self._root, inputs)
         self.run(inputs, **options).close()  # an option that is not known
         if (timeout_s := options.get("timeout_s")) is not None:
-            _check_seconds(timeout_s)
-        _check_names(**{name: given for name, given in options.items() if name.endswith("_id")})
+            check_seconds(timeout_s)
+        check_names(**{name: given for name, given in options.items() if name.endswith("_id")})
 
     async def __call__(self, inputs: Mapping[str, Any] | None = None, **options: Unpack[RunOptions]) -> Result:
         """``await engine(inputs)`` is ``await engine.run(inputs)``."""
@@ -348,27 +333,6 @@ def _as_runtime_error(stop: StopIteration) -> RuntimeError:
     error.__dict__.update(hush=info, __notes__=stop.__dict__.get("__notes__", []))
     error.__cause__ = stop
     return error
-
-
-def _hub(resources: Resources) -> ResourceHub | None:
-    if resources is None or isinstance(resources, ResourceHub):
-        return resources
-    if isinstance(resources, Mapping):
-        return ResourceHub(resources)
-    if isinstance(resources, str | os.PathLike):
-        return ResourceHub(path=resources)
-    raise UsageError(f"resources={resources!r}: it is a ResourceHub, a mapping of settings, or the path of a file.")
-
-
-def _check_names(**names: object) -> None:
-    for name, given in names.items():
-        if given is not None and not isinstance(given, str):
-            raise UsageError(f"{name}={given!r}: it is a string.")
-
-
-def _check_seconds(seconds: object, name: str = "timeout_s") -> None:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-        raise UsageError(f"{name}={seconds!r}: it is a number of seconds above 0.")
 
 
 @cache

@@ -192,7 +192,7 @@ class Driving(Settling):
                             if not begun_at_once:
                                 mode = NO_MODE if mode == WATCHED else SETTLED
                                 if then is None and len(ready) > before:
-                                    each.made_ready(ready, before, ended_ns)
+                                    each.became_ready(ready, before, ended_ns)
                     elif terse is not None and type(out) is dict and TAGS not in out:
                         told_ns = perf_counter_ns()
                         then = terse.ended(begun, out, ready, told_ns)

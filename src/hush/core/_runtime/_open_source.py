@@ -28,7 +28,8 @@ def open_source(value: Any, run: Run, one: EachPlan, step: StepPlan, frame: Fram
     Raises ``SourceError`` with advice if it cannot be gone through.
     """
     assert step.map is not None
-    first, reason = step.map.first, refusal(value)
+    first = step.map.first
+    reason = refusal(value)
     if reason is not None:
         message, mend = reason
         raise SourceError(f"{message}. {mend} ({one.where})")

@@ -348,13 +348,9 @@ class Tracing(Telling):
             readied[step.index] = at_ns
         frame.readied = readied
 
-    def became_ready(self, ready: Ready) -> None:
-        """A map begins, and with it what streams from it."""
-        self._became_ready(ready, 0, monotonic_ns())
-
-    def made_ready(self, ready: Ready, before: int, at_ns: int) -> None:
-        """What lies in ``ready`` beyond ``before`` has become ready, ``at_ns`` by ``perf_counter_ns``."""
-        self._became_ready(ready, before, at_ns + CLOCK_NS)
+    def became_ready(self, ready: Ready, before: int = 0, at_ns: int = 0) -> None:
+        """What lies in ``ready`` beyond ``before`` has become ready, now or ``at_ns`` by ``perf_counter_ns``."""
+        self._became_ready(ready, before, at_ns + CLOCK_NS if at_ns else monotonic_ns())
 
     def _became_ready(self, ready: Ready, before: int, at_ns: int) -> None:
         if self.quick is not None:
