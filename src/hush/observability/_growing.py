@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from hush.observability._annotations import taken
 from hush.observability._keeping import Keeping
 from hush.observability._sampling import ItemSampler, Sampling, seed_of
 from hush.observability._span import Span, Status, Totals
@@ -158,6 +159,8 @@ class Growing(Keeping):
         if one.held is not None:
             self._whole_ended(one, status, at_ns)
             return
+        if self.annotated and one.number:
+            one.annotations = taken(self.annotated, one.number)
         spans = one.attempt_spans(self.trace, self._others, self._wall_ns, status, at_ns)
         spans.append(one.span(self.trace, self._wall_ns, status, at_ns))
         self.produced += len(spans)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hush.core.protocols import lot
+from hush.observability._annotations import taken
 from hush.observability._crowding import OVERFULL, Crowding
 from hush.observability._ids import NO_IDS
 from hush.observability._nodes import Node, nodes_of
@@ -26,6 +27,7 @@ class Keeping:
         produced: How many spans have ended, ``left_out`` of which were left out.
         seen: The numbers of nodes under which somebody else hangs spans, noted in whatever thread; see ``Ids``.
         hung: The ids of such spans that have ended, until ``ended`` is taken.
+        annotated: What code has put on the spans of nodes under way, by their numbers, in whatever thread.
         crowding: How much room there is.
     """
 
@@ -35,6 +37,7 @@ class Keeping:
         self.produced = self.left_out = self.dropped = 0
         self.seen: set[int] = set()
         self.hung: set[str] = set()
+        self.annotated: dict[int, Any] = {}
         self.crowding = Crowding()
         self.trace = ""
         self._sampling = sampling
@@ -79,7 +82,10 @@ class Keeping:
             inputs,
             outputs,
         )
-        return _new(Span, own + USUAL)  # type: ignore[no-any-return]
+        span: Span = _new(Span, own + USUAL)
+        if self.annotated and number in self.annotated:
+            return span._replace(annotations=taken(self.annotated, number))
+        return span
 
     def _spans_of(self, whole: Whole) -> list[Span]:
         if isinstance(whole, SpansOfItem):
@@ -161,6 +167,9 @@ class Keeping:
             node.left_out = (node.left_out or 0) + 1
             if isinstance(whole, SpansOfItem):  # of what nobody was told there are no spans yet
                 self._are_gone(whole.spans)
+            elif self.annotated:
+                for event in whole.ran:
+                    self.annotated.pop(event.number, None)
 
     def _are_gone(self, spans: list[Span]) -> None:
         """Spans are left out."""

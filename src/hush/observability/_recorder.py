@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from hush.core.events import Event, MapFinished, MapStarted, NodeCalled, NodeRan, NodeStarted, RunFinished, RunStarted
 from hush.core.protocols import Place, Wanted
+from hush.observability._annotations import Annotating
 from hush.observability._bounds import Bounds
 from hush.observability._complaints import Fields
 from hush.observability._condense import ACTS, Condenser, bare
@@ -74,7 +75,8 @@ class RunRecorder:
     """Hears one run. ``emit`` is called in its thread, all else in the pipeline's.
 
     Args:
-        entering: Given the ids of the run's nodes; what it gives makes places for their calls.
+        entering: Given the ids of the run's nodes, and what keeps what code puts on their spans; what it gives makes
+            places for their calls.
     """
 
     sees_calls = terse = True
@@ -85,9 +87,10 @@ class RunRecorder:
         bounds: Bounds | None,
         sampling: Sampling,
         tags: tuple[str, ...],
-        entering: Callable[[Ids], Callable[[], Place]] | None,
+        entering: Callable[[Ids, Annotating], Callable[[], Place]] | None,
     ) -> None:
         self._pipeline = pipeline
+        self._bounds = bounds
         self._condense = Condenser(bounds)
         self._queue: deque[Any] = deque()  # events, and the fields of some
         self._put: Callable[[Any], None] = self._queue.append
@@ -132,7 +135,8 @@ class RunRecorder:
         self.run = event.run, event.path, event.wall_ns, event.at_ns
         if self._entering is not None:
             self._trace = trace_id(*self.run)
-            self.place = self._entering(Ids(self._trace, nodes=True, seen=self.tree.seen))
+            ids = Ids(self._trace, nodes=True, seen=self.tree.seen)
+            self.place = self._entering(ids, Annotating(self._bounds, self.tree.annotated, self._pipeline.complain))
         if not self._pipeline.add(self, self.run):
             self._put = _nothing_of
             self._queue.clear()

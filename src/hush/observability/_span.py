@@ -81,6 +81,33 @@ class Generation(NamedTuple):
     response_id: str | None = None
 
 
+class Happened(NamedTuple):
+    """What code in a node says has happened, at an instant since the epoch; ``failure`` is an exception it has met."""
+
+    name: str
+    at_ns: int
+    attributes: Mapping[str, Any] = {}
+    failure: Failure | None = None
+
+
+class Annotations(NamedTuple):
+    """What code in a node has put on the node's span, as plain data that JSON can hold, cut and without secrets.
+
+    Attributes:
+        links: Other spans, as whoever linked them knows them, each with attributes.
+        name: What the span is to be called.
+        status: ``"OK"`` or ``"ERROR"``, and why.
+        dropped: How many attributes, events and links were too many.
+    """
+
+    attributes: Mapping[str, Any] = {}
+    events: tuple[Happened, ...] = ()
+    links: tuple[tuple[Any, Mapping[str, Any]], ...] = ()
+    name: str | None = None
+    status: tuple[str, str | None] | None = None
+    dropped: int = 0
+
+
 class Span(NamedTuple):
     """One stretch of a run.
 
@@ -111,6 +138,7 @@ class Span(NamedTuple):
         total: Of a map: how many there are, if that is known.
         thread_s: How long its function took where it was called in worker threads, measured there, all attempts
             together. The rest of the time since ``called_ns`` went into getting a thread, the interpreter and the loop.
+        annotations: What its code has put on it, where a tracer lets it.
     """
 
     trace: str
@@ -144,6 +172,7 @@ class Span(NamedTuple):
     left_out: int | None = None
     total: int | None = None
     thread_s: float | None = None
+    annotations: Annotations | None = None
 
     @property
     def title(self) -> str:

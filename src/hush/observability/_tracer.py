@@ -8,6 +8,7 @@ from weakref import finalize
 from hush.core.errors import UsageError
 from hush.core.events import Event, RunFinished, RunStarted
 from hush.core.protocols import Place, Tracer
+from hush.observability._annotations import Annotating
 from hush.observability._bounds import EVERYTHING, PREVIEW
 from hush.observability._exporter import Exporter
 from hush.observability._ids import Ids
@@ -24,8 +25,9 @@ class SpanTracer:
     One tracer may watch any number of runs, at the same time too, on any loop and in any thread. What it takes from a
     run is bounded: its thread makes no blocking call, and puts no object of the user's into a queue.
 
-    A subclass may define ``entering(ids)``, which is called with the ids of a run's nodes and gives what makes the
-    places (``hush.core.protocols.Place``) in which their functions are called.
+    A subclass may define ``entering(ids, annotating)``, which is called with the ids of a run's nodes, and with what
+    keeps what code puts on their spans, and gives what makes the places (``hush.core.protocols.Place``) in which their
+    functions are called.
 
     Args:
         make: Makes the exporter, in the thread that will use it, when there is first something to export.
@@ -39,7 +41,7 @@ class SpanTracer:
     """
 
     sees_calls = True
-    entering: Callable[[Ids], Callable[[], Place]] | None = None
+    entering: Callable[[Ids, Annotating], Callable[[], Place]] | None = None
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from hush.core.events import NodeRan
 from hush.observability._ids import Ids
 from hush.observability._sampling import ItemSampler
-from hush.observability._span import Failure, Generation, Kind, Span, Status, Wait
+from hush.observability._span import Annotations, Failure, Generation, Kind, Span, Status, Wait
 
 
 class Try(NamedTuple):
@@ -69,6 +69,7 @@ class UnderWay:
         sampler: Of a map that has begun to pull, or a loop; ``seed`` is that of the lots that its items draw.
         within: Of a map: its items under way, by index; of one in which there were only quick calls, those.
         number: Of a node: that of its start.
+        annotations: What its code has put on it, once it has ended.
         seen: Of an item: whether somebody has hung spans of his own under a span in it.
         cut_ns: When a call in it was last cancelled.
         answered: Whether the resource that it asked has answered, once at least.
@@ -99,6 +100,7 @@ class UnderWay:
     generation: Generation | None = None
     resource: str | None = None
     number = 0
+    annotations: Annotations | None = None
     seen = False
     answered = False
     cut_ns: int | None = None
@@ -189,6 +191,7 @@ class UnderWay:
             self.left_out,
             self.total,
             None if self.thread_ns is None else self.thread_ns / 1e9,
+            self.annotations,
         )
 
     def attempted(self, ended_ns: int) -> Iterator[tuple[Try, Failure | None, int]]:

@@ -8,77 +8,50 @@ from contextvars import ContextVar, Token, copy_context
 from functools import partial
 
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+from opentelemetry.trace import set_span_in_context
 
 from hush.core.protocols import Place
+from hush.observability._annotations import Annotating
 from hush.observability._ids import NO_IDS, Ids
+from hush.observability._otel._here import EMPTY, KEY, Here
 
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-_EMPTY = Context()
-(_KEY,) = set_span_in_context(INVALID_SPAN, _EMPTY)  # under which a context has its span
-
-
-class Here(NonRecordingSpan):
-    """The span of a node, of which only the ids are known here: they are made when somebody asks, as few nodes do.
-
-    Args:
-        around: The context around it: where several tracers hear a run, each has a span for the same node in it.
-    """
-
-    __slots__ = ("_ids", "_same", "number")
-    __weakref__: object  # which every span has
-
-    def __init__(self, ids: Ids, number: int, around: Context = _EMPTY) -> None:
-        self._ids = ids
-        self.number = number
-        other = around.get(_KEY)
-        same = type(other) is Here and (other._ids.trace, other.number) == (ids.trace, number)
-        self._same: Here | None = other if same else None  # type: ignore[assignment]
-
-    def get_span_context(self) -> SpanContext:
-        """The ids. Whoever asks hangs something under the span, so that must not be left out of the trace.
-
-        Nor out of that of another tracer: nobody knows where what hangs under it is sent.
-        """
-        self._ids.seen.add(self.number)
-        if self._same is not None:
-            self._same.get_span_context()
-        trace, span = int(self._ids.trace, 16), int(self._ids.of(self.number), 16)
-        return SpanContext(trace, span, is_remote=False, trace_flags=_SAMPLED)
-
-    def __repr__(self) -> str:
-        return f"Here({self._ids.trace}, {self._ids.of(self.number)})"
+_NO_ANNOTATIONS = Annotating(None)
 
 
-def entering(ids: Ids) -> Callable[[], Place]:
-    """Makes places in which the span of a node is the current one.
+def entering(ids: Ids, annotating: Annotating = _NO_ANNOTATIONS) -> Callable[[], Place]:
+    """Makes places in which the span of a node is the current one; what is put on it goes to ``annotating``.
 
     Whatever makes spans through OpenTelemetry's API takes the current one as their parent: instrumentations of HTTP
     clients and databases, a user's own ``tracer.start_as_current_span``. It is recorded, and exported, by Hush.
     """
     variable = _variable()
-    return partial(ByAPI, ids) if variable is None else partial(InVariable, ids, variable)
+    if variable is None:
+        return partial(ByAPI, ids, annotating)
+    return partial(InVariable, ids, variable, annotating)
 
 
 class ByAPI:
     """A place, wherever OpenTelemetry keeps its context."""
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, annotating: Annotating = _NO_ANNOTATIONS) -> None:
         self._ids = ids
-        self._number = 0
+        self._annotating = annotating
+        self._here = _NOBODY
         self._token: Token[Context] | None = None
 
     def enter(self, number: int, /) -> None:
         """A call begins."""
-        self._number = number
-        self._token = attach(set_span_in_context(Here(self._ids, number, get_current())))
+        around = get_current()
+        self._here = Here(self._ids, number, around, self._annotating)
+        self._token = attach(set_span_in_context(self._here, around))
 
     def leave(self) -> bool:
-        """It has ended; whether anybody has asked for its span."""
+        """It has ended; whether anybody has asked for its span, or put something on it."""
         token, self._token = self._token, None
         assert token is not None
         detach(token)
-        return self._number in self._ids.seen
+        self._here.over = True
+        return self._here.number in self._ids.seen or self._here.number in self._annotating.open
 
 
 class InVariable:
@@ -90,37 +63,40 @@ class InVariable:
     thread comes between asking that and going by it: those that have such counts let go at calls only.
     """
 
-    __slots__ = ("_around", "_context", "_here", "_ids", "_token", "_variable")
+    __slots__ = ("_annotated", "_annotating", "_around", "_context", "_here", "_ids", "_token", "_variable")
 
-    def __init__(self, ids: Ids, variable: ContextVar[Context]) -> None:
+    def __init__(self, ids: Ids, variable: ContextVar[Context], annotating: Annotating = _NO_ANNOTATIONS) -> None:
         self._ids = ids
+        self._annotating = annotating
+        self._annotated = annotating.open
         self._variable = variable
         self._around: Context | None = None  # what the context is made of besides; none if there must be a new one
-        self._context = _EMPTY
+        self._context = EMPTY
         self._here = _NOBODY
         self._token: Token[Context] | None = None
 
     def enter(self, number: int, /) -> None:
         """A call begins."""
         variable = self._variable
-        around = variable.get(_EMPTY)
+        around = variable.get(EMPTY)
         if around is not self._around:
             self._around = around
-            self._here = Here(self._ids, number, around)
-            self._context = Context({**around, _KEY: self._here})
+            self._here = Here(self._ids, number, around, self._annotating)
+            self._context = Context({**around, KEY: self._here})
         self._here.number = number
         self._token = variable.set(self._context)
 
     def leave(self) -> object:
-        """It has ended; whether anybody has asked for its span."""
+        """It has ended; whether anybody has asked for its span, or put something on it."""
         token, self._token = self._token, None
         assert token is not None
         self._variable.reset(token)
-        here, seen = self._here, self._ids.seen
+        here, seen, annotated = self._here, self._ids.seen, self._annotated
         # It is referred to by the context too, and here. What refers to it weakly keeps something under its identity.
         if _references(self._context) != _ALONE or _references(here) != _ALONE + 2 or here.__weakref__ is not None:
             self._around = None
-        return seen and here.number in seen
+            here.over = True
+        return (seen and here.number in seen) or (annotated and here.number in annotated)
 
 
 _NOBODY = Here(NO_IDS, 0)

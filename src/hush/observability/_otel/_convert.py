@@ -13,8 +13,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from hush.observability._otel import _attributes as names
 from hush.observability._otel._links import LinkedSpan
 from hush.observability._otel._packages import hush_version
-from hush.observability._otel._text import encodable, stacktrace
-from hush.observability._span import Failure, RunRecord, Span
+from hush.observability._otel._text import encodable, scalar, stacktrace
+from hush.observability._span import Annotations, Failure, Happened, RunRecord, Span
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _MOST_RUNS = 4_096
@@ -70,14 +70,20 @@ class Converter:
         run = self._told.get(span.trace) or self._running.get(span.trace) or self._ended.get(span.trace)
         described = self._form(span, run)
         trace = int(span.trace, 16)
+        annotations, attributes, links = span.annotations, described.attributes, list[Link]()
+        if annotations is not None:
+            attributes = {**attributes, **put(annotations)}
+            links += [Link(to, wired(about)) for to, about in annotations.links]
+        if isinstance(span, LinkedSpan):
+            links.insert(0, Link(span.link))
         return ReadableSpan(
-            name=encodable(described.name),
+            name=encodable(described.name if annotations is None else annotations.name or described.name),
             context=SpanContext(trace, int(span.id, 16), is_remote=False, trace_flags=_SAMPLED),
             parent=_parent(trace, span.parent),
             resource=self.resource,
-            attributes=described.attributes,
+            attributes=attributes,
             events=events(span),
-            links=(Link(span.link),) if isinstance(span, LinkedSpan) else (),
+            links=tuple(links),
             kind=SpanKind.CLIENT if described.call else SpanKind.INTERNAL,
             status=_status(span, call=described.call),
             start_time=span.started_ns,
@@ -98,9 +104,12 @@ def has_failed(span: Span, *, call: bool) -> bool:
 
 
 def _status(span: Span, *, call: bool) -> Status:
-    """Where it has not failed it is unset; of a failure that the graph handles the event tells."""
+    """Where it has not failed it is unset, or what its code has said; of a handled failure the event tells."""
     if not has_failed(span, call=call):
-        return Status(StatusCode.UNSET)
+        if span.annotations is None or span.annotations.status is None:
+            return Status(StatusCode.UNSET)
+        code, why = span.annotations.status
+        return Status(StatusCode[code], None if why is None else encodable(why))
     return Status(StatusCode.ERROR, "it did not end" if span.failure is None else encodable(said(span.failure)))
 
 
@@ -131,9 +140,37 @@ def events(span: Span) -> tuple[Event, ...]:
     if span.failure is not None:
         of_it = {**_raised(span.failure), names.EXCEPTION_STACKTRACE: stacktrace(span.failure)}
         found.append(Event(names.EXCEPTION, of_it, ended_ns))
+    if span.annotations is not None:
+        found += [_happened(one) for one in span.annotations.events]
     if len(found) > 1:
         found.sort(key=_at)
     return tuple(found)
+
+
+def _happened(one: Happened) -> Event:
+    found = wired(one.attributes)
+    if one.failure is not None:
+        found = {**_raised(one.failure), names.EXCEPTION_STACKTRACE: stacktrace(one.failure), **found}
+    return Event(encodable(one.name), found, one.at_ns)
+
+
+def put(annotations: Annotations) -> dict[str, Any]:
+    """The attributes that code has put on a span."""
+    found = wired(annotations.attributes)
+    if annotations.dropped:
+        found[names.ANNOTATIONS_DROPPED] = annotations.dropped
+    return found
+
+
+def wired(values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values``, plain data, as the wire takes attributes: by themselves, or in lists of one kind; else as JSON."""
+    return {encodable(name): _wired(value) for name, value in values.items()}
+
+
+def _wired(value: Any) -> Any:
+    if isinstance(value, list) and len({type(one) for one in value}) <= 1:
+        return tuple(map(scalar, value))
+    return scalar(value)
 
 
 def _raised(failure: Failure) -> Mapping[str, str]:

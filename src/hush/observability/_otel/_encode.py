@@ -74,6 +74,7 @@ def _span(to: Any, span: ReadableSpan) -> None:
         linked = to.links.add(flags=_FLAGS | _REMOTE if other.is_remote else _FLAGS)
         linked.trace_id = other.trace_id.to_bytes(16, "big")
         linked.span_id = other.span_id.to_bytes(8, "big")
+        _fill(linked, link.attributes)
     for event in span.events:
         happened = to.events.add(name=event.name, time_unix_nano=event.timestamp)
         _fill(happened, event.attributes)

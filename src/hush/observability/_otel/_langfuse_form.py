@@ -16,7 +16,7 @@ from hush.observability._otel._conventions import about, asked_of, model_of
 from hush.observability._otel._convert import Described, said
 from hush.observability._otel._messages import messages_of
 from hush.observability._otel._text import as_json, encodable, scalar, stacktrace
-from hush.observability._span import Generation, RunRecord, Span, Wait
+from hush.observability._span import Generation, Happened, RunRecord, Span, Wait
 
 _LEVELS = {
     "failed": "ERROR",
@@ -58,6 +58,11 @@ class LangfuseForm:
         if span.status in _LEVELS:
             found[names.LF_LEVEL] = _LEVELS[span.status]
             found[names.LF_STATUS_MESSAGE] = encodable(span.status if span.failure is None else said(span.failure))
+        elif span.annotations is not None and span.annotations.status is not None:
+            code, why = span.annotations.status
+            if code == "ERROR":
+                found[names.LF_LEVEL] = code
+                found[names.LF_STATUS_MESSAGE] = encodable(why or "its code says that it failed")
         for name, value in about(span).items():
             found[names.LF_METADATA + name.removeprefix("hush.")] = value if _is_plain(value) else as_json(value)
         for name, text in _told(span).items():
@@ -94,7 +99,14 @@ def _told(span: Span) -> dict[str, str]:
         found["rerouted"] = as_json([{"resource": name, "error": said(failure)} for name, failure in span.rerouted])
     if span.waits:
         found["waits"] = as_json([_waited(one) for one in span.waits])
+    if span.annotations is not None and span.annotations.events:
+        found["events"] = as_json([_happened(one) for one in span.annotations.events])
     return found
+
+
+def _happened(one: Happened) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": one.name, "time": _instant(one.at_ns), **one.attributes}
+    return found if one.failure is None else {**found, "stacktrace": stacktrace(one.failure)}
 
 
 def _waited(wait: Wait) -> dict[str, Any]:

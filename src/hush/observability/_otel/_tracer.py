@@ -31,8 +31,9 @@ class OTelTracer(SendingTracer):
     and one connection.
 
     Spans that other code makes inside a node, in an instrumented HTTP client or by hand, hang under the node's span,
-    in worker threads too; they go where that code's tracer provider sends them. None is made or changed here. A run's
-    own span is linked to the one that is current where the run begins, such as that of a web request.
+    in worker threads too; they go where that code's tracer provider sends them. None is made or changed here. What code
+    puts on the current span, attributes, events, links, exceptions, a name, a status, goes with the node's. A run's own
+    span is linked to the one that is current where the run begins, such as that of a web request.
 
     Args:
         endpoint: The whole address, ``https://collector.example.com/v1/traces``; ``/v1/traces`` is added to one without
