@@ -173,6 +173,12 @@ def test_a_signal_closes_the_trace(write, folder, which):
     store = TraceStore(os.path.join(folder, "t.db"))
     calls = [span.status for span in store.spans(store.find("r").trace) if span.kind == "code"]
     assert set(calls) == (set() if which == "working" else {"cancelled"})  # what is in worker processes has no spans
+    left = "" if which != "holding" else "; something in the run did not end, and was left behind"
+    shown = hush("show", "r", "--traces", "t.db")
+    assert shown.out.splitlines()[1] == f"  by SIGTERM{left}"
+    assert "FAILURE" not in shown.out.upper()
+    assert "  r  by SIGTERM" in hush("traces", "--traces", "t.db").out
+    assert hush("show", "r", "--traces", "t.db", "--json").data["failures"] == []
 
 
 def begun(path):

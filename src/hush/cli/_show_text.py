@@ -13,6 +13,7 @@ from hush.cli._show_time import models, nodes, retried, times, waited_for
 from hush.cli._show_tree import timeline
 from hush.cli._timeline import Glyphs
 from hush.cli._words import NARROWEST, counted, duration, item, name, when
+from hush.observability._causes import called_off
 from hush.observability._report import Call, Report
 from hush.observability._source import SourceLines
 from hush.observability._span import Span
@@ -68,6 +69,8 @@ def _headline(report: Report, glyphs: Glyphs, width: int) -> Iterator[Text]:
     mark, said, style = _ENDED.get(run.status, ("running", "{}", ""))
     ended = said.format(duration(report.seconds))
     yield Text.assemble((f"{getattr(glyphs, mark)} ", style), (name(run.name, 40), "bold"), "  ", (ended, style))
+    if why := called_off(run):
+        yield from prose(f"  {shortened(first_line(why), 200)}", width, style)
     yield Text(f"  run {name(run.trace, 32)}  began {when(run.started_ns)}", style="dim")
     told = [f"request {shortened(run.request_id, 40)}"] if run.request_id != run.trace else []
     told += [f"user {shortened(run.user_id, 30)}"] if run.user_id else []

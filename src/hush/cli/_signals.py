@@ -57,7 +57,7 @@ class _Thread(Generic[T]):
         self._make = make
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[T] | None = None
-        self._cancelled = False
+        self._cancelled = ""  # why, once it is
         self._lock = threading.Lock()
         self.at_work = threading.Lock()  # a bare one: see ``hush.core._background``
         self.at_work.acquire()
@@ -68,13 +68,13 @@ class _Thread(Generic[T]):
         """Begin; once."""
         threading.Thread(target=self._run, name="hush-run", daemon=True).start()
 
-    def cancel(self) -> None:
+    def cancel(self, why: str) -> None:
         """Cancel the run, now or as soon as it begins. Called where signals are heard: it never waits for the loop."""
-        self._cancelled = True
+        self._cancelled = why
         loop, task = self._loop, self._task
         if loop is not None and task is not None:
             try:
-                loop.call_soon_threadsafe(task.cancel)
+                loop.call_soon_threadsafe(task.cancel, why)
             except RuntimeError:
                 pass  # it has just been closed
 
@@ -82,7 +82,7 @@ class _Thread(Generic[T]):
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         if self._cancelled and self._task is not None:
-            self._task.cancel()
+            self._task.cancel(self._cancelled)
         return await self._make()
 
     def _run(self) -> None:
@@ -116,7 +116,7 @@ def until_told(make: Callable[[], Coroutine[Any, Any, T]], on_told: Callable[[st
         told.append(number)
         told_s = monotonic()
         sys.setswitchinterval(_TURN_S)  # for good: the process ends
-        run.cancel()
+        run.cancel(f"by {signal.Signals(number).name}")
 
     def left_s(within_s: float) -> float:
         return max(0.0, told_s + within_s - monotonic())

@@ -14,7 +14,7 @@ from hush.cli._exit import Code, usage
 from hush.cli._safe import is_unicode, safe_json, shortened
 from hush.cli._show import Pages, Traces, store_at, told
 from hush.cli._words import counted, duration, money, name, when
-from hush.observability._causes import causes
+from hush.observability._causes import called_off, causes
 from hush.observability._node_use import of_calls
 from hush.observability._span import RunRecord, Span
 
@@ -168,8 +168,11 @@ def table(lines: Sequence[Line], width: int) -> Iterable[Any]:
         for one in columns:
             style = _STYLES.get(run.status, "") if one.heading == "status" else one.style
             text.append(f"{one.cell(one.cells[number])}  ", style)
-        text.append(shortened(run.request_id, 40), "" if run.failure is None else "bold")
-        if run.failure:
+        cancelled = called_off(run)
+        text.append(shortened(run.request_id, 40), "" if run.failure is None or cancelled is not None else "bold")
+        if cancelled is not None:
+            text.append(f"  {shortened(cancelled, 200)}", "yellow")
+        elif run.failure:
             why = f"{run.failure.type.rpartition('.')[2]}: {run.failure.message}"
             text.append(f"  {shortened(why, 200)}", "red")
         text.truncate(width, overflow="ellipsis")

@@ -55,8 +55,8 @@ def when(at_ns: int) -> str:
 
 
 def place(items: Sequence[int]) -> str:
-    """Which item it is: ``12``, and in nested maps ``3/12``."""
-    return "/".join(str(one) for one in items)
+    """Which item it is: ``12``, and in nested maps ``3.12``, as in messages."""
+    return ".".join(str(one) for one in items)
 
 
 def item(items: Sequence[int], key: str | None) -> str:

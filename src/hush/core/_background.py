@@ -114,7 +114,7 @@ class _Call:
         self.start()
         if not self._cancelled and self._task is not None:
             self._cancelled = True
-            self._task.cancel()
+            self._task.cancel("its caller was interrupted")
 
     async def _main(self) -> None:
         try:

@@ -16,6 +16,8 @@ from hush.core._runtime._tracing import Tracing
 from hush.core.errors import UsageError, nearest
 from hush.core.events import Event, ItemFailed, ItemFinished
 
+_LEFT = "nobody reads its stream any more"
+
 
 class Buffer(Listener):
     """Events that wait to be read. When it is full the run is held back until half of it has been read."""
@@ -122,7 +124,7 @@ class Stream:
         task, cancelled = self._task, None
         assert task is not None
         if not task.done():
-            task.cancel()
+            task.cancel(_LEFT)
         while not task.done():
             try:
                 await asyncio.wait([task])
@@ -155,9 +157,9 @@ class Stream:
         if task is None or loop is None or task.done() or loop.is_closed():
             return
         if asyncio._get_running_loop() is loop:
-            task.cancel()
+            task.cancel(_LEFT)
         else:
-            loop.call_soon_threadsafe(task.cancel)
+            loop.call_soon_threadsafe(task.cancel, _LEFT)
 
 
 def map_called(name: str, root: Plan) -> str:

@@ -20,6 +20,7 @@ WORKERS = "Hush: in the worker process:"
 """How the note begins that has the traceback of a failure in a worker process."""
 _FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d{1,9}), in (.+)$', re.MULTILINE)
 _ORIGINS = 5
+_CANCELLED = "asyncio.exceptions.CancelledError"
 _GROUPS = frozenset({"ExceptionGroup", "BaseExceptionGroup"})
 
 
@@ -80,7 +81,13 @@ def causes(
     run: RunRecord, spans: Iterable[Span], by_id: Mapping[str, Span]
 ) -> tuple[tuple[FailureGroup, ...], tuple[Unseen, ...]]:
     """The groups, those that ended the run first, then the larger ones; and failures that only the totals know."""
-    failed = [span for span in spans if span.failure is not None and span.kind != "attempt"]
+    if called_off(run) is not None:
+        run = run._replace(failure=None)
+    failed = [
+        span
+        for span in spans
+        if span.failure is not None and span.kind != "attempt" and (span.kind != "run" or called_off(span) is None)
+    ]
     below: dict[str, list[Failure]] = defaultdict(list)
     for span in failed:
         if span.parent is not None and span.failure is not None:
@@ -116,6 +123,14 @@ def causes(
     groups, unseen = _counted(run, groups)
     groups.sort(key=lambda group: (group.outcome != "raised", -group.number, group.path, group.type, group.pattern))
     return tuple(groups), unseen
+
+
+def called_off(run: RunRecord | Span) -> str | None:
+    """By whom, or why, a run was cancelled, if it is said: that is no failure of anything in it."""
+    failure = run.failure
+    if run.status != "cancelled" or failure is None or failure.type != _CANCELLED:
+        return None
+    return failure.message
 
 
 # ── Which failures are causes ────────────────────────────────────────────────────────────────────────────────────────

@@ -85,8 +85,9 @@ class Condenser:
 
     def _run_finished(self, event: RunFinished) -> Event:
         error = None
-        if event.error is not None and not (event.status == "cancelled" and type(event.error) is CancelledError):
-            error = failure_of(event.error)  # to be cancelled is no failure
+        cancelled = event.status == "cancelled" and type(event.error) is CancelledError
+        if event.error is not None and not (cancelled and not event.error.args):
+            error = failure_of(event.error)  # to be cancelled is no failure, but its message says by whom
         result = None
         if event.result is not None and self._bounds is not None:
             result = preview(event.result, self._bounds)

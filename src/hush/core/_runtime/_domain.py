@@ -9,6 +9,7 @@ instead of raising it, so that it is never mistaken for the host's own cancellat
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
@@ -70,6 +71,7 @@ class Domain:
         "_idle",
         "_inner",
         "_make_task",
+        "_why",
         "around",
         "closing",
         "dropped",
@@ -104,6 +106,7 @@ class Domain:
         self.closing = False
         self._host_works = True
         self._host_cancelled = False
+        self._why: tuple[Any, ...] = ()  # what was said when the host was cancelled from outside
         self._idle: asyncio.Future[None] | None = None
         self._make_task: Callable[..., asyncio.Task[None]] | None = None
 
@@ -176,14 +179,17 @@ class Domain:
     def host_cancelled(self) -> None:
         """The host was cancelled while it runs a step that lingers: cancel the others meanwhile.
 
-        As far out as the request comes from further out: what a domain asked of its host itself ends there.
+        As far out as the request comes from further out: what a domain asked of its host itself ends there. It is
+        called where the cancellation is caught, and remembers what that says, since it may not be raised on from there.
         """
         domain: Domain | None = self
-        ours = 0
+        request, ours = sys.exception(), 0
         while domain is not None and domain.host is self.host:
             ours += domain._host_cancelled
             if self.host.cancelling() <= domain.floor + ours:
                 return
+            if isinstance(request, CancelledError):
+                domain._why = domain._why or request.args
             domain.close(self.host)
             domain = domain.outer
 
@@ -199,7 +205,7 @@ class Domain:
         try:
             await work()
         except CancelledError as exc:
-            cancelled = exc
+            cancelled, self._why = exc, self._why or exc.args
             self.close(self.host)
         except BaseException as exc:  # nothing may be lost, not even a fault of the engine
             self.fail(exc, self.host)
@@ -213,7 +219,7 @@ class Domain:
                     await asyncio.wait(self.dropped)
                     self.dropped = []
             except CancelledError as exc:
-                cancelled = exc
+                cancelled, self._why = exc, self._why or exc.args
                 self.close(self.host)
         if self._host_cancelled:
             self._host_cancelled = False
@@ -229,10 +235,10 @@ class Domain:
             self.outer._inner.discard(self)
         if self.errors:
             return combined(self.errors)
-        if cancelled is not None:
+        if cancelled is not None and (cancelled.args or not self._why):
             raise cancelled
-        if self.closing:
-            raise CancelledError  # as ``host_cancelled`` told
+        if cancelled is not None or self.closing:
+            raise CancelledError(*self._why)  # as ``host_cancelled`` told
         return None
 
     def reset(self) -> None:
