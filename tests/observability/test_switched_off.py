@@ -21,9 +21,9 @@ SDK, LANGFUSE = "OTEL_SDK_DISABLED", "LANGFUSE_TRACING_ENABLED"
 def nothing_said_yet(monkeypatch):
     monkeypatch.delenv(SDK, raising=False)
     monkeypatch.delenv(LANGFUSE, raising=False)
-    _sending._say_once.cache_clear()
+    _sending.say_once.cache_clear()
     yield
-    _sending._say_once.cache_clear()
+    _sending.say_once.cache_clear()
 
 
 def otel(receiver, **given):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
@@ -11,6 +11,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from hush.observability._otel import _attributes as names
+from hush.observability._otel._limits import limits
 from hush.observability._otel._links import LinkedSpan
 from hush.observability._otel._packages import hush_version
 from hush.observability._otel._text import encodable, scalar, stacktrace
@@ -47,6 +48,7 @@ class Converter:
     def __init__(self, form: Form, resource: Resource) -> None:
         self._form = form
         self.resource = resource
+        self._limits = limits()
         self.scope = InstrumentationScope("hush", hush_version())
         self._running: dict[str, RunRecord] = {}
         self._ended: dict[str, RunRecord] = {}
@@ -70,20 +72,24 @@ class Converter:
         run = self._told.get(span.trace) or self._running.get(span.trace) or self._ended.get(span.trace)
         described = self._form(span, run)
         trace = int(span.trace, 16)
-        annotations, attributes, links = span.annotations, described.attributes, list[Link]()
+        annotations = span.annotations
+        attributes: Mapping[str, Any] = described.attributes
+        links: Sequence[Link] = (Link(span.link),) if isinstance(span, LinkedSpan) else ()
         if annotations is not None:
             attributes = {**attributes, **put(annotations)}
-            links += [Link(to, wired(about)) for to, about in annotations.links]
-        if isinstance(span, LinkedSpan):
-            links.insert(0, Link(span.link))
+            links = (*links, *[Link(to, wired(about)) for to, about in annotations.links])
+        happened = events(span)
+        if self._limits is not None:
+            attributes = self._limits.on_span(attributes)
+            links, happened = self._limits.links_of(links), self._limits.events_of(happened)
         return ReadableSpan(
             name=encodable(described.name if annotations is None else annotations.name or described.name),
             context=SpanContext(trace, int(span.id, 16), is_remote=False, trace_flags=_SAMPLED),
             parent=_parent(trace, span.parent),
             resource=self.resource,
             attributes=attributes,
-            events=events(span),
-            links=tuple(links),
+            events=happened,
+            links=links,
             kind=SpanKind.CLIENT if described.call else SpanKind.INTERNAL,
             status=_status(span, call=described.call),
             start_time=span.started_ns,
@@ -118,7 +124,7 @@ def said(failure: Failure) -> str:
     return f"{failure.type.rpartition('.')[2]}: {failure.message}" if failure.message else failure.type
 
 
-def events(span: Span) -> tuple[Event, ...]:
+def events(span: Span) -> Sequence[Event]:
     """What happened in ``span``, in order: admissions, the call, its first answer, reroutes, the failure."""
     found: list[Event] = []
     for wait in span.waits:

@@ -69,15 +69,23 @@ def _span(to: Any, span: ReadableSpan) -> None:
     if status.description:
         to.status.message = status.description
     _fill(to, span.attributes)
+    if (dropped := span.dropped_attributes) or span.dropped_events or span.dropped_links:
+        to.dropped_attributes_count = dropped
+        to.dropped_events_count = span.dropped_events
+        to.dropped_links_count = span.dropped_links
     for link in span.links:
         other = link.context
         linked = to.links.add(flags=_FLAGS | _REMOTE if other.is_remote else _FLAGS)
         linked.trace_id = other.trace_id.to_bytes(16, "big")
         linked.span_id = other.span_id.to_bytes(8, "big")
         _fill(linked, link.attributes)
+        if dropped := link.dropped_attributes:
+            linked.dropped_attributes_count = dropped
     for event in span.events:
         happened = to.events.add(name=event.name, time_unix_nano=event.timestamp)
         _fill(happened, event.attributes)
+        if dropped := event.dropped_attributes:
+            happened.dropped_attributes_count = dropped
 
 
 def _fill(to: Any, attributes: Mapping[str, Any] | None) -> None:

@@ -65,15 +65,16 @@ def switched_off(who: str, variables: Mapping[str, str]) -> bool:
     for name, value in variables.items():
         given = os.environ.get(name, "").strip().lower()
         if given == value:
-            _say_once(INFO, f"{who} sends nothing: {name} is {given}")
+            say_once(INFO, f"{who} sends nothing: {name} is {given}")
             return True
         if given not in ("", "true", "false"):
-            _say_once(WARNING, f"{name} is neither true nor false, and is not heeded")
+            say_once(WARNING, f"{name} is neither true nor false, and is not heeded")
     return False
 
 
 @cache
-def _say_once(level: int, text: str) -> None:
+def say_once(level: int, text: str) -> None:
+    """Log ``text``, once in this process."""
     log.log(level, text)
 
 
