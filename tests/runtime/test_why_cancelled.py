@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, RunFinished
+from hush.observability import LocalTracer, TraceStore
 
 
 def waits(begun, ends):
@@ -105,3 +108,19 @@ async def test_of_a_stream_that_is_left():
             break
     (finished,) = told
     assert finished.error.args == ("nobody reads its stream any more",)
+
+
+async def test_it_is_no_error_in_the_file_of_traces(tmp_path):
+    """Of what did not fail, ``error`` is ``NULL``: whoever counts failures with SQL does not count it."""
+    begun, tracer = asyncio.Event(), LocalTracer(tmp_path / "t.db")
+    run = asyncio.create_task(Hush(waits(begun, None)).run(tracer=tracer))
+    await begun.wait()
+    run.cancel("the shop is closed")
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert tracer.flush()
+    with closing(sqlite3.connect(tmp_path / "t.db")) as file:
+        assert file.execute("SELECT status, error FROM runs").fetchall() == [("cancelled", None)]
+        assert file.execute("SELECT DISTINCT status, error FROM spans").fetchall() == [("cancelled", None)]
+    (kept,) = TraceStore(tmp_path / "t.db").runs()
+    assert kept.failure.message == "the shop is closed"

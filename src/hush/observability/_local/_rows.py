@@ -78,7 +78,7 @@ def span_row(number: int, span: Span) -> Row:
     status, error = span.status, None
     more = {name: _plain(name, span[at]) for at, name, usual in _SPAN_REST if span[at] != usual}
     if span.failure is not None:
-        error = _in_short(span.failure)
+        error = _error(span.failure, status)
     return (
         number,
         *span[1:_ITEMS],
@@ -97,15 +97,16 @@ def indexes(items: tuple[int, ...]) -> str:
 def run_row(run: RunRecord, process: int) -> Row:
     """The row of ``run``, in the order of ``RUN_COLUMNS``."""
     more = {name: _plain(name, run[at]) for at, name, usual in _RUN_REST if run[at] != usual}
-    error = None if run.failure is None else _in_short(run.failure)
+    error = None if run.failure is None else _error(run.failure, run.status)
     return (
         *(run.trace, run.request_id, run.name, run.status, run.started_ns, run.ended_ns, run.user_id, run.session_id),
         *(run.produced, run.left_out, run.dropped, process, error, _json(more) if more else None),
     )
 
 
-def _in_short(failure: Failure) -> str:
-    return f"{failure.type}: {failure.message}"[:_ERROR]
+def _error(failure: Failure, status: str) -> str | None:
+    """In short. What was cancelled has not failed: its ``more`` alone says why."""
+    return None if status == "cancelled" else f"{failure.type}: {failure.message}"[:_ERROR]
 
 
 def more_of(inputs: Mapping[str, Any] | None, outputs: Mapping[str, Any] | None) -> str | None:
