@@ -127,7 +127,8 @@ class EnteringTracer(Tracer, Protocol):
         """A node is called: set context variables; what is given back undoes that.
 
         It is called in the context of the call, which may be in a worker thread: for a ``def`` in its own copy, which
-        is thrown away afterwards, for an ``async def`` in the task that awaits it. ``event`` is its ``NodeCalled``.
+        is thrown away after it has been left, for an ``async def`` in the task that awaits it. ``event`` is its
+        ``NodeCalled``.
         It is called for the sources of a map too, with a ``NodeCalled`` of the map that nobody is told: once in the
         context in which a source is pulled, and each time that an async one is awaited.
         It must not raise. A tracer that is terse too may have ``place()``, which gives a ``Place``: it is used instead

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from time import time_ns
 from typing import Any
 
 from hush.observability._bounds import Bounds
 from hush.observability._failure import described, failure_of
+from hush.observability._kinds import issubclass_of
+from hush.observability._look import named
 from hush.observability._preview import clean, exact, preview
-from hush.observability._span import Annotations, Failure, Happened
+from hush.observability._span import Annotations, Happened
 
 _NAME = 1_000
 """Characters of a name."""
@@ -33,11 +35,18 @@ class _Open:
         self.status: tuple[str, str | None] | None = None
         self.dropped = 0
 
+    def has_room(self, among: Sized) -> bool:
+        """Whether there is room for one more of a kind; else it is counted."""
+        if len(among) < _MOST:
+            return True
+        self.dropped += 1
+        return False
+
 
 class Annotating:
     """What is put on the spans of one run, by the numbers of their nodes' starts: plain, bounded, without secrets.
 
-    It is called in whatever thread the node is in, and raises nothing.
+    It is called in whatever thread the node is in; ``put`` raises nothing.
 
     Args:
         bounds: How much of a value is kept; ``None`` if nothing is.
@@ -57,41 +66,46 @@ class Annotating:
         self.open: dict[int, Any] = {} if open_ is None else open_
         self._complain = complain
 
+    def put(self, what: Callable[..., object], number: int, *given: Any) -> None:
+        """Do ``what`` with whatever code has given; it goes on, whatever that raises when it is looked at."""
+        try:
+            what(self, number, *given)
+        except Exception as exc:  # a mapping, or a text, of somebody's own; or no memory, or no stack, is left
+            self._complain(f"what code has put on a span could not be kept: {described(exc)}")
+
+    def attributes(self, number: int, given: Any) -> None:
+        """Several."""
+        if issubclass_of(type(given), dict):
+            pairs: Iterable[tuple[Any, Any]] = dict.items(given)
+        else:
+            pairs = given.items() if isinstance(given, Mapping) else ()
+        for name, value in pairs:
+            self.attribute(number, name, value)
+
     def attribute(self, number: int, name: Any, value: Any) -> None:
         """One more, or another value of one that is there."""
-        one = self._of(number)
-        if one is None:
-            return
-        for key, kept in self._plain({_text(name, _NAME): value}).items():
-            if key in one.attributes or len(one.attributes) < _MOST:
-                one.attributes[key] = kept
-            else:
-                one.dropped += 1
+        one, name = self._of(number), _text(name, _NAME)
+        if one is not None and (name in one.attributes or one.has_room(one.attributes)):
+            one.attributes.update(self._plain({name: value}))
 
-    def event(self, number: int, name: Any, attributes: Mapping[str, Any] | None, at_ns: int | None) -> None:
+    def event(self, number: int, name: Any, attributes: Any, at_ns: Any) -> None:
         """Something has happened, now or ``at_ns`` since the epoch."""
-        self._happened(number, Happened(_text(name, _NAME), _instant(at_ns), self._plain(attributes)))
+        one = self._of(number)
+        if one is not None and one.has_room(one.events):
+            one.events.append(Happened(_text(name, _NAME), _instant(at_ns), self._plain(attributes)))
 
-    def raised(
-        self, number: int, error: BaseException, attributes: Mapping[str, Any] | None, at_ns: int | None
-    ) -> None:
+    def raised(self, number: int, error: Any, attributes: Any, at_ns: Any) -> None:
         """An exception that the code has met, and the node need not fail with."""
-        try:
-            failure = failure_of(error)
-        except Exception as exc:  # no memory, or no stack, is left
-            self._complain(f"an exception could not be put on a span: {described(exc)}")
-            failure = Failure("lost", "what was raised could not be kept")
-        self._happened(number, Happened("exception", _instant(at_ns), self._plain(attributes), failure))
+        one = self._of(number)
+        if one is not None and one.has_room(one.events):
+            at_ns = _instant(at_ns)
+            one.events.append(Happened("exception", at_ns, self._plain(attributes), failure_of(error)))
 
-    def link(self, number: int, to: Any, attributes: Mapping[str, Any] | None) -> None:
+    def link(self, number: int, to: Any, attributes: Any) -> None:
         """It has to do with another span."""
         one = self._of(number)
-        if one is None:
-            return
-        if len(one.links) < _MOST:
+        if one is not None and one.has_room(one.links):
             one.links.append((to, self._plain(attributes)))
-        else:
-            one.dropped += 1
 
     def rename(self, number: int, name: Any) -> None:
         """It is to be called so."""
@@ -105,15 +119,6 @@ class Annotating:
         if one is not None and code != "UNSET" and (one.status is None or one.status[0] != "OK"):
             one.status = code, _text(description, _TEXT) if code == "ERROR" and description is not None else None
 
-    def _happened(self, number: int, what: Happened) -> None:
-        one = self._of(number)
-        if one is None:
-            return
-        if len(one.events) < _MOST:
-            one.events.append(what)
-        else:
-            one.dropped += 1
-
     def _of(self, number: int) -> _Open | None:
         if self.bounds is None:
             return None
@@ -126,8 +131,8 @@ class Annotating:
         made: _Open = self.open.setdefault(number, _Open())  # another thread of the node may have been first
         return made
 
-    def _plain(self, attributes: Mapping[str, Any] | None) -> dict[str, Any]:
-        if not attributes or self.bounds is None:
+    def _plain(self, attributes: Any) -> dict[str, Any]:
+        if attributes is None or self.bounds is None:
             return {}
         return preview(attributes, self.bounds._replace(items=max(_MOST, self.bounds.items)))
 
@@ -137,11 +142,13 @@ def taken(open_: dict[int, Any], number: int) -> Annotations | None:
     one: _Open | None = open_.pop(number, None)
     if one is None:
         return None
-    return Annotations(one.attributes, tuple(one.events), tuple(one.links), one.name, one.status, one.dropped)
+    # A copy: a thread that the node has left behind may be about to put one more there.
+    return Annotations(dict(one.attributes), tuple(one.events), tuple(one.links), one.name, one.status, one.dropped)
 
 
 def _text(given: Any, longest: int) -> str:
-    return clean(exact(given) if isinstance(given, str) else f"<{type(given).__name__}>", longest)
+    kind = type(given)  # by the class alone, as in previews: what an object says of itself is somebody's code
+    return clean(exact(given) if issubclass_of(kind, str) else f"<{named(kind)}>", longest)
 
 
 def _instant(at_ns: Any) -> int:

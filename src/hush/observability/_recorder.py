@@ -133,13 +133,13 @@ class RunRecorder:
     def _begin(self, event: Event) -> None:
         assert isinstance(event, RunStarted)
         self.run = event.run, event.path, event.wall_ns, event.at_ns
-        if self._entering is not None:
-            self._trace = trace_id(*self.run)
-            ids = Ids(self._trace, nodes=True, seen=self.tree.seen)
-            self.place = self._entering(ids, Annotating(self._bounds, self.tree.annotated, self._pipeline.complain))
         if not self._pipeline.add(self, self.run):
             self._put = _nothing_of
             self._queue.clear()
+        elif self._entering is not None:  # else the one that hears the run has the places of its calls too
+            self._trace = trace_id(*self.run)
+            ids = Ids(self._trace, nodes=True, seen=self.tree.seen)
+            self.place = self._entering(ids, Annotating(self._bounds, self.tree.annotated, self._pipeline.complain))
 
     # --- in the run's thread -------------------------------------------------------------------------------
     def emit(self, event: Event, /) -> None:

@@ -25,13 +25,17 @@ class Entered:
         self._call: Any = call
 
     def __call__(self) -> Any:
-        for enter in self._enters:
-            enter(self._event)
+        leaves = [enter(self._event) for enter in self._enters]
         call, self._call = self._call, None  # a failure that is kept must not keep what it was called with
-        out = call()
-        if type(out) is not dict and hasattr(out, "__await__"):
-            return within(self._enters, self._event, out)
-        return out
+        goes_on = False
+        try:
+            out = call()
+            goes_on = type(out) is not dict and hasattr(out, "__await__")
+        finally:
+            if not goes_on:  # else what it is in is that of tasks too that the call may have begun
+                for leave in reversed(leaves):
+                    leave()
+        return within(self._enters, self._event, out) if goes_on else out
 
 
 async def within(enters: Sequence[Enter], event: Event, awaitable: Awaitable[Any]) -> Any:

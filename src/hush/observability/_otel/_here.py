@@ -5,7 +5,7 @@ Source: https://opentelemetry.io/docs/specs/otel/trace/api/#span.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from opentelemetry.context import Context
@@ -21,6 +21,7 @@ from opentelemetry.trace import (
 
 from hush.observability._annotations import Annotating
 from hush.observability._ids import Ids
+from hush.observability._kinds import issubclass_of
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 EMPTY = Context()
@@ -73,47 +74,27 @@ class Here(Span):
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Put several on it."""
-        if isinstance(attributes, Mapping):
-            for name, value in attributes.items():
-                self.set_attribute(name, value)
+        self._put(Annotating.attributes, attributes)
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Put one on it; the last value counts."""
-        if self._same is not None:
-            self._same.set_attribute(key, value)
-        if self._annotating is not None and not self.over:
-            self._annotating.attribute(self.number, key, value)
+        self._put(Annotating.attribute, key, value)
 
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
         """Something has happened, now or at ``timestamp``, in nanoseconds since the epoch."""
-        if self._same is not None:
-            self._same.add_event(name, attributes, timestamp)
-        if self._annotating is not None and not self.over:
-            self._annotating.event(self.number, name, attributes, timestamp)
+        self._put(Annotating.event, name, attributes, timestamp)
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
         """It has to do with another span."""
-        if self._same is not None:
-            self._same.add_link(context, attributes)
-        if self._annotating is not None and not self.over and isinstance(context, SpanContext):
-            self._annotating.link(self.number, context, attributes)
+        self._put(_link, context, attributes)
 
     def update_name(self, name: str) -> None:
         """What it is to be called there; the node keeps its own name."""
-        if self._same is not None:
-            self._same.update_name(name)
-        if self._annotating is not None and not self.over:
-            self._annotating.rename(self.number, name)
+        self._put(Annotating.rename, name)
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """How it went. Of a node that fails, its failure says so."""
-        if self._same is not None:
-            self._same.set_status(status, description)
-        if self._annotating is None or self.over:
-            return
-        code, why = (status.status_code, status.description) if isinstance(status, Status) else (status, description)
-        if isinstance(code, StatusCode):
-            self._annotating.judge(self.number, code.name, why)
+        self._put(_judge, status, description)
 
     def record_exception(
         self,
@@ -123,10 +104,31 @@ class Here(Span):
         escaped: bool = False,
     ) -> None:
         """The code has met an exception, with which the node need not fail."""
+        self._put(Annotating.raised, exception, attributes, timestamp)
+
+    def _put(self, what: Callable[..., object], *given: Any) -> None:
         if self._same is not None:
-            self._same.record_exception(exception, attributes, timestamp, escaped)
+            self._same._put(what, *given)
         if self._annotating is not None and not self.over:
-            self._annotating.raised(self.number, exception, attributes, timestamp)
+            self._annotating.put(what, self.number, *given)
 
     def __repr__(self) -> str:
         return f"Here({self._ids.trace}, {self._ids.of(self.number)})"
+
+
+def _link(annotating: Annotating, number: int, to: Any, attributes: Any) -> None:
+    """Of another span its ids are kept, if they are such: what is none would cost the node's span, where it is sent."""
+    if not issubclass_of(type(to), SpanContext):
+        return
+    trace, span, remote = tuple.__getitem__(to, slice(3))
+    if type(trace) is int and type(span) is int:
+        plain = SpanContext(trace, span, is_remote=remote is True)
+        if plain.is_valid:
+            annotating.link(number, plain, attributes)
+
+
+def _judge(annotating: Annotating, number: int, status: Any, description: Any) -> None:
+    if issubclass_of(type(status), Status):
+        status, description = status.status_code, status.description
+    if type(status) is StatusCode:
+        annotating.judge(number, status.name, description)
