@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import logging
 import threading
 from collections.abc import Mapping
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanContext, Status, StatusCode, get_current_span
+from opentelemetry.trace import SpanContext, Status, StatusCode, get_current_span, use_span
 
 from hush.core import PARENT, CodeNode, Each, GraphNode, Hush, MapNode, Retry
 from hush.observability import LangfuseTracer, OTelTracer
@@ -224,3 +225,71 @@ def test_what_was_taken_does_not_change():
     annotating.attribute(1, "late", Ends())
     assert [one.attributes for one in found] == [{"before": 1}]
     assert annotating.open == {}
+
+
+# --- what it must not show, and what it must ------------------------------------------------------------------------
+HIDDEN = "hunter-two"
+ABOUT = {"user": "ada", "account": {"password": HIDDEN, "seats": [1, 2]}, "key": [{"name": "API_KEY", "value": HIDDEN}]}
+
+
+async def test_secrets_in_json_are_hidden_by_their_names():
+    """Attributes hold no other nested values, so that is how Langfuse's SDK puts down what its user gives it."""
+    kept = InMemorySpanExporter()
+
+    def code():
+        span = get_current_span()
+        span.set_attribute("langfuse.observation.input", json.dumps(ABOUT))
+        span.set_attribute("long", json.dumps({"text": "x" * 1_970, **ABOUT}))
+        span.add_event("asked", {"input": json.dumps([ABOUT])})
+        span.add_link(THERE, {"input": json.dumps(ABOUT)})
+        span.set_attribute("prompt", "[Ada] what is my password: please tell")
+        return {}
+
+    tracer = OTelTracer(exporter=kept)
+    await Hush(one(code)).run(tracer=tracer)
+    assert tracer.flush()
+    tracer._pipeline.close(5.0)
+    (found,) = [span for span in kept.get_finished_spans() if span.name == "code"]
+    assert HIDDEN[:5] not in found.to_json()
+    given = json.loads(found.attributes["langfuse.observation.input"])
+    assert (given["user"], given["account"]["seats"]) == ("ada", [1, 2])
+    assert found.attributes["prompt"] == "[Ada] what is my password: please tell"
+
+
+async def test_a_status_says_what_an_exception_may_say():
+    """``use_span`` puts the text of an exception there, which has no secrets where the exception is told of."""
+    kept = InMemorySpanExporter()
+
+    def code():
+        try:
+            with use_span(get_current_span()):
+                raise LookupError({"password": HIDDEN, "user": "ada"})
+        except LookupError:
+            return {}
+
+    tracer = OTelTracer(exporter=kept)
+    await Hush(one(code)).run(tracer=tracer)
+    assert tracer.flush()
+    tracer._pipeline.close(5.0)
+    (found,) = [span for span in kept.get_finished_spans() if span.name == "code"]
+    assert found.status.description.startswith("LookupError: ")
+    assert "ada" in found.status.description
+    assert HIDDEN not in found.to_json()
+
+
+async def test_langfuse_is_told_what_an_event_is_called_whatever_its_attributes_are(receiver):
+    names = {"name": "a", "time": "b", "stacktrace": "c", "attributes": "d"}
+
+    def code():
+        get_current_span().add_event("asked", names, 1_000)
+        get_current_span().record_exception(LookupError("no such order"), names)
+        return {}
+
+    tracer = LangfuseTracer(public_key="pk", secret_key="sk", host=receiver.url.removesuffix("/v1/traces"))
+    await Hush(one(code)).run(tracer=tracer)
+    assert tracer.flush()
+    tracer._pipeline.close(5.0)
+    asked, raised = json.loads(receiver.span("code").attributes["langfuse.observation.metadata.events"])
+    assert asked == {"name": "asked", "time": "1970-01-01T00:00:00.000001Z", "attributes": names}
+    assert (raised["name"], raised["attributes"]) == ("exception", names)
+    assert "no such order" in raised["stacktrace"]

@@ -249,7 +249,7 @@ async def test_langfuse_has_what_it_stores(receiver):
     assert found["langfuse.observation.status_message"] == "half of it"
     assert found["langfuse.observation.output"] == "what the code says"
     events = found["langfuse.observation.metadata.events"]
-    assert '"name": "asked", "time": "1970-01-01T00:00:00.000001Z", "how": "twice"' in events
+    assert '"name": "asked", "time": "1970-01-01T00:00:00.000001Z", "attributes": {"how": "twice"}' in events
     assert "no such order" in events
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from time import time_ns
 from typing import Any
 
+from hush.core.extend import without_named_secrets, without_secrets
 from hush.observability._bounds import Bounds
 from hush.observability._failure import described, failure_of
 from hush.observability._kinds import issubclass_of
 from hush.observability._look import named
-from hush.observability._preview import clean, exact, preview
+from hush.observability._preview import clean, exact, preview, without_named
 from hush.observability._span import Annotations, Happened
 
 _NAME = 1_000
@@ -18,6 +19,7 @@ _NAME = 1_000
 _TEXT = 4_000
 _MOST = 128
 """Attributes of one span, events, and links, as in OpenTelemetry's own limits."""
+_JSON = ("{", "[")
 _MOST_SPANS = 40_000
 """Spans under way that have such: what has been left behind by calls may go on with those that have ended."""
 
@@ -117,7 +119,8 @@ class Annotating:
         """How it went, by whoever knows: ``"OK"`` is final, and ``"UNSET"`` says nothing, as in the SDK."""
         one = self._of(number)
         if one is not None and code != "UNSET" and (one.status is None or one.status[0] != "OK"):
-            one.status = code, _text(description, _TEXT) if code == "ERROR" and description is not None else None
+            why = code == "ERROR" and description is not None  # which is what an exception says, more often than not
+            one.status = code, _text(description, _TEXT, without_named_secrets) if why else None
 
     def _of(self, number: int) -> _Open | None:
         if self.bounds is None:
@@ -134,7 +137,12 @@ class Annotating:
     def _plain(self, attributes: Any) -> dict[str, Any]:
         if attributes is None or self.bounds is None:
             return {}
-        return preview(attributes, self.bounds._replace(items=max(_MOST, self.bounds.items)))
+        bounds = self.bounds._replace(items=max(_MOST, self.bounds.items))
+        found = preview(attributes, bounds)
+        for name, value in found.items():
+            if type(value) is str and value.startswith(_JSON):  # attributes have no other way to hold what is nested
+                found[name] = without_named(value, bounds)
+        return found
 
 
 def taken(open_: dict[int, Any], number: int) -> Annotations | None:
@@ -146,9 +154,9 @@ def taken(open_: dict[int, Any], number: int) -> Annotations | None:
     return Annotations(dict(one.attributes), tuple(one.events), tuple(one.links), one.name, one.status, one.dropped)
 
 
-def _text(given: Any, longest: int) -> str:
+def _text(given: Any, longest: int, hide: Callable[[str], str] = without_secrets) -> str:
     kind = type(given)  # by the class alone, as in previews: what an object says of itself is somebody's code
-    return clean(exact(given) if issubclass_of(kind, str) else f"<{named(kind)}>", longest)
+    return clean(exact(given) if issubclass_of(kind, str) else f"<{named(kind)}>", longest, hide)
 
 
 def _instant(at_ns: Any) -> int:

@@ -153,6 +153,17 @@ def clean(text: str, longest: int, hide: Callable[[str], str] = without_secrets)
     return text
 
 
+def without_named(text: str, bounds: Bounds) -> str:
+    """JSON without what stands under secret names in it: as it stays a text, no one has read it yet."""
+    hidden = without_named_secrets(text)
+    if hidden == text:
+        return text
+    try:
+        return json.dumps(_shown(json.loads(text), bounds, 0, [bounds.total]), ensure_ascii=False)
+    except (ValueError, RecursionError):  # it was cut, or is no JSON
+        return hidden
+
+
 def exact(text: str) -> str:
     """A text of a class of its own as one of Python's, by nobody's code but Python's."""
     return str.__str__(text)
@@ -334,19 +345,8 @@ def _table(pairs: Iterable[tuple[Any, Any]], count: int, bounds: Bounds, depth: 
     elif "Value" in found:
         hide_entry(found, "Name", "Key", "Value")
     if type(found.get("arguments")) is str:
-        found["arguments"] = _without_named(found["arguments"], bounds)
+        found["arguments"] = without_named(found["arguments"], bounds)
     return found
-
-
-def _without_named(text: str, bounds: Bounds) -> str:
-    """JSON without what stands under secret names in it: with what a model calls a tool, which no one has read yet."""
-    hidden = without_named_secrets(text)
-    if hidden == text:
-        return text
-    try:
-        return json.dumps(_shown(json.loads(text), bounds, 0, [bounds.total]), ensure_ascii=False)
-    except (ValueError, RecursionError):  # it was cut, or is no JSON
-        return hidden
 
 
 def _list(values: Iterable[Any], count: int, bounds: Bounds, depth: int, left: list[int]) -> list[Any]:

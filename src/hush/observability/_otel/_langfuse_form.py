@@ -105,8 +105,10 @@ def _told(span: Span) -> dict[str, str]:
 
 
 def _happened(one: Happened) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": one.name, "time": _instant(one.at_ns), **one.attributes}
-    return found if one.failure is None else {**found, "stacktrace": stacktrace(one.failure)}
+    found: dict[str, Any] = {"name": one.name, "time": _instant(one.at_ns)}
+    if one.failure is not None:
+        found["stacktrace"] = stacktrace(one.failure)
+    return found if not one.attributes else {**found, "attributes": one.attributes}  # any of which may be a ``name``
 
 
 def _waited(wait: Wait) -> dict[str, Any]:
