@@ -74,6 +74,24 @@ async def test_a_cancelled_run_leaves_no_process(engine, pipe):
     assert descriptors() == before
 
 
+@pytest.mark.parametrize("passes", [1, 5])
+@pytest.mark.parametrize("engine", ["node", "map"])
+async def test_why_it_was_cancelled_comes_out_though_it_is_cancelled_again(engine, passes, pipe):
+    """The second one comes while its process is being ended."""
+    if engine == "node":
+        task = asyncio.ensure_future(node(blocker(pipe)).run({"x": 1}))
+    else:
+        task = asyncio.ensure_future(mapped(blocker(pipe)).run({"xs": [0, 1]}))
+    await begun(pipe)
+    task.cancel("the shop is closed")
+    for _ in range(passes):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert caught.value.args == ("the shop is closed",)
+
+
 async def warm() -> None:
     """The first process of all starts loky's trackers, which stay."""
     await node(lambda x: {"y": x}).run({"x": 1})

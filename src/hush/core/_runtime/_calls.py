@@ -194,8 +194,6 @@ async def in_thread(
     except CancelledError:
         if job.withdraw():
             raise
-        if told is not None:
-            told()
         await _let_end(strand, step, frame.item, job, told, attempt)
         if job.error is not None:
             return Raised(job.error)

@@ -184,12 +184,12 @@ class Domain:
         """
         domain: Domain | None = self
         request, ours = sys.exception(), 0
+        why = request.args if isinstance(request, CancelledError) else ()
         while domain is not None and domain.host is self.host:
             ours += domain._host_cancelled
             if self.host.cancelling() <= domain.floor + ours:
                 return
-            if isinstance(request, CancelledError):
-                domain._why = domain._why or request.args
+            why = domain._why = domain._why or why  # a member may call this, when the host has heard why
             domain.close(self.host)
             domain = domain.outer
 
@@ -246,6 +246,7 @@ class Domain:
         self.errors = []
         self.closing = False
         self._host_works = True
+        self._why = ()
 
 
 def combined(errors: Sequence[BaseException]) -> BaseException:

@@ -155,7 +155,6 @@ class IteratorSource:
             if job.withdraw():
                 self._running = False
                 raise
-            cancelled()  # the others need not wait until this thread ends
             if await job.linger(self._run.grace_s, cancelled) and self._error is not None:
                 raise self._error from None  # it is not lost
             raise

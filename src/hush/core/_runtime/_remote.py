@@ -149,7 +149,6 @@ class RemoteWorker:
             await job.wait()
         except CancelledError:
             if not job.withdraw():
-                fanout.domain.host_cancelled()
                 await job.linger(fanout.run.grace_s, fanout.domain.host_cancelled)
             raise
         if job.error is not None:

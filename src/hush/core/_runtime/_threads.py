@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -93,8 +94,11 @@ class Job:
     async def linger(self, grace_s: float, cancelled: Callable[[], None] | None = None) -> bool:
         """Give the call ``grace_s`` more, whatever cancellations come meanwhile: the caller is ending already.
 
-        ``cancelled`` is called when one comes, so that others need not wait until this call has ended.
+        ``cancelled`` is called when one comes, so that others need not wait until this call has ended; and at first for
+        the one that is being handled, which is the one that says why.
         """
+        if cancelled is not None and isinstance(sys.exception(), asyncio.CancelledError):
+            cancelled()
         end_s = self._loop.time() + grace_s
         while not self.finished and (left_s := end_s - self._loop.time()) > 0:
             try:
