@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hush.core import END, START, CodeNode, GraphNode, Hush, ItemFinished, NodeTimeout, RunTimeout
+from hush.core import END, START, CodeNode, GraphNode, Hush, ItemFinished, NodeFinished, NodeTimeout, RunTimeout
 from hush.testing import leak_check
 from kit.processes import HAVE_PROC, descriptors, workers
 from runtime.in_processes import failed, mapped, node
@@ -90,6 +90,32 @@ async def test_why_it_was_cancelled_comes_out_though_it_is_cancelled_again(engin
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
     assert caught.value.args == ("the shop is closed",)
+
+
+class OnceEnded:
+    """Cancels a run so many passes of the loop after its node has ended."""
+
+    def __init__(self, passes: int) -> None:
+        self.passes = passes
+
+    def emit(self, event):
+        if isinstance(event, NodeFinished):
+            self.later(asyncio.current_task(), self.passes)
+
+    def later(self, task, passes):
+        loop = asyncio.get_running_loop()
+        if passes:
+            loop.call_soon(self.later, task, passes - 1)
+        else:
+            task.cancel("the shop is closed")
+
+
+@pytest.mark.parametrize("passes", [0, 1, 2, 3, 4])
+async def test_why_it_was_cancelled_comes_out_while_its_processes_end(passes):
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await node(lambda x: {"y": x}).run({"x": 1}, tracer=OnceEnded(passes))
+    assert caught.value.args == ("the shop is closed",)
+    assert asyncio.current_task().uncancel() == 0
 
 
 async def warm() -> None:

@@ -51,9 +51,9 @@ async def run_root(
         if processes:
             from hush.core._runtime._process_pool import close_pools
 
-            await close_pools(run)
+            await close_pools(run, domain.host_cancelled)
     if processes and failure is None and task.cancelling() > domain.floor:
-        raise CancelledError  # while they were ending
+        raise CancelledError(*domain.why)  # while they were ending
     assert failure is not None or not frame.left, "the engine lost a step"
     del frame  # a failure that is kept may remember this call, and with it the values
     return failure

@@ -63,6 +63,7 @@ class Domain:
         errors: What failed on its own, in order of time.
         dropped: Futures that functions returned and nobody awaited, cancelled and waited for at the end.
         closing: Whether everything in it is being cancelled: it starts nothing any more.
+        why: What was said when the host was cancelled from outside.
     """
 
     __slots__ = (
@@ -71,7 +72,6 @@ class Domain:
         "_idle",
         "_inner",
         "_make_task",
-        "_why",
         "around",
         "closing",
         "dropped",
@@ -82,6 +82,7 @@ class Domain:
         "loop",
         "members",
         "outer",
+        "why",
     )
 
     def __init__(
@@ -106,7 +107,7 @@ class Domain:
         self.closing = False
         self._host_works = True
         self._host_cancelled = False
-        self._why: tuple[Any, ...] = ()  # what was said when the host was cancelled from outside
+        self.why: tuple[Any, ...] = ()
         self._idle: asyncio.Future[None] | None = None
         self._make_task: Callable[..., asyncio.Task[None]] | None = None
 
@@ -189,7 +190,7 @@ class Domain:
             ours += domain._host_cancelled
             if self.host.cancelling() <= domain.floor + ours:
                 return
-            why = domain._why = domain._why or why  # a member may call this, when the host has heard why
+            why = domain.why = domain.why or why  # a member may call this, when the host has heard why
             domain.close(self.host)
             domain = domain.outer
 
@@ -205,7 +206,7 @@ class Domain:
         try:
             await work()
         except CancelledError as exc:
-            cancelled, self._why = exc, self._why or exc.args
+            cancelled, self.why = exc, self.why or exc.args
             self.close(self.host)
         except BaseException as exc:  # nothing may be lost, not even a fault of the engine
             self.fail(exc, self.host)
@@ -219,7 +220,7 @@ class Domain:
                     await asyncio.wait(self.dropped)
                     self.dropped = []
             except CancelledError as exc:
-                cancelled, self._why = exc, self._why or exc.args
+                cancelled, self.why = exc, self.why or exc.args
                 self.close(self.host)
         if self._host_cancelled:
             self._host_cancelled = False
@@ -235,10 +236,10 @@ class Domain:
             self.outer._inner.discard(self)
         if self.errors:
             return combined(self.errors)
-        if cancelled is not None and (cancelled.args or not self._why):
+        if cancelled is not None and (cancelled.args or not self.why):
             raise cancelled
         if cancelled is not None or self.closing:
-            raise CancelledError(*self._why)  # as ``host_cancelled`` told
+            raise CancelledError(*self.why)  # as ``host_cancelled`` told
         return None
 
     def reset(self) -> None:
@@ -246,7 +247,7 @@ class Domain:
         self.errors = []
         self.closing = False
         self._host_works = True
-        self._why = ()
+        self.why = ()
 
 
 def combined(errors: Sequence[BaseException]) -> BaseException:

@@ -121,7 +121,7 @@ def _users(worker: WorkerProcess) -> int:
     return worker.users
 
 
-async def _end_all(run: Run, workers: list[WorkerProcess]) -> None:
+async def _end_all(run: Run, workers: list[WorkerProcess], cancelled: Callable[[], None] | None = None) -> None:
     def end() -> None:
         for worker in workers:
             worker.let_go()
@@ -129,7 +129,7 @@ async def _end_all(run: Run, workers: list[WorkerProcess]) -> None:
         for worker in workers:
             worker.end(max(0.001, end_s - monotonic()))
 
-    await start_in_thread(run.loop, end).linger(run.grace_s + 2 * END_S)
+    await start_in_thread(run.loop, end).linger(run.grace_s + 2 * END_S, cancelled)
 
 
 def pool_of(run: Run, path: str, most: int, setup: Callable[[], bytes]) -> ProcessPool:
@@ -142,9 +142,9 @@ def pool_of(run: Run, path: str, most: int, setup: Callable[[], bytes]) -> Proce
     return pool
 
 
-async def close_pools(run: Run) -> None:
-    """At the end of a run: let all its worker processes end."""
+async def close_pools(run: Run, cancelled: Callable[[], None]) -> None:
+    """At the end of a run: let all its worker processes end. ``cancelled`` is told of cancellations meanwhile."""
     workers = [worker for pool in (run.processes or {}).values() for worker in pool.take_idle()]
     run.processes = None
     if workers:
-        await _end_all(run, workers)
+        await _end_all(run, workers, cancelled)
