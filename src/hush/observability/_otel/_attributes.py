@@ -33,6 +33,7 @@ FAILED = "hush.map.failed"
 LEFT_OUT = "hush.map.left_out"
 TOTAL = "hush.map.total"
 ANNOTATIONS_DROPPED = "hush.annotations.dropped"  # what code put on its node's span beyond 128 of a kind
+CANCELLED = "hush.cancelled"  # why a run was, if that was said
 RUN_STATUS = "hush.run.status"
 RUN_LEFT_OUT = "hush.run.left_out"
 RUN_DROPPED = "hush.run.dropped"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hush.observability._causes import called_off
 from hush.observability._otel import _attributes as names
 from hush.observability._otel._convert import Described, has_failed
 from hush.observability._otel._messages import answered, asked
@@ -78,6 +79,8 @@ def about(span: Span) -> dict[str, Any]:
     ):
         if value is not None:
             found[name] = encodable(value) if isinstance(value, str) else value
+    if span.failure is not None and (why := called_off(span)):
+        found[names.CANCELLED] = encodable(why)
     return found
 
 

@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from hush.observability._causes import called_off
 from hush.observability._otel import _attributes as names
 from hush.observability._otel._limits import limits
 from hush.observability._otel._links import LinkedSpan
@@ -143,7 +144,7 @@ def events(span: Span) -> Sequence[Event]:
     for resource, failure in span.rerouted:
         of_it = {names.RESOURCE: encodable(resource), **_raised(failure)}
         found.append(Event(names.REROUTED, of_it, ended_ns))  # when it was asked is not known any more
-    if span.failure is not None:
+    if span.failure is not None and called_off(span) is None:  # of what has not failed backends would count a failure
         of_it = {**_raised(span.failure), names.EXCEPTION_STACKTRACE: stacktrace(span.failure)}
         found.append(Event(names.EXCEPTION, of_it, ended_ns))
     if span.annotations is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from hush.observability._causes import called_off
 from hush.observability._otel import _attributes as names
 from hush.observability._otel._conventions import about, asked_of, model_of
 from hush.observability._otel._convert import Described, said
@@ -57,7 +58,7 @@ class LangfuseForm:
             found[names.LF_IS_ROOT] = True
         if span.status in _LEVELS:
             found[names.LF_LEVEL] = _LEVELS[span.status]
-            found[names.LF_STATUS_MESSAGE] = encodable(span.status if span.failure is None else said(span.failure))
+            found[names.LF_STATUS_MESSAGE] = encodable(_went(span))
         elif span.annotations is not None and span.annotations.status is not None:
             code, why = span.annotations.status
             if code == "ERROR":
@@ -77,6 +78,14 @@ class LangfuseForm:
         return Described(span.name, found)
 
 
+def _went(span: Span) -> str:
+    """How a span that is not simply ``ok`` went, in a line."""
+    why = called_off(span)
+    if why is not None:
+        return f"{span.status}: {why}" if why else span.status
+    return span.status if span.failure is None else said(span.failure)
+
+
 def _of_trace(found: dict[str, Any], run: RunRecord) -> None:
     found[names.LF_TRACE_NAME] = encodable(run.name)
     if run.user_id:
@@ -91,7 +100,7 @@ def _of_trace(found: dict[str, Any], run: RunRecord) -> None:
 def _told(span: Span) -> dict[str, str]:
     """What others are told of in a span's events, which Langfuse does not store."""
     found: dict[str, str] = {}
-    if span.failure is not None:
+    if span.failure is not None and called_off(span) is None:
         found["stacktrace"] = stacktrace(span.failure)
         if span.failure.path is not None:
             found["failed_path"] = encodable(span.failure.path)
