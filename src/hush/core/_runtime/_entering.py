@@ -27,15 +27,16 @@ class Entered:
     def __call__(self) -> Any:
         leaves = [enter(self._event) for enter in self._enters]
         call, self._call = self._call, None  # a failure that is kept must not keep what it was called with
-        goes_on = False
+        goes_on: Any = None
         try:
             out = call()
-            goes_on = type(out) is not dict and hasattr(out, "__await__")
+            if type(out) is not dict and hasattr(out, "__await__"):
+                out = goes_on = within(self._enters, self._event, out)
         finally:
-            if not goes_on:  # else what it is in is that of tasks too that the call may have begun
+            if goes_on is None:  # else what it is in is that of tasks too that the call may have begun
                 for leave in reversed(leaves):
                     leave()
-        return within(self._enters, self._event, out) if goes_on else out
+        return out
 
 
 async def within(enters: Sequence[Enter], event: Event, awaitable: Awaitable[Any]) -> Any:
