@@ -11,8 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from hush.core import END, PARENT, START, Each, GraphNode, Hush, MapNode, NodeAnswered, NodeCalled, ResourceHub
-from hush.observability import LangfuseTracer, LocalTracer, OTelTracer
+from hush.observability import LangfuseTracer, LocalTracer, OTelTracer, TraceStore
 from hush.observability._bounds import PREVIEW
+from hush.observability._report import report
 from hush.observability._sampling import Sampling
 from hush.observability._spans import spans_of
 from hush.providers import EmbeddingNode, LLMChainNode, LLMNode, PromptNode
@@ -163,6 +164,28 @@ async def test_events_say_who_is_asked_and_with_what():
         await engine.run(inputs={}, tracer=watch)
     (about,) = [one.about for one in watch.events if type(one) is NodeCalled and one.resource is not None]
     assert about == {"requested": "text-embedding-3-small", "provider": None, "parameters": {"dimensions": 64}} | about
+
+
+async def test_the_batches_of_an_embedding_lie_in_it_and_it_is_no_call_itself(tmp_path):
+    """Else its time counted twice, and one call of a model was said to have left no span."""
+    with GraphNode(name="g") as graph:
+        vectors = EmbeddingNode(name="vec", resource_key="small", inputs={"texts": ["a", "b", "c"]}, batch_size=2)
+        START >> vectors >> END
+    found = ResourceHub({"embedding:small": {"type": "scripted", "model": "text-embedding-3-small"}})
+    tracer = LocalTracer(tmp_path / "traces.db")
+    async with Hush(graph, resources=found) as engine:
+        await engine.run(inputs={}, tracer=tracer)
+    assert tracer.flush()
+    store = TraceStore(tmp_path / "traces.db")
+    run = store.find("last")
+    kept = store.spans(run.trace)
+    spans = {span.path: span for span in kept if span.kind != "item"}
+    assert spans["g/vec"].kind == "graph"
+    within = {path for path, span in spans.items() if span.parent == spans["g/vec"].id}
+    assert within == {"g/vec/split", "g/vec/batches", "g/vec/join"}
+    said = report(run, kept)
+    assert said.generations == (2, 2)
+    assert [part.name for part in said.time.models] == ["g/vec/batches/ask"]
 
 
 @pytest.mark.parametrize(
