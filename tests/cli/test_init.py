@@ -68,3 +68,7 @@ def test_where_no_folder_can_be_made_it_says_so(write):
     ran = hush("init", "file")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == "hush: file: File exists\n"
+
+
+def test_a_name_that_begins_with_a_dash_is_no_option_of_cd():
+    assert "    cd ./-x\n" in hush("init", "--", "-x").out

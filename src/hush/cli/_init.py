@@ -24,22 +24,29 @@ def init(folder: Annotated[Path, Parameter(name="FOLDER", help="Where; made if i
         kept = []
         try:
             os.makedirs(folder, exist_ok=True)
-            for name, text in FILES.items():
-                path = os.path.join(folder, name)
-                try:
-                    with open(path, "x", encoding="utf-8") as file:  # a link that leads nowhere is there, too
-                        file.write(text)
-                except FileExistsError:
-                    kept.append(name)
-                    say(f"hush: {safe(str(path))} is there already, and is left as it is")
-                else:
-                    results.text(f"made {path}")
         except OSError as error:
-            raise Stop(Code.USAGE, safe(f"hush: {error.filename or folder}: {error.strerror}")) from error
+            raise _cannot(folder, error) from error
+        for name, text in FILES.items():
+            path = os.path.join(folder, name)
+            try:
+                with open(path, "x", encoding="utf-8") as file:  # a link that leads nowhere is there, too
+                    file.write(text)
+            except FileExistsError:
+                kept.append(name)
+                say(f"hush: {safe(str(path))} is there already, and is left as it is")
+            except OSError as error:
+                raise _cannot(path, error) from error
+            else:
+                results.text(f"made {path}")
         lines = ["", "Try:"]
         if os.path.abspath(folder) != os.getcwd():
-            lines.append(f"    cd {shlex.quote(str(folder))}")
+            place = f"./{folder}" if str(folder).startswith("-") else str(folder)  # else it is an option of ``cd``
+            lines.append(f"    cd {shlex.quote(place)}")
         lines += ["    hush check graph.py", "    hush run graph.py --inputs inputs.json", "    python -m pytest"]
         if "graph.py" not in kept:
             results.text("\n".join(lines))
     return Code.OK
+
+
+def _cannot(path: str | Path, error: OSError) -> Stop:
+    return Stop(Code.USAGE, safe(f"hush: {error.filename or path}: {error.strerror}"))
