@@ -46,6 +46,8 @@ def left(store: TraceStore) -> list[str]:
         ({"keep": 3}, ["r3", "r7", "r8", "r9"]),
         ({"keep": 0}, ["r3", "r9"]),
         ({"keep": 100}, [f"r{n}" for n in range(10)]),
+        ({"older_than_s": 1e30}, [f"r{n}" for n in range(10)]),
+        ({"keep": 10**30}, [f"r{n}" for n in range(10)]),
         ({"max_bytes": 10**9}, [f"r{n}" for n in range(10)]),
         ({"max_bytes": 0}, ["r3", "r9"]),
         ({"keep": 9, "older_than_s": 8.0, "now": 10.0}, ["r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9"]),

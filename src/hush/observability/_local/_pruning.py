@@ -12,6 +12,7 @@ from hush.observability._local._schema import RUN_BITS
 _AT_ONCE = 5_000  # spans deleted in one transaction
 _PAGES = 1_000  # given back in one transaction
 _FORGOTTEN_NS = 3_600_000_000_000
+_MOST = 2**63 - 1  # that SQLite has a number for
 
 
 class Pruned(NamedTuple):
@@ -38,12 +39,13 @@ def prune(
         pruning.go_on()
         if older_than_s is not None:
             # A crashed run has no end: it counts from its start.
-            end_ns = int(((time.time() if now is None else now) - older_than_s) * 1e9)
+            now_s = time.time() if now is None else now
+            end_ns = int((now_s - min(older_than_s, now_s)) * 1e9)  # nothing is older than 1970
             pruning.each("coalesce(ended_ns, started_ns) < ?", (end_ns,))
         if keep is not None:
             pruning.each(
                 "id NOT IN (SELECT id FROM runs WHERE status <> 'pruned' ORDER BY started_ns DESC, id DESC LIMIT ?)",
-                (keep,),
+                (min(keep, _MOST),),
             )
         if max_bytes is not None:
             while pruning.size() > max_bytes and pruning.oldest():
