@@ -151,6 +151,7 @@ def test_a_file_that_cannot_be_is_told_and_one_that_cannot_be_written_costs_no_r
     ran = hush("run", "graph.py", "-i", "n=2", "--trace-to", "file/t.db")
     assert (ran.code, ran.data) == (0, {"half": 1})
     assert ran.err.startswith("hush: the trace is not complete: 2 of 2 spans could not be written")
+    assert "hush show" not in ran.err  # there is nothing to see
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")

@@ -81,13 +81,13 @@ class Recording:
         last.recorder.emit(RunFinished(last.id, name, None, now_ns, "cancelled", seconds, error))
 
     def flush(self, timeout_s: float) -> None:
-        """See to it that what was recorded is there, and say how to look at it."""
+        """See to it that what was recorded is there, and say how to look at it, or that it is not all there."""
         in_time = self._tracer.flush(timeout_s)
         counts = self._tracer.counts
         if lost := counts.dropped + counts.pending:
             why = "" if in_time else " in time"
             say(f"hush: the trace is not complete: {lost} of {counts.produced} spans could not be written{why}")
-        if self._last is None:
+        if self._last is None or (lost and not counts.exported):
             return
         file = "" if self._path is None else f" --traces {quote(safe(self._path))}"
         last = f"hush show {_name(self._last)}{file}"
