@@ -83,9 +83,10 @@ def test_other_forms(folder):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--width", "-5"], "--width -5: it is a number of columns, 40 or more"),
-        (["--width", "0"], "--width 0: it is a number of columns, 40 or more"),
-        (["--width", "39"], "--width 39: it is a number of columns, 40 or more"),
+        (["--width", "-5"], "--width -5: it is a number of columns, 40 to 9,999"),
+        (["--width", "0"], "--width 0: it is a number of columns, 40 to 9,999"),
+        (["--width", "39"], "--width 39: it is a number of columns, 40 to 9,999"),
+        (["--width", "10000"], "--width 10000: it is a number of columns, 40 to 9,999"),
         (["--json", "--format", "chrome"], "--json and --format chrome: these are two forms; leave one of them out"),
         (["--json", "--format", "text"], "--json and --format text: these are two forms; leave one of them out"),
     ],

@@ -98,6 +98,20 @@ def test_completion_knows_commands_options_and_files(write, tmp_path):
     ask = 'ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _hush; echo "${COMPREPLY[*]}"; }'
     done = process("bash", "-c", "\n".join([f"source {script}", ask, *(f"ask {each}" for each in asked)]))
     assert done.stdout.splitlines() == ["run", "graph.py", "--input --inputs", "mermaid", "list"], done.stderr
+    asked = [
+        f"hush {each} gr" for each in ("show --traces", "show --output", "traces --traces", "traces prune --traces")
+    ]
+    done = process("bash", "-c", "\n".join([f"source {script}", ask, *(f"ask {each}" for each in asked)]))
+    assert done.stdout.splitlines() == ["graph.py"] * 4, done.stderr
+
+
+@POSIX
+def test_where_completion_cannot_be_installed_it_says_so(write, monkeypatch):
+    monkeypatch.setenv("HOME", str(write("file", "")))
+    ran = hush("--install-completion", "--shell", "bash")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("hush: the completion cannot be installed: ")
+    assert ran.err.endswith(": Not a directory\n")
 
 
 # --- standard output --------------------------------------------------------------------------------------------------
@@ -176,10 +190,22 @@ def test_a_stream_that_is_closed_leads_nowhere(write, closed):
 
 
 @POSIX
-def test_help_that_nobody_reads_ends_without_a_word():
-    done = process("bash", "-c", f"set -o pipefail; {shlex.join(COMMAND)} --help | true")
+@pytest.mark.parametrize("arguments", ["--help", "init shop"])
+def test_what_nobody_reads_ends_without_a_word(arguments):
+    done = process("bash", "-c", f"set -o pipefail; {shlex.join(COMMAND)} {arguments} | true")
     assert done.returncode in (0, 141)  # as to who was first
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("columns", ["0", "1000000", "9" * 20, "9" * 5_000, "²"])
+@pytest.mark.parametrize("arguments", [["--help"], ["traces", "--limit", "1", "--traces", "t.db"]])
+def test_a_width_that_no_terminal_has_is_not_heeded(write, monkeypatch, columns, arguments):
+    write()
+    assert hush("run", "graph.py", "-i", "n=1", "--trace-to", "t.db").code == 0
+    monkeypatch.setenv("COLUMNS", columns)
+    ran = hush(*arguments)
+    assert (ran.code, ran.err) == (0, "")
+    assert "graph" in ran.out
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------
@@ -319,7 +345,9 @@ def test_a_second_signal_ends_it_at_once(write, which, number, code):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no such device here")
-@pytest.mark.parametrize("arguments", [["--help"], ["graph", "shop.py"], ["run", "shop.py", "--input", "n=1"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["graph", "shop.py"], ["run", "shop.py", "--input", "n=1"], ["init", "new"]]
+)
 def test_a_full_disk_behind_standard_output_is_told_in_one_line(tmp_path, arguments):
     (tmp_path / "shop.py").write_text(
         "from hush.core import PARENT, GraphNode, code_node\n"

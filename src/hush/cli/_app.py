@@ -98,6 +98,9 @@ def invoke(arguments: Sequence[str]) -> int:
         _point_nowhere()
         return Code.BROKEN_PIPE
     except OSError as error:
+        if error.filename is not None and "--install-completion" in arguments[:1]:
+            say(safe(f"hush: the completion cannot be installed: {error.filename}: {error.strerror}"))
+            return Code.USAGE
         if error.errno not in _CANNOT_WRITE:
             raise
         _point_nowhere()

@@ -14,6 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         What the process is to exit with, as ``hush --help`` lists it.
     """
     _open_standard_streams()
+    _forget_odd_width()
     try:
         from hush.cli._app import invoke
     except ImportError as error:
@@ -22,6 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f'hush: the command needs an extra: pip install "hushflow[cli]" ({error})\n')
         return 2
     return invoke(sys.argv[1:] if arguments is None else arguments)
+
+
+def _forget_odd_width() -> None:
+    """A ``COLUMNS`` of 0, as some terminals set it, or of a million says nothing of a terminal; rich would heed it."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdigit() and not (said.isdecimal() and len(said) <= 4 and int(said) > 0):
+        del os.environ["COLUMNS"]
 
 
 def _open_standard_streams() -> None:

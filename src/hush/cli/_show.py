@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from pathlib import Path
 from time import time_ns
 from typing import Annotated, Any, Literal, Protocol, TextIO, TypeAlias
 
@@ -15,13 +16,13 @@ from cyclopts import Parameter
 
 from hush.cli._exit import Code, Stop, say, usage
 from hush.cli._safe import is_unicode, safe, safe_json
-from hush.cli._words import NARROWEST
+from hush.cli._words import NARROWEST, WIDEST
 from hush.core.errors import HushError
 from hush.observability._span import RunRecord, Span
 
 Format: TypeAlias = Literal["text", "json", "chrome"]
 Traces: TypeAlias = Annotated[
-    str | None,
+    Path | None,  # shells complete it then
     Parameter(metavar="FILE", help="The file of traces. Without it: HUSH_TRACES_DB, else ~/.hush/traces.db."),
 ]
 _WIDTH = 100
@@ -58,20 +59,21 @@ def show(
     ] = None,
     json_: Annotated[bool, Parameter(name="--json", help="The same as --format json.")] = False,
     all_: Annotated[bool, Parameter(name=("--all", "-a"), help="Fold nothing; with JSON, all spans too.")] = False,
-    output: Annotated[str | None, Parameter(name=("--output", "-o"), metavar="FILE", help="Write it there.")] = None,
+    output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="FILE", help="Write it there.")] = None,
     width: Annotated[int | None, Parameter(metavar="COLUMNS", help="Instead of the terminal's.")] = None,
     traces: Traces = None,
 ) -> int:
     """Show one run: how it ended, what failed and why, where the time went, and its tree with a timeline."""
     if json_ and format_ not in (None, "json"):
         raise usage(f"--json and --format {format_}: these are two forms; leave one of them out")
-    if width is not None and width < NARROWEST:
-        raise usage(f"--width {width}: it is a number of columns, {NARROWEST} or more")
-    into_json = format_ is None and output is not None and output.lower().endswith(".json")
+    if width is not None and not NARROWEST <= width <= WIDEST:
+        raise usage(f"--width {width}: it is a number of columns, {NARROWEST} to {WIDEST:,}")
+    into_json = format_ is None and output is not None and output.name.lower().endswith(".json")
     form: Format = "json" if json_ or into_json else format_ or "text"
     with told():
         text = " ".join(run) if run else "last"  # `last failed` need not be quoted
-        shown(store_at(traces), text, form=form, everything=all_, output=output, width=width)
+        path = None if output is None else str(output)
+        shown(store_at(traces), text, form=form, everything=all_, output=path, width=width)
     return Code.OK
 
 
@@ -84,7 +86,7 @@ def told() -> Generator[None]:
         raise usage(str(error)) from error
 
 
-def store_at(path: str | None) -> Any:
+def store_at(path: Path | None) -> Any:
     """The trace store in a file, or in the usual one."""
     from hush import observability
 

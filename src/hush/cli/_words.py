@@ -10,6 +10,7 @@ from typing import Any
 from hush.cli._safe import safe, shortened
 
 NARROWEST = 40
+WIDEST = 9_999
 """So many columns a report takes at least."""
 
 
