@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from hush.cli._exit import Stop
 from hush.cli._traces import bytes_of, listed, seconds_of, size
+from hush.cli._words import money
 from hush.observability._report import report
 from kit import runs_seen
 
@@ -165,4 +166,15 @@ def test_sizes_in_words():
         "1.5 KB",
         "2.0 MB",
         "123 MB",
+    ]
+
+
+def test_costs_in_words():
+    assert [money(dollars) for dollars in (0, 6e-8, 0.00006, 0.00404, 1, 1234.5)] == [
+        "$0.00",
+        "<$0.0001",  # "$0.0000" said that it was for nothing
+        "$0.0001",
+        "$0.0040",
+        "$1.00",
+        "$1,234.50",
     ]

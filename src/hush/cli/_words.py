@@ -44,6 +44,8 @@ def share(part: float) -> str:
 
 def money(dollars: float) -> str:
     """What something cost, in the currency of the prices, which is the dollar."""
+    if 0 < dollars < 0.00005:
+        return "<$0.0001"  # it was not for nothing
     return f"${dollars:,.2f}" if dollars >= 1 or dollars == 0 else f"${dollars:.4f}"
 
 
