@@ -160,6 +160,30 @@ def test_what_is_logged_is_safe_and_nothing_is_told_twice(write):
 
 
 @POSIX
+def test_what_a_tracer_logs_at_the_end_of_the_process_is_safe_and_not_told_twice(write):
+    write()
+    write("no\x1b[2Jfolder", "")
+    done = process(*COMMAND, "run", "graph.py", "-i", "n=1", "--trace-to", "no\x1b[2Jfolder/t.db")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"twice": 2})
+    why, lost = done.stderr.splitlines()
+    assert why.startswith("WARNING hush.tracing: spans cannot be exported: ")
+    assert "no\\x1b[2Jfolder" in why
+    assert lost == "hush: the trace is not complete: 2 of 2 spans could not be written"
+    write(
+        "late.py",
+        """
+        import atexit, logging
+        from hush.core import *
+
+        with GraphNode(name="g") as graph:
+            CodeNode(name="n", code_fn=lambda: {"a": 1}, outputs=PARENT)
+        atexit.register(logging.getLogger("shop").warning, "late \\x1b[2J")
+        """,
+    )
+    assert process(*COMMAND, "run", "late.py").stderr == "WARNING shop: late \\x1b[2J\n"
+
+
+@POSIX
 def test_when_nobody_reads_the_results_it_ends_without_a_word(write):
     write()
     lines = "".join(f'{{"n": {n}}}\n' for n in range(20_000))

@@ -22,7 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f'hush: the command needs an extra: pip install "hushflow[cli]" ({error})\n')
         return 2
-    return invoke(sys.argv[1:] if arguments is None else arguments)
+    if arguments is not None:
+        return invoke(arguments)
+    code = invoke(sys.argv[1:])
+    if logs := sys.modules.get("hush.cli._logs"):  # else nothing was shown
+        logs.show_logs_to_the_end()
+    return code
 
 
 def _forget_odd_width() -> None:
