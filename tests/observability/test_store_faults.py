@@ -14,6 +14,7 @@ import pytest
 
 from hush.observability import TraceError, TraceStore
 from hush.observability._exporter import ExportError
+from hush.observability._local._problems import problem_of
 from hush.observability._local._schema import prepare
 from hush.observability._local._writer import LocalWriter
 from hush.observability._span import Batch
@@ -309,3 +310,15 @@ def test_a_run_that_somebody_took_for_dead_and_pruned_goes_on(writer, store):
     writer.export(Batch(ended=(kit.span(2),), runs=(kit.run(),)))
     assert ids(store) == [2, 3]
     assert store.runs() == [kit.run()]
+
+
+def test_whose_file_it_is_not_is_told_so_and_nothing_of_its_folder(tmp_path, monkeypatch):
+    (tmp_path / "t.db").touch()
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorname = "SQLITE_CANTOPEN"
+    assert "see that its folder" in problem_of(error, str(tmp_path / "t.db")).message
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)  # whoever runs the tests may be root
+    text = problem_of(error, str(tmp_path / "t.db")).message
+    assert "t.db is not one that this user can read" in text
+    assert "see that its folder" not in text
+    assert "see that its folder" in problem_of(error, str(tmp_path / "none.db")).message

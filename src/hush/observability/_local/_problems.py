@@ -57,6 +57,13 @@ def problem_of(exc: BaseException, path: str) -> Problem:
             again=False,
             reopen=True,
         )
+    if name.startswith("SQLITE_CANTOPEN") and os.path.exists(path) and not os.access(path, os.R_OK):
+        return Problem(
+            f"{path} is not one that this user can read ({exc}): traces are for their owner alone; ask as that user, "
+            f"{_ELSEWHERE}.",
+            again=False,
+            reopen=True,
+        )
     if name.startswith("SQLITE_CANTOPEN") or isinstance(exc, OSError):
         return Problem(
             f"{path} cannot be opened ({exc}): see that its folder {os.path.dirname(path)} is one that this user can "
