@@ -24,7 +24,7 @@ blank = st.sampled_from([b"", b" ", b"\t"])
 lines = st.lists(readable | broken.map(lambda one: (one, None)) | blank.map(lambda one: (one, "")), max_size=9)
 
 
-@settings(every_change)
+@settings(every_change, max_examples=60)
 @given(lines, st.sampled_from([b"\n", b"\r\n"]), st.booleans(), st.booleans())
 def test_each_line_is_read_by_itself(tmp_path_factory, given_lines, end, marked, ended):
     path = tmp_path_factory.mktemp("lines") / "in.jsonl"

@@ -6,7 +6,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hush.observability._report import report
@@ -84,7 +84,7 @@ def test_the_order_of_spans_does_not_matter(scene):
     assert one.time.total_s == pytest.approx(other.time.total_s)
 
 
-@every_change
+@settings(every_change, max_examples=60)
 @given(st.sampled_from(sorted(SCENES)), st.randoms(use_true_random=False), st.floats(0, 1))
 def test_spans_may_be_missing(scene, chance, share):
     """Whatever was dropped: a report is made, and no failure that a leaf had is counted twice or not at all."""

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("silence")
 
 # --- over random graphs -------------------------------------------------------------------------------------------
 @patient
-@settings(every_change, max_examples=150)
+@settings(every_change, max_examples=100)
 @given(cases(), st.integers(0, 9), st.none() | st.integers(1, 30))
 def test_random_graphs(case, seed, tick):
     graph, play = build(case)

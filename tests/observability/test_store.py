@@ -393,7 +393,7 @@ def test_a_leaf_has_nothing_but_its_columns():
 
 
 @given(drawn.values, drawn.values)
-@settings(every_change, max_examples=300)
+@settings(every_change, max_examples=150)
 def test_what_a_call_read_and_gave_is_written_as_json_writes_it(inputs, outputs):
     row = dict(zip(SPAN_COLUMNS, span_row(5, kit.span(1, inputs=inputs, outputs=outputs)), strict=True))
     both = {"inputs": inputs, "outputs": outputs}

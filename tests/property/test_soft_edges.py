@@ -99,14 +99,14 @@ def _loose_trouble(case, seed, cancel_at):
 
 
 @patient
-@settings(every_change, max_examples=200)
+@settings(every_change, max_examples=140)
 @given(small_cases())
 def test_a_small_graph_gives_what_some_order_gives(case):
     hold(case, range(8))
 
 
 @patient
-@settings(every_change, max_examples=150)
+@settings(every_change, max_examples=100)
 @given(softened_cases(), st.integers(0, 9), st.none() | st.integers(1, 25))
 def test_a_graph_with_soft_edges_ends_and_leaves_nothing(case, seed, tick):
     hold_loosely(case, [seed, seed + 10], tick)

@@ -89,7 +89,7 @@ def is_row(pipeline: Pipeline) -> bool:
 
 
 @patient
-@settings(every_change, max_examples=150)
+@settings(every_change, max_examples=100)
 @given(pipelines(), st.integers(0, 9))
 def test_random_pipelines_give_what_they_give_without_streaming(pipeline, seed):
     hold(pipeline, [seed, seed + 10])

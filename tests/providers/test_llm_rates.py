@@ -14,6 +14,7 @@ from hush.core import PARENT, Hush, ResourceHub
 from hush.testing import Rule, ScriptedLLM, run_virtual
 from kit.model_batches import batch, batch_graph
 from kit.model_places import asking
+from kit.tiers import by_day
 
 pytestmark = pytest.mark.usefixtures("silence")
 
@@ -82,7 +83,7 @@ def check_tokens(seed, *, bound, tpm=200_000, count=1000, letter="w", **given):
 
 
 @pytest.mark.parametrize("bound", [None, 500], ids=["", "max_tokens"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", by_day([1, 2], 0))
 def test_tokens_a_minute(seed, bound):
     check_tokens(seed, bound=bound)
 
@@ -100,7 +101,7 @@ def test_tokens_a_minute_at_length(seed, tpm, bound):
     check_tokens(seed, bound=bound, tpm=tpm, count=tpm // 165)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", by_day([1, 2], 0))
 @pytest.mark.parametrize("rpm", [60, 240])
 def test_requests_a_minute(rpm, seed):
     limits = {"rpm": rpm}

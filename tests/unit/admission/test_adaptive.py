@@ -27,7 +27,7 @@ from kit.adaptive_servers import (
 )
 from kit.tiers import by_day
 
-LATENCIES_S = [0.005, 0.05, 0.5]
+LATENCIES_S = by_day([0.005, 0.05, 0.5], 1, 2)  # the shortest makes the most calls
 KINDS = ["window", "bucket", "slots"]
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(1, 8))]
 
@@ -125,7 +125,7 @@ def test_a_rate_that_drops_and_comes_back_is_found_in_ten_seconds(kind, latency_
 
 
 @per_seed
-@pytest.mark.parametrize("latency_s", [0.005, 0.05])
+@pytest.mark.parametrize("latency_s", by_day([0.005, 0.05], 1))
 def test_slots_that_drop_and_come_back_are_found_in_ten_seconds(latency_s, seed):
     server = make("slots", steps((20, 20), (40, 6), (60, 20)), latency_s)
     result = drive(Adaptive(), server, seconds=60, seed=seed)
@@ -251,7 +251,7 @@ def test_refusals_of_calls_that_started_before_a_cut_change_nothing():
 
 
 @pytest.mark.parametrize("jitter", by_day([0, 0.2, 1.0], 1))
-@pytest.mark.parametrize(("latency_s", "within_s"), [(0.005, 1.0), (0.05, 1.0), (0.5, 5.0)])
+@pytest.mark.parametrize(("latency_s", "within_s"), by_day([(0.005, 1.0), (0.05, 1.0), (0.5, 5.0)], 1, 2))
 def test_without_a_limit_of_the_server_the_level_grows_to_the_most(latency_s, within_s, jitter):
     adaptive = Adaptive(most=256)
     server = make("slots", steady(10**6), latency_s, jitter)

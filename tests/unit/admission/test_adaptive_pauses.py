@@ -18,12 +18,13 @@ from kit.adaptive_servers import (
     steady,
     steps,
 )
+from kit.tiers import by_day
 
 FOUND_S = 10.0
 KINDS = {"window": SlidingWindow, "bucket": TokenBucket}
 
 per_kind = pytest.mark.parametrize("kind", KINDS)
-per_latency = pytest.mark.parametrize("latency_s", [0.005, 0.05, 0.5])
+per_latency = pytest.mark.parametrize("latency_s", by_day([0.005, 0.05, 0.5], 1, 2))
 per_pause = pytest.mark.parametrize("pause_s", [1.0, 2.0])
 per_seeds = pytest.mark.parametrize(
     "seeds", [range(2), pytest.param(range(2, 44), marks=pytest.mark.nightly)], ids=["few", "many"]
