@@ -33,6 +33,17 @@ def one(code, **policies):
     return graph
 
 
+async def sent(code):
+    """The span of a node, as it is exported."""
+    kept = InMemorySpanExporter()
+    tracer = OTelTracer(exporter=kept)
+    await Hush(one(code)).run(tracer=tracer)
+    assert tracer.flush()
+    tracer._pipeline.close(5.0)
+    (found,) = [span for span in kept.get_finished_spans() if span.name == "code"]
+    return found
+
+
 def many(code, items):
     with GraphNode(name="g") as graph, MapNode(name="each", inputs={"x": Each(range(items))}):
         CodeNode(name="code", code_fn=code, inputs={"x": PARENT["x"]}, outputs=PARENT)
@@ -126,7 +137,6 @@ async def test_it_costs_nothing_else(receiver, put, odd):
 
 async def test_links_to_nothing_are_none():
     """A collector refuses ids that are all zeros."""
-    kept = InMemorySpanExporter()
 
     def code():
         for trace in (0, 1, 2**128 - 1, 2**128):
@@ -134,11 +144,7 @@ async def test_links_to_nothing_are_none():
                 get_current_span().add_link(SpanContext(trace, span, is_remote=False))
         return {}
 
-    tracer = OTelTracer(exporter=kept)
-    await Hush(one(code)).run(tracer=tracer)
-    assert tracer.flush()
-    tracer._pipeline.close(5.0)
-    (found,) = [span for span in kept.get_finished_spans() if span.name == "code"]
+    found = await sent(code)
     assert [(link.context.trace_id, link.context.span_id) for link in found.links] == [
         (trace, span) for trace in (1, 2**128 - 1) for span in (1, 2**64 - 1)
     ]
@@ -234,7 +240,6 @@ ABOUT = {"user": "ada", "account": {"password": HIDDEN, "seats": [1, 2]}, "key":
 
 async def test_secrets_in_json_are_hidden_by_their_names():
     """Attributes hold no other nested values, so that is how Langfuse's SDK puts down what its user gives it."""
-    kept = InMemorySpanExporter()
 
     def code():
         span = get_current_span()
@@ -245,11 +250,7 @@ async def test_secrets_in_json_are_hidden_by_their_names():
         span.set_attribute("prompt", "[Ada] what is my password: please tell")
         return {}
 
-    tracer = OTelTracer(exporter=kept)
-    await Hush(one(code)).run(tracer=tracer)
-    assert tracer.flush()
-    tracer._pipeline.close(5.0)
-    (found,) = [span for span in kept.get_finished_spans() if span.name == "code"]
+    found = await sent(code)
     assert HIDDEN[:5] not in found.to_json()
     given = json.loads(found.attributes["langfuse.observation.input"])
     assert (given["user"], given["account"]["seats"]) == ("ada", [1, 2])
@@ -258,7 +259,6 @@ async def test_secrets_in_json_are_hidden_by_their_names():
 
 async def test_a_status_says_what_an_exception_may_say():
     """``use_span`` puts the text of an exception there, which has no secrets where the exception is told of."""
-    kept = InMemorySpanExporter()
 
     def code():
         try:
@@ -267,11 +267,7 @@ async def test_a_status_says_what_an_exception_may_say():
         except LookupError:
             return {}
 
-    tracer = OTelTracer(exporter=kept)
-    await Hush(one(code)).run(tracer=tracer)
-    assert tracer.flush()
-    tracer._pipeline.close(5.0)
-    (found,) = [span for span in kept.get_finished_spans() if span.name == "code"]
+    found = await sent(code)
     assert found.status.description.startswith("LookupError: ")
     assert "ada" in found.status.description
     assert HIDDEN not in found.to_json()

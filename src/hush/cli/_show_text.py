@@ -13,10 +13,9 @@ from hush.cli._show_time import models, nodes, retried, times, waited_for
 from hush.cli._show_tree import timeline
 from hush.cli._timeline import Glyphs
 from hush.cli._words import NARROWEST, counted, duration, item, name, when
-from hush.observability._causes import called_off
 from hush.observability._report import Call, Report
 from hush.observability._source import SourceLines
-from hush.observability._span import Span
+from hush.observability._span import Span, called_off
 
 _ENDED = {
     "ok": ("ok", "done in {}", "green"),

@@ -14,9 +14,9 @@ from hush.cli._exit import Code, usage
 from hush.cli._safe import is_unicode, safe_json, shortened
 from hush.cli._show import Pages, Traces, store_at, told
 from hush.cli._words import counted, duration, money, name, when
-from hush.observability._causes import called_off, causes
+from hush.observability._causes import causes
 from hush.observability._node_use import of_calls
-from hush.observability._span import RunRecord, Span
+from hush.observability._span import RunRecord, Span, called_off
 
 Status: TypeAlias = Literal["running", "ok", "partial", "failed", "cancelled", "crashed"]
 

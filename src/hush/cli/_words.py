@@ -9,9 +9,8 @@ from typing import Any
 
 from hush.cli._safe import safe, shortened
 
-NARROWEST = 40
-WIDEST = 9_999
-"""So many columns a report takes at least."""
+NARROWEST, WIDEST = 40, 9_999
+"""So many columns a report takes at least, and at most."""
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from hush.observability._alike import pattern_of
-from hush.observability._span import HOLDERS, Failure, Frame, RunRecord, Span
+from hush.observability._span import HOLDERS, Failure, Frame, RunRecord, Span, called_off
 
 Outcome: TypeAlias = Literal["raised", "collected", "handled"]
 """``raised``: the run ended with it; ``collected``: by a map, or by ``on_error="collect"`` further out; ``handled``."""
@@ -20,7 +20,6 @@ WORKERS = "Hush: in the worker process:"
 """How the note begins that has the traceback of a failure in a worker process."""
 _FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d{1,9}), in (.+)$', re.MULTILINE)
 _ORIGINS = 5
-_CANCELLED = "asyncio.exceptions.CancelledError"
 _GROUPS = frozenset({"ExceptionGroup", "BaseExceptionGroup"})
 
 
@@ -123,14 +122,6 @@ def causes(
     groups, unseen = _counted(run, groups)
     groups.sort(key=lambda group: (group.outcome != "raised", -group.number, group.path, group.type, group.pattern))
     return tuple(groups), unseen
-
-
-def called_off(run: RunRecord | Span) -> str | None:
-    """By whom, or why, a run was cancelled, if it is said: that is no failure of anything in it."""
-    failure = run.failure
-    if run.status != "cancelled" or failure is None or failure.type != _CANCELLED:
-        return None
-    return failure.message
 
 
 # ── Which failures are causes ────────────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ Kind: TypeAlias = Literal["run", "item", "round", "attempt"] | str
 ``while``, ``branch``, ``prompt``, ``llm``, ``embedding``, ``rerank``, or what an author of nodes calls his."""
 CONTAINERS = frozenset({"graph", "map", "for", "while"})
 """The nodes that hold others."""
+_CANCELLED = "asyncio.exceptions.CancelledError"
 HOLDERS = CONTAINERS | {"run", "item", "round"}
 """All that holds others, and is no call."""
 
@@ -357,3 +358,11 @@ class Batch(NamedTuple):
         traces = {one.trace for one in self.runs}
         traces.update(span.trace for spans in (self.ended, self.running) for span in spans)
         return self.runs[0].request_id if len(traces) == 1 and self.runs else None
+
+
+def called_off(run: RunRecord | Span) -> str | None:
+    """By whom, or why, a run was cancelled, if it is said: that is no failure of anything in it."""
+    failure = run.failure
+    if run.status != "cancelled" or failure is None or failure.type != _CANCELLED:
+        return None
+    return failure.message

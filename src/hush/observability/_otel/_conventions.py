@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hush.observability._causes import called_off
 from hush.observability._otel import _attributes as names
 from hush.observability._otel._convert import Described, has_failed
 from hush.observability._otel._messages import answered, asked
 from hush.observability._otel._text import as_json, encodable, scalar
-from hush.observability._span import Generation, RunRecord, Span
+from hush.observability._span import Generation, RunRecord, Span, called_off
 
 _PROVIDERS = (
     (("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-3", "text-embedding-ada"), "openai"),

@@ -10,13 +10,12 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from hush.observability._causes import called_off
 from hush.observability._otel import _attributes as names
-from hush.observability._otel._limits import limits
 from hush.observability._otel._links import LinkedSpan
 from hush.observability._otel._packages import hush_version
+from hush.observability._otel._span_limits import span_limits
 from hush.observability._otel._text import encodable, scalar, stacktrace
-from hush.observability._span import Annotations, Failure, Happened, RunRecord, Span
+from hush.observability._span import Annotations, Failure, Happened, RunRecord, Span, called_off
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _MOST_RUNS = 4_096
@@ -49,7 +48,7 @@ class Converter:
     def __init__(self, form: Form, resource: Resource) -> None:
         self._form = form
         self.resource = resource
-        self._limits = limits()
+        self._limits = span_limits()
         self.scope = InstrumentationScope("hush", hush_version())
         self._running: dict[str, RunRecord] = {}
         self._ended: dict[str, RunRecord] = {}
@@ -77,8 +76,8 @@ class Converter:
         attributes: Mapping[str, Any] = described.attributes
         links: Sequence[Link] = (Link(span.link),) if isinstance(span, LinkedSpan) else ()
         if annotations is not None:
-            attributes = {**attributes, **put(annotations)}
-            links = (*links, *[Link(to, wired(about)) for to, about in annotations.links])
+            attributes = {**attributes, **_put_on(annotations)}
+            links = (*links, *[Link(to, _as_attributes(about)) for to, about in annotations.links])
         happened = events(span)
         if self._limits is not None:
             attributes = self._limits.on_span(attributes)
@@ -155,26 +154,26 @@ def events(span: Span) -> Sequence[Event]:
 
 
 def _happened(one: Happened) -> Event:
-    found = wired(one.attributes)
+    found = _as_attributes(one.attributes)
     if one.failure is not None:
         found = {**_raised(one.failure), names.EXCEPTION_STACKTRACE: stacktrace(one.failure), **found}
     return Event(encodable(one.name), found, one.at_ns)
 
 
-def put(annotations: Annotations) -> dict[str, Any]:
+def _put_on(annotations: Annotations) -> dict[str, Any]:
     """The attributes that code has put on a span."""
-    found = wired(annotations.attributes)
+    found = _as_attributes(annotations.attributes)
     if annotations.dropped:
         found[names.ANNOTATIONS_DROPPED] = annotations.dropped
     return found
 
 
-def wired(values: Mapping[str, Any]) -> dict[str, Any]:
+def _as_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     """``values``, plain data, as the wire takes attributes: by themselves, or in lists of one kind; else as JSON."""
-    return {encodable(name): _wired(value) for name, value in values.items()}
+    return {encodable(name): _as_attribute(value) for name, value in values.items()}
 
 
-def _wired(value: Any) -> Any:
+def _as_attribute(value: Any) -> Any:
     if isinstance(value, list) and len({type(one) for one in value}) <= 1:
         return tuple(map(scalar, value))
     return scalar(value)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hush.observability._causes import called_off
 from hush.observability._otel import _attributes as names
 from hush.observability._otel._conventions import about, asked_of, model_of
 from hush.observability._otel._convert import Described, said
 from hush.observability._otel._messages import messages_of
 from hush.observability._otel._text import as_json, encodable, scalar, stacktrace
-from hush.observability._span import Generation, Happened, RunRecord, Span, Wait
+from hush.observability._span import Generation, Happened, RunRecord, Span, Wait, called_off
 
 _LEVELS = {
     "failed": "ERROR",

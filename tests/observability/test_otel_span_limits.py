@@ -12,8 +12,8 @@ from hush.observability._otel._conventions import conventional
 from hush.observability._otel._convert import Converter
 from hush.observability._otel._encode import Body
 from hush.observability._otel._exporter import resource_of
-from hush.observability._otel._limits import Limits, limits
 from hush.observability._otel._links import LinkedSpan
+from hush.observability._otel._span_limits import SpanLimits, span_limits
 from hush.observability._span import Annotations, Happened
 from kit.span_records import ALL, LLM, run_record
 
@@ -41,7 +41,7 @@ def converted(span):
 
 @pytest.mark.parametrize("span", SPANS, ids=lambda span: span.name)
 def test_without_the_variables_there_is_no_limit(span):
-    assert limits() is None
+    assert span_limits() is None
     found, sent = converted(span)
     assert (sent.dropped_attributes_count, sent.dropped_events_count, sent.dropped_links_count) == (0, 0, 0)
     assert len(found.attributes) > 5
@@ -104,17 +104,17 @@ def test_of_events_and_links_the_attributes(monkeypatch):
 def test_the_closer_variable_goes_first(monkeypatch):
     monkeypatch.setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "9")
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "8")
-    assert limits() == Limits(attributes=8, of_event=9, of_link=9)
+    assert span_limits() == SpanLimits(attributes=8, of_event=9, of_link=9)
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "")
-    assert limits().attributes == 9
+    assert span_limits().attributes == 9
 
 
 def test_what_is_no_number_is_said_once_and_not_heeded(monkeypatch, caplog):
     _sending.say_once.cache_clear()
     monkeypatch.setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1")
     monkeypatch.setenv("OTEL_SPAN_LINK_COUNT_LIMIT", "None")
-    assert limits() is None
-    assert limits() is None
+    assert span_limits() is None
+    assert span_limits() is None
     assert [record.getMessage() for record in caplog.records] == [
         "OTEL_SPAN_EVENT_COUNT_LIMIT is no whole number, and is not heeded"
     ]

@@ -1,4 +1,4 @@
-"""``Limits``: how much of a span is sent, where OpenTelemetry's variables set a bound; without them there is none.
+"""``SpanLimits``: how much of a span is sent, where OpenTelemetry's variables set a bound; without them there is none.
 
 The defaults that they have there are for what code puts on spans, and hold for that here too (``_annotations``).
 Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#span-limits.
@@ -21,7 +21,7 @@ from hush.observability._otel._sending import say_once
 T = TypeVar("T")
 
 
-class Limits(NamedTuple):
+class SpanLimits(NamedTuple):
     """How many of each there may be, and of how many characters a text; ``None`` for any number."""
 
     text: int | None = None
@@ -60,9 +60,9 @@ class Limits(NamedTuple):
         return found
 
 
-def limits() -> Limits | None:
+def span_limits() -> SpanLimits | None:
     """Those that the variables set, if any does. One that is no number is said once, and is not heeded."""
-    found = Limits(
+    found = SpanLimits(
         text=_number("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
         attributes=_number("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
         events=_number("OTEL_SPAN_EVENT_COUNT_LIMIT"),
@@ -70,7 +70,7 @@ def limits() -> Limits | None:
         of_event=_number("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
         of_link=_number("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
     )
-    return None if found == Limits() else found
+    return None if found == SpanLimits() else found
 
 
 def _number(*names: str) -> int | None:
